@@ -1,0 +1,152 @@
+"""The contract of the Dataset: its dimensions, labels and variables, each said once.
+
+Everything that writes attributes, checks a Dataset or documents a variable reads it here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+DIMS = ("neuron", "stimulus", "trial", "time", "freq")
+AREAS = ("Field_L", "MLd")
+TYPES = ("conspecific", "flatrip")
+
+#: The cell id is <animal>_<seq>[_<rig>]; equal animal and seq on two rigs were recorded at once.
+_CELL_ID = re.compile(r"(?P<animal>[^_]+)_(?P<seq>[0-9]{1,9})(?:_(?P<rig>[^_]+))?")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What one coordinate or variable is."""
+
+    dims: tuple[str, ...]
+    kind: str  #: NumPy dtype kind: "U" strings, "i" integers, "f" floats
+    units: str
+    long_name: str
+    comment: str = ""
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        """The attributes every Dataset carries for it."""
+        attrs = {"units": self.units, "long_name": self.long_name}
+        return attrs | {"comment": self.comment} if self.comment else attrs
+
+
+COORDINATES: dict[str, Spec] = {
+    "neuron": Spec(("neuron",), "U", "1", "cell id"),
+    "area": Spec(("neuron",), "U", "1", "auditory area"),
+    "animal_id": Spec(("neuron",), "U", "1", "animal"),
+    "cell_seq": Spec(("neuron",), "i", "1", "recording site number in the animal"),
+    "rig": Spec(("neuron",), "U", "1", "recording rig", "empty where the cell id names no rig"),
+    "stimulus": Spec(("stimulus",), "U", "1", "stimulus"),
+    "name": Spec(("stimulus",), "U", "1", "wav file", "the upper-case MD5 of the file"),
+    "type": Spec(("stimulus",), "U", "1", "stimulus type"),
+    "sample_rate": Spec(("stimulus",), "i", "Hz", "sample rate of the sound"),
+    "n_samples": Spec(("stimulus",), "i", "samples", "length of the sound"),
+    "duration_s": Spec(("stimulus",), "f", "s", "duration of the sound"),
+    "trial": Spec(("trial",), "i", "1", "presentation number"),
+    "time": Spec(("time",), "f", "s", "time from stimulus onset", "left edge of the bin"),
+    "freq": Spec(("freq",), "f", "Hz", "centre frequency of the mel band"),
+}
+
+VARIABLES: dict[str, Spec] = {
+    "spikes": Spec(
+        ("neuron", "stimulus", "trial", "time"),
+        "f",
+        "spikes",
+        "spike count per bin",
+        "NaN where there was no such presentation, or outside the window of the stimulus",
+    ),
+    "psth": Spec(
+        ("neuron", "stimulus", "time"),
+        "f",
+        "spikes/s",
+        "firing rate, mean over presentations",
+        "over all presentations, whichever trials are selected; "
+        "aa1xr.psth(ds) takes those that are left",
+    ),
+    "spectrogram": Spec(
+        ("stimulus", "freq", "time"),
+        "f",
+        "a.u.",
+        "mel spectrogram",
+        "zero where no sound plays; frames are centred on the left edges of the bins",
+    ),
+    "n_trials": Spec(
+        ("neuron", "stimulus"),
+        "i",
+        "trials",
+        "number of presentations",
+        "0: never presented, which is not the same as silent",
+    ),
+}
+
+
+def fixed_width(strings: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Strings as NumPy's fixed-width kind: the one that xarray puts on the axis of a plot."""
+    return np.array(strings.tolist(), dtype=str)
+
+
+def labels(dim: str) -> tuple[str, ...]:
+    """The labels along `dim`, its dimension coordinate first."""
+    return tuple(name for name, spec in COORDINATES.items() if spec.dims == (dim,))
+
+
+def parse_cell_id(cell: str) -> tuple[str, int, str]:
+    """Split a cell id into animal, recording site number and rig ("" if it names none).
+
+    >>> parse_cell_id("gg0304_10_B")
+    ('gg0304', 10, 'B')
+    """
+    match = _CELL_ID.fullmatch(cell)
+    if match is None:
+        raise ValueError(f"{cell!r} is no cell id; expected <animal>_<number>[_<rig>]")
+    return match["animal"], int(match["seq"]), match["rig"] or ""
+
+
+def validate(ds: xr.Dataset, *variables: str) -> xr.Dataset:
+    """Check that `ds` holds `variables` (all that it has of the contract's, if none are named).
+
+    Raises
+    ------
+    ValueError
+        If one is missing, or has other dimensions or another kind of values.
+    """
+    for name in variables:
+        if name not in ds:
+            have = ", ".join(map(str, ds.data_vars)) or "none"
+            raise ValueError(f"the Dataset has no variable {name!r}; it has: {have}")
+    for name, spec in (COORDINATES | VARIABLES).items():
+        # Scalars are what a selection of one element leaves of a coordinate.
+        if name not in ds.variables or ds[name].ndim == 0:
+            continue
+        array = ds[name]
+        if not set(array.dims) <= set(spec.dims):
+            raise ValueError(f"{name!r} has dimensions {array.dims}; expected {spec.dims}")
+        kind = "U" if array.dtype.kind in "OUT" else array.dtype.kind
+        # Masking with .where turns integers into floats.
+        if kind != spec.kind and not (spec.kind == "i" and kind in "uf"):
+            raise ValueError(f"{name!r} is of type {array.dtype}; expected kind {spec.kind!r}")
+    return ds
+
+
+def bin_width_ms(ds: xr.Dataset | xr.DataArray) -> float:
+    """The bin width, which the time axis carries so that it outlives any selection.
+
+    Raises
+    ------
+    ValueError
+        If `ds` has no time axis, or one that does not say how wide its bins are.
+    """
+    if "time" not in ds.coords or "dt_ms" not in ds["time"].attrs:
+        raise ValueError(
+            "there is no time coordinate with the attribute 'dt_ms', the bin width; "
+            "aa1xr.open and aa1xr.load give one"
+        )
+    return float(ds["time"].attrs["dt_ms"])

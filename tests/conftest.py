@@ -1,0 +1,54 @@
+"""What the tests share: a simulated archive, its store, and the real archive where it is.
+
+Nothing here or in any test touches the network or the user's own data directory.
+"""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+import aa1xr
+from aa1xr.store import locate
+
+hypothesis.settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("deep", max_examples=2000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("AA1XR_HYPOTHESIS", "quick"))
+
+_HERE = Path(__file__).resolve()
+_CANDIDATES = [
+    Path(os.environ.get("AA1XR_DATA_DIR", "/nonexistent")) / locate.ARCHIVE,
+    _HERE.parents[2] / "shared" / "aa1" / locate.ARCHIVE,
+]
+
+
+@pytest.fixture(scope="session")
+def real_archive() -> Path:
+    """The real crcns-aa1.zip, which may not be redistributed and so is not in the project."""
+    for path in _CANDIDATES:
+        if path.is_file():
+            return path
+    pytest.skip("needs the real crcns-aa1.zip in $AA1XR_DATA_DIR or ../shared/aa1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory of the test run's own."""
+    path = tmp_path_factory.mktemp("data")
+    os.environ["AA1XR_DATA_DIR"] = str(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sample_archive(data_dir: Path) -> Path:
+    """The archive of the sample: 12 simulated cells, 15 sounds, unequal and missing trials."""
+    aa1xr.open_sample()
+    (path,) = data_dir.glob("sample-*.zip")
+    return path
+
+
+@pytest.fixture(scope="session")
+def sample_store(sample_archive: Path, data_dir: Path) -> Path:
+    """The store of the sample. Read only: copy it before damaging it."""
+    return locate.ensure_store(sample_archive, data_dir=data_dir)

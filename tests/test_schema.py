@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+import aa1xr
+from aa1xr import schema
+
+
+@pytest.mark.parametrize(
+    ("cell", "parts"),
+    [
+        ("gg0304_10_B", ("gg0304", 10, "B")),
+        ("pipu1018_2_A", ("pipu1018", 2, "A")),
+        ("x_3", ("x", 3, "")),
+    ],
+)
+def test_parse_cell_id__parts(cell, parts):
+    assert schema.parse_cell_id(cell) == parts
+
+
+@pytest.mark.parametrize("cell", ["", "gg0304", "gg0304_", "gg_x_A", "_1_A", "a_1_A_B", "a_-1"])
+def test_parse_cell_id__refuses(cell):
+    with pytest.raises(ValueError, match="expected <animal>_<number>"):
+        schema.parse_cell_id(cell)
+
+
+def test_validate__names_what_is_wrong(sample_archive):
+    ds = aa1xr.open_sample()
+    assert schema.validate(ds, "spikes") is ds
+    schema.validate(ds.isel(neuron=0, trial=0))
+    schema.validate(ds.where(ds.area == "MLd")[["psth", "n_trials"]])
+    with pytest.raises(ValueError, match="no variable 'rates'; it has: spikes"):
+        schema.validate(ds, "rates")
+    with pytest.raises(ValueError, match="'psth' has dimensions"):
+        schema.validate(xr.Dataset({"psth": ("x", [1.0])}))
+    with pytest.raises(ValueError, match="'psth' is of type"):
+        schema.validate(xr.Dataset({"psth": ("time", ["a"])}))
+
+
+def test_bin_width_ms__outlives_selections(sample_archive):
+    ds = aa1xr.open_sample(dt_ms=0.5)
+    assert schema.bin_width_ms(ds.psth.isel(time=[3]).sel(area="MLd") * 2) == 0.5
+    with pytest.raises(ValueError, match="'dt_ms'"):
+        schema.bin_width_ms(xr.Dataset(coords={"time": np.arange(3.0)}))
