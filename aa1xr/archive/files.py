@@ -1,0 +1,206 @@
+"""Where the archive's files come from: a zip, read in place, or an extracted folder.
+
+This is the one seam where formats vary; everything above sees names and bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+from aa1xr.errors import ArchiveError, DataNotFoundError
+
+#: What operating systems strew about.
+_JUNK = re.compile(r"(?:^|/)(?:__MACOSX(?:/|$)|\._[^/]*$|\.DS_Store$|Thumbs\.db$|desktop\.ini$)")
+
+#: No file of AA1 is above 200 kB; a trial of a million spikes is 12 MB.
+_LARGEST_FILE = 64 * 2**20
+#: Spike text deflates by about 4. Only a bomb unpacks to 200 times its size.
+_LARGEST_RATIO = 200
+
+
+class Files(Protocol):
+    """Named files, by path relative to the archive, with "/" between parts."""
+
+    path: Path
+    names: list[str]  #: files, sorted
+    empty_folders: list[str]
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file."""
+
+    def close(self) -> None:
+        """Let go of the file handle."""
+
+
+@contextmanager
+def open_files(path: str | os.PathLike[str]) -> Iterator[Files]:
+    """Open the zip or folder at `path`.
+
+    Raises
+    ------
+    DataNotFoundError
+        If nothing is there.
+    ArchiveError
+        If it is neither a zip nor a folder, or is unsafe to read.
+    """
+    path = _existing(path)
+    files: Files = _Folder(path) if path.is_dir() else _Zip(path)
+    try:
+        yield files
+    finally:
+        files.close()
+
+
+def identity(path: str | os.PathLike[str]) -> str:
+    """A SHA-256 that changes when the archive does.
+
+    A zip's is that of its bytes. A folder's is over the names, sizes and modification times of
+    its files, since reading 5,800 of them to see whether one changed takes as long as building.
+    """
+    path = _existing(path)
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for name in _Folder(path).names:
+        try:
+            stat = (path / name).stat()  # of the file itself where this is a link
+        except OSError as error:
+            _raise(error)
+        digest.update(os.fsencode(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n"))
+    return digest.hexdigest()
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise DataNotFoundError(f"{path}: no such file or folder; expected the AA1 zip or folder")
+    return path
+
+
+class _Zip:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+            raise ArchiveError(
+                f"{path}: not a complete zip file ({error}); expected crcns-aa1.zip. "
+                "A download that broke off looks like this: fetch it again."
+            ) from error
+        try:
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+        entries = [info for info in self._zip.infolist() if not _JUNK.search(info.filename)]
+        self.names = sorted(info.filename for info in entries if not info.is_dir())
+        folders = (info.filename.rstrip("/") for info in entries if info.is_dir())
+        self.empty_folders = _without_files(folders, self.names)
+
+    def _check(self) -> None:
+        """Refuse what no honest archive holds, before a byte of it is unpacked."""
+        members = self._zip.infolist()
+        # A damaged directory of the zip can hide members, which zipfile would not notice.
+        if (declared := self._declared()) not in (len(members) % 2**16, 2**16 - 1):
+            raise ArchiveError(
+                f"{self.path}: lists {len(members)} members, but says it has {declared}; the zip "
+                "is damaged: fetch it again"
+            )
+        seen: set[str] = set()
+        total = 0
+        for info in members:
+            name = info.filename
+            where = f"{self.path}: member {name!r}"
+            if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
+                raise ArchiveError(f"{where} points outside the archive; this zip is not safe")
+            if name in seen:
+                raise ArchiveError(f"{where} is there twice; expected each name once")
+            if info.file_size > _LARGEST_FILE:
+                raise ArchiveError(
+                    f"{where} unpacks to {info.file_size} bytes; expected at most {_LARGEST_FILE}"
+                )
+            seen.add(name)
+            total += info.file_size
+        if total > max(_LARGEST_FILE, _LARGEST_RATIO * self.path.stat().st_size):
+            raise ArchiveError(
+                f"{self.path}: unpacks to {total} bytes, over {_LARGEST_RATIO} times its size; "
+                "this is no AA1 archive"
+            )
+
+    def _declared(self) -> int:
+        """The number of members in the zip's last record; 65535 where that is too many for it."""
+        with self.path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 2**16 - 22))
+            tail = file.read()
+        last = tail.rfind(b"PK\x05\x06")
+        return int.from_bytes(tail[last + 10 : last + 12], "little")
+
+    def read(self, name: str) -> bytes:
+        info = self._zip.getinfo(name)
+        try:
+            with self._zip.open(info) as file:
+                # Bounded, since a member may unpack to more than it declares; and by one byte
+                # more than that, since the CRC is checked at the end.
+                return file.read(info.file_size + 1)
+        except Exception as error:  # zipfile and the codecs raise what they like about damage
+            raise ArchiveError(
+                f"{self.path}: member {name!r} cannot be read ({error}); the zip is damaged: "
+                "fetch it again"
+            ) from error
+
+    def close(self) -> None:
+        self._zip.close()
+
+
+class _Folder:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.names: list[str] = []
+        self.empty_folders: list[str] = []
+        for folder, subfolders, filenames in os.walk(path, onerror=_raise):
+            relative = Path(folder).relative_to(path).as_posix()
+            prefix = "" if relative == "." else f"{relative}/"
+            for name in subfolders:
+                # os.walk passes over these in silence, and a cell would be lost.
+                if (Path(folder) / name).is_symlink():
+                    raise ArchiveError(
+                        f"{Path(folder) / name}: a link to a folder, which is not followed; "
+                        "put the folder itself there"
+                    )
+            files = [prefix + name for name in filenames if not _JUNK.search(prefix + name)]
+            self.names += files
+            if not files and not subfolders and prefix and not _JUNK.search(relative):
+                self.empty_folders.append(relative)
+        self.names.sort()
+        self.empty_folders.sort()
+
+    def read(self, name: str) -> bytes:
+        path = self.path / name
+        try:
+            if not path.is_file():
+                raise ArchiveError(f"{path}: not a regular file")
+            if path.stat().st_size > _LARGEST_FILE:
+                raise ArchiveError(f"{path}: larger than {_LARGEST_FILE} bytes")
+            return path.read_bytes()
+        except OSError as error:
+            raise ArchiveError(f"{path}: cannot be read ({error.strerror})") from error
+
+    def close(self) -> None:
+        pass
+
+
+def _without_files(folders: Iterator[str], names: list[str]) -> list[str]:
+    filled = {name[:i] for name in names for i, char in enumerate(name) if char == "/"}
+    return sorted(folder for folder in folders if folder not in filled)
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise ArchiveError(f"{error.filename}: cannot be read ({error.strerror})") from error

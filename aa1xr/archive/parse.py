@@ -1,0 +1,113 @@
+"""The three kinds of file in the archive: spike times, stimulus pointers and sounds.
+
+Each parser takes the bytes and where they came from, and refuses what it cannot read exactly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import wave
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aa1xr.errors import ArchiveError
+
+#: Milliseconds with at most three decimals: whole microseconds, which is what the archive holds.
+_TIME = re.compile(rb"-?[0-9]{1,7}(?:\.[0-9]{1,3})?")
+_THREE_DECIMALS = re.compile(rb"-?[0-9]{1,7}\.[0-9]{3}")
+_MICROSECONDS_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """One wav file."""
+
+    type: str
+    name: str
+    sample_rate: int
+    samples: npt.NDArray[np.int16]
+
+
+def parse_spikes(data: bytes, where: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Read a spike file: a line a trial, spike times in ms between spaces.
+
+    Returns
+    -------
+    times : [array, shape: (n_spikes,)]
+        Microseconds from stimulus onset, in the order of the file.
+    counts : [array, shape: (n_trials,)]
+        Spikes in each trial; an empty line is a trial without spikes.
+    """
+    lines = [line.split() for line in data.splitlines()]
+    if not lines:
+        raise ArchiveError(f"{where}: empty; expected a line of spike times for each trial")
+    tokens = [token for line in lines for token in line]
+    if all(map(_THREE_DECIMALS.fullmatch, tokens)):
+        microseconds = [int(token) for token in data.replace(b".", b"").split()]
+    else:
+        microseconds = [
+            _microseconds(token, f"{where}, line {number}")
+            for number, line in enumerate(lines, start=1)
+            for token in line
+        ]
+    if microseconds and max(map(abs, microseconds)) > _MICROSECONDS_MAX:
+        number = next(n for n, line in enumerate(lines, start=1) if _out_of_range(line))
+        raise ArchiveError(
+            f"{where}, line {number}: a spike time beyond {_MICROSECONDS_MAX // 1000} ms; "
+            "expected milliseconds from stimulus onset"
+        )
+    counts = np.fromiter(map(len, lines), dtype=np.int32, count=len(lines))
+    return np.array(microseconds, dtype=np.int32), counts
+
+
+def _microseconds(token: bytes, where: str) -> int:
+    if not _TIME.fullmatch(token):
+        text = token[:40].decode("utf-8", "replace")
+        raise ArchiveError(
+            f"{where}: {text!r} is no spike time; "
+            "expected milliseconds with at most three decimals, such as 159.375"
+        )
+    whole, _, decimals = token.partition(b".")
+    return int(whole + decimals.ljust(3, b"0"))
+
+
+def _out_of_range(line: list[bytes]) -> bool:
+    return any(abs(_microseconds(token, "")) > _MICROSECONDS_MAX for token in line)
+
+
+def parse_stim(data: bytes, where: str) -> str:
+    """Read a stim file: the name of a wav file and a newline."""
+    lines = data.split()
+    if len(lines) != 1 or b"/" in lines[0] or b"\\" in lines[0]:
+        text = data[:60].decode("utf-8", "replace")
+        raise ArchiveError(f"{where}: {text!r}; expected the name of one wav file")
+    try:
+        return lines[0].decode("ascii")
+    except UnicodeDecodeError as error:
+        raise ArchiveError(f"{where}: not text ({error}); expected the name of one wav") from error
+
+
+def parse_wav(data: bytes, type_: str, name: str, where: str) -> Sound:
+    """Read a wav file, whose name is the MD5 of its bytes."""
+    digest = hashlib.md5(data, usedforsecurity=False).hexdigest().upper()
+    if name[: -len(".wav")].upper() != digest:
+        raise ArchiveError(
+            f"{where}: its MD5 is {digest}, but the name of an AA1 wav file is its MD5; "
+            "the file is damaged: fetch the archive again"
+        )
+    try:
+        with wave.open(io.BytesIO(data)) as file:
+            channels, width, rate, frames = file.getparams()[:4]
+            raw = file.readframes(frames)
+    except (wave.Error, EOFError, RuntimeError) as error:  # the last where chunks do not fit
+        raise ArchiveError(f"{where}: not a PCM wav file ({error})") from error
+    if (channels, width) != (1, 2) or len(raw) != 2 * frames or not raw or rate <= 0:
+        raise ArchiveError(
+            f"{where}: {channels} channel(s) of {8 * width} bit, {len(raw)} bytes of sound "
+            f"at {rate} Hz; expected one channel of 16 bit, {2 * frames} bytes"
+        )
+    return Sound(type_, name, rate, np.frombuffer(raw, dtype="<i2").astype(np.int16))

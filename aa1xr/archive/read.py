@@ -1,0 +1,208 @@
+"""Walk the archive: which sounds and cells it holds, and each cell's responses in turn."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aa1xr.archive.files import Files
+from aa1xr.archive.parse import Sound, parse_spikes, parse_stim, parse_wav
+from aa1xr.errors import ArchiveError
+from aa1xr.schema import AREAS, TYPES, parse_cell_id
+
+logger = logging.getLogger("aa1xr")
+
+#: A file that `simulate_archive` writes, so that simulated cells never pass for recorded ones.
+SIMULATION = "simulation.json"
+
+_TOP = re.compile(r"all_stims|(?P<area>.+)_cells")
+_PAIR = re.compile(r"(?P<kind>stim|spike)(?P<number>[1-9][0-9]{0,8})")
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """The responses of one cell to one sound: a stimK and its spikeK."""
+
+    number: int  #: K
+    type: str
+    sound: str  #: the name of the wav file
+    times: npt.NDArray[np.int32]  #: microseconds from onset, trial after trial
+    counts: npt.NDArray[np.int32]  #: spikes in each trial
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One neuron and all its recordings."""
+
+    id: str
+    area: str
+    recordings: list[Recording]
+
+
+@dataclass(eq=False)
+class Archive:
+    """What an archive holds, by name; `sounds` and `cells` read it.
+
+    Raises
+    ------
+    ArchiveError
+        On construction if the archive is no complete AA1, and on reading if a file is not right.
+    """
+
+    files: Files
+    root: str = ""  #: the folder that wraps everything, with its "/"
+    cell_ids: list[tuple[str, str]] = field(default_factory=list)  #: (area, cell), sorted
+    sound_names: list[tuple[str, str]] = field(default_factory=list)  #: (type, wav), sorted
+    simulation: dict[str, Any] | None = None  #: how it was simulated; None if recorded
+
+    def __post_init__(self) -> None:
+        self.root = _root(self.files)
+        for folder in self.files.empty_folders:
+            logger.info("%s: skipped %s, an empty folder", self.files.path, folder)
+        inside = [
+            name.removeprefix(self.root) for name in self.files.names if name.startswith(self.root)
+        ]
+        if SIMULATION in inside:
+            self.simulation = self._read_simulation()
+        sounds: set[tuple[str, str]] = set()
+        pairs: dict[tuple[str, str], dict[tuple[str, int], set[str]]] = defaultdict(dict)
+        for name in inside:
+            self._sort_in(name, sounds, pairs)
+        if not sounds or not pairs:
+            what = "a wav file in all_stims/<type>" if not sounds else "a cell with responses"
+            raise ArchiveError(f"{self.files.path}: empty archive; expected at least {what}")
+        self._pairs = pairs
+        self.sound_names = sorted(sounds)
+        self._check_cells()
+        self.cell_ids = sorted(pairs, key=lambda cell: (cell[0], parse_cell_id(cell[1])))
+
+    def _read_simulation(self) -> dict[str, Any]:
+        data = self.files.read(self.root + SIMULATION)
+        try:
+            simulation = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise ArchiveError(f"{self._where(SIMULATION)}: not JSON ({error})") from error
+        if not isinstance(simulation, dict):
+            raise ArchiveError(f"{self._where(SIMULATION)}: expected a JSON object")
+        return simulation
+
+    def _sort_in(
+        self,
+        name: str,
+        sounds: set[tuple[str, str]],
+        pairs: dict[tuple[str, str], dict[tuple[str, int], set[str]]],
+    ) -> None:
+        top, *rest = name.split("/")
+        match = _TOP.fullmatch(top)
+        if match is None or not rest:
+            # Documents are expected here; data would belong to a folder with a wrong name.
+            data = name.lower().endswith(".wav") or _PAIR.fullmatch(name.rpartition("/")[2])
+            level = logging.WARNING if data else logging.DEBUG
+            logger.log(level, "%s: skipped %s, in no folder of AA1", self.files.path, name)
+            return
+        area = match["area"]
+        if area is None and len(rest) == 2 and rest[1].lower().endswith(".wav"):
+            self._expect(rest[0], TYPES, name, "stimulus type")
+            sounds.add((rest[0], rest[1]))
+            return
+        file = _PAIR.fullmatch(rest[-1])
+        if area is None or len(rest) != 3 or file is None:
+            logger.warning("%s: skipped %s, no file of AA1", self.files.path, name)
+            return
+        self._expect(area, AREAS, name, "area")
+        self._expect(rest[1], TYPES, name, "stimulus type")
+        key = (rest[1], int(file["number"]))
+        pairs[area, rest[0]].setdefault(key, set()).add(file["kind"])
+
+    def _expect(self, value: str, allowed: tuple[str, ...], name: str, what: str) -> None:
+        if value not in allowed:
+            raise ArchiveError(
+                f"{self._where(name)}: unknown {what} {value!r}; expected {' or '.join(allowed)}"
+            )
+
+    def _check_cells(self) -> None:
+        areas: dict[str, str] = {}
+        for area, cell in sorted(self._pairs):
+            folder = f"{area}_cells/{cell}"
+            try:
+                parse_cell_id(cell)
+            except ValueError as error:
+                raise ArchiveError(f"{self._where(folder)}: {error}") from error
+            if areas.setdefault(cell, area) != area:
+                raise ArchiveError(
+                    f"{self._where(folder)}: this cell is in {areas[cell]}_cells too; "
+                    "expected each cell in one area"
+                )
+            for (type_, number), kinds in self._pairs[area, cell].items():
+                if missing := {"stim", "spike"} - kinds:
+                    (there,), (lost,) = kinds, missing
+                    raise ArchiveError(
+                        f"{self._where(f'{folder}/{type_}/{there}{number}')}: has no "
+                        f"{lost}{number} beside it; the archive is incomplete: fetch it again"
+                    )
+
+    def _where(self, name: str) -> str:
+        return f"{self.files.path}: {self.root}{name}"
+
+    def sounds(self) -> list[Sound]:
+        """All sounds, sorted by type and name."""
+        sounds: list[Sound] = []
+        for type_, name in self.sound_names:
+            path = f"all_stims/{type_}/{name}"
+            sound = parse_wav(self.files.read(self.root + path), type_, name, self._where(path))
+            if sounds and sound.sample_rate != sounds[0].sample_rate:
+                raise ArchiveError(
+                    f"{self._where(path)}: sampled at {sound.sample_rate} Hz, but "
+                    f"{sounds[0].name} at {sounds[0].sample_rate} Hz; expected one rate for all"
+                )
+            sounds.append(sound)
+        return sounds
+
+    def cells(self) -> Iterator[Cell]:
+        """Each cell with its responses, sorted by area and id; one is in memory at a time."""
+        known = set(self.sound_names)
+        for area, cell in self.cell_ids:
+            heard: dict[tuple[str, str], str] = {}
+            recordings = []
+            for type_, number in sorted(self._pairs[area, cell]):
+                folder = f"{area}_cells/{cell}/{type_}"
+                stim, spike = f"{folder}/stim{number}", f"{folder}/spike{number}"
+                sound = parse_stim(self.files.read(self.root + stim), self._where(stim))
+                if (type_, sound) not in known:
+                    raise ArchiveError(
+                        f"{self._where(stim)}: points to {sound!r}, which is not in "
+                        f"all_stims/{type_}; the archive is incomplete: fetch it again"
+                    )
+                if other := heard.get((type_, sound)):
+                    raise ArchiveError(
+                        f"{self._where(stim)}: points to {sound!r}, as {other} does; "
+                        "expected each sound once for a cell"
+                    )
+                heard[type_, sound] = f"stim{number}"
+                times, counts = parse_spikes(self.files.read(self.root + spike), self._where(spike))
+                recordings.append(Recording(number, type_, sound, times, counts))
+            yield Cell(cell, area, recordings)
+
+
+def _root(files: Files) -> str:
+    """The folder in which all_stims and the <area>_cells lie: "" or "some-folder/"."""
+    roots = set()
+    for name in files.names:
+        parts = name.split("/")[:-1]
+        top = next((i for i, part in enumerate(parts) if _TOP.fullmatch(part)), None)
+        if top is not None:
+            roots.add("".join(f"{part}/" for part in parts[:top]))
+    if len(roots) > 1:
+        raise ArchiveError(
+            f"{files.path}: holds several archives, in {', '.join(sorted(roots)) or '.'}; "
+            "expected one"
+        )
+    return roots.pop() if roots else ""

@@ -1,0 +1,129 @@
+"""Write an archive in the raw AA1 layout: the way back from the store, and for simulations."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import shutil
+import uuid
+import wave
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from aa1xr.archive.parse import Sound
+from aa1xr.archive.read import Cell, Recording
+
+#: Zip members carry a time; a constant one keeps equal archives equal to the byte.
+_ZIP_TIME = (2009, 1, 1, 0, 0, 0)
+
+
+def spike_text(recording: Recording) -> bytes:
+    """The bytes of a spikeK file, as CRCNS wrote them: each time and each line ended."""
+    tokens = [_milliseconds(time) for time in recording.times.tolist()]
+    lines, start = [], 0
+    for count in recording.counts.tolist():
+        lines.append("".join(tokens[start : start + count]) + "\n")
+        start += count
+    return "".join(lines).encode("ascii")
+
+
+def _milliseconds(microseconds: int) -> str:
+    whole, rest = divmod(abs(microseconds), 1000)
+    return f"{'-' if microseconds < 0 else ''}{whole}.{rest:03d} "
+
+
+def wav_bytes(samples: npt.NDArray[np.int16], sample_rate: int) -> bytes:
+    """A mono 16-bit wav file with the plain 44-byte header."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes(samples.astype("<i2").tobytes())
+    return buffer.getvalue()
+
+
+def make_sound(type_: str, samples: npt.NDArray[np.int16], sample_rate: int) -> Sound:
+    """A Sound named as CRCNS names it: the upper-case MD5 of its wav file."""
+    digest = hashlib.md5(wav_bytes(samples, sample_rate), usedforsecurity=False)
+    return Sound(type_, f"{digest.hexdigest().upper()}.wav", sample_rate, samples)
+
+
+def write_archive(
+    path: str | os.PathLike[str],
+    sounds: Iterable[Sound],
+    cells: Iterable[Cell],
+    *,
+    extra: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Write a zip (if `path` ends in .zip) or a folder in the raw AA1 layout.
+
+    It appears under its name only when it is whole. Equal content gives an equal zip.
+
+    Parameters
+    ----------
+    path
+        Where to; nothing may be there yet.
+    sounds, cells
+        What to write; cells are taken one at a time.
+    extra
+        Further files by name, put at the top.
+
+    Raises
+    ------
+    FileExistsError
+        If something is at `path`.
+    """
+    path = Path(path).expanduser()
+    if path.exists():
+        raise FileExistsError(f"{path} exists; remove it first, or write elsewhere")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    files = _contents(sounds, cells, extra or {})
+    try:
+        if path.suffix == ".zip":
+            _write_zip(part, files)
+        else:
+            _write_folder(part, files)
+        part.rename(path)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
+    return path
+
+
+def _contents(
+    sounds: Iterable[Sound], cells: Iterable[Cell], extra: Mapping[str, bytes]
+) -> Iterator[tuple[str, bytes]]:
+    yield from extra.items()
+    for sound in sounds:
+        wav = wav_bytes(sound.samples, sound.sample_rate)
+        yield f"all_stims/{sound.type}/{sound.name}", wav
+    for cell in cells:
+        for recording in cell.recordings:
+            folder = f"{cell.area}_cells/{cell.id}/{recording.type}"
+            yield f"{folder}/stim{recording.number}", f"{recording.sound}\n".encode("ascii")
+            yield f"{folder}/spike{recording.number}", spike_text(recording)
+
+
+def _write_zip(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files:
+            info = zipfile.ZipInfo(name, _ZIP_TIME)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
+
+
+def _write_folder(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
+    for name, data in files:
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)

@@ -1,0 +1,292 @@
+import os
+import sys
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from aa1xr import ArchiveError, DataNotFoundError
+from aa1xr.archive.files import identity, open_files
+from tests.archive.reading import read_all
+
+JUNK = [
+    "__MACOSX/all_stims/._conspecific",
+    "__MACOSX/x",
+    ".DS_Store",
+    "a/.DS_Store",
+    "a/._b",
+    "a/b/Thumbs.db",
+    "a/desktop.ini",
+    "a/__MACOSX/b/c",
+]
+
+
+def test_open_files__gives_names_and_bytes(pack, kind):
+    content = {"b/c.txt": b"2", "a": b"1", "b/d/e": b"", "b/not-.DS_Store.txt": b"3"}
+    with open_files(pack(content, kind)) as files:
+        assert files.names == sorted(content)
+        assert {name: files.read(name) for name in files.names} == content
+        assert files.empty_folders == []
+
+
+def test_open_files__leaves_junk_out(pack, kind):
+    path = pack({"a/b/data": b"1"} | dict.fromkeys(JUNK, b"junk"), kind)
+    with open_files(path) as files:
+        assert files.names == ["a/b/data"]
+
+
+def test_open_files__says_which_folders_are_empty(pack, kind):
+    # The second holds nothing but junk, the third something.
+    content = {"a/empty/": b"", "a/junk/": b"", "a/junk/.DS_Store": b"", "a/full/": b""}
+    with open_files(pack(content | {"a/full/data": b"1"}, kind)) as files:
+        assert files.empty_folders == ["a/empty", "a/junk"]
+
+
+def test_open_files__nothing_there(tmp_path):
+    with (
+        pytest.raises(DataNotFoundError, match=r"nowhere\.zip: no such file"),
+        open_files(tmp_path / "nowhere.zip"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"PK", b"<!DOCTYPE html><title>Log in</title>" * 100], ids=["empty", "PK", "html"]
+)
+def test_open_files__no_zip(tmp_path, data):
+    path = tmp_path / "crcns-aa1.zip"
+    path.write_bytes(data)
+    with pytest.raises(ArchiveError, match=r"crcns-aa1\.zip: not a complete zip.*fetch it again"):
+        read_all(path)
+
+
+def test_open_files__a_zip_truncated_anywhere_is_refused(tiny, pack):
+    path = pack(tiny, "zip")
+    data = path.read_bytes()
+    assert read_all(path)
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        with pytest.raises(ArchiveError, match="not a complete zip"):
+            read_all(path)
+
+
+def test_open_files__a_zip_with_a_flipped_bit_is_refused_or_right(tiny, pack):
+    # Most of a zip that is no data (times, attributes) is of no account, and may be damaged.
+    path = pack(tiny, "zip")
+    data = path.read_bytes()
+    right = read_all(path)
+    refused = 0
+    for position in range(len(data)):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << position * 5 % 8
+        path.write_bytes(damaged)
+        try:
+            found = read_all(path)
+        except ArchiveError:
+            refused += 1
+        else:
+            assert found == right, position
+    assert refused > len(data) / 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x", "a/../../x", "a/..", "/etc/passwd", "a\\b", "..\\x", "C:/x", "C:x", "//host/x"],
+)
+def test_open_files__a_member_outside_the_archive_is_refused(tiny, pack, name):
+    path = pack(tiny | {name: b"1"}, "zip")
+    with pytest.raises(ArchiveError, match="points outside the archive"):
+        read_all(path)
+
+
+def test_open_files__dots_in_names_are_no_climbing(tiny, pack):
+    assert read_all(pack(tiny | {"a..b/..c/d..": b"1"}, "zip"))
+
+
+def alter(path, change):
+    """Change what the directory of a zip says of its members."""
+    with zipfile.ZipFile(path, "a") as archive:
+        for info in archive.filelist:
+            change(info)
+        archive.writestr("written-so-that-the-directory-is", b"")
+
+
+def declare(size):
+    def change(info):
+        info.file_size = size
+
+    return change
+
+
+def encrypt(info):
+    info.flag_bits |= 1
+
+
+def compress_by_unknown_method(info):
+    info.compress_type = 99
+
+
+def falsify_crc(info):
+    info.CRC ^= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (declare(64 * 2**20 + 1), r"stims.*unpacks to 67108865 bytes; expected at most 67108864"),
+        (declare(2**40), r"stims.*unpacks to 1099511627776 bytes"),
+        (declare(63 * 2**20), r"archive\.zip: unpacks to \d+ bytes, over 200 times its size"),
+        (encrypt, r"stims.*cannot be read.*encrypted"),
+        (compress_by_unknown_method, r"stims.*cannot be read.*compression"),
+        (falsify_crc, r"stims.*cannot be read.*Bad CRC-32.*fetch it again"),
+        (declare(0), r"stims.*cannot be read.*Bad CRC-32"),
+    ],
+    ids=["large", "enormous", "ratio", "encrypted", "method", "crc", "declared empty"],
+)
+def test_open_files__a_member_that_cannot_be_right_is_refused(tiny, pack, change, says):
+    path = pack(tiny, "zip")
+    alter(path, change)
+    with pytest.raises(ArchiveError, match=says):
+        read_all(path)
+
+
+def test_open_files__a_member_is_not_unpacked_beyond_what_it_declares(tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb", bytes(50 * 2**20))
+    alter(path, declare(10))
+    with open_files(path) as files:
+        tracemalloc.start()
+        try:
+            with pytest.raises(ArchiveError, match="bomb"):
+                files.read("bomb")
+            assert tracemalloc.get_traced_memory()[1] < 5 * 2**20
+        finally:
+            tracemalloc.stop()
+
+
+def test_open_files__a_name_twice_is_refused(tiny, pack):
+    path = pack(tiny, "zip")
+    name = next(iter(tiny))
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr(name, b"other")
+    with pytest.raises(ArchiveError, match=rf"member '{name}' is there twice"):
+        read_all(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need privileges on Windows")
+class TestLinks:
+    def test_open_files__a_linked_folder_is_refused(self, tiny, pack, tmp_path):
+        path = pack(tiny, "folder")
+        (path / "MLd_cells").rename(tmp_path / "elsewhere")
+        (path / "MLd_cells").symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(ArchiveError, match=r"folder/MLd_cells: a link to a folder"):
+            read_all(path)
+
+    def test_open_files__a_linked_file_is_read(self, tiny, pack, tmp_path):
+        path = pack(tiny, "folder")
+        right = read_all(path)
+        spike = path / "MLd_cells/a1_10_A/flatrip/spike1"
+        spike.rename(tmp_path / "elsewhere")
+        spike.symlink_to(tmp_path / "elsewhere")
+        assert read_all(path) == right
+        before = identity(path)
+        (tmp_path / "elsewhere").write_bytes(b"1.000 2.000 3.000 \n")
+        assert identity(path) != before
+
+    @pytest.mark.parametrize("use", [read_all, identity])
+    def test_open_files__a_link_to_nothing_is_refused(self, tiny, pack, use):
+        path = pack(tiny, "folder")
+        spike = path / "MLd_cells/a1_10_A/flatrip/spike1"
+        spike.unlink()
+        spike.symlink_to(path / "nowhere")
+        with pytest.raises(ArchiveError, match="flatrip/spike1: "):
+            use(path)
+
+    def test_open_files__a_pipe_is_refused(self, tiny, pack):
+        path = pack(tiny, "folder")
+        spike = path / "MLd_cells/a1_10_A/flatrip/spike1"
+        spike.unlink()
+        os.mkfifo(spike)  # reading it would wait for ever
+        with pytest.raises(ArchiveError, match="flatrip/spike1: not a regular file"):
+            read_all(path)
+
+
+def test_open_files__an_absurdly_large_file_is_refused(tiny, pack):
+    path = pack(tiny, "folder")
+    os.truncate(path / "MLd_cells/a1_10_A/flatrip/spike1", 64 * 2**20 + 1)
+    with pytest.raises(ArchiveError, match="flatrip/spike1: larger than 67108864 bytes"):
+        read_all(path)
+
+
+def test_open_files__closes_the_zip(tiny, pack):
+    with pytest.raises(RuntimeError), open_files(pack(tiny, "zip")) as files:
+        raise RuntimeError
+    with pytest.raises(ArchiveError, match="closed"):
+        files.read(files.names[0])
+
+
+def test_identity__is_of_the_content_of_a_zip(tiny, pack, tmp_path):
+    path = pack(tiny, "zip")
+    before = identity(path)
+    moved = path.rename(tmp_path / "moved.zip")
+    os.utime(moved, (1, 1))
+    assert identity(moved) == before
+    data = bytearray(moved.read_bytes())
+    data[len(data) // 2] ^= 1
+    moved.write_bytes(data)
+    assert identity(moved) != before
+
+
+def rewrite(path: Path) -> None:
+    # Equal in size, later by a nanosecond.
+    stat = path.stat()
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+
+
+def lengthen(path: Path) -> None:
+    stat = path.stat()
+    path.write_bytes(path.read_bytes() + b" ")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        rewrite,
+        lengthen,
+        Path.unlink,
+        lambda path: path.rename(path.with_name("spike2")),
+        lambda path: path.with_name("spike2").write_bytes(b""),
+    ],
+    ids=["rewritten", "longer", "removed", "renamed", "added"],
+)
+def test_identity__changes_with_any_file_of_a_folder(tiny, pack, change):
+    path = pack(tiny, "folder")
+    before = identity(path)
+    assert identity(path) == before
+    change(path / "MLd_cells/a1_10_A/flatrip/spike1")
+    assert identity(path) != before
+
+
+def test_identity__of_a_folder_survives_junk_and_a_move(tiny, pack, tmp_path):
+    path = pack(tiny, "folder")
+    before = identity(path)
+    (path / "MLd_cells/.DS_Store").write_bytes(b"1")
+    assert identity(path.rename(tmp_path / "moved")) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_identity__a_name_that_is_no_unicode(tiny, pack):
+    path = pack(tiny, "folder")
+    before = identity(path)
+    (path / os.fsdecode(b"caf\xe9")).write_bytes(b"")
+    assert identity(path) != before
+    assert read_all(path)
+
+
+def test_identity__nothing_there(tmp_path):
+    with pytest.raises(DataNotFoundError, match="nowhere"):
+        identity(tmp_path / "nowhere")

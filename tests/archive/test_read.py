@@ -1,0 +1,256 @@
+import hashlib
+import logging
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from aa1xr import ArchiveError
+from aa1xr.archive.files import open_files
+from aa1xr.archive.read import Archive
+from aa1xr.archive.write import make_sound, wav_bytes
+from tests.archive.reading import read_all
+
+CELL = "MLd_cells/a1_10_A"
+PAIR = "Field_L_cells/a1_10_B"
+
+
+def wav_names(files, type_):
+    prefix = f"all_stims/{type_}/"
+    return [name.removeprefix(prefix) for name in files if name.startswith(prefix)]
+
+
+def test_archive__everything_is_read(tiny, pack, kind):
+    first, second = wav_names(tiny, "conspecific")
+    (ripple,) = wav_names(tiny, "flatrip")
+    ramps = {first: [*range(40)], second: [*range(500, 540)], ripple: [*range(-20, 20)]}
+    songs = [("conspecific", name, 32000, ramps[name]) for name in sorted((first, second))]
+    sounds, cells = read_all(pack(tiny, kind))
+    assert sounds == [*songs, ("flatrip", ripple, 32000, ramps[ripple])]
+    spikes1, spikes2 = [-1999969, 0, 159375, 3000], [12500]
+    assert cells == [
+        ("a1_10_B", "Field_L", 7, "flatrip", ripple, [31], [1]),
+        ("a1_10_A", "MLd", 1, "conspecific", second, spikes1, [3, 0, 1]),
+        ("a1_10_A", "MLd", 2, "conspecific", first, spikes2, [0, 0, 1]),
+        ("a1_10_A", "MLd", 1, "flatrip", ripple, [1000, 2000, -3125, 3997375], [2, 1, 1]),
+    ]
+
+
+@pytest.mark.parametrize("top", ["aa1/", "data of mine/aa1/", "a/b/c/"])
+def test_archive__a_folder_around_everything_changes_nothing(tiny, pack, kind, top):
+    right = read_all(pack(tiny, kind))
+    wrapped = {f"{top}{name}": data for name, data in tiny.items()}
+    assert read_all(pack(wrapped, kind)) == right
+
+
+def test_archive__junk_everywhere_changes_nothing(tiny, pack, kind):
+    right = read_all(pack(tiny, kind))
+    folders = {""} | {name[: i + 1] for name in tiny for i, c in enumerate(name) if c == "/"}
+    junk = [f"{folder}{name}" for folder in folders for name in (".DS_Store", "Thumbs.db", "._x")]
+    # macOS keeps a file of its own beside every file, under the same names.
+    junk += [f"__MACOSX/{name.rpartition('/')[0]}/._{name.rpartition('/')[2]}" for name in tiny]
+    junk += [f"{name.rpartition('/')[0]}/._{name.rpartition('/')[2]}" for name in tiny]
+    assert read_all(pack(tiny | dict.fromkeys(junk, b"\0junk"), kind)) == right
+
+
+def test_archive__cells_are_sorted_by_number_not_by_name(tiny, pack):
+    for cell in ("a1_9_A", "b0_1", "a1_100_A", "a1_10"):
+        tiny |= {name.replace("a1_10_A", cell): data for name, data in tiny.items() if CELL in name}
+    with open_files(pack(tiny, "zip")) as files:
+        cells = [cell for area, cell in Archive(files).cell_ids if area == "MLd"]
+    assert cells == ["a1_9_A", "a1_10", "a1_10_A", "a1_100_A", "b0_1"]
+
+
+# What is damaged, and what the message must name.
+
+Files = dict[str, bytes]
+Damage = Callable[[Files], object]
+
+
+def remove(name: str) -> Damage:
+    return lambda files: files.pop(name)
+
+
+def put(name: str, data: bytes) -> Damage:
+    return lambda files: files.update({name: data})
+
+
+def move(old: str, new: str) -> Damage:
+    def damage(files: Files) -> None:
+        for name in [name for name in files if name.startswith(old)]:
+            files[new + name.removeprefix(old)] = files.pop(name)
+
+    return damage
+
+
+def remove_wav(files: Files) -> None:
+    del files[f"all_stims/conspecific/{wav_names(files, 'conspecific')[0]}"]
+
+
+def same_wav_twice(files: Files) -> None:
+    files[f"{CELL}/conspecific/stim2"] = files[f"{CELL}/conspecific/stim1"]
+
+
+def point_to_the_other_type(files: Files) -> None:
+    files[f"{CELL}/conspecific/stim2"] = files[f"{CELL}/flatrip/stim1"]
+
+
+def change_a_wav(change: Callable[[bytes], bytes]) -> Damage:
+    def damage(files: Files) -> None:
+        name = f"all_stims/flatrip/{wav_names(files, 'flatrip')[0]}"
+        files[name] = change(files[name])
+
+    return damage
+
+
+def other_rate(files: Files) -> None:
+    samples = np.arange(9, dtype=np.int16)
+    files[f"all_stims/flatrip/{make_sound('flatrip', samples, 44100).name}"] = wav_bytes(
+        samples, 44100
+    )
+
+
+def stereo(files: Files) -> None:
+    data = bytearray(wav_bytes(np.arange(8, dtype=np.int16), 32000))
+    data[22] = 2  # channels
+    data[32] = 4  # bytes in a frame
+    files[f"all_stims/flatrip/{hashlib.md5(data).hexdigest().upper()}.wav"] = bytes(data)
+
+
+def both_areas(files: Files) -> None:
+    for name in [name for name in files if name.startswith(CELL)]:
+        files[name.replace("MLd", "Field_L")] = files[name]
+
+
+def second_archive(files: Files) -> None:
+    files.update({f"copy/{name}": data for name, data in files.items()})
+
+
+def keep(*tops: str) -> Damage:
+    def damage(files: Files) -> None:
+        for name in [name for name in files if not name.startswith(tops)]:
+            del files[name]
+
+    return damage
+
+
+DAMAGES = {
+    "spike gone": (remove(f"{CELL}/flatrip/spike1"), r"flatrip/stim1: has no spike1 beside it"),
+    "stim gone": (remove(f"{PAIR}/flatrip/stim7"), r"flatrip/spike7: has no stim7 beside it"),
+    "spike renamed": (
+        move(f"{CELL}/conspecific/spike2", f"{CELL}/conspecific/spike3"),
+        r"conspecific/(stim2|spike3): has no (spike2|stim3) beside it",
+    ),
+    "wav gone": (
+        remove_wav,
+        r"conspecific/stim2: points to '[0-9A-F]{32}\.wav', which is not in all_stims/conspecific",
+    ),
+    "wav of another type": (
+        point_to_the_other_type,
+        r"conspecific/stim2: points to .* not in all_stims/conspecific",
+    ),
+    "wav twice": (same_wav_twice, r"conspecific/stim2: points to .*, as stim1 does"),
+    "wav flipped": (
+        change_a_wav(lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+        r"all_stims/flatrip/[0-9A-F]{32}\.wav: its MD5 is",
+    ),
+    "wav truncated": (change_a_wav(lambda data: data[:-2]), r"flatrip/.*\.wav: its MD5 is"),
+    "wav empty": (change_a_wav(lambda data: b""), r"flatrip/.*\.wav: its MD5 is D41D8CD98F"),
+    "stereo": (stereo, r"flatrip/.*\.wav: 2 channel\(s\).*expected one channel"),
+    "other rate": (other_rate, r"\.wav: sampled at \d+ Hz, but .*\.wav at \d+ Hz; expected one"),
+    "bad token": (
+        put(f"{PAIR}/flatrip/spike7", b"1.000 \n2.000 oops \n"),
+        r"Field_L_cells/a1_10_B/flatrip/spike7, line 2: 'oops' is no spike time",
+    ),
+    "spike empty": (put(f"{PAIR}/flatrip/spike7", b""), r"flatrip/spike7: empty; expected a line"),
+    "stim empty": (put(f"{PAIR}/flatrip/stim7", b""), r"flatrip/stim7: ''; expected the name"),
+    "area": (move("MLd_cells", "mld_cells"), r"mld_cells/.*: unknown area 'mld'.*Field_L or MLd"),
+    "type": (
+        move(f"{CELL}/flatrip", f"{CELL}/ripples"),
+        r"ripples/.*: unknown stimulus type 'ripples'; expected conspecific or flatrip",
+    ),
+    "type of sound": (
+        move("all_stims/flatrip", "all_stims/songrip"),
+        r"all_stims/songrip/.*: unknown stimulus type 'songrip'",
+    ),
+    "cell id": (move(CELL, "MLd_cells/a1"), r"MLd_cells/a1: 'a1' is no cell id; expected <animal>"),
+    "cell number": (move(CELL, "MLd_cells/a1_x_A"), r"'a1_x_A' is no cell id"),
+    "both areas": (both_areas, r"MLd_cells/a1_10_A: this cell is in Field_L_cells too"),
+    "two archives": (second_archive, r"several archives, in .*copy/"),
+    "no sounds": (keep("MLd", "Field_L"), r"empty archive; expected at least a wav file"),
+    "no cells": (keep("all_stims"), r"empty archive; expected at least a cell"),
+    "nothing": (keep("none"), r"empty archive"),
+    "other things": (put("simulation.json", b"{"), r"simulation\.json: not JSON"),
+    "no object": (put("simulation.json", b"[1]"), r"simulation\.json: expected a JSON object"),
+    "no end of JSON": (put("simulation.json", b"[" * 10**5), r"simulation\.json: not JSON"),
+    "JSON of bytes": (put("simulation.json", b'{"a": "\xff"}'), r"simulation\.json: not JSON"),
+}
+
+
+@pytest.mark.parametrize("top", ["", "aa1/"])
+@pytest.mark.parametrize(("damage", "says"), DAMAGES.values(), ids=DAMAGES.keys())
+def test_archive__damage_is_named(tiny, pack, kind, top, damage, says):
+    damage(tiny)
+    path = pack({f"{top}{name}": data for name, data in tiny.items()} | {"README": b""}, kind)
+    with pytest.raises(ArchiveError, match=says) as info:
+        read_all(path)
+    assert str(path) in str(info.value)
+
+
+def test_archive__other_encodings_of_the_same_are_read(tiny, pack, kind):
+    right = read_all(pack(tiny, kind))
+    tiny[f"{CELL}/conspecific/spike1"] = b"-1999.969  0.000\t159.375\r\n\r\n3"
+    tiny[f"{CELL}/conspecific/stim1"] = tiny[f"{CELL}/conspecific/stim1"].strip() + b"\r\n"
+    assert read_all(pack(tiny, kind)) == right
+
+
+def test_archive__an_empty_type_folder_is_logged(tiny, pack, kind, caplog):
+    right = read_all(pack(tiny, kind))
+    path = pack(tiny | {f"{PAIR}/conspecific/": b"", f"{PAIR}/conspecific/.DS_Store": b""}, kind)
+    with caplog.at_level(logging.INFO, "aa1xr"):
+        assert read_all(path) == right
+    (record,) = caplog.records
+    assert record.getMessage() == f"{path}: skipped {PAIR}/conspecific, an empty folder"
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        (f"{CELL}/conspecific/notes.txt", logging.WARNING),
+        (f"{CELL}/conspecific/stim01", logging.WARNING),
+        (f"{CELL}/conspecific/Spike1", logging.WARNING),
+        (f"{CELL}/stim1", logging.WARNING),
+        (f"{CELL}/conspecific/old/stim1", logging.WARNING),
+        ("all_stims/conspecific/x.mp3", logging.WARNING),
+        ("all_stims/x.wav", logging.WARNING),
+        ("MLd/a1_10_A/conspecific/stim1", logging.WARNING),
+        ("README.txt", logging.DEBUG),
+        ("docs/methods.pdf", logging.DEBUG),
+    ],
+)
+def test_archive__what_is_no_data_is_skipped_and_logged(tiny, pack, kind, caplog, name, level):
+    right = read_all(pack(tiny, kind))
+    path = pack(tiny | {name: b"?"}, kind)
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG, "aa1xr"):
+        assert read_all(path) == right
+    (record,) = caplog.records
+    assert record.levelno == level
+    assert str(path) in record.getMessage()
+    assert name in record.getMessage()
+
+
+def test_archive__says_whether_it_was_simulated(tiny, pack, kind):
+    for simulation, content in ((None, {}), ({}, {"simulation.json": b"{}"})):
+        with open_files(pack(tiny | content, kind)) as files:
+            assert Archive(files).simulation == simulation
+
+
+def test_cells__are_read_one_at_a_time(tiny, pack):
+    # The last cell is damaged, which a reader that goes ahead would say too early.
+    tiny[f"{CELL}/conspecific/spike1"] = b"oops\n"
+    with open_files(pack(tiny, "zip")) as files:
+        cells = Archive(files).cells()
+        assert next(cells).id == "a1_10_B"
+        with pytest.raises(ArchiveError, match="oops"):
+            next(cells)
