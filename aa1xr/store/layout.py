@@ -1,0 +1,138 @@
+"""How a store is laid out, sealed and written: what `build` and `read` agree on.
+
+Events are in CF's contiguous ragged form. `spike_time` is one flat array, sorted by neuron,
+stimulus and trial; `row_size` says how many of them belong to each presentation, and
+`n_spikes`, its sum over a neuron, lets a reader find a neuron without reading all of `row_size`.
+Waveforms lie end to end likewise, `n_samples` long each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import zarr
+from zarr.abc.store import Store
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
+#: Part of a store's file name, so that a new format is a new store.
+FORMAT_VERSION = 1
+
+#: Attribute of the root that holds a checksum of all other metadata.
+SEAL = "aa1xr_seal"
+METADATA = "zarr.json"
+
+
+@dataclass(frozen=True)
+class Array:
+    """One array of the store."""
+
+    dims: tuple[str, ...]
+    dtype: str
+    chunks: tuple[int, ...]  #: -1: the whole length
+    #: A chunk that is gone reads as this; so it is a value that no datum has, or hardly any.
+    fill_value: int | str
+
+
+#: A chunk of spike times is 256 KiB, about 9 of AA1's neurons: small enough that one neuron is
+#: read in a millisecond, large enough that AA1 is 11 objects and its areas 6 each.
+_SPIKES = 2**16
+_SAMPLES = 2**19
+#: Counts of 256 neurons, all their stimuli and trials, are about half a MiB.
+_NEURONS = 256
+
+ARRAYS: dict[str, Array] = {
+    "spike_time": Array(("spike",), "int32", (_SPIKES,), -(2**31)),
+    "row_size": Array(("neuron", "stimulus", "trial"), "int32", (_NEURONS, -1, -1), -1),
+    "n_trials": Array(("neuron", "stimulus"), "int32", (_NEURONS, -1), -1),
+    "file_number": Array(("neuron", "stimulus"), "int32", (_NEURONS, -1), -1),
+    "waveform": Array(("sample",), "int16", (_SAMPLES,), -(2**15)),
+    "neuron": Array(("neuron",), "str", (-1,), ""),
+    "area": Array(("neuron",), "str", (-1,), ""),
+    "n_spikes": Array(("neuron",), "int64", (-1,), -1),
+    "name": Array(("stimulus",), "str", (-1,), ""),
+    "type": Array(("stimulus",), "str", (-1,), ""),
+    "n_samples": Array(("stimulus",), "int64", (-1,), -1),
+}
+
+
+def create(group: zarr.Group, name: str, shape: tuple[int, ...]) -> zarr.Array[Any]:
+    """Create the array `name` of the layout."""
+    spec = ARRAYS[name]
+    return create_array(
+        group.store,
+        shape,
+        name=name,
+        dtype=spec.dtype,
+        chunks=tuple(
+            max(1, size if chunk == -1 else chunk)
+            for chunk, size in zip(spec.chunks, shape, strict=True)
+        ),
+        fill_value=spec.fill_value,
+        dims=spec.dims,
+    )
+
+
+def create_array(
+    store: Store,
+    shape: tuple[int, ...],
+    *,
+    name: str | None = None,
+    dtype: str,
+    chunks: tuple[int, ...],
+    fill_value: float | str,
+    dims: tuple[str, ...],
+    attrs: Mapping[str, Any] | None = None,
+) -> zarr.Array[Any]:
+    """Create an array every chunk of which will carry a CRC-32C."""
+    return zarr.create_array(
+        store,
+        name=name,
+        shape=shape,
+        dtype=dtype,
+        chunks=chunks,
+        compressors=[ZstdCodec(level=5), Crc32cCodec()],
+        fill_value=fill_value,
+        dimension_names=dims,
+        attributes=dict(attrs or {}),
+        zarr_format=3,
+        # Else chunks that hold nothing but the fill value are left out, and look lost.
+        config={"write_empty_chunks": True},
+    )
+
+
+@contextmanager
+def quiet_consolidation() -> Iterator[None]:
+    """Consolidate metadata without zarr's word that format 3 does not specify it yet.
+
+    It is in the root's zarr.json, where a reader that does not know it passes over it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        yield
+
+
+def seal(metadata: bytes) -> bytes:
+    """Add to a zarr.json the checksum of all that it says."""
+    document = json.loads(metadata)
+    document["attributes"].pop(SEAL, None)
+    document["attributes"][SEAL] = _digest(document)
+    return json.dumps(document).encode()
+
+
+def is_sealed(metadata: bytes) -> bool:
+    """Whether a zarr.json has its checksum, and still says what it was sealed over."""
+    try:
+        document = json.loads(metadata)
+        return bool(document["attributes"].pop(SEAL) == _digest(document))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _digest(document: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,110 @@
+"""Find the store of a source, building it if need be: the data directory and its lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aa1xr.archive.files import identity, open_files
+from aa1xr.archive.read import Archive
+from aa1xr.errors import DataNotFoundError
+from aa1xr.store.build import build_store
+from aa1xr.store.layout import FORMAT_VERSION, METADATA
+from aa1xr.store.read import Store, is_url
+
+#: The archive's name in the data directory.
+ARCHIVE = "crcns-aa1.zip"
+
+
+def data_dir(path: str | os.PathLike[str] | None = None) -> Path:
+    """The data directory: `path`, else $AA1XR_DATA_DIR, else the user's cache directory.
+
+    It is not created here.
+    """
+    if path is None:
+        path = os.environ.get("AA1XR_DATA_DIR") or None
+    if path is None:
+        from platformdirs import user_cache_path
+
+        path = user_cache_path("aa1xr")
+    return Path(path).expanduser()
+
+
+def find_store(
+    source: str | os.PathLike[str] | None = None,
+    *,
+    data_dir: Path,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> Store:
+    """The store of `source`, which is built in `data_dir` if it is not there yet.
+
+    Parameters
+    ----------
+    source
+        A zip, an extracted folder, a store (path or URL), or None: what is in `data_dir`.
+
+    Raises
+    ------
+    DataNotFoundError
+        If nothing is there.
+    ValueError
+        If `source` is None and there are several stores to choose from.
+    """
+    if source is None:
+        source = _in_data_dir(data_dir)
+    source = os.fspath(source)
+    if is_url(source):
+        return Store(source, storage_options)
+    path = Path(source).expanduser()
+    if (path / METADATA).is_file() or (path.is_dir() and path.suffix == ".zarr"):
+        return Store(str(path), storage_options)
+    return Store(str(ensure_store(path, data_dir=data_dir, progress=progress)))
+
+
+def ensure_store(source: Path, *, data_dir: Path, progress: bool = True) -> Path:
+    """The path of the store of the archive at `source`, built now if it was not yet.
+
+    The name of a store is made of the archive's content and the store's format, so a changed
+    archive or a new format is built anew and what was there before stays.
+    """
+    key = identity(source)
+    simulated, recorded = (
+        data_dir / f"{kind}-{key[:16]}-v{FORMAT_VERSION}.zarr" for kind in ("simulated", "aa1")
+    )
+    for path in (recorded, simulated):
+        if path.exists():
+            return path
+
+    from filelock import FileLock  # imported where it is used: a warm open takes no lock
+
+    with open_files(source) as files:
+        archive = Archive(files)
+        path = recorded if archive.simulation is None else simulated
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if not path.exists():  # another process may have built it while this one waited
+                build_store(archive, path, identity=key, progress=progress)
+    return path
+
+
+def _in_data_dir(data_dir: Path) -> Path:
+    if (archive := data_dir / ARCHIVE).exists():
+        return archive
+    # Stores of simulated archives have another prefix: they never stand in for AA1.
+    stores = sorted(data_dir.glob(f"aa1-*-v{FORMAT_VERSION}.zarr"))
+    if not stores:
+        raise DataNotFoundError(
+            f"there is no AA1 data in {data_dir}. Three ways on:\n"
+            f"  1. download crcns-aa1.zip from https://crcns.org/data-sets/aa/aa-1 (free account) "
+            f"and put it there;\n"
+            '  2. say where it is: aa1xr.open("path/to/crcns-aa1.zip"), or a folder or store, '
+            "or set $AA1XR_DATA_DIR;\n"
+            "  3. try the package on simulated cells: aa1xr.open_sample()."
+        )
+    if len(stores) > 1:
+        names = "".join(f"\n  {store}" for store in stores)
+        raise ValueError(f"there are several stores in {data_dir}; pass one as `source`:{names}")
+    return stores[0]

@@ -1,0 +1,254 @@
+import errno
+import io
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aa1xr import ArchiveError
+from aa1xr.archive.files import open_files
+from aa1xr.archive.read import Archive, Cell
+from aa1xr.archive.write import make_sound, write_archive
+from aa1xr.store import build, layout, locate
+from aa1xr.store.read import Store
+from tests.store.conftest import RIPPLE, SOUNDS, cells, contents, plain_reading, recording
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def lock_of(store: Path) -> str:
+    return f".{store.name}.lock"
+
+
+def differing(found: list, expected: list) -> list[int]:
+    """Where two long lists differ; pytest would take minutes to show how, and show data."""
+    pairs = enumerate(zip(found, expected, strict=True))
+    return [place for place, (one, other) in pairs if one != other][:10]
+
+
+def assert_same(store: Path, archive: Path) -> None:
+    """Each number in the store is that of the archive, in the order of the layout."""
+    sounds, responses = plain_reading(archive)
+    stored = {name: Store(str(store)).read(name).tolist() for name in layout.ARRAYS}
+
+    stimuli = sorted(sounds)
+    assert list(zip(stored["type"], stored["name"], strict=True)) == stimuli
+    assert stored["n_samples"] == [len(sounds[stimulus]) for stimulus in stimuli]
+    samples = [sample for stimulus in stimuli for sample in sounds[stimulus]]
+    assert differing(stored["waveform"], samples) == []
+
+    def by_number(neuron):
+        animal, number, *rig = neuron[1].split("_")
+        return neuron[0], animal, int(number), rig
+
+    neurons = sorted(responses, key=by_number)
+    assert list(zip(stored["area"], stored["neuron"], strict=True)) == neurons
+    most = max(len(trials) for heard in responses.values() for _, trials in heard.values())
+    events = []
+    for n, neuron in enumerate(neurons):
+        before = len(events)
+        for s, stimulus in enumerate(stimuli):
+            number, trials = responses[neuron].get(stimulus, (0, []))
+            assert stored["file_number"][n][s] == number
+            assert stored["n_trials"][n][s] == len(trials)
+            sizes = [len(trial) for trial in trials]
+            assert stored["row_size"][n][s] == sizes + [0] * (most - len(sizes))
+            events += [time for trial in trials for time in trial]
+        assert stored["n_spikes"][n] == len(events) - before
+    assert differing(stored["spike_time"], events) == []
+
+
+@pytest.mark.parametrize("source", ["archive", "sample_archive", "real_archive"])
+def test_build_store__holds_what_the_archive_holds(source, request, data_dir):
+    archive = request.getfixturevalue(source)
+    assert_same(locate.ensure_store(archive, data_dir=data_dir), archive)
+
+
+@pytest.mark.parametrize("chunk", [3, 5, 1000])
+def test_build_store__spikes_that_fill_chunks_are_all_written(tmp_path, monkeypatch, chunk):
+    # Spikes are written when 16 chunks of them have come: at 48, 80 or only at the end.
+    spec = layout.Array(("spike",), "int32", (chunk,), -(2**31))
+    monkeypatch.setitem(layout.ARRAYS, "spike_time", spec)
+    sizes = [0, 47, 1, 0, 3, 100, 48, 5]
+    many = [
+        Cell(f"a1_{k}_A", "MLd", [recording(1, RIPPLE, [range(1000 * k, 1000 * k + size), []])])
+        for k, size in enumerate(sizes)
+    ]
+    archive = write_archive(tmp_path / "cells.zip", SOUNDS, many)
+    store = locate.ensure_store(archive, data_dir=tmp_path)
+    assert_same(store, archive)
+    assert len(list((store / "spike_time" / "c").iterdir())) == -(-sum(sizes) // chunk)
+
+
+def test_build_store__without_a_spike(tmp_path):
+    silent = list(cells())
+    for cell in silent:
+        cell.recordings[:] = [
+            type(r)(r.number, r.type, r.sound, r.times[:0], np.zeros_like(r.counts))
+            for r in cell.recordings
+        ]
+    archive = write_archive(tmp_path / "silent.zip", SOUNDS, silent)
+    assert_same(locate.ensure_store(archive, data_dir=tmp_path), archive)
+
+
+@pytest.mark.parametrize("samples", [[-(2**15)] * 9, [-(2**15), 0, 1]])
+def test_build_store__a_clipped_sound_is_not_taken_for_a_lost_chunk(tmp_path, samples):
+    # Its lowest value is what zarr gives for chunks that are not there.
+    sound = make_sound("flatrip", np.array(samples, np.int16), 32000)
+    cell = Cell("a1_1", "MLd", [recording(1, sound, [[1]])])
+    archive = write_archive(tmp_path / "clipped.zip", [sound], [cell])
+    assert_same(locate.ensure_store(archive, data_dir=tmp_path), archive)
+
+
+def test_build_store__says_where_it_came_from(archive, store):
+    attrs = Store(str(store)).attrs
+    assert attrs["source"] == "cells.zip"
+    assert attrs["source_sha256"] == locate.identity(archive)
+    assert attrs["sample_rate"] == 32000
+    assert attrs["simulation"] is None
+
+
+def test_build_store__equal_archives_give_equal_stores(archive, store, tmp_path):
+    again = locate.ensure_store(archive, data_dir=tmp_path / "again")
+    assert contents(again) == contents(store)
+
+
+def test_build_store__a_damaged_archive_leaves_nothing(tmp_path):
+    path = write_archive(tmp_path / "cells", SOUNDS, cells())
+    # Found only after all else has been written.
+    (path / "MLd_cells/a1_10_A/flatrip/spike1").write_bytes(b"oops\n")
+    with pytest.raises(ArchiveError, match="oops"):
+        locate.ensure_store(path, data_dir=tmp_path / "stores")
+    (left,) = names(tmp_path / "stores")
+    assert left.endswith(".lock")
+
+
+def test_build_store__removes_what_a_killed_build_left(archive, tmp_path):
+    store = locate.ensure_store(archive, data_dir=tmp_path / "first")
+    folder = tmp_path / "second"
+    for name in (f".{store.name}.123.partial", ".aa1-of-another.zarr.456.partial"):
+        (folder / name / "spike_time").mkdir(parents=True)
+        (folder / name / "zarr.json").write_bytes(b"{}")
+    locate.ensure_store(archive, data_dir=folder)
+    # Another archive's may be in the making.
+    expected = {".aa1-of-another.zarr.456.partial", lock_of(store), store.name}
+    assert set(names(folder)) == expected
+
+
+# With other processes
+
+
+def run_children(mode, archive, root):
+    root.mkdir()
+    script = Path(__file__).with_name("children.py")
+    done = subprocess.run(
+        [sys.executable, script, mode, archive, root],
+        check=False, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+
+
+@needs_fork
+def test_build_store__killed_at_any_instant_leaves_none_or_all(archive, store, tmp_path):
+    whole = contents(store)
+    run_children("killed", archive, tmp_path / "killed")
+    partial = complete = 0
+    for folder in (tmp_path / "killed").glob("killed-*"):
+        left = names(folder)
+        partial += any(name.endswith(".partial") for name in left)
+        if store.name in left:
+            complete += 1
+            assert contents(folder / store.name) == whole
+        # The next process to come along.
+        assert contents(locate.ensure_store(archive, data_dir=folder)) == whole
+        if store.name not in left:
+            assert names(folder) == [lock_of(store), store.name]
+    assert partial > 15
+
+
+@needs_fork
+def test_build_store__a_disk_that_fills_up_at_any_instant_leaves_nothing(archive, store, tmp_path):
+    run_children("full", archive, tmp_path / "full")
+    folders = list((tmp_path / "full").glob("full-at-*"))
+    assert len(folders) > 15
+    assert {name for folder in folders for name in names(folder)} == {lock_of(store)}
+
+
+@needs_fork
+def test_build_store__four_at_once_build_one_store(archive, store, tmp_path):
+    root = tmp_path / "race"
+    run_children("race", archive, root)
+    assert [path.read_text() for path in root.glob("done-*")] == [store.name] * 4
+    assert (root / "builds").read_text() == "x"
+    assert names(root / "stores") == [lock_of(store), store.name]
+    assert contents(root / "stores" / store.name) == contents(store)
+
+
+@pytest.fixture(params=[16, 64, 200])
+def small_disk(request, tmp_path):
+    """A file system of so many KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = f"size={request.param}k"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"cannot mount a small disk: {error}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_build_store__a_disk_that_is_too_small_is_left_as_it_was(small_disk, tmp_path):
+    noise = np.random.default_rng(0).integers(-(2**15), 2**15, 200_000).astype(np.int16)
+    sounds = [*SOUNDS, make_sound("flatrip", noise, 32000)]
+    archive = write_archive(tmp_path / "noise.zip", sounds, cells())
+    with pytest.raises(OSError, match="No space left") as info:
+        locate.ensure_store(archive, data_dir=small_disk)
+    assert info.value.errno == errno.ENOSPC
+    assert all(name.endswith(".lock") for name in names(small_disk))
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    assert_same(locate.ensure_store(archive, data_dir=small_disk), archive)
+
+
+# Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "progress", "shown"),
+    [(Terminal, True, True), (Terminal, False, False), (io.StringIO, True, False)],
+    ids=["terminal", "not wanted", "no terminal"],
+)
+def test_build_store__shows_progress_on_a_terminal(
+    archive, tmp_path, monkeypatch, stream, progress, shown
+):
+    # As if each look at the clock were a second later.
+    monkeypatch.setattr("tqdm.std.time", itertools.count().__next__)
+    monkeypatch.setattr(sys, "stderr", stream())
+    with open_files(archive) as files:
+        build.build_store(Archive(files), tmp_path / "x.zarr", identity="", progress=progress)
+    written = sys.stderr.getvalue()
+    assert ("building the store of cells.zip" in written) == shown
+    assert bool(written) == shown
+
+
+def test_build_store__quick_ones_show_nothing(archive, tmp_path, monkeypatch):
+    monkeypatch.setattr("tqdm.std.time", lambda: 0.0)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with open_files(archive) as files:
+        build.build_store(Archive(files), tmp_path / "x.zarr", identity="")
+    assert "building" not in sys.stderr.getvalue()

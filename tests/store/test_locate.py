@@ -1,0 +1,210 @@
+import os
+
+import pytest
+
+from aa1xr import ArchiveError, DataNotFoundError
+from aa1xr.archive.write import write_archive
+from aa1xr.store import locate
+from aa1xr.store.locate import ARCHIVE, data_dir, ensure_store, find_store
+from tests.store.conftest import SOUNDS, cells, contents
+
+
+def neurons(store):
+    return store.labels.neuron.tolist()
+
+
+CELLS = ["a1_2_B", "a1_2_A", "a1_10_A"]
+
+
+@pytest.fixture
+def data(tmp_path):
+    """An empty data directory."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def never_built(monkeypatch):
+    """A function after which building is an error."""
+
+    def forbid():
+        def build_store(*args, **kwargs):
+            raise AssertionError("built")
+
+        monkeypatch.setattr(locate, "build_store", build_store)
+
+    return forbid
+
+
+# The data directory
+
+
+def test_data_dir__the_argument_then_the_variable_then_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setenv("AA1XR_DATA_DIR", str(tmp_path / "variable"))
+    assert data_dir(tmp_path / "argument") == tmp_path / "argument"
+    assert data_dir(str(tmp_path / "argument")) == tmp_path / "argument"
+    assert data_dir() == tmp_path / "variable"
+    monkeypatch.setenv("AA1XR_DATA_DIR", "")
+    assert data_dir() == tmp_path / "cache" / "aa1xr"
+    monkeypatch.delenv("AA1XR_DATA_DIR")
+    assert data_dir() == tmp_path / "cache" / "aa1xr"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_dir__a_tilde_is_the_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AA1XR_DATA_DIR", "~/aa1")
+    assert data_dir() == tmp_path / "aa1"
+    assert data_dir("~/elsewhere") == tmp_path / "elsewhere"
+
+
+# Sources
+
+
+@pytest.mark.parametrize("name", ["cells.zip", "cells"])
+@pytest.mark.parametrize("as_source", [str, lambda path: path], ids=["str", "Path"])
+def test_find_store__of_an_archive(tmp_path, data, name, as_source):
+    source = write_archive(tmp_path / name, SOUNDS, cells())
+    store = find_store(as_source(source), data_dir=data)
+    assert neurons(store) == CELLS
+    assert store.url.startswith(str(data))
+
+
+@pytest.mark.parametrize("as_source", [str, lambda path: path, lambda path: path.as_uri()])
+def test_find_store__of_a_store(store, data, never_built, as_source):
+    never_built()
+    assert neurons(find_store(as_source(store), data_dir=data)) == CELLS
+    assert not data.exists()
+
+
+def test_find_store__a_tilde_is_the_home(archive, data, monkeypatch):
+    monkeypatch.setenv("HOME", str(archive.parent))
+    assert neurons(find_store("~/cells.zip", data_dir=data)) == CELLS
+
+
+def test_find_store__storage_options_go_to_the_url(data):
+    options = {"anon": True}
+    store = find_store("s3://bucket/aa1.zarr", data_dir=data, storage_options=options)
+    assert (store.url, store.storage_options) == ("s3://bucket/aa1.zarr", options)
+
+
+@pytest.mark.parametrize("name", ["nowhere.zip", "nowhere", "nowhere.zarr"])
+def test_find_store__nothing_there(tmp_path, data, name):
+    with pytest.raises(DataNotFoundError, match=rf"{name}: no such file"):
+        find_store(tmp_path / name, data_dir=data)
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("content", [None, b"<html>"], ids=["empty folder", "no zip"])
+def test_find_store__what_is_no_archive_leaves_no_trace(tmp_path, data, content):
+    source = tmp_path / "source"
+    source.mkdir() if content is None else source.write_bytes(content)
+    with pytest.raises(ArchiveError, match="source: "):
+        find_store(source, data_dir=data)
+    assert not data.exists()
+
+
+# No source
+
+
+def test_find_store__none_is_the_archive_in_the_data_directory(data):
+    write_archive(data / ARCHIVE, SOUNDS, cells())
+    assert neurons(find_store(data_dir=data)) == CELLS
+
+
+def test_find_store__none_is_the_only_store(archive, data):
+    built = ensure_store(archive, data_dir=data)
+    archive.unlink()
+    assert find_store(data_dir=data).url == str(built)
+
+
+def test_find_store__none_prefers_the_archive(archive, data):
+    ensure_store(archive, data_dir=data)
+    new = write_archive(data / ARCHIVE, SOUNDS, cells(shift=1))
+    assert find_store(data_dir=data).url == str(ensure_store(new, data_dir=data))
+
+
+def test_find_store__none_and_nothing_there_lists_three_ways(data):
+    with pytest.raises(DataNotFoundError) as info:
+        find_store(data_dir=data)
+    message = str(info.value)
+    assert str(data) in message
+    for way in ("1. download", "2. say where", "3. try", "crcns.org", "aa1xr.open_sample()"):
+        assert way in message
+    assert not data.exists()
+
+
+def test_find_store__none_and_several_names_them(archive, tmp_path, data):
+    other = write_archive(tmp_path / "other.zip", SOUNDS, cells(shift=1))
+    built = [ensure_store(path, data_dir=data) for path in (archive, other)]
+    with pytest.raises(ValueError, match="several stores") as info:
+        find_store(data_dir=data)
+    assert all(str(path) in str(info.value) for path in built)
+
+
+@pytest.mark.parametrize("simulation", [b'{"seed": 0}', b"{}"])
+def test_find_store__none_is_never_a_simulation(tmp_path, data, simulation):
+    extra = {"simulation.json": simulation}
+    source = write_archive(tmp_path / "simulated.zip", SOUNDS, cells(), extra=extra)
+    store = find_store(source, data_dir=data)
+    assert neurons(store) == CELLS
+    assert store.attrs["simulation"] is not None
+    with pytest.raises(DataNotFoundError, match="no AA1 data"):
+        find_store(data_dir=data)
+
+
+# Building once
+
+
+@pytest.mark.parametrize("simulation", [{}, {"simulation.json": b'{"seed": 0}'}])
+@pytest.mark.parametrize("name", ["cells.zip", "cells"])
+def test_ensure_store__an_unchanged_archive_is_built_once(
+    tmp_path, data, never_built, name, simulation
+):
+    source = write_archive(tmp_path / name, SOUNDS, cells(), extra=simulation)
+    built = ensure_store(source, data_dir=data)
+    before = {path: path.stat().st_mtime_ns for path in data.rglob("*")}
+    never_built()
+    assert ensure_store(source, data_dir=data) == built
+    assert {path: path.stat().st_mtime_ns for path in data.rglob("*")} == before
+
+
+def test_ensure_store__the_same_zip_elsewhere_is_the_same(archive, data, tmp_path, never_built):
+    built = ensure_store(archive, data_dir=data)
+    never_built()
+    assert ensure_store(archive.rename(tmp_path / "moved.zip"), data_dir=data) == built
+
+
+def test_ensure_store__a_changed_zip_is_another(archive, data):
+    first = ensure_store(archive, data_dir=data)
+    kept = contents(first)
+    archive.unlink()
+    write_archive(archive, SOUNDS, cells(shift=1))
+    second = ensure_store(archive, data_dir=data)
+    assert second != first
+    assert contents(first) == kept
+    assert (
+        find_store(second, data_dir=data).read("spike_time").tolist()
+        != find_store(first, data_dir=data).read("spike_time").tolist()
+    )
+
+
+def test_ensure_store__a_touched_file_of_a_folder_is_a_change(tmp_path, data):
+    source = write_archive(tmp_path / "cells", SOUNDS, cells())
+    first = ensure_store(source, data_dir=data)
+    spike = source / "MLd_cells/a1_10_A/flatrip/spike1"
+    os.utime(spike, ns=(0, spike.stat().st_mtime_ns + 1))
+    assert ensure_store(source, data_dir=data) != first
+
+
+def test_ensure_store__a_store_of_an_older_format_is_left_alone(archive, data, monkeypatch):
+    old = ensure_store(archive, data_dir=data)
+    kept = contents(old)
+    for module in ("locate", "build", "read"):
+        monkeypatch.setattr(f"aa1xr.store.{module}.FORMAT_VERSION", 2)
+    new = ensure_store(archive, data_dir=data)
+    assert new != old
+    assert contents(old) == kept
+    assert neurons(find_store(new, data_dir=data)) == CELLS
+    # One of each format is not several to choose from.
+    assert find_store(data_dir=data).url == str(new)

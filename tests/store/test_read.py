@@ -1,0 +1,308 @@
+import json
+import os
+import pickle
+import subprocess
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+
+from aa1xr import DataNotFoundError, StoreError
+from aa1xr.store.layout import ARRAYS, METADATA, seal
+from aa1xr.store.read import Store, is_url
+from tests.store.conftest import contents
+
+
+def read_all(store: Store) -> dict[str, list]:
+    """All that a store holds."""
+    labels = store.labels
+    values = {name: store.read(name).tolist() for name in ARRAYS}
+    return values | {"n_trials of labels": labels.n_trials, "rate": labels.sample_rate}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("s3://bucket/aa1.zarr", True),
+        ("memory://aa1.zarr", True),
+        ("file:///data/aa1.zarr", True),
+        ("simplecache::s3://bucket/aa1.zarr", True),
+        ("aa1.zarr", False),
+        ("/data/aa1.zarr", False),
+        ("C:\\data\\aa1.zarr", False),
+        ("C://data/aa1.zarr", False),
+        ("a folder: mine/aa1.zarr", False),
+    ],
+)
+def test_is_url__knows_paths_from_urls(path, expected):
+    assert is_url(path) == expected
+
+
+# Damage
+
+DAMAGES = {
+    "a bit of the first byte": lambda data: bytes([data[0] ^ 1]) + data[1:],
+    "a bit of the last byte": lambda data: data[:-1] + bytes([data[-1] ^ 0x80]),
+    "a bit in the middle": lambda data: flip(data, len(data) // 2),
+    "a bit of the checksum": lambda data: flip(data, max(0, len(data) - 3)),
+    "without its last byte": lambda data: data[:-1],
+    "its first half": lambda data: data[: len(data) // 2],
+    "emptied": lambda data: b"",
+    "zeroed": lambda data: bytes(len(data)),
+    "too long": lambda data: data + b"\0",
+    "gone": None,
+}
+
+
+def flip(data, position):
+    damaged = bytearray(data)
+    damaged[position] ^= 1 << position % 8
+    return bytes(damaged)
+
+
+@pytest.fixture(scope="module")
+def right(sample_store):
+    """What the sample's store holds."""
+    return read_all(Store(str(sample_store)))
+
+
+@pytest.fixture(scope="module")
+def sample_copy(sample_store, tmp_path_factory):
+    """A copy of the sample's store, without what others may have added to it."""
+    folder = tmp_path_factory.mktemp("copy") / "sample.zarr"
+    for path in sample_store.rglob("*"):
+        name = path.relative_to(sample_store)
+        if path.is_file() and (name.parts[0] in ARRAYS or str(name) == METADATA):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_store__damage_to_any_file_is_never_read_as_data(sample_copy, right, damage):
+    files = [path for path in sample_copy.rglob("*") if path.is_file()]
+    assert len(files) > 2 * len(ARRAYS)
+    for path in files:
+        data = path.read_bytes()
+        try:
+            path.unlink() if damage is None else path.write_bytes(damage(data))
+            store = Store(str(sample_copy))
+            if path.name == METADATA and path.parent != sample_copy:
+                # Of no account: what it says is in the root's, under the seal.
+                assert read_all(store) == right, path
+                continue
+            missing_root = damage is None and path.name == METADATA
+            with pytest.raises(DataNotFoundError if missing_root else StoreError) as info:
+                read_all(store)
+            assert str(sample_copy) in str(info.value)
+            if path.name != METADATA:
+                assert path.relative_to(sample_copy).parts[0] in str(info.value)
+                assert "Remove it and open the archive again" in str(info.value)
+        finally:
+            path.write_bytes(data)
+    assert read_all(Store(str(sample_copy))) == right
+
+
+def test_store__a_sealed_root_of_another_format_is_refused(store):
+    document = json.loads((store / METADATA).read_bytes())
+    document["attributes"]["format_version"] += 1
+    (store / METADATA).write_bytes(seal(json.dumps(document).encode()))
+    with pytest.raises(StoreError, match=r"of store format 2; this aa1xr reads format 1.*Remove"):
+        _ = Store(str(store)).labels
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"zarr_format": 3, "node_type": "group"}'])
+def test_store__a_foreign_one_is_refused(tmp_path, content):
+    (tmp_path / METADATA).write_bytes(content)
+    with pytest.raises(StoreError, match="no store of aa1xr"):
+        _ = Store(str(tmp_path)).attrs
+
+
+@pytest.mark.parametrize("place", ["nowhere.zarr", "a-file/x.zarr"])
+def test_store__nothing_there(tmp_path, place):
+    (tmp_path / "a-file").write_bytes(b"")
+    with pytest.raises(DataNotFoundError, match="no store there"):
+        _ = Store(str(tmp_path / place)).labels
+
+
+def test_store__reads_nothing_before_it_is_asked(tmp_path):
+    assert repr(Store("nowhere.zarr")) == "Store('nowhere.zarr')"
+
+
+def test_store__a_disk_that_fails_is_no_damage(store, monkeypatch):
+    def fail(*args, **kwargs):
+        raise PermissionError(13, "not yours")
+
+    reader = Store(str(store))
+    assert reader.attrs
+    monkeypatch.setattr("zarr.storage.LocalStore.get", fail)
+    with pytest.raises(PermissionError):
+        reader.read("neuron")
+
+
+# Parts
+
+
+def test_read__a_selection(store):
+    reader = Store(str(store))
+    whole = reader.read("row_size")
+    np.testing.assert_array_equal(reader.read("row_size", 1), whole[1])
+    np.testing.assert_array_equal(reader.read("row_size", (slice(0, 2), 1)), whole[:2, 1])
+    assert reader.read("spike_time", slice(2, 2)).size == 0
+
+
+def test_first_spike__bounds_each_neuron(store):
+    reader = Store(str(store))
+    sizes = reader.read("row_size").sum((1, 2)).tolist()
+    assert reader.first_spike.tolist() == [0, sizes[0], sizes[0] + sizes[1], sum(sizes)]
+
+
+# Elsewhere
+
+
+def test_store__pickles_as_its_url(sample_store, right):
+    reader = Store(str(sample_store))
+    read_all(reader)  # nothing that was read may go along
+    assert len(pickle.dumps(reader)) < 200 + len(str(sample_store))
+    assert read_all(pickle.loads(pickle.dumps(reader))) == right
+
+
+def test_store__pickles_its_storage_options():
+    options = {"anon": True}
+    again = pickle.loads(pickle.dumps(Store("s3://x/aa1.zarr", options)))
+    assert (again.url, again.storage_options) == ("s3://x/aa1.zarr", options)
+
+
+@pytest.fixture
+def memory(store):
+    """The small store in fsspec's memory."""
+    files = fsspec.filesystem("memory")
+    root = "/aa1xr-tests/aa1.zarr"
+    for path in store.rglob("*"):
+        if path.is_file():
+            files.pipe_file(f"{root}/{path.relative_to(store).as_posix()}", path.read_bytes())
+    yield files, root
+    files.rm("/aa1xr-tests", recursive=True)
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_store__at_a_url(store, memory, slash):
+    expected = read_all(Store(str(store)))
+    for url in (f"memory:/{memory[1]}", store.as_uri()):
+        assert read_all(Store(url + slash)) == expected
+
+
+def test_store__damage_at_a_url(memory):
+    files, root = memory
+    url = f"memory:/{root}"
+    data = files.cat_file(f"{root}/spike_time/c/0")
+    files.pipe_file(f"{root}/spike_time/c/0", flip(data, 5))
+    with pytest.raises(StoreError, match="spike_time is damaged"):
+        Store(url).read("spike_time")
+    files.rm(f"{root}/spike_time/c/0")
+    with pytest.raises(StoreError, match="a part of spike_time is gone"):
+        Store(url).read("spike_time")
+    files.rm(f"{root}/{METADATA}")
+    with pytest.raises(DataNotFoundError, match=r"memory://aa1xr-tests.*no store there"):
+        _ = Store(url).labels
+
+
+# What is added
+
+VALUES = np.array([[0, 1.5], [-2, np.nan]], np.float32)
+
+
+def add(reader: Store) -> None:
+    reader.add("spectrogram/abc", VALUES, dims=("stimulus", "freq"), attrs={"n_mels": 32})
+
+
+def test_add__is_kept(store):
+    before = contents(store)
+    add(Store(str(store)))
+    np.testing.assert_array_equal(Store(str(store)).read_added("spectrogram/abc"), VALUES)
+    after = contents(store)
+    assert sorted(after.keys() - before.keys()) == [
+        "spectrogram/abc/c/0/0",
+        "spectrogram/abc/zarr.json",
+    ]
+    assert {name: after[name] for name in before} == before
+    assert after["spectrogram/abc/zarr.json"]["attributes"]["n_mels"] == 32
+
+
+def test_add__nothing_but_nan(store):
+    values = np.full((2, 2), np.nan, np.float32)
+    Store(str(store)).add("x", values, dims=("stimulus", "freq"), attrs={})
+    np.testing.assert_array_equal(Store(str(store)).read_added("x"), values)
+
+
+def test_add__at_a_url(memory):
+    url = f"memory:/{memory[1]}"
+    assert Store(url).read_added("spectrogram/abc") is None
+    add(Store(url))
+    np.testing.assert_array_equal(Store(url).read_added("spectrogram/abc"), VALUES)
+
+
+def test_add__again(store):
+    add(Store(str(store)))
+    add(Store(str(store)))
+    np.testing.assert_array_equal(Store(str(store)).read_added("spectrogram/abc"), VALUES)
+
+
+def test_add__is_not_there_until_it_is_whole(store, monkeypatch):
+    write_bytes = Path.write_bytes
+
+    def fail_at_metadata(self, data):
+        if METADATA in self.name:
+            write_bytes(self, data[:5])
+            raise OSError(28, "No space left on device")
+        return write_bytes(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", fail_at_metadata)
+        with pytest.raises(OSError, match="No space left"):
+            add(Store(str(store)))
+    assert Store(str(store)).read_added("spectrogram/abc") is None
+    assert not [name for name in contents(store) if name.endswith(".partial")]
+
+
+@pytest.mark.parametrize("name", ["c/0/0", METADATA])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_read_added__damage_is_refused(store, name, damage):
+    add(Store(str(store)))
+    path = store / "spectrogram" / "abc" / name
+    data = path.read_bytes()
+    path.unlink() if damage is None else path.write_bytes(damage(data))
+    if damage is None and name == METADATA:
+        assert Store(str(store)).read_added("spectrogram/abc") is None
+        return
+    with pytest.raises(StoreError, match=r"spectrogram/abc.* (damaged|gone)"):
+        Store(str(store)).read_added("spectrogram/abc")
+
+
+@pytest.fixture
+def read_only(store):
+    """The small store where nothing can be written."""
+    if os.geteuid():
+        for folder in (store, *store.rglob("*")):
+            folder.chmod(0o555)
+        yield store
+        for folder in (store, *store.rglob("*")):
+            folder.chmod(0o755)
+        return
+    # Permissions do not stop root.
+    mount = ["mount", "--bind", "-o", "ro", str(store), str(store)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"root, and cannot mount read-only: {error}")
+    yield store
+    subprocess.run(["umount", str(store)], check=True)
+
+
+def test_add__to_a_read_only_store(read_only):
+    before = contents(read_only)
+    with pytest.raises(OSError, match=r"Read-only|Permission"):
+        add(Store(str(read_only)))
+    assert Store(str(read_only)).read_added("spectrogram/abc") is None
+    assert contents(read_only) == before
