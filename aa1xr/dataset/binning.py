@@ -1,0 +1,137 @@
+"""Events -> counts, for exactly the neurons, stimuli, trials and bins that are asked for."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aa1xr.dataset.grid import Grid
+from aa1xr.store.read import Store
+
+Indices = npt.NDArray[np.intp]
+
+
+def count(
+    store: Store,
+    grid: Grid,
+    neurons: Indices,
+    stimuli: Indices,
+    trials: Indices | None,
+    bins: Indices,
+) -> npt.NDArray[np.float32]:
+    """Count spikes.
+
+    Parameters
+    ----------
+    neurons, stimuli, trials, bins
+        Positions on each axis, increasing. `trials=None` adds up all presentations, without
+        ever making the trial axis.
+
+    Returns
+    -------
+    counts : [array, shape: (neurons, stimuli, trials, bins) or (neurons, stimuli, bins)]
+        NaN where there was no such presentation, or the bin is outside the stimulus' window.
+    """
+    n_rows = 1 if trials is None else trials.size
+    counts = np.zeros((neurons.size, stimuli.size, n_rows, bins.size), np.float32)
+    # Neighbours lie together in the store: each run of them is one read.
+    for run in _runs(neurons):
+        _count_run(store, grid, neurons[run], stimuli, trials, bins, counts[run])
+    outside = bins[np.newaxis, :] >= grid.n_bins[stimuli][:, np.newaxis]
+    counts.swapaxes(1, 2)[..., outside] = np.nan
+    return counts[:, :, 0] if trials is None else counts
+
+
+def presentations(store: Store, neurons: Indices, stimuli: Indices) -> npt.NDArray[np.int32]:
+    """How often each stimulus was presented. [shape: (neurons, stimuli)]."""
+    n_trials = np.empty((neurons.size, stimuli.size), np.int32)
+    for run in _runs(neurons):
+        n_trials[run] = store.read("n_trials", _span(neurons[run]))[:, stimuli]
+    return n_trials
+
+
+def _count_run(
+    store: Store,
+    grid: Grid,
+    neurons: Indices,
+    stimuli: Indices,
+    trials: Indices | None,
+    bins: Indices,
+    counts: npt.NDArray[np.float32],
+) -> None:
+    """Add the spikes of consecutive neurons to `counts`, and mark what was not presented."""
+    row_size = store.read("row_size", _span(neurons)).astype(np.int64)
+    first = store.first_spike
+    start, stop = int(first[neurons[0]]), int(first[neurons[-1] + 1])
+
+    # The wanted rows (presentations) in the order of the output, and where their spikes lie.
+    row_end = row_size.cumsum().reshape(row_size.shape)
+    wanted = np.ix_(
+        np.arange(neurons.size),
+        stimuli,
+        np.arange(row_size.shape[2]) if trials is None else trials,
+    )
+    sizes, ends = row_size[wanted], row_end[wanted]
+    if sizes.sum() > 0:
+        # Only the stretch that holds them: one stimulus of one neuron is a small part of it.
+        lowest, highest = int((ends - sizes).min()), int(ends.max())
+        times = store.read("spike_time", slice(start + lowest, min(start + highest, stop)))
+        if sizes.sum() < times.size:
+            times = times[_spans((ends - sizes).ravel() - lowest, sizes.ravel())]
+        per_row = sizes.sum(2) if trials is None else sizes
+        _add(grid, times, per_row.ravel(), bins, counts)
+
+    n_trials = store.read("n_trials", _span(neurons))[:, stimuli]
+    if trials is None:
+        counts[n_trials == 0] = np.nan
+    else:
+        counts[n_trials[:, :, np.newaxis] <= trials] = np.nan
+
+
+def _add(
+    grid: Grid,
+    times: npt.NDArray[np.int32],
+    per_row: npt.NDArray[np.int64],
+    bins: Indices,
+    counts: npt.NDArray[np.float32],
+) -> None:
+    """Add each spike to its row and bin. `per_row` says how many of `times` each row has."""
+    position = grid.bins(times)
+    first, last = int(bins[0]), int(bins[-1])
+    inside = (position >= first) & (position <= last)
+    row = np.repeat(np.arange(per_row.size), per_row)
+    if inside.all():
+        position -= first
+    else:
+        position, row = position[inside] - first, row[inside]
+    if bins.size != last - first + 1:
+        # Some bins between the first and the last are not wanted.
+        place = np.full(last - first + 1, -1)
+        place[bins - first] = np.arange(bins.size)
+        position = place[position]
+        wanted = position >= 0
+        position, row = position[wanted], row[wanted]
+    row *= bins.size
+    row += position
+    # In place, by the events alone: np.bincount would make eight bytes for every bin.
+    np.add.at(counts.reshape(-1), row, np.float32(1))
+
+
+def _span(run: Indices) -> slice:
+    return slice(int(run[0]), int(run[-1]) + 1)
+
+
+def _runs(indices: Indices) -> list[slice]:
+    """Slices of `indices` in which each is one more than the last."""
+    breaks = np.flatnonzero(np.diff(indices) != 1) + 1
+    edges = [0, *breaks.tolist(), indices.size] if indices.size else []
+    return [slice(a, b) for a, b in pairwise(edges)]
+
+
+def _spans(starts: npt.NDArray[Any], sizes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The integers from each start on, `size` many, one span after another."""
+    before = np.concatenate([[0], sizes.cumsum()[:-1]])
+    return np.repeat(starts - before, sizes) + np.arange(sizes.sum())

@@ -1,0 +1,173 @@
+"""The store as a Dataset: `xarray.open_dataset(store, engine="aa1xr", dt_ms=5)`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray as xr
+from xarray.backends import BackendEntrypoint
+from xarray.core import indexing
+
+from aa1xr import schema
+from aa1xr.dataset.grid import make_grid
+from aa1xr.dataset.labels import index_labels
+from aa1xr.dataset.spectrogram import make_mel
+from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
+from aa1xr.store.read import Store
+
+#: A dask block is a stretch of neurons of about this size: large enough that AA1 is some ten
+#: tasks, small enough that a worker holds several.
+_BLOCK = 32 * 2**20
+
+_RECORDED = {
+    "title": "CRCNS AA1: single units in two auditory areas of the zebra finch",
+    "species": "Taenopygia guttata (adult male, urethane-anaesthetised)",
+    "doi": "10.6080/K0F769GP",
+    "citation": (
+        "Theunissen FE, Hauber ME, Woolley SMN, Gill P, Shaevitz SS, Amin N, Hsu A, Singh NC, "
+        "Grace GA, Fremouw T, Zhang J, Cassey P, Doupe AJ, David SV (2009). "
+        "Single-unit recordings from two auditory areas in male zebra finches. CRCNS.org. "
+        "https://doi.org/10.6080/K0F769GP"
+    ),
+    "license": (
+        "For scientific research, not to be redistributed. Acknowledge that the data was "
+        "obtained in the Theunissen lab at UC Berkeley in all publications that analyse it."
+    ),
+}
+_SIMULATED = {
+    "title": "Simulated cells in the layout of CRCNS AA1",
+    "species": "none: simulated",
+    "doi": "",
+    "citation": "Simulated with aa1xr.simulate_archive; no recorded data.",
+    "license": "CC0-1.0",
+}
+
+
+class AA1Backend(BackendEntrypoint):
+    """Opens a store that aa1xr built, at any bin width."""
+
+    description = "Open aa1xr stores of the CRCNS AA1 recordings"
+    open_dataset_parameters: ClassVar[tuple[str, ...]] = (
+        "filename_or_obj",
+        "drop_variables",
+        "dt_ms",
+        "before_ms",
+        "after_ms",
+        "n_mels",
+        "window_ms",
+        "fmin",
+        "fmax",
+        "compression",
+        "storage_options",
+    )
+
+    def open_dataset(  # type: ignore[override]
+        self,
+        filename_or_obj: str | os.PathLike[str],
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        dt_ms: float = 5,
+        before_ms: float = 0,
+        after_ms: float = 0,
+        n_mels: int = 32,
+        window_ms: float = 10.0,
+        fmin: float = 0,
+        fmax: float | None = None,
+        compression: str = "cubic",
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> xr.Dataset:
+        """See `aa1xr.open`, which takes the same arguments."""
+        store = Store(os.fspath(filename_or_obj), storage_options)
+        labels = store.labels
+        grid = make_grid(
+            labels.n_samples,
+            labels.sample_rate,
+            dt_ms=dt_ms,
+            before_ms=before_ms,
+            after_ms=after_ms,
+        )
+        mel = make_mel(
+            grid,
+            n_mels=n_mels,
+            window_ms=window_ms,
+            fmin=fmin,
+            fmax=fmax,
+            compression=compression,
+        )
+        cells = [schema.parse_cell_id(cell) for cell in labels.neuron]
+        coords: dict[str, Any] = {
+            "neuron": labels.neuron,
+            "area": labels.area,
+            "animal_id": np.array([animal for animal, _, _ in cells]),
+            "cell_seq": np.array([seq for _, seq, _ in cells]),
+            "rig": np.array([rig for _, _, rig in cells]),
+            "stimulus": _stimulus_labels(labels.type),
+            "name": labels.name,
+            "type": labels.type,
+            "sample_rate": np.full(labels.name.size, labels.sample_rate),
+            "n_samples": labels.n_samples,
+            "duration_s": labels.n_samples / labels.sample_rate,
+            "trial": np.arange(labels.n_trials),
+            "time": grid.time(),
+            "freq": mel.centres(),
+        }
+        sizes = {dim: len(coords[dim]) for dim in schema.DIMS}
+        arrays = {
+            name: (make, tuple(sizes[dim] for dim in schema.VARIABLES[name].dims))
+            for name, make in (("spikes", Spikes), ("psth", Psth), ("n_trials", Trials))
+        }
+        data: dict[str, Any] = {n: make(store, grid, shape) for n, (make, shape) in arrays.items()}
+        shape = tuple(sizes[dim] for dim in schema.VARIABLES["spectrogram"].dims)
+        data["spectrogram"] = Spectrogram(store, grid, shape, mel)
+
+        attrs = store.attrs
+        ds = xr.Dataset(
+            {name: _variable(name, data[name]) for name in schema.VARIABLES},
+            {
+                name: xr.Variable(spec.dims, coords[name], spec.attrs)
+                for name, spec in schema.COORDINATES.items()
+            },
+            attrs=(_RECORDED if attrs["simulation"] is None else _SIMULATED)
+            | {
+                "source": attrs["source"],
+                "source_sha256": attrs["source_sha256"],
+                "aa1xr_version": version("aa1xr"),
+                "dt_ms": grid.dt_ms,
+                "before_ms": before_ms,
+                "after_ms": after_ms,
+                "n_mels": mel.n_mels,
+                "window_ms": window_ms,
+                "fmin": mel.fmin,
+                "fmax": mel.fmax,
+                "compression": compression,
+            },
+        )
+        # The bin width goes where the bins are, so that it outlives any selection.
+        ds["time"].attrs["dt_ms"] = grid.dt_ms
+        ds = index_labels(ds)
+        dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or ()
+        return ds.drop_vars([name for name in dropped if name in ds.variables])
+
+
+def _variable(name: str, array: Any) -> xr.Variable:
+    spec = schema.VARIABLES[name]
+    variable = xr.Variable(spec.dims, indexing.LazilyIndexedArray(array), spec.attrs)
+    if spec.dims[0] == "neuron":
+        per_neuron = array.dtype.itemsize * int(np.prod(array.shape[1:]))
+        neurons = max(1, _BLOCK // max(1, per_neuron))
+        variable.encoding["preferred_chunks"] = {"neuron": min(neurons, array.shape[0])}
+    return variable
+
+
+def _stimulus_labels(types: Any) -> Any:
+    """`type-00`, `type-01`, ...: stimuli are sorted by type and wav name."""
+    seen: dict[str, int] = {}
+    out = []
+    for type_ in types:
+        number = seen[type_] = seen.get(type_, -1) + 1
+        out.append(f"{type_}-{number:02d}")
+    return np.array(out)

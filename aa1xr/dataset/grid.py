@@ -1,0 +1,101 @@
+"""Bins: which there are, what time each begins at, and which one a spike falls into.
+
+All in integers. A bin is `hop` audio samples long, so its edges are samples of the sound; spike
+times are whole microseconds, and `bin = floor(t * rate / (hop * 10**6))` loses nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The time axis shared by all stimuli.
+
+    Bin k of the axis is the half-open interval [(k - n_before) * dt, (k - n_before + 1) * dt)
+    from stimulus onset.
+    """
+
+    sample_rate: int  #: Hz
+    hop: int  #: bin width in samples
+    n_before: int  #: bins before stimulus onset
+    n_bins: npt.NDArray[np.int64]  #: [shape: (n_stimuli,)] bins in each stimulus' window
+    n_sound: npt.NDArray[np.int64]  #: [shape: (n_stimuli,)] bins in which it sounds
+
+    @property
+    def n_time(self) -> int:
+        """Length of the time axis."""
+        return int(self.n_bins.max())
+
+    @property
+    def dt_ms(self) -> float:
+        """Bin width in ms."""
+        return 1000 * self.hop / self.sample_rate
+
+    def time(self) -> npt.NDArray[np.float64]:
+        """Left edges in seconds; integer * integer / integer, so each is the nearest double."""
+        edges = (np.arange(self.n_time) - self.n_before) * self.hop / self.sample_rate
+        return np.asarray(edges, dtype=np.float64)
+
+    def bins(self, microseconds: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        """The bin on the axis of each spike; negative or past the end outside the window."""
+        common = math.gcd(self.sample_rate, self.hop * 10**6)
+        numerator, denominator = self.sample_rate // common, self.hop * 10**6 // common
+        index = microseconds.astype(np.int64)
+        index *= numerator
+        index //= denominator
+        index += self.n_before
+        return index
+
+
+def make_grid(
+    n_samples: npt.NDArray[np.int64],
+    sample_rate: int,
+    *,
+    dt_ms: float,
+    before_ms: float = 0,
+    after_ms: float = 0,
+) -> Grid:
+    """The grid of bins of `dt_ms` over sounds of `n_samples`.
+
+    Raises
+    ------
+    ValueError
+        If `dt_ms` is not a whole number of samples, or the window is not a finite widening.
+    """
+    dt = exact_ms("dt_ms", dt_ms) * sample_rate / 1000
+    if dt.denominator != 1 or dt <= 0:
+        lower, upper = max(1, math.floor(dt)), max(1, math.floor(dt) + 1)
+        near = " or ".join(f"{1000 * n / sample_rate:g}" for n in sorted({lower, upper}))
+        raise ValueError(
+            f"dt_ms={dt_ms} is not a whole number of audio samples (1/{sample_rate} s each); "
+            f"the nearest bin widths are {near} ms"
+        )
+    hop = int(dt)
+    before, after = (
+        exact_ms(name, value) * sample_rate / 1000
+        for name, value in (("before_ms", before_ms), ("after_ms", after_ms))
+    )
+    for name, samples in (("before_ms", before), ("after_ms", after)):
+        if samples < 0:
+            raise ValueError(f"{name} must not be negative; it widens the window")
+    # A window begins and ends with a whole bin, so that it holds all that was asked for.
+    n_before = math.ceil(before / hop)
+    n_sound = -(-n_samples // hop)
+    ends = [math.ceil((int(n) + after) / hop) for n in n_samples]
+    return Grid(sample_rate, hop, n_before, n_before + np.array(ends, dtype=np.int64), n_sound)
+
+
+def exact_ms(name: str, value: Any) -> Fraction:
+    """A number of milliseconds as it is written: 0.1 is one tenth."""
+    if not isinstance(value, Real) or value is True or not math.isfinite(value):
+        raise ValueError(f"{name}={value!r} is no number of milliseconds")
+    return Fraction(str(value))

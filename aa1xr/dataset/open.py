@@ -1,0 +1,102 @@
+"""`aa1xr.open`: from whatever the user has to the Dataset."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import xarray as xr
+
+from aa1xr.store import locate
+
+#: As in `xarray.open_dataset`.
+Chunks = int | dict[Any, Any] | Literal["auto"] | None
+
+
+def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
+    source: str | os.PathLike[str] | None = None,
+    *,
+    dt_ms: float = 5,
+    before_ms: float = 0,
+    after_ms: float = 0,
+    n_mels: int = 32,
+    window_ms: float = 10.0,
+    fmin: float = 0,
+    fmax: float | None = None,
+    compression: str = "cubic",
+    chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
+    data_dir: str | os.PathLike[str] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Open the AA1 recordings as one lazy, labelled Dataset.
+
+    The first time, the archive is parsed into a store in the data directory; afterwards only
+    labels are read here, and everything else when it is computed.
+
+    Parameters
+    ----------
+    source
+        The CRCNS zip, an extracted folder, or a store (a path or any fsspec URL). None means
+        the data directory.
+    dt_ms
+        Bin width in ms; a whole number of audio samples (a multiple of 1/32 ms).
+    before_ms, after_ms
+        Widen each stimulus' window, which else begins at its onset and ends with the bin that
+        holds its last sample. The archive has 2 s before each onset, and spikes up to about
+        4 s after it. Rounded up to whole bins.
+    n_mels, window_ms, fmin, fmax, compression
+        The spectrogram: number of mel bands, length of the Hann window in ms (at least one bin
+        is always taken), range in Hz (`fmax=None`: half the sample rate), and "cubic", "log1p"
+        or "none".
+    chunks
+        As in `xarray.open_dataset`: {} for dask arrays in blocks of neurons, None for xarray's
+        own lazy arrays without dask.
+    data_dir
+        Where stores are kept; default $AA1XR_DATA_DIR, else the user's cache directory.
+    storage_options
+        For a URL: what fsspec needs to reach it.
+
+    Returns
+    -------
+    xarray.Dataset
+        `spikes` (neuron, stimulus, trial, time), `psth` (neuron, stimulus, time) in spikes/s,
+        `spectrogram` (stimulus, freq, time) and `n_trials` (neuron, stimulus), with labels for
+        `.sel`: area, animal_id, cell_seq, rig; name, type, sample_rate, n_samples, duration_s.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is nothing at `source`.
+    ArchiveError, StoreError
+        If what is there is damaged; the message says where.
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample(dt_ms=5)
+    >>> ds.psth.sel(area="MLd", type="conspecific").mean("neuron").dims
+    ('stimulus', 'time')
+    """
+    store = locate.find_store(
+        source, data_dir=locate.data_dir(data_dir), storage_options=storage_options
+    )
+    with warnings.catch_warnings():
+        # The blocks are computed, not stored: those of the user are as good as ours.
+        warnings.filterwarnings("ignore", message="The specified chunks separate the stored")
+        return xr.open_dataset(
+            store.url,
+            engine="aa1xr",
+            chunks=chunks,
+            dt_ms=dt_ms,
+            before_ms=before_ms,
+            after_ms=after_ms,
+            n_mels=n_mels,
+            window_ms=window_ms,
+            fmin=fmin,
+            fmax=fmax,
+            compression=compression,
+            storage_options=storage_options,
+        )

@@ -1,0 +1,107 @@
+"""Arrays that are computed from the store when, and only as far as, they are indexed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from aa1xr.dataset.binning import Indices, count, presentations
+from aa1xr.dataset.grid import Grid
+from aa1xr.dataset.spectrogram import Mel, spectrograms
+from aa1xr.store.read import Store
+
+
+@dataclass(frozen=True, eq=False)
+class _Virtual(BackendArray):
+    """Turns xarray's indexing into increasing positions on each axis.
+
+    Holds parameters alone (the store is its URL), so it pickles small.
+    """
+
+    store: Store
+    grid: Grid
+    shape: tuple[int, ...]
+
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float32)
+
+    def compute(self, *indices: Indices) -> npt.NDArray[Any]:
+        """The values at increasing positions on each axis."""
+        raise NotImplementedError
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> npt.NDArray[Any]:
+        values: npt.NDArray[Any] = indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.OUTER, self._outer
+        )
+        return values
+
+    def _outer(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
+        wanted: list[Indices] = []
+        back: list[Indices | None] = []
+        for size, part in zip(self.shape, key, strict=True):
+            positions = np.arange(size)[part]
+            unique, inverse = np.unique(positions, return_inverse=True)
+            wanted.append(unique)
+            # A scalar drops its axis; repeats and disorder are put back afterwards.
+            back.append(inverse if positions.ndim else None)
+        if any(part.size == 0 for part in wanted):
+            return np.zeros([part.size for part in back if part is not None], self.dtype)
+        values = self.compute(*wanted)
+        for axis, order in reversed(list(enumerate(back))):
+            if order is None:
+                values = values.take(0, axis)
+            elif not np.array_equal(order, np.arange(values.shape[axis])):
+                values = values.take(order, axis)
+        return values
+
+
+class Spikes(_Virtual):
+    """Spike counts. [shape: (neuron, stimulus, trial, time)]."""
+
+    def compute(self, *indices: Indices) -> npt.NDArray[Any]:
+        """Count the spikes of each presentation."""
+        return count(self.store, self.grid, *indices)
+
+
+class Psth(_Virtual):
+    """Mean rate over all presentations. [shape: (neuron, stimulus, time)]."""
+
+    def compute(self, *indices: Indices) -> npt.NDArray[Any]:
+        """Count over presentations, then divide as `spikes.mean("trial") / dt` does."""
+        neurons, stimuli, bins = indices
+        counts = count(self.store, self.grid, neurons, stimuli, None, bins)
+        n_trials = presentations(self.store, neurons, stimuli).astype(np.float32)
+        counts /= np.where(n_trials == 0, np.nan, n_trials)[:, :, np.newaxis]
+        counts /= np.float32(self.grid.hop / self.grid.sample_rate)
+        return counts
+
+
+class Trials(_Virtual):
+    """Number of presentations. [shape: (neuron, stimulus)]."""
+
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int32)
+
+    def compute(self, *indices: Indices) -> npt.NDArray[Any]:
+        """Read them."""
+        return presentations(self.store, *indices)
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrogram(_Virtual):
+    """Mel spectrogram, zero where no sound plays. [shape: (stimulus, freq, time)]."""
+
+    mel: Mel
+
+    def compute(self, *indices: Indices) -> npt.NDArray[Any]:
+        """Take them from the bins in which sounds play."""
+        stimuli, bands, bins = indices
+        sound = spectrograms(self.store, self.grid, self.mel)
+        frames = bins - self.grid.n_before
+        playing = (frames >= 0) & (frames < sound.shape[2])
+        out = np.zeros((stimuli.size, bands.size, bins.size), np.float32)
+        out[:, :, playing] = sound[np.ix_(stimuli, bands, frames[playing])]
+        return out

@@ -1,0 +1,97 @@
+"""Counts against plain loops, on ragged archives and arbitrary selections."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import aa1xr
+from tests.dataset.conftest import RATE, archives
+
+
+def opened(made, hop=160, **options):
+    # Not tmp_path: hypothesis runs many examples in one test.
+    with tempfile.TemporaryDirectory() as folder:
+        path = made.write(Path(folder) / "a.zip")
+        ds = aa1xr.open(path, dt_ms=1000 * hop / RATE, data_dir=folder, **options)
+        yield ds
+
+
+@given(
+    made=archives(),
+    hop=st.sampled_from([1, 16, 32, 100, 160, 5000]),
+    before=st.sampled_from([0, 100, 640]),
+    after=st.sampled_from([0, 1, 640]),
+    chunks=st.sampled_from([None, {}, {"neuron": 1, "stimulus": 2, "time": 400}]),
+)
+def test_count__equals_loops(made, hop, before, after, chunks):
+    window = {"before_ms": before / 32, "after_ms": after / 32}
+    for ds in opened(made, hop, chunks=chunks, **window):
+        expected = made.counts(ds, hop=hop, before=before, after=after)
+        np.testing.assert_array_equal(ds.spikes.values, expected)
+        presented = ~np.isnan(expected)
+        heard = presented.any(-1)
+        assert (ds.n_trials.values == heard.sum(-1)).all()
+        # Exactly the mean over trials, though it never makes them.
+        trials = np.maximum(heard.sum(-1), 1)[:, :, None].astype(np.float32)
+        counts = np.nansum(expected, 2, dtype=np.float32)
+        psth = counts / trials / np.float32(hop / RATE)
+        psth[~presented.any(2)] = np.nan
+        np.testing.assert_array_equal(ds.psth.values, psth)
+        mean = ds.spikes.mean("trial") / (hop / RATE)
+        np.testing.assert_array_equal(ds.psth.values, mean.values)
+        np.testing.assert_array_equal(aa1xr.psth(ds).values, mean.values)
+
+
+def indexers(size):
+    """Anything that NumPy takes along one axis, disorder and repeats included."""
+    position = st.integers(-size, size - 1)
+    bound = st.one_of(st.none(), st.integers(-size - 1, size + 1))
+    step = st.one_of(st.none(), st.integers(-3, 3).filter(bool))
+    return st.one_of(
+        position,
+        st.builds(slice, bound, bound, step),
+        st.lists(position, max_size=2 * size).map(lambda p: np.array(p, dtype=int)),
+    )
+
+
+@given(made=archives(), data=st.data(), chunks=st.sampled_from([None, {}]))
+def test_count__of_a_selection_is_the_selection_of_the_counts(made, data, chunks):
+    for ds in opened(made, chunks=chunks):
+        key = {d: data.draw(indexers(ds.sizes[d]), label=d) for d in ds.spikes.dims}
+        for name in ("spikes", "psth", "n_trials"):
+            part = {d: k for d, k in key.items() if d in ds[name].dims}
+            lazy, eager = ds[name].isel(part), ds[name].compute().isel(part)
+            np.testing.assert_array_equal(lazy.values, eager.values)
+            assert lazy.dtype == eager.dtype
+
+
+def test_count__reads_only_what_is_asked_for(ds, monkeypatch):
+    read = []
+    original = aa1xr.store.read.Store.read
+
+    def spy(self, name, selection=...):
+        values = original(self, name, selection)
+        read.append((name, values.size))
+        return values
+
+    monkeypatch.setattr(aa1xr.store.read.Store, "read", spy)
+    lazy = aa1xr.open_sample(chunks=None)
+    assert not [name for name, _ in read if name in ("spike_time", "row_size", "waveform")]
+    one = lazy.spikes.sel(neuron="sim0000_1_B", stimulus="flatrip-01").isel(trial=[0, 3])
+    total = one.sum().item()
+    (events,) = [size for name, size in read if name == "spike_time"]
+    # The stretch from trial 0 to 3 of this one pair, with what is outside the window; the store
+    # holds some 150,000 events.
+    assert 0 < total <= events < 1000
+    assert one.shape == (2, 434)
+
+
+@pytest.mark.parametrize("dt_ms", [5, 1])
+def test_spikes__without_dask_are_those_with_dask(ds, dt_ms):
+    plain = aa1xr.open_sample(dt_ms=dt_ms, chunks=None)
+    lazy = aa1xr.open_sample(dt_ms=dt_ms)
+    np.testing.assert_array_equal(plain.spikes.values, lazy.spikes.values)

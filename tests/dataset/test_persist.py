@@ -1,0 +1,127 @@
+import shutil
+import tempfile
+from pathlib import Path
+
+import dask
+import fsspec
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+
+import aa1xr
+from tests.dataset.conftest import archives
+from tests.dataset.test_labels import indexed
+
+SELECTIONS = {
+    "whole": lambda ds: ds,
+    "one area": lambda ds: ds.sel(area="MLd", type="flatrip"),
+    "disorder": lambda ds: ds.isel(neuron=[5, 2, 9], stimulus=[3, 1], time=slice(10, 100)),
+    "uneven blocks": lambda ds: ds.chunk(neuron=5, time=100).isel(neuron=slice(3, None)),
+    "one neuron": lambda ds: ds.sel(neuron="sim0000_2_B"),
+    "one number": lambda ds: ds.isel(neuron=0, stimulus=0, trial=0, time=0, freq=0),
+    "masked": lambda ds: ds.where(ds.area == "MLd", drop=True),
+    "empty": lambda ds: ds.isel(neuron=[]),
+    "own label": lambda ds: aa1xr.index_labels(ds, depth=("neuron", np.arange(12.0))),
+    "in memory": lambda ds: ds.compute(),
+    "psth of trials": lambda ds: aa1xr.psth(ds.isel(trial=[0, 2])).to_dataset(),
+}
+
+
+@pytest.mark.parametrize("select", SELECTIONS.values(), ids=SELECTIONS.keys())
+@pytest.mark.parametrize("chunks", [None, {}])
+def test_save__load_gives_it_back(sample_archive, tmp_path, select, chunks):
+    ds = select(aa1xr.open_sample(chunks=chunks))
+    aa1xr.save(ds, tmp_path / "a.zarr")
+    back = aa1xr.load(tmp_path / "a.zarr")
+    xr.testing.assert_identical(back.compute(), ds.compute())
+    for dim in {"neuron", "stimulus"} & set(ds.dims):
+        assert indexed(back, dim)
+    # And once more, of what was loaded.
+    aa1xr.save(back, tmp_path / "b.zarr")
+    xr.testing.assert_identical(
+        aa1xr.load(tmp_path / "b.zarr", chunks=None).compute(), ds.compute()
+    )
+
+
+@settings(max_examples=15)
+@given(made=archives())
+def test_save__load_of_ragged_archives(made):
+    with tempfile.TemporaryDirectory() as folder:
+        ds = aa1xr.open(made.write(Path(folder) / "a.zip"), data_dir=folder)
+        aa1xr.save(ds, Path(folder) / "a.zarr")
+        back = aa1xr.load(Path(folder) / "a.zarr")
+        xr.testing.assert_identical(back.compute(), ds.compute())
+        assert float((back.psth - ds.psth).fillna(0).max()) == 0
+
+
+def test_save__xarrays_own_to_zarr_works(sample_archive, tmp_path):
+    ds = aa1xr.open_sample()
+    ds.to_zarr(tmp_path / "a.zarr", consolidated=False)
+    back = aa1xr.load(tmp_path / "a.zarr")
+    xr.testing.assert_identical(back.compute(), ds.compute())
+    assert indexed(back)
+
+
+def test_save__to_a_url(sample_archive):
+    ds = aa1xr.open_sample().sel(area="MLd")
+    url = "memory://saved/mld.zarr"
+    aa1xr.save(ds, url)
+    xr.testing.assert_identical(aa1xr.load(url).compute(), ds.compute())
+    fsspec.filesystem("memory").rm("/saved", recursive=True)
+
+
+def test_save__never_overwrites(sample_archive, tmp_path):
+    ds = aa1xr.open_sample()[["n_trials"]]
+    aa1xr.save(ds, tmp_path / "a.zarr")
+    before = sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*"))
+    with pytest.raises(FileExistsError, match="remove it first"):
+        aa1xr.save(ds, tmp_path / "a.zarr")
+    assert sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*")) == before
+
+
+def test_save__leaves_nothing_half_written(sample_archive, tmp_path):
+    def fail(block):
+        raise OSError("disk full")
+
+    ds = aa1xr.open_sample()
+    broken = ds[["psth"]].copy(data={"psth": ds.psth.data.map_blocks(fail, dtype="f4")})
+    with pytest.raises(OSError, match="disk full"):
+        aa1xr.save(broken, tmp_path / "a.zarr")
+    assert not list(tmp_path.iterdir())
+
+
+def test_load__is_lazy(sample_archive, tmp_path):
+    aa1xr.save(aa1xr.open_sample(), tmp_path / "a.zarr")
+
+    def no_compute(*args, **kwargs):
+        raise AssertionError("something was computed")
+
+    # Not even labels go through the scheduler, which may be that of a cluster.
+    with dask.config.set(scheduler=no_compute):
+        back = aa1xr.load(tmp_path / "a.zarr")
+        assert all(back[name].chunks is not None for name in back.data_vars)
+        assert all(back[name].chunks is None for name in back.coords)
+        back.sel(area="MLd")
+
+
+def test_load__damaged(sample_archive, tmp_path):
+    with pytest.raises(aa1xr.DataNotFoundError, match="no such store"):
+        aa1xr.load(tmp_path / "nothing.zarr")
+    with pytest.raises(aa1xr.StoreError, match="no Zarr store"):
+        aa1xr.load(tmp_path)
+    good = tmp_path / "good.zarr"
+    aa1xr.save(aa1xr.open_sample(), good)
+    for chunk in [path for path in good.rglob("c/**/*") if path.is_file()]:
+        bad = tmp_path / "bad.zarr"
+        shutil.copytree(good, bad)
+        target = bad / chunk.relative_to(good)
+        data = bytearray(target.read_bytes())
+        data[len(data) // 2] ^= 1
+        target.write_bytes(data)
+        with pytest.raises(Exception, match=r"checksum|damaged"):
+            aa1xr.load(bad).compute()
+        target.unlink()
+        with pytest.raises(aa1xr.StoreError, match="of its"):
+            aa1xr.load(bad)
+        shutil.rmtree(bad)
