@@ -1,0 +1,30 @@
+"""The CRCNS AA1 recordings as one lazy, labelled `xarray.Dataset`.
+
+>>> ds = aa1xr.open_sample(dt_ms=5)  # simulated; aa1xr.open(dt_ms=5) once you have the data
+>>> ds.psth.sel(area="MLd", type="conspecific").mean("neuron").dims
+('stimulus', 'time')
+"""
+
+from importlib.metadata import version as _version
+
+from aa1xr.analysis.psth import psth
+from aa1xr.dataset.labels import index_labels
+from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
+from aa1xr.dataset.persist import load, save
+from aa1xr.errors import ArchiveError, DataNotFoundError, StoreError
+from aa1xr.sample import open_sample, simulate_archive
+
+__version__ = _version("aa1xr")
+
+__all__ = [
+    "ArchiveError",
+    "DataNotFoundError",
+    "StoreError",
+    "index_labels",
+    "load",
+    "open",
+    "open_sample",
+    "psth",
+    "save",
+    "simulate_archive",
+]

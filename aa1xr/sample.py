@@ -1,0 +1,333 @@
+"""Simulated cells with known receptive fields, in the raw layout of AA1.
+
+So the whole way through the package, from archive to analysis, runs without a CRCNS account,
+and an estimate can be held against the truth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from aa1xr.archive.parse import Sound
+from aa1xr.archive.read import SIMULATION, Cell, Recording
+from aa1xr.archive.write import make_sound, write_archive
+from aa1xr.dataset.labels import index_labels
+from aa1xr.dataset.open import Chunks
+from aa1xr.dataset.open import open as open_archive
+from aa1xr.dataset.spectrogram import Mel
+from aa1xr.schema import AREAS, parse_cell_id
+from aa1xr.store import locate
+
+RATE = 32000
+#: Receptive fields live on 5 ms bins and reach 100 ms back.
+HOP = RATE * 5 // 1000
+LAGS = 20
+#: Recorded before each onset and after each sound, as bins.
+BEFORE, AFTER = 400, 300
+MEL = Mel(RATE, HOP, 2 * HOP, 32, 0.0, RATE / 2, "cubic")
+
+#: Part of the sample's file name, to be raised when the simulation changes.
+_SAMPLE_VERSION = 1
+
+Floats = npt.NDArray[np.float64]
+
+
+def simulate_archive(
+    path: str | os.PathLike[str],
+    *,
+    n_neurons: int = 12,
+    n_songs: int = 10,
+    n_ripples: int = 5,
+    n_trials: int = 10,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Write an archive of simulated cells in the raw AA1 layout.
+
+    Songs are sequences of harmonic stacks, ripples are noise with limited modulations. A cell
+    is a linear-nonlinear-Poisson model: the mel spectrogram (5 ms bins, 32 bands, cube root) is
+    filtered by its field and passed through a softplus to an inhomogeneous Poisson process,
+    from 2 s before the sound to 1.5 s after it. As in AA1, cells come in pairs recorded
+    simultaneously (rig A in MLd, rig B in Field L); one of them (the third) heard no song, one
+    (the second) has half as many trials again, and one (the fourth) hardly fires. Neuron k is the
+    same in an archive of any size.
+
+    Parameters
+    ----------
+    path
+        Where to, a .zip or a folder; nothing may be there yet.
+    n_neurons, n_songs, n_ripples, n_trials
+        How many; tens of thousands of neurons take time, not memory.
+    seed
+        Equal seeds and sizes give equal archives, to the byte.
+
+    Returns
+    -------
+    xarray.Dataset
+        The truth: `strf` (neuron, freq, lag) and, per neuron, `spontaneous` and `gain` in
+        spikes/s and `threshold`, so that
+        rate = spontaneous + gain * log(1 + exp(2 * (drive - threshold))), where
+        drive[t] = sum over freq and lag of strf * spectrogram[freq, t - lag].
+
+    Examples
+    --------
+    >>> truth = aa1xr.simulate_archive(tmp / "cells.zip", n_neurons=2, n_songs=1, n_ripples=1)
+    >>> truth.strf.dims
+    ('neuron', 'freq', 'lag')
+    >>> aa1xr.open(tmp / "cells.zip", data_dir=tmp).sizes["neuron"]
+    2
+    """
+    for name, value, least in (
+        ("n_neurons", n_neurons, 1),
+        ("n_songs", n_songs, 0),
+        ("n_ripples", n_ripples, 1),
+        ("n_trials", n_trials, 1),
+    ):
+        if not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"{name}={value!r}; expected a whole number, at least {least}")
+    sounds = [_song(_rng(seed, 0, k)) for k in range(n_songs)]
+    sounds += [_ripple(_rng(seed, 1, k)) for k in range(n_ripples)]
+    stimuli = _Stimuli(sounds, seed)
+    parameters = {
+        "n_neurons": n_neurons,
+        "n_songs": n_songs,
+        "n_ripples": n_ripples,
+        "n_trials": n_trials,
+        "seed": seed,
+    }
+    models = [_Model.draw(n, seed, stimuli) for n in range(n_neurons)]
+    write_archive(
+        path,
+        sounds,
+        (_record(model, stimuli, n_trials, seed) for model in models),
+        extra={SIMULATION: json.dumps(parameters).encode()},
+    )
+    return _truth(models)
+
+
+def open_sample(
+    *,
+    dt_ms: float = 5,
+    before_ms: float = 0,
+    after_ms: float = 0,
+    chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
+    data_dir: str | os.PathLike[str] | None = None,
+) -> xr.Dataset:
+    """Open a small simulated archive, which is made on first use.
+
+    Takes what `aa1xr.open` takes of these; everything that works on it works on AA1.
+
+    Examples
+    --------
+    >>> aa1xr.open_sample(dt_ms=5).sel(area="MLd", type="conspecific").sizes["neuron"]
+    6
+    """
+    folder = locate.data_dir(data_dir)
+    archive = folder / f"sample-v{_SAMPLE_VERSION}.zip"
+    if not archive.exists():
+        # Another process may be first: then its sample is the same.
+        with contextlib.suppress(FileExistsError):
+            simulate_archive(archive)
+    return open_archive(
+        archive,
+        dt_ms=dt_ms,
+        before_ms=before_ms,
+        after_ms=after_ms,
+        chunks=chunks,
+        data_dir=folder,
+    )
+
+
+def _rng(*key: int) -> np.random.Generator:
+    return np.random.default_rng(key)
+
+
+# Sounds
+
+
+def _song(rng: np.random.Generator) -> Sound:
+    """Harmonic stacks that sweep a little, with gaps between them."""
+    parts: list[Floats] = []
+    while sum(part.size for part in parts) < RATE * rng.uniform(1.6, 2.3):
+        n = int(RATE * rng.uniform(0.05, 0.2))
+        t = np.arange(n) / RATE
+        pitch = rng.uniform(500, 1200) * (1 + rng.uniform(-0.2, 0.2) * t / t[-1])
+        phase = 2 * np.pi * np.cumsum(pitch) / RATE
+        peak, width = rng.uniform(1500, 6000), rng.uniform(800, 3000)
+        stack = np.zeros(n)
+        for k in range(1, 14):
+            loudness = np.exp(-(((k * pitch.mean() - peak) / width) ** 2))
+            stack += loudness * np.sin(k * phase)
+        ramp = np.minimum(1, np.minimum(t, t[::-1]) / 0.01)
+        parts += [rng.uniform(0.3, 1) * stack * ramp, np.zeros(int(RATE * rng.uniform(0.02, 0.08)))]
+    return _as_sound("conspecific", np.concatenate(parts))
+
+
+def _ripple(rng: np.random.Generator) -> Sound:
+    """Noise from 250 Hz to 8 kHz, its envelope a sum of slow and coarse ripples; 2 s."""
+    n, n_bands = 2 * RATE, 40
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    frequency = np.fft.rfftfreq(n, 1 / RATE)
+    edges = np.linspace(250, 8000, n_bands + 1)
+    t = np.arange(n) / RATE
+    temporal, spectral = rng.uniform(-30, 30, 24), rng.uniform(0, 1.5, 24)
+    phases = rng.uniform(0, 2 * np.pi, 24)
+    sound = np.zeros(n)
+    for low, high in pairwise(edges):
+        band = np.fft.irfft(np.where((frequency >= low) & (frequency < high), spectrum, 0), n)
+        angle = 2 * np.pi * (temporal * t[:, np.newaxis] + spectral * low / 1000) + phases
+        sound += np.exp(np.cos(angle).sum(1) / 4) * band
+    return _as_sound("flatrip", sound)
+
+
+def _as_sound(type_: str, wave: Floats) -> Sound:
+    samples = np.round(wave / np.abs(wave).max() * 0.9 * 2**15).astype(np.int16)
+    return make_sound(type_, samples, RATE)
+
+
+# Cells
+
+
+class _Stimuli:
+    """The sounds as a model hears them, and in the order in which each type was numbered."""
+
+    def __init__(self, sounds: list[Sound], seed: int) -> None:
+        self.sounds = sounds
+        self.n_samples = [sound.samples.size for sound in sounds]
+        #: Lagged spectrograms with silence around them. [shape: (n_bins, n_mels * LAGS)] each
+        self.lagged = [_lagged(MEL(sound.samples)) for sound in sounds]
+        rng = _rng(seed, 2)
+        self.numbers = np.zeros(len(sounds), int)
+        types = np.array([sound.type for sound in sounds])
+        for type_ in np.unique(types):
+            # As in AA1, the number of a stimulus does not follow its name.
+            self.numbers[types == type_] = rng.permutation(np.sum(types == type_)) + 1
+
+
+def _lagged(spectrogram: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    padded = np.pad(spectrogram, ((0, 0), (LAGS - 1, LAGS)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, LAGS, axis=1)[:, :, ::-1]
+    return np.ascontiguousarray(windows.swapaxes(0, 1).reshape(windows.shape[1], -1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    n: int
+    field: npt.NDArray[np.float32]  #: [shape: (n_mels, LAGS)]
+    spontaneous: float
+    gain: float
+    threshold: float
+
+    @property
+    def id(self) -> str:
+        pair, side = divmod(self.n, 2)
+        return f"sim{pair // 5:04d}_{pair % 5 + 1}_{'AB'[side]}"
+
+    @property
+    def area(self) -> str:
+        return AREAS[1 - self.n % 2]
+
+    @classmethod
+    def draw(cls, n: int, seed: int, stimuli: _Stimuli) -> _Model:
+        """A field with an early excitatory and a later inhibitory part; MLd answers earlier."""
+        rng = _rng(seed, 3, n)
+        midbrain = n % 2 == 0
+        band, lag = np.arange(MEL.n_mels), np.arange(LAGS)
+        latency = rng.uniform(1, 2) if midbrain else rng.uniform(2.5, 4.5)
+        duration = rng.uniform(0.6, 1.0) if midbrain else rng.uniform(1.0, 2.0)
+        centre, width = rng.uniform(8, 24), rng.uniform(1, 2.5)
+        tuning = np.exp(-(((band - centre) / width) ** 2) / 2)
+        excitation = np.exp(-(((lag - latency) / duration) ** 2) / 2)
+        delayed = (lag - latency - 3 * duration) / (1.5 * duration)
+        inhibition = rng.uniform(0.2, 0.5) * np.exp(-(delayed**2) / 2)
+        field = np.outer(tuning, excitation - inhibition).astype(np.float32)
+        # Scaled so that the drive has unit variance while sounds play.
+        drive = np.concatenate([lagged @ field.ravel() for lagged in stimuli.lagged])
+        field /= drive.std()
+        threshold = float(drive.mean() / drive.std()) + rng.uniform(0, 0.5)
+        mean = float(_softplus(drive / drive.std() - threshold).mean())
+        spontaneous = rng.gamma(2, 0.2 if midbrain else 1.0)
+        gain = rng.lognormal(np.log(10), 0.4) / mean
+        if n == 3:
+            spontaneous, gain = spontaneous / 50, gain / 50
+        return cls(n, field, float(spontaneous), float(gain), threshold)
+
+    def rate(self, lagged: npt.NDArray[np.float32]) -> Floats:
+        """Spikes/s in each bin from BEFORE the onset to AFTER the end."""
+        drive = (lagged @ self.field.ravel()).astype(np.float64)
+        silent = _softplus(np.full(1, -self.threshold))
+        sounding = _softplus(drive - self.threshold)
+        nonlinear = np.concatenate(
+            [np.repeat(silent, BEFORE), sounding, np.repeat(silent, AFTER - LAGS)]
+        )
+        return np.asarray(self.spontaneous + self.gain * nonlinear)
+
+
+def _softplus(x: Floats) -> Floats:
+    return np.asarray(np.logaddexp(0, 2 * x))
+
+
+def _record(model: _Model, stimuli: _Stimuli, n_trials: int, seed: int) -> Cell:
+    rng = _rng(seed, 4, model.n)
+    if model.n == 1:
+        n_trials += n_trials // 2
+    recordings = []
+    for s, sound in enumerate(stimuli.sounds):
+        if model.n == 2 and sound.type == "conspecific":
+            continue
+        times, counts = _spikes(model.rate(stimuli.lagged[s]), n_trials, rng)
+        number = int(stimuli.numbers[s])
+        recordings.append(Recording(number, sound.type, sound.name, times, counts))
+    return Cell(model.id, model.area, recordings)
+
+
+def _spikes(
+    rate: Floats, n_trials: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Draw Poisson processes: so many spikes, at quantiles of the cumulative rate."""
+    edges = (np.arange(rate.size + 1) - BEFORE) * (HOP / RATE)
+    expected = np.concatenate([[0.0], np.cumsum(rate)]) * (HOP / RATE)
+    counts = rng.poisson(expected[-1], n_trials)
+    trial = np.repeat(np.arange(n_trials), counts)
+    quantile = rng.uniform(0, expected[-1], trial.size)
+    quantile = quantile[np.lexsort((quantile, trial))]
+    times = np.floor(np.interp(quantile, expected, edges) * 1e6)
+    return times.astype(np.int32), counts.astype(np.int32)
+
+
+def _truth(models: list[_Model]) -> xr.Dataset:
+    per_neuron: dict[str, Any] = {
+        "spontaneous": ([m.spontaneous for m in models], "spikes/s", "rate added at all times"),
+        "gain": ([m.gain for m in models], "spikes/s", "scale of the driven rate"),
+        "threshold": ([m.threshold for m in models], "1", "drive at which the cell responds"),
+    }
+    strf = xr.Variable(
+        ("neuron", "freq", "lag"),
+        np.stack([model.field for model in models]),
+        {"units": "1", "long_name": "spectro-temporal receptive field"},
+    )
+    truth = xr.Dataset(
+        {"strf": strf}
+        | {
+            name: xr.Variable("neuron", values, {"units": units, "long_name": long_name})
+            for name, (values, units, long_name) in per_neuron.items()
+        },
+        {
+            "neuron": [model.id for model in models],
+            "area": ("neuron", [model.area for model in models]),
+            "freq": ("freq", MEL.centres(), {"units": "Hz"}),
+            "lag": ("lag", np.arange(LAGS) * HOP / RATE, {"units": "s"}),
+        },
+        attrs={"title": "True receptive fields of simulated cells", "dt_ms": 1000 * HOP / RATE},
+    )
+    # In the order in which aa1xr.open gives the neurons.
+    order = sorted(range(len(models)), key=lambda n: (models[n].area, parse_cell_id(models[n].id)))
+    return index_labels(truth.isel(neuron=order))
