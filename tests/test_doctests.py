@@ -1,0 +1,25 @@
+"""Every example in a docstring runs, on the sample."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import aa1xr
+
+MODULES = ["aa1xr", *(m.name for m in pkgutil.walk_packages(aa1xr.__path__, "aa1xr."))]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
+def test_examples(name, sample_archive, tmp_path):
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, extraglobs={"aa1xr": aa1xr, "tmp": tmp_path})
+    assert result.failed == 0
+
+
+def test_examples__every_public_function_has_one():
+    for name in aa1xr.__all__:
+        function = getattr(aa1xr, name)
+        if not isinstance(function, type):
+            assert ">>> " in function.__doc__, name

@@ -1,0 +1,123 @@
+"""The house: imports run one way, nothing happens at import, nothing heavy is loaded too soon."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import aa1xr
+
+PACKAGE = Path(aa1xr.__file__).parent
+
+#: From the ground up; a module may import from its own floor and those below.
+FLOORS = [
+    {"errors", "schema"},
+    {"archive"},
+    {"store"},
+    {"dataset"},
+    {"analysis", "sample"},
+    {"plot"},
+    {"__init__"},
+    {"cli", "__main__"},
+]
+
+
+def modules():
+    return {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in PACKAGE.rglob("*.py")
+    }
+
+
+def imported(path):
+    """The modules of the package that a file imports, in functions too."""
+    known = modules()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] != "aa1xr":
+                continue
+            inner = name.removeprefix("aa1xr").lstrip(".")
+            while inner and inner not in known:
+                inner = inner.rpartition(".")[0]
+            yield inner or "__init__"
+
+
+def floor(module):
+    top = module.split(".")[0] or "__init__"
+    (found,) = [n for n, names in enumerate(FLOORS) if top in names]
+    return found
+
+
+def test_imports__run_one_way():
+    wrong = [
+        f"{module} imports {other}"
+        for module, path in modules().items()
+        for other in imported(path)
+        if floor(other) > floor(module)
+    ]
+    assert not wrong
+
+
+def test_imports__have_no_circle():
+    graph = {module: set(imported(path)) - {"__init__"} for module, path in modules().items()}
+    done: set[str] = set()
+
+    def visit(module, above):
+        assert module not in above, f"a circle: {[*above, module]}"
+        if module not in done:
+            for other in graph.get(module, ()):
+                visit(other, [*above, module])
+            done.add(module)
+
+    for module in graph:
+        visit(module, [])
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+
+
+HEAVY = ["librosa", "numba", "sklearn", "matplotlib", "requests", "tqdm", "filelock"]
+
+
+def test_import__loads_nothing_heavy(tmp_path):
+    code = f"""
+import os, sys
+os.environ["AA1XR_DATA_DIR"] = {str(tmp_path / "data")!r}
+import aa1xr
+print([m for m in {HEAVY} if m in sys.modules], os.path.exists({str(tmp_path / "data")!r}))
+"""
+    assert run(code).strip() == "[] False"
+
+
+@pytest.mark.parametrize("how", ["archive", "store"])
+def test_warm_open__loads_nothing_heavy(sample_archive, sample_store, how):
+    # Where distributed is installed, dask itself imports it to look for a Client, so it is
+    # hidden here: nothing of this package asks for it.
+    source = {"archive": sample_archive, "store": sample_store}[how]
+    code = f"""
+import sys
+sys.modules["distributed"] = None
+import aa1xr
+ds = aa1xr.open({str(source)!r})
+rate = ds.psth.sel(area="MLd", type="conspecific").mean("neuron").compute(scheduler="threads")
+print([m for m in {HEAVY} if m in sys.modules], rate.shape)
+"""
+    assert run(code).strip() == "[] (10, 434)"
+
+
+def test_all__is_what_there_is():
+    assert sorted(aa1xr.__all__) == aa1xr.__all__
+    for name in aa1xr.__all__:
+        assert getattr(aa1xr, name).__doc__
