@@ -12,7 +12,7 @@ import xarray as xr
 from xarray.backends import BackendEntrypoint
 from xarray.core import indexing
 
-from aa1xr import schema
+from aa1xr import citation, schema
 from aa1xr.dataset.grid import make_grid
 from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.spectrogram import make_mel
@@ -26,17 +26,9 @@ _BLOCK = 32 * 2**20
 _RECORDED = {
     "title": "CRCNS AA1: single units in two auditory areas of the zebra finch",
     "species": "Taenopygia guttata (adult male, urethane-anaesthetised)",
-    "doi": "10.6080/K0F769GP",
-    "citation": (
-        "Theunissen FE, Hauber ME, Woolley SMN, Gill P, Shaevitz SS, Amin N, Hsu A, Singh NC, "
-        "Grace GA, Fremouw T, Zhang J, Cassey P, Doupe AJ, David SV (2009). "
-        "Single-unit recordings from two auditory areas in male zebra finches. CRCNS.org. "
-        "https://doi.org/10.6080/K0F769GP"
-    ),
-    "license": (
-        "For scientific research, not to be redistributed. Acknowledge that the data was "
-        "obtained in the Theunissen lab at UC Berkeley in all publications that analyse it."
-    ),
+    "doi": citation.DOI,
+    "citation": citation.CITATION,
+    "license": citation.LICENSE,
 }
 _SIMULATED = {
     "title": "Simulated cells in the layout of CRCNS AA1",
