@@ -11,3 +11,7 @@ class StoreError(ValueError):
 
 class DataNotFoundError(FileNotFoundError):
     """There is nothing at the given place, or no data in the data directory."""
+
+
+class DownloadError(OSError):
+    """The archive could not be fetched from CRCNS; the message says why and what to do."""

@@ -16,6 +16,9 @@ from typing import NoReturn, Protocol
 
 from aa1xr.errors import ArchiveError, DataNotFoundError
 
+#: The archive's name, at CRCNS and in the data directory.
+ARCHIVE = "crcns-aa1.zip"
+
 #: What operating systems strew about.
 _JUNK = re.compile(r"(?:^|/)(?:__MACOSX(?:/|$)|\._[^/]*$|\.DS_Store$|Thumbs\.db$|desktop\.ini$)")
 

@@ -1,0 +1,221 @@
+"""Fetch the archive from CRCNS: once, going on where it broke off, and only if it is good."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from aa1xr.archive.credentials import find_credentials, on_terminal
+from aa1xr.archive.files import ARCHIVE, open_files
+from aa1xr.archive.partial import Part, Version
+from aa1xr.archive.portal import Portal, persistent
+from aa1xr.archive.read import Archive
+from aa1xr.archive.session import BY_HAND, TemporaryError
+from aa1xr.citation import TERMS
+from aa1xr.errors import ArchiveError, DownloadError
+
+logger = logging.getLogger("aa1xr")
+
+#: Written beside the archive once the terms have been shown and accepted.
+ACCEPTED = "crcns-terms-accepted.txt"
+
+#: Read at most so much at a time; what has come is written at once, so less is lost at a kill.
+_PIECE = 2**16
+
+
+def download(
+    target: Path,
+    *,
+    username: str | None = None,
+    password: str | None = None,
+    accept_terms: bool = False,
+    progress: bool = True,
+) -> None:
+    """Fetch the AA1 archive to `target`, unless a good one is there.
+
+    Parameters
+    ----------
+    username, password
+        Of a CRCNS account; else from the environment, .netrc or a prompt.
+    accept_terms
+        Whether the terms of CRCNS are accepted; on a terminal they are shown once.
+    progress
+        Show a bar on a terminal if it takes longer than a second.
+
+    Raises
+    ------
+    DownloadError
+        If the archive cannot be had, or is damaged; the message says what to do.
+    """
+    if target.exists() and damage(target) is None:
+        return
+    portal = Portal()
+    _agree(target.with_name(ACCEPTED), accept_terms)
+    credentials = find_credentials(username, password, host=portal.host)
+
+    from filelock import FileLock  # imported where it is used, as for the store
+
+    with FileLock(target.with_name(f".{target.name}.lock")), portal:
+        if target.exists():  # another process may have fetched it while this one waited
+            if (damaged := damage(target)) is None:
+                return
+            logger.warning("%s; fetching it again", damaged)
+        portal.login(credentials)
+        size = _listed_size(portal.read("filelist.txt") or "")
+        md5 = _listed_md5(portal.read("checksums.md5") or "")
+        part = Part(target)
+        _fetch(portal, part, size, progress)
+        if (damaged := damage(part.path, size=size, md5=md5)) is not None:
+            part.discard()
+            raise DownloadError(
+                f"{damaged}. This is of what has just come from CRCNS, and it was removed. Fetch "
+                "it once more; if it comes damaged again, tell CRCNS, or see whether something on "
+                f"the way changes files. {BY_HAND}"
+            )
+        part.finish()
+
+
+def damage(path: Path, *, size: int | None = None, md5: str | None = None) -> str | None:
+    """What is wrong with the archive at `path`; None if it is good.
+
+    Size and MD5 are what CRCNS lists, if it does. Whatever it lists, every member must match its
+    CRC in the zip, and every wav the MD5 that it is named by.
+    """
+    if size not in {None, found := path.stat().st_size}:
+        return f"{path}: {found} bytes, but filelist.txt of CRCNS says {size}"
+    if md5 is not None and (digest := _md5(path)) != md5:
+        return f"{path}: its MD5 is {digest}, but checksums.md5 of CRCNS says {md5}"
+    try:
+        with open_files(path) as files:
+            for name in files.names:
+                files.read(name)
+            Archive(files).sounds()
+    except ArchiveError as error:
+        return str(error).rstrip(".")
+    return None
+
+
+def _agree(accepted: Path, accept_terms: bool) -> None:
+    """Go on only if the terms are accepted, which is noted so that they are shown once."""
+    if accepted.exists():
+        return
+    if not (accept_terms or _going_on()):
+        raise DownloadError(
+            f"{TERMS}\nTo accept these terms and download, call aa1xr.open(download=True, "
+            "accept_terms=True), or aa1xr download --accept-terms. Nothing was sent yet."
+        )
+    accepted.parent.mkdir(parents=True, exist_ok=True)
+    accepted.write_text(TERMS, encoding="utf-8")
+
+
+def _going_on() -> bool:
+    """Whether somebody at a terminal, shown the terms, goes on."""
+    if not on_terminal():
+        return False
+    print(f"{TERMS}\nPress Enter to accept and go on, Ctrl-C to stop. ", file=sys.stderr)
+    try:
+        input()
+    except EOFError:
+        return False
+    return True
+
+
+def _fetch(portal: Portal, part: Part, size: int | None, progress: bool) -> None:
+    from tqdm import tqdm
+
+    # disable=None: not where standard error is no terminal.
+    with tqdm(
+        desc=f"downloading {ARCHIVE}",
+        unit="B",
+        unit_scale=True,
+        delay=1,
+        disable=None if progress else True,
+    ) as bar:
+        _fetch_rest(portal, part, size, bar)
+
+
+@persistent
+def _fetch_rest(portal: Portal, part: Part, size: int | None, bar: Any) -> None:
+    """Fetch what is missing of the file, or all of it where that cannot be asked for."""
+    if part.size and part.version and part.size == (part.version.size or size):
+        return
+    try:
+        with portal.stream(ARCHIVE, part.request()) as response:
+            version = Version.of(response.status_code, response.headers)
+            if response.status_code == 200:
+                part.start(version)
+            elif not part.continues(response.status_code, response.headers):
+                part.discard()
+                raise TemporaryError("CRCNS has another file now than when the transfer began")
+            total = version.size or size
+            bar.total, bar.n = total, part.size
+            _check_space(part, total or 0)
+            for piece in _pieces(response):
+                part.append(piece)
+                bar.update(len(piece))
+    except DownloadError:
+        raise
+    except OSError as error:
+        raise DownloadError(
+            f"{part.path} cannot be written ({error.strerror}). Free some space there, or choose "
+            "another place with data_dir= or $AA1XR_DATA_DIR. What has come is kept, and the next "
+            "call goes on from there."
+        ) from error
+    if total and part.size < total:
+        raise TemporaryError(f"the archive broke off after {part.size} of {total} bytes")
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives; requests' own iterator holds back what does not fill a piece."""
+    try:
+        while piece := response.raw.read1(_PIECE, decode_content=False):
+            yield piece
+    except HTTPError as error:
+        raise TemporaryError(f"the archive broke off ({type(error).__name__})") from error
+
+
+def _check_space(part: Part, total: int) -> None:
+    # The store that is built next is smaller than the archive.
+    needed = 2 * total - part.size
+    free = shutil.disk_usage(part.path.parent).free
+    if free < needed:
+        raise DownloadError(
+            f"{part.path.parent}: {free / 1e6:.0f} MB are free, but the archive and its store need "
+            f"{needed / 1e6:.0f} MB. Free some space there, or choose another place with data_dir= "
+            "or $AA1XR_DATA_DIR."
+        )
+
+
+def _listed_size(filelist: str) -> int | None:
+    """Bytes of the archive: lines of "<space or +><path> <bytes>", and # for comments."""
+    for line in filelist.splitlines():
+        words = line.lstrip(" +").split()
+        if len(words) > 1 and _is_archive(words[0]) and words[1].isdecimal():
+            return int(words[1])
+    return None
+
+
+def _listed_md5(checksums: str) -> str | None:
+    """MD5 of the archive: lines of "<md5>  <path>", as md5sum writes them."""
+    for line in checksums.splitlines():
+        words = line.split()
+        if len(words) == 2 and _is_archive(words[1]):
+            return words[0].lower()
+    return None
+
+
+def _is_archive(path: str) -> bool:
+    return path.lstrip("*").rpartition("/")[2] == ARCHIVE
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

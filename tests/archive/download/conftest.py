@@ -1,0 +1,68 @@
+"""A small archive, and a stand-in for CRCNS that serves it."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tests.archive.download.crcns import CRCNS
+
+import aa1xr
+from aa1xr.archive import portal
+from aa1xr.archive.read import SIMULATION
+
+
+@pytest.fixture(scope="session")
+def small_archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A simulated archive of 2 cells and 2 sounds, which does not say that it is simulated.
+
+    So its store counts as one of AA1, as that of a download does.
+    """
+    folder = tmp_path_factory.mktemp("small")
+    aa1xr.simulate_archive(folder / "all.zip", n_neurons=2, n_songs=1, n_ripples=1)
+    with (
+        zipfile.ZipFile(folder / "all.zip") as source,
+        zipfile.ZipFile(folder / "aa1.zip", "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for info in source.infolist():
+            if info.filename != SIMULATION:
+                target.writestr(info, source.read(info))
+    return (folder / "aa1.zip").read_bytes()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between attempts, which are noted instead of waited for."""
+    noted: list[float] = []
+    monkeypatch.setattr(portal, "time", SimpleNamespace(sleep=noted.append))
+    return noted
+
+
+@pytest.fixture
+def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A user without an account, a .netrc or a proxy; returns their home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    for name in ("CRCNS_USERNAME", "CRCNS_PASSWORD", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    for scheme in ("http", "https", "all", "no"):
+        for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()):
+            monkeypatch.delenv(name, raising=False)
+    return home
+
+
+@pytest.fixture
+def crcns(
+    small_archive: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    no_account: Path,
+    pauses: list[float],
+) -> Iterator[CRCNS]:
+    """The stand-in, and an environment with an account on it."""
+    with CRCNS(small_archive) as stand_in:
+        for name, value in stand_in.environment.items():
+            monkeypatch.setenv(name, value)
+        yield stand_in
