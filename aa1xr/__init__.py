@@ -8,10 +8,11 @@
 from importlib.metadata import version as _version
 
 from aa1xr.analysis.psth import psth
+from aa1xr.citation import cite
 from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
 from aa1xr.dataset.persist import load, save
-from aa1xr.errors import ArchiveError, DataNotFoundError, StoreError
+from aa1xr.errors import ArchiveError, DataNotFoundError, DownloadError, StoreError
 from aa1xr.sample import open_sample, simulate_archive
 
 __version__ = _version("aa1xr")
@@ -19,7 +20,9 @@ __version__ = _version("aa1xr")
 __all__ = [
     "ArchiveError",
     "DataNotFoundError",
+    "DownloadError",
     "StoreError",
+    "cite",
     "index_labels",
     "load",
     "open",

@@ -1,4 +1,4 @@
-"""The command line: `aa1xr demo`, `aa1xr build` and `aa1xr info`."""
+"""The command line: `aa1xr demo`, `download`, `build`, `info` and `cite`."""
 
 from __future__ import annotations
 
@@ -62,6 +62,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo)
 
+    download = commands.add_parser(
+        "download",
+        help="fetch the AA1 archive from CRCNS and build its store",
+        description="Fetch the AA1 archive from CRCNS, with an account there, and build its "
+        "store. What is there already is not fetched again, and a transfer that broke off goes "
+        "on. The password is taken from $CRCNS_PASSWORD or ~/.netrc, or asked for.",
+    )
+    download.add_argument(
+        "--username",
+        metavar="U",
+        help="user name at CRCNS; default: $CRCNS_USERNAME, else that in ~/.netrc",
+    )
+    download.add_argument(
+        "--accept-terms",
+        action="store_true",
+        help="accept the terms of CRCNS, which are else shown before the first download",
+    )
+    download.set_defaults(run=_download)
+
     build = commands.add_parser(
         "build",
         help="turn the AA1 archive into a store, once",
@@ -77,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     info.set_defaults(run=_info)
 
+    cite = commands.add_parser("cite", help="print what to cite: data, papers, package")
+    cite.set_defaults(run=_cite)
+
     for command in (build, info):
         command.add_argument(
             "source",
@@ -85,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
             help="crcns-aa1.zip, an extracted folder or a store; default: what is in the data "
             "directory",
         )
-    for command in (demo, build, info):
+    for command in (demo, download, build, info):
         command.add_argument(
             "--data-dir",
             metavar="DIR",
@@ -123,6 +145,12 @@ def _sparkline(rate: xr.DataArray) -> str:
     return "".join(_BARS[round(height)] for height in heights)
 
 
+def _download(args: argparse.Namespace) -> None:
+    data_dir = locate.data_dir(args.data_dir)
+    locate.ensure_data(data_dir, username=args.username, accept_terms=args.accept_terms)
+    print(locate.find_store(data_dir=data_dir).url)
+
+
 def _build(args: argparse.Namespace) -> None:
     data_dir = locate.data_dir(args.data_dir)
     print(locate.find_store(args.source, data_dir=data_dir).url)
@@ -150,6 +178,10 @@ def _info(args: argparse.Namespace) -> None:
     }
     for name, value in rows.items():
         print(f"{name:14} {value}")
+
+
+def _cite(_: argparse.Namespace) -> None:
+    aa1xr.cite()
 
 
 def _counts(labels: xr.DataArray) -> str:

@@ -29,6 +29,10 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
     data_dir: str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    download: bool = False,
+    username: str | None = None,
+    password: str | None = None,
+    accept_terms: bool = False,
 ) -> xr.Dataset:
     """Open the AA1 recordings as one lazy, labelled Dataset.
 
@@ -57,6 +61,15 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
         Where stores are kept; default $AA1XR_DATA_DIR, else the user's cache directory.
     storage_options
         For a URL: what fsspec needs to reach it.
+    download
+        Fetch the archive from CRCNS into the data directory first, unless it, or a store of it,
+        is there already: then there is no network traffic at all.
+    username, password
+        Of a CRCNS account, for the download. Default: $CRCNS_USERNAME and $CRCNS_PASSWORD, else
+        the entry for crcns.org in ~/.netrc, else asked for on a terminal. They are sent to CRCNS
+        and kept nowhere.
+    accept_terms
+        Accept the terms of CRCNS, which are else shown on a terminal before the first download.
 
     Returns
     -------
@@ -69,6 +82,8 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     ------
     DataNotFoundError
         If there is nothing at `source`.
+    DownloadError
+        If the download fails; the message says what to do.
     ArchiveError, StoreError
         If what is there is damaged; the message says where.
     ValueError
@@ -80,9 +95,15 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     >>> ds.psth.sel(area="MLd", type="conspecific").mean("neuron").dims
     ('stimulus', 'time')
     """
-    store = locate.find_store(
-        source, data_dir=locate.data_dir(data_dir), storage_options=storage_options
-    )
+    folder = locate.data_dir(data_dir)
+    if download:
+        if source is not None:
+            raise ValueError(
+                f"source={os.fspath(source)!r} and download=True; a download goes into the data "
+                "directory, so leave out one of them (and choose the place with data_dir=)"
+            )
+        locate.ensure_data(folder, username=username, password=password, accept_terms=accept_terms)
+    store = locate.find_store(source, data_dir=folder, storage_options=storage_options)
     with warnings.catch_warnings():
         # The blocks are computed, not stored: those of the user are as good as ours.
         warnings.filterwarnings("ignore", message="The specified chunks separate the stored")

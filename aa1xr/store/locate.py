@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aa1xr.archive.files import identity, open_files
+from aa1xr.archive.files import ARCHIVE, identity, open_files
 from aa1xr.archive.read import Archive
 from aa1xr.errors import DataNotFoundError
 from aa1xr.store.build import build_store
 from aa1xr.store.layout import FORMAT_VERSION, METADATA
 from aa1xr.store.read import Store, is_url
 
-#: The archive's name in the data directory.
-ARCHIVE = "crcns-aa1.zip"
+logger = logging.getLogger("aa1xr")
 
 
 def data_dir(path: str | os.PathLike[str] | None = None) -> Path:
@@ -64,6 +64,46 @@ def find_store(
     return Store(str(ensure_store(path, data_dir=data_dir, progress=progress)))
 
 
+def ensure_data(
+    data_dir: Path,
+    *,
+    username: str | None = None,
+    password: str | None = None,
+    accept_terms: bool = False,
+    progress: bool = True,
+) -> None:
+    """Download the archive into `data_dir`, unless it or a store of it is there and good.
+
+    Takes what `aa1xr.open` takes of these. Only what is missing or damaged is fetched.
+
+    Raises
+    ------
+    DownloadError
+        If the archive cannot be had.
+    """
+    archive = data_dir / ARCHIVE
+    stores = _stores(data_dir)
+    # A store of the archive's SHA-256 was built of these very bytes, so they have been verified.
+    if _built(identity(archive), data_dir) if archive.exists() else stores:
+        return
+
+    from aa1xr.archive.download import download  # a warm open has no use for requests
+
+    download(
+        archive,
+        username=username,
+        password=password,
+        accept_terms=accept_terms,
+        progress=progress,
+    )
+    if stores and not _built(identity(archive), data_dir):
+        logger.warning(
+            "%s is by its SHA-256 another file than %s was built of; a new store is built beside",
+            archive,
+            ", ".join(store.name for store in stores),
+        )
+
+
 def ensure_store(source: Path, *, data_dir: Path, progress: bool = True) -> Path:
     """The path of the store of the archive at `source`, built now if it was not yet.
 
@@ -71,18 +111,15 @@ def ensure_store(source: Path, *, data_dir: Path, progress: bool = True) -> Path
     archive or a new format is built anew and what was there before stays.
     """
     key = identity(source)
-    simulated, recorded = (
-        data_dir / f"{kind}-{key[:16]}-v{FORMAT_VERSION}.zarr" for kind in ("simulated", "aa1")
-    )
-    for path in (recorded, simulated):
-        if path.exists():
-            return path
+    if built := _built(key, data_dir):
+        return built
 
     from filelock import FileLock  # imported where it is used: a warm open takes no lock
 
     with open_files(source) as files:
         archive = Archive(files)
-        path = recorded if archive.simulation is None else simulated
+        kind = "aa1" if archive.simulation is None else "simulated"
+        path = _store_path(kind, key, data_dir)
         data_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             if not path.exists():  # another process may have built it while this one waited
@@ -90,16 +127,30 @@ def ensure_store(source: Path, *, data_dir: Path, progress: bool = True) -> Path
     return path
 
 
+def _built(key: str, data_dir: Path) -> Path | None:
+    """The store of the archive with this SHA-256, if it was built."""
+    paths = (_store_path(kind, key, data_dir) for kind in ("aa1", "simulated"))
+    return next((path for path in paths if path.exists()), None)
+
+
+def _store_path(kind: str, key: str, data_dir: Path) -> Path:
+    return data_dir / f"{kind}-{key[:16]}-v{FORMAT_VERSION}.zarr"
+
+
+def _stores(data_dir: Path) -> list[Path]:
+    # Stores of simulated archives have another prefix: they never stand in for AA1.
+    return sorted(data_dir.glob(f"aa1-*-v{FORMAT_VERSION}.zarr"))
+
+
 def _in_data_dir(data_dir: Path) -> Path:
     if (archive := data_dir / ARCHIVE).exists():
         return archive
-    # Stores of simulated archives have another prefix: they never stand in for AA1.
-    stores = sorted(data_dir.glob(f"aa1-*-v{FORMAT_VERSION}.zarr"))
+    stores = _stores(data_dir)
     if not stores:
         raise DataNotFoundError(
             f"there is no AA1 data in {data_dir}. Three ways on:\n"
-            f"  1. download crcns-aa1.zip from https://crcns.org/data-sets/aa/aa-1 (free account) "
-            f"and put it there;\n"
+            "  1. download it with a CRCNS account (https://crcns.org/register, free): "
+            "aa1xr.open(download=True), or `aa1xr download` on the command line;\n"
             '  2. say where it is: aa1xr.open("path/to/crcns-aa1.zip"), or a folder or store, '
             "or set $AA1XR_DATA_DIR;\n"
             "  3. try the package on simulated cells: aa1xr.open_sample()."
