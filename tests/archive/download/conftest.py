@@ -6,11 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.archive.download.crcns import CRCNS
 
 import aa1xr
 from aa1xr.archive import portal
 from aa1xr.archive.read import SIMULATION
+from tests.archive.download.crcns import CRCNS
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ from types import SimpleNamespace
 from urllib.parse import quote, quote_plus
 
 import pytest
-from tests.archive.download.crcns import CHECKSUMS, CRCNS, FILELIST, LOGIN, PASSWORD, ZIP, Fault
 
 import aa1xr
 from aa1xr import cli
@@ -28,6 +27,7 @@ from aa1xr.archive.partial import Part
 from aa1xr.archive.session import DOWNLOADS, SITE
 from aa1xr.errors import DownloadError
 from aa1xr.store import locate
+from tests.archive.download.crcns import CHECKSUMS, CRCNS, FILELIST, LOGIN, PASSWORD, ZIP, Fault
 
 BROKEN = "the archive broke off"
 

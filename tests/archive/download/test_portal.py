@@ -11,12 +11,12 @@ from http.server import HTTPServer
 
 import pytest
 import requests
-from tests.archive.download.crcns import CRCNS, LOGIN, PAGE, PASSWORD, USERNAME, ZIP, Fault
 
 from aa1xr.archive.credentials import Credentials
 from aa1xr.archive.portal import Portal
 from aa1xr.archive.session import DOWNLOADS, SITE
 from aa1xr.errors import DownloadError
+from tests.archive.download.crcns import CRCNS, LOGIN, PAGE, PASSWORD, USERNAME, ZIP, Fault
 
 FINCH = Credentials(USERNAME, PASSWORD)
 
