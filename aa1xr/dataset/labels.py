@@ -136,7 +136,7 @@ class LabelIndex(xr.Index):
         if self.dim in labels:
             positions = self._locate(labels.pop(self.dim))
             if not labels:
-                return IndexSelResult({self.dim: positions})
+                return IndexSelResult({self.dim: _as_slice(positions)})
             if isinstance(positions, xr.Variable | xr.DataArray):
                 raise ValueError(f"cannot combine an array of {self.dim!r} with other labels")
         keep = np.ones(self._coordinate.size, bool)
@@ -146,7 +146,7 @@ class LabelIndex(xr.Index):
         if np.size(chosen) == 0:
             wanted = ", ".join(f"{name}={label!r}" for name, label in labels.items())
             raise KeyError(f"no {self.dim} has {wanted} all at once (or is in the selection)")
-        return IndexSelResult({self.dim: chosen})
+        return IndexSelResult({self.dim: _as_slice(chosen)})
 
     def _locate(self, label: Any) -> Any:
         """Positions of labels of the dimension coordinate, in their order."""
@@ -321,6 +321,18 @@ class LabelIndex(xr.Index):
 
     def _repr_inline_(self, max_width: int) -> str:
         return f"LabelIndex (size={self._coordinate.size})"
+
+
+def _as_slice(positions: Any) -> Any:
+    """Neighbours as a slice, which dask passes on to the source: only they are then computed.
+
+    An area, an animal and a type each are neighbours, as the store sorts them.
+    """
+    if not isinstance(positions, np.ndarray) or positions.ndim != 1 or positions.size == 0:
+        return positions
+    first, last = int(positions[0]), int(positions[-1])
+    run = np.array_equal(positions, np.arange(first, last + 1))
+    return slice(first, last + 1) if run else positions
 
 
 def _ordered(dim: Hashable, names: Iterable[Hashable]) -> list[Hashable]:

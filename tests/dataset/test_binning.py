@@ -95,3 +95,20 @@ def test_spikes__without_dask_are_those_with_dask(ds, dt_ms):
     plain = aa1xr.open_sample(dt_ms=dt_ms, chunks=None)
     lazy = aa1xr.open_sample(dt_ms=dt_ms)
     np.testing.assert_array_equal(plain.spikes.values, lazy.spikes.values)
+
+
+def test_count__through_dask_is_of_the_selection_alone(ds, monkeypatch):
+    asked = []
+    original = aa1xr.dataset.virtual.count
+
+    def spy(store, grid, *indices):
+        asked.append([part.size for part in indices if part is not None])
+        return original(store, grid, *indices)
+
+    monkeypatch.setattr(aa1xr.dataset.virtual, "count", spy)
+    ds.psth.sel(area="MLd", type="conspecific").mean("neuron").compute()
+    ds.spikes.sel(neuron="sim0000_1_B", stimulus="flatrip-01").compute()
+    ds.spikes.sel(animal_id="sim0000", rig="A", trial=slice(0, 1)).compute()
+    ds.spikes.isel(neuron=[7], time=slice(50)).compute()
+    # Of a list, dask passes on only the slices beside it; the neurons are picked afterwards.
+    assert asked == [[6, 10, 434], [1, 1, 15, 434], [5, 15, 2, 434], [12, 15, 15, 50]]
