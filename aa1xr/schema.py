@@ -27,30 +27,30 @@ class Spec:
 
     dims: tuple[str, ...]
     kind: str  #: NumPy dtype kind: "U" strings, "i" integers, "f" floats
-    units: str
+    units: str  #: "" for names and numbers of order, which have none
     long_name: str
     comment: str = ""
 
     @property
     def attrs(self) -> dict[str, str]:
         """The attributes every Dataset carries for it."""
-        attrs = {"units": self.units, "long_name": self.long_name}
-        return attrs | {"comment": self.comment} if self.comment else attrs
+        attrs = {"units": self.units, "long_name": self.long_name, "comment": self.comment}
+        return {name: text for name, text in attrs.items() if text}
 
 
 COORDINATES: dict[str, Spec] = {
-    "neuron": Spec(("neuron",), "U", "1", "cell id"),
-    "area": Spec(("neuron",), "U", "1", "auditory area"),
-    "animal_id": Spec(("neuron",), "U", "1", "animal"),
-    "cell_seq": Spec(("neuron",), "i", "1", "recording site number in the animal"),
-    "rig": Spec(("neuron",), "U", "1", "recording rig", "empty where the cell id names no rig"),
-    "stimulus": Spec(("stimulus",), "U", "1", "stimulus"),
-    "name": Spec(("stimulus",), "U", "1", "wav file", "the upper-case MD5 of the file"),
-    "type": Spec(("stimulus",), "U", "1", "stimulus type"),
+    "neuron": Spec(("neuron",), "U", "", "cell id"),
+    "area": Spec(("neuron",), "U", "", "auditory area"),
+    "animal_id": Spec(("neuron",), "U", "", "animal"),
+    "cell_seq": Spec(("neuron",), "i", "", "recording site number in the animal"),
+    "rig": Spec(("neuron",), "U", "", "recording rig", "empty where the cell id names no rig"),
+    "stimulus": Spec(("stimulus",), "U", "", "stimulus"),
+    "name": Spec(("stimulus",), "U", "", "wav file", "the upper-case MD5 of the file"),
+    "type": Spec(("stimulus",), "U", "", "stimulus type"),
     "sample_rate": Spec(("stimulus",), "i", "Hz", "sample rate of the sound"),
     "n_samples": Spec(("stimulus",), "i", "samples", "length of the sound"),
     "duration_s": Spec(("stimulus",), "f", "s", "duration of the sound"),
-    "trial": Spec(("trial",), "i", "1", "presentation number"),
+    "trial": Spec(("trial",), "i", "", "presentation number"),
     "time": Spec(("time",), "f", "s", "time from stimulus onset", "left edge of the bin"),
     "freq": Spec(("freq",), "f", "Hz", "centre frequency of the mel band"),
 }
