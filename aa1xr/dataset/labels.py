@@ -201,7 +201,7 @@ class LabelIndex(xr.Index):
         if label.stop is not None:
             mask &= np.asarray(values <= label.stop, bool)
         if not mask.any():
-            there = f"{values.min()} to {values.max()}" if values.size else "none"
+            there = f"{min(values.tolist())} to {max(values.tolist())}" if values.size else "none"
             raise KeyError(f"no {name} from {label.start} to {label.stop}; there are {there}")
         return mask
 

@@ -113,6 +113,10 @@ def test_sel__method_is_for_the_other_axes(ds):
         ({"duration_s": 7.0}, "no duration_s is 7.0; did you mean 2.16"),
         ({"area": "MLd", "rig": "B"}, "no neuron has area='MLd', rig='B'"),
         ({"neuron": ["sim0000_2_B"], "area": "MLd"}, "no neuron has area='MLd'"),
+        ({"neuron": "sim0000_2_B", "area": "MLd"}, "no neuron has area='MLd'"),
+        ({"area": slice("N", None)}, "no area from N to None; there are Field_L to MLd"),
+        ({"area": 3}, "no area is 3; there are 'Field_L', 'MLd'"),
+        ({"cell_seq": "3"}, "no cell_seq is '3'; did you mean 3"),
         ({"duration_s": lambda d: d > 9}, "no duration_s is True"),
     ],
 )
