@@ -150,3 +150,24 @@ def bin_width_ms(ds: xr.Dataset | xr.DataArray) -> float:
             "aa1xr.open and aa1xr.load give one"
         )
     return float(ds["time"].attrs["dt_ms"])
+
+
+def bin_numbers(ds: xr.Dataset | xr.DataArray) -> npt.NDArray[np.int64]:
+    """The number of each bin on the time axis; bin 0 begins at stimulus onset.
+
+    Raises
+    ------
+    ValueError
+        If there is no time axis, or its bins are not one next to the other.
+    """
+    width = bin_width_ms(ds)
+    if ds["time"].ndim == 0 or ds["time"].size == 0:
+        raise ValueError("time is no axis of several bins; select with a slice to keep one")
+    exact = ds["time"].values * 1000 / width
+    numbers = np.round(exact).astype(np.int64)
+    if (np.abs(exact - numbers) > 1e-6).any() or (np.diff(numbers) != 1).any():
+        raise ValueError(
+            f"the time axis is not one of adjacent bins of {width:g} ms, counted from onset; "
+            "select stretches of time, and work on them one by one"
+        )
+    return numbers

@@ -42,3 +42,19 @@ def test_bin_width_ms__outlives_selections(sample_archive):
     assert schema.bin_width_ms(ds.psth.isel(time=[3]).sel(area="MLd") * 2) == 0.5
     with pytest.raises(ValueError, match="'dt_ms'"):
         schema.bin_width_ms(xr.Dataset(coords={"time": np.arange(3.0)}))
+
+
+def test_bin_numbers__count_from_onset(sample_archive):
+    ds = aa1xr.open_sample(before_ms=20)
+    assert schema.bin_numbers(ds)[:6].tolist() == [-4, -3, -2, -1, 0, 1]
+    assert schema.bin_numbers(ds.sel(time=slice(0.05, None)).psth)[0] == 10
+
+
+def test_bin_numbers__must_be_adjacent(sample_archive):
+    ds = aa1xr.open_sample()
+    shifted = ds.assign_coords(time=("time", ds.time.values + 0.001, ds.time.attrs))
+    for broken in (ds.isel(time=[1, 3]), ds.isel(time=[1, 1]), shifted):
+        with pytest.raises(ValueError, match="adjacent bins of 5 ms"):
+            schema.bin_numbers(broken)
+    with pytest.raises(ValueError, match="several bins"):
+        schema.bin_numbers(ds.isel(time=0))
