@@ -1,0 +1,141 @@
+"""Selections that labels alone do not make: what was presented, and what was recorded at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from aa1xr import schema
+
+
+def presented(ds: xr.Dataset) -> xr.DataArray:
+    """Which presentations there were.
+
+    Parameters
+    ----------
+    ds
+        A Dataset with `n_trials` [shape: (neuron, stimulus)] and the coordinate `trial`, which
+        keeps the presentation number through any selection.
+
+    Returns
+    -------
+    xarray.DataArray
+        Booleans [shape: (neuron, stimulus, trial)]; lazy if `n_trials` is. `spikes` is NaN
+        where they are False.
+
+    Raises
+    ------
+    ValueError
+        If the Dataset has no `n_trials` or no `trial`.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> heard = aa1xr.presented(ds)
+    >>> int(heard.sel(neuron="sim0000_2_A", type="conspecific").sum())
+    0
+    """
+    n_trials = schema.validate(ds, "n_trials")["n_trials"]
+    if "trial" not in ds.coords:
+        raise ValueError("the Dataset has no coordinate 'trial', the number of the presentation")
+    mask = (n_trials > ds["trial"]).transpose(*n_trials.dims, ...).rename("presented")
+    mask.attrs = {"units": "1", "long_name": "whether there was such a presentation"}
+    return mask
+
+
+def drop_missing(ds: xr.Dataset) -> xr.Dataset:
+    """Leave out neurons without data for the stimuli that are left, and the reverse.
+
+    Of a selection, as `ds.sel(type="conspecific")`, some neurons may have heard nothing, and some
+    stimuli may have been played to none of its neurons; their responses are NaN throughout. A
+    selection of trials counts too: only what was presented in the trials left is data.
+
+    Parameters
+    ----------
+    ds
+        A Dataset with `n_trials` [shape: (neuron, stimulus)], which is read; nothing else is.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same without them; every neuron and every stimulus left has data for some of the
+        others, not necessarily for all.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left, or the Dataset has no `n_trials`.
+
+    Examples
+    --------
+    >>> songs = aa1xr.open_sample().sel(type="conspecific")
+    >>> songs.sizes["neuron"], aa1xr.drop_missing(songs).sizes["neuron"]
+    (12, 11)
+    """
+    if "trial" in ds.coords:
+        mask = presented(ds)
+        heard = mask.any("trial") if "trial" in mask.dims else mask
+    else:
+        heard = schema.validate(ds, "n_trials")["n_trials"] > 0
+    heard = heard.compute()
+    if not heard.any():
+        raise ValueError("nothing is left: none of these neurons was presented any of these sounds")
+    # Once is enough: a neuron that goes had data for no stimulus, so it keeps none in.
+    keep = {dim: heard.any([d for d in heard.dims if d != dim]).values for dim in heard.dims}
+    return ds.isel({dim: np.flatnonzero(kept) for dim, kept in keep.items() if not kept.all()})
+
+
+def simultaneous(ds: xr.Dataset) -> xr.Dataset:
+    """The pairs of cells recorded at the same time: same animal and site, on rigs A and B.
+
+    The result is a table of neurons and not a selection of them, since what one does with pairs
+    is to hold one side against the other: `ds.spikes.sel(neuron=pairs.A)` and `(... pairs.B)`
+    have the dimension `pair` in common, so that arithmetic and `xarray.corr` go pair by pair.
+    For the paired neurons themselves: `ds.sel(neuron=pairs.to_dataarray().values.ravel())`.
+
+    Parameters
+    ----------
+    ds
+        A Dataset with `neuron` and its labels `animal_id`, `cell_seq` and `rig`.
+
+    Returns
+    -------
+    xarray.Dataset
+        `A` and `B`: the neurons' ids by rig, with `animal_id` and `cell_seq` as coordinates
+        [shape: (pair,)]; of length zero if there are no pairs.
+
+    Raises
+    ------
+    ValueError
+        If there is no axis of neurons, or it has lost one of these labels.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> pairs = aa1xr.simultaneous(ds)
+    >>> pairs.A.values.tolist()[:2], pairs.B.values.tolist()[:2]
+    (['sim0000_1_A', 'sim0000_2_A'], ['sim0000_1_B', 'sim0000_2_B'])
+    >>> noise = (ds.spikes - ds.spikes.mean("trial")).sel(type="flatrip")
+    >>> a, b = noise.sel(neuron=pairs.A), noise.sel(neuron=pairs.B)
+    >>> xr.corr(a, b, ["trial", "time"]).dims
+    ('pair', 'stimulus')
+    """
+    names = ("neuron", "animal_id", "cell_seq", "rig")
+    for name in names:
+        if name not in ds.coords or ds[name].dims != ("neuron",):
+            raise ValueError(f"the Dataset has no coordinate {name!r} along 'neuron'")
+    cells: dict[tuple[str, int], dict[str, str]] = {}
+    for neuron, animal, seq, rig in zip(*(ds[name].values for name in names), strict=True):
+        cells.setdefault((animal, int(seq)), {})[rig] = neuron
+    pairs = {key: rigs for key, rigs in sorted(cells.items()) if {"A", "B"} <= rigs.keys()}
+
+    def along_pair(values: list[str] | list[int], like: str) -> xr.Variable:
+        return xr.Variable("pair", values, ds[like].attrs).astype(ds[like].dtype)
+
+    return xr.Dataset(
+        {rig: along_pair([rigs[rig] for rigs in pairs.values()], "neuron") for rig in "AB"},
+        {
+            "animal_id": along_pair([animal for animal, _ in pairs], "animal_id"),
+            "cell_seq": along_pair([seq for _, seq in pairs], "cell_seq"),
+        },
+    )
