@@ -1,0 +1,178 @@
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+import aa1xr
+from tests.analysis.ragged import opened
+from tests.dataset.conftest import RATE, archives
+
+
+def by_loops(values, *, first, factor, average):
+    """New bins from the definition: NaN unless all they join is there. [shape: (..., time)]."""
+    n = values.shape[-1]
+    numbers = range(first // factor, (first + n - 1) // factor + 1)
+    out = np.full((*values.shape[:-1], len(numbers)), np.nan)
+    for row in np.ndindex(values.shape[:-1]):
+        for k, number in enumerate(numbers):
+            start = number * factor - first
+            if start < 0 or start + factor > n:
+                continue
+            total = sum(float(value) for value in values[row][start : start + factor])
+            out[(*row, k)] = total / factor if average else total
+    return out
+
+
+@pytest.mark.parametrize("chunks", [{}, {"neuron": 5, "time": 37}, None])
+def test_resample__by_loops(sample_archive, chunks):
+    ds = aa1xr.open_sample(before_ms=15, chunks=chunks).isel(
+        neuron=[0, 2, 8], stimulus=[1, 12], trial=[0, 12]
+    )
+    got = aa1xr.resample(ds, dt_ms=20)
+    for name, average in (("spikes", False), ("psth", True)):
+        expected = by_loops(ds[name].values, first=-3, factor=4, average=average)
+        np.testing.assert_allclose(got[name], expected, rtol=1e-6)
+    spectrogram = ds.spectrogram.values
+    for k in range(got.sizes["time"]):
+        there = spectrogram[..., max(0, 4 * k - 1) : 4 * k + 3]
+        np.testing.assert_allclose(got.spectrogram[..., k], there.mean(-1), rtol=1e-5)
+
+
+@given(
+    archives(),
+    st.integers(1, 200),
+    st.integers(1, 9),
+    st.integers(0, 600),
+    st.integers(0, 900),
+    st.sampled_from([None, {"time": 7}]),
+)
+def test_resample__is_what_open_gives(made, hop, factor, before, after, chunks):
+    """Every bin whose spikes are all in the old window; the rest is NaN."""
+    options = {"before_ms": before * 1000 / RATE, "after_ms": after * 1000 / RATE}
+    fine_ms, wide_ms = hop * 1000 / RATE, hop * factor * 1000 / RATE
+    # The spectrogram is not computed, but its parameters must be possible ones.
+    options |= {"n_mels": 1}
+    with (
+        opened(made, dt_ms=fine_ms, chunks=chunks, **options) as ds,
+        opened(made, dt_ms=wide_ms, chunks=None, **options) as wide,
+    ):
+        got = aa1xr.resample(ds.drop_vars("spectrogram"), dt_ms=wide_ms)
+        np.testing.assert_array_equal(got.time, wide.time)
+        assert got.time.attrs == wide.time.attrs
+        assert got.attrs["dt_ms"] == wide.attrs["dt_ms"]
+        n_before = -(-before // hop)
+        ends = -(-(ds.n_samples.values + after) // hop)
+        start = np.round(wide.time.values * RATE / hop).astype(int)
+        whole = (start >= -n_before) & (start + factor <= ends[:, np.newaxis])
+        counts = made.counts(wide, hop=hop * factor, before=before, after=after)
+        np.testing.assert_array_equal(
+            got.spikes, np.where(whole[np.newaxis, :, np.newaxis], counts, np.nan)
+        )
+        expected = np.where(whole[np.newaxis], wide.psth, np.nan)
+        np.testing.assert_allclose(got.psth, expected, rtol=1e-5)
+
+
+def test_resample__nothing_is_missing_within_a_wider_window(ds):
+    """What the documentation advises for the incomplete bin at the end of a sound."""
+    wide = aa1xr.open_sample(dt_ms=20)
+    assert aa1xr.resample(ds, dt_ms=20).psth.count() < wide.psth.count()
+    got = aa1xr.resample(aa1xr.open_sample(dt_ms=5, after_ms=20), dt_ms=20)
+    for name in ("spikes", "psth"):
+        sound = wide[name].notnull()
+        inner = got[name].sel(time=wide.time).where(sound)
+        np.testing.assert_allclose(inner, wide[name], rtol=1e-6)
+
+
+def test_resample__twice_is_once(ds):
+    twice = aa1xr.resample(aa1xr.resample(ds, dt_ms=10), dt_ms=30)
+    once = aa1xr.resample(ds, dt_ms=30)
+    np.testing.assert_array_equal(twice.spikes, once.spikes)
+    np.testing.assert_allclose(twice.psth, once.psth, rtol=1e-5)
+    assert twice.time.identical(once.time)
+
+
+def test_resample__to_the_present_width_changes_nothing(ds):
+    xr.testing.assert_identical(aa1xr.resample(ds, dt_ms=5).compute(), ds.compute())
+
+
+def test_resample__of_a_stretch_keeps_the_edges(ds):
+    some = ds.sel(time=slice(0.03, 0.099))
+    got = aa1xr.resample(some, dt_ms=20)
+    assert got.time.values.tolist() == [0.02, 0.04, 0.06, 0.08]
+    assert got.psth.isel(time=0).isnull().all()
+    whole = aa1xr.resample(ds, dt_ms=20).sel(time=slice(0.04, 0.08))
+    np.testing.assert_array_equal(got.spikes.isel(time=slice(1, None)), whole.spikes)
+    assert got.spectrogram.notnull().all()
+
+
+def test_resample__keeps_labels_and_attributes(ds, lazily):
+    with lazily():
+        got = aa1xr.resample(ds.sel(area="MLd"), dt_ms=10)
+        songs = got.sel(type="conspecific", animal_id=["sim0000"])
+    assert songs.sizes["neuron"] == 5
+    assert all(got[name].chunks is not None for name in ds.data_vars)
+    assert list(got.data_vars) == list(ds.data_vars)
+    for name in ("spikes", "psth", "n_trials", "neuron", "freq"):
+        assert got[name].attrs == ds[name].attrs
+        assert got[name].dtype == ds[name].dtype
+    assert got.time.attrs == ds.time.attrs | {"dt_ms": 10.0}
+    assert got.attrs == ds.attrs | {"dt_ms": 10.0}
+    assert "mean of 2 frames, 5 ms apart" in got.spectrogram.attrs["comment"]
+    assert ds.time.attrs["dt_ms"] == 5
+
+
+@pytest.mark.parametrize("time", [-1, 37, 64, 5])
+def test_resample__adds_few_tasks(ds, time):
+    chunked = ds.chunk(neuron=3, time=time)
+    for name in ("spikes", "psth", "spectrogram"):
+        before = len(chunked[name].__dask_graph__())
+        assert len(aa1xr.resample(chunked, dt_ms=20)[name].__dask_graph__()) <= 3 * before
+
+
+def test_resample__saves_and_loads(ds, tmp_path):
+    got = aa1xr.resample(ds.sel(area="MLd"), dt_ms=20)
+    aa1xr.save(got, tmp_path / "wide.zarr")
+    xr.testing.assert_identical(aa1xr.load(tmp_path / "wide.zarr").compute(), got.compute())
+
+
+def test_resample__own_variables_average_unless_they_are_counts(ds):
+    late = xr.DataArray(np.arange(434), dims="time", attrs={"units": "1"})
+    some = ds.merge({"late": late, "licks": late.assign_attrs(units="spikes")})
+    got = aa1xr.resample(some[["late", "licks"]], dt_ms=10)
+    assert got.late.values[:2].tolist() == [0.5, 2.5]
+    assert got.licks.values[:2].tolist() == [1, 5]
+
+
+@pytest.mark.parametrize("dt_ms", [2, 7.5, 0, -5, 5.0000001, float("nan"), "20", None])
+def test_resample__refuses_other_widths(ds, dt_ms):
+    with pytest.raises(ValueError, match=r"dt_ms"):
+        aa1xr.resample(ds, dt_ms=dt_ms)
+
+
+def test_resample__refusal_says_what_to_do(ds):
+    with pytest.raises(ValueError, match=r"such as 10 or 15; .* aa1xr.open\(dt_ms=12\)"):
+        aa1xr.resample(ds, dt_ms=12)
+
+
+def test_resample__refuses_broken_axes(ds):
+    for broken in (ds.isel(time=slice(None, None, 2)), ds.isel(time=[3, 2])):
+        with pytest.raises(ValueError, match="adjacent"):
+            aa1xr.resample(broken, dt_ms=10)
+    for none in (ds.isel(time=3), ds.isel(time=[])):
+        with pytest.raises(ValueError, match="slice"):
+            aa1xr.resample(none, dt_ms=10)
+    with pytest.raises(ValueError, match="drop_vars"):
+        aa1xr.resample(ds.assign_coords(phase=("time", ds.time.values)), dt_ms=10)
+
+
+def test_resample__of_the_real_archive_is_what_open_gives(real_archive):
+    got = aa1xr.resample(aa1xr.open(real_archive, dt_ms=1), dt_ms=20)
+    wide = aa1xr.open(real_archive, dt_ms=20)
+    np.testing.assert_array_equal(got.time, wide.time)
+    ends = -(-wide.n_samples // 32)
+    whole = np.round(wide.time * 1000) + 20 <= ends
+    expected = wide.psth.where(whole).compute()
+    np.testing.assert_allclose(got.psth, expected.transpose(*got.psth.dims), rtol=1e-5)
+    counts = got.spikes.sum(["trial", "time"]).compute()
+    np.testing.assert_array_equal(counts, wide.spikes.where(whole).sum(["trial", "time"]))
