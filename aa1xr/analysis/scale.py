@@ -1,0 +1,199 @@
+"""Standardising and normalising, with statistics that can be used again and undone."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from types import EllipsisType
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """What was subtracted, and what was divided by.
+
+    Both keep the dimensions that the statistics were not taken over, with their labels, and the
+    units of the data.
+    """
+
+    offset: xr.DataArray
+    scale: xr.DataArray
+
+    def apply(self, da: xr.DataArray) -> xr.DataArray:
+        """Scale data of any selection that there are statistics for: (da - offset) / scale.
+
+        Raises
+        ------
+        KeyError
+            If `da` has neurons (or stimuli, ...) that there are no statistics for.
+        """
+        offset, scale = self._like(da)
+        scaled = da.copy(data=((da.variable - offset) / scale).data)
+        return scaled.assign_attrs(units="1")
+
+    def undo(self, da: xr.DataArray) -> xr.DataArray:
+        """Give back what `apply` was given, or a prediction in its units: da * scale + offset.
+
+        Raises
+        ------
+        KeyError
+            As in `apply`.
+        """
+        offset, scale = self._like(da)
+        undone = da.copy(data=(da.variable * scale + offset).data)
+        undone.attrs.pop("units", None)
+        return undone.assign_attrs(self.offset.attrs)
+
+    def compute(self) -> Scaling:
+        """The same in memory: statistics of lazy data are computed anew wherever they are used."""
+        offset, scale = xr.Dataset({"offset": self.offset, "scale": self.scale}).compute().values()
+        return Scaling(offset, scale)
+
+    def _like(self, da: xr.DataArray) -> tuple[xr.Variable, xr.Variable]:
+        """Offset and scale in the order of `da`.
+
+        As bare Variables: what is asked of the data is to have these neurons, not to have the
+        same further labels as when the statistics were taken.
+        """
+        dtype = np.result_type(da.dtype, np.float32)
+        for dim in self.offset.dims:
+            if dim not in da.coords and dim not in da.dims:
+                raise KeyError(f"the data has no {dim!r}, and there are statistics for each")
+        labels = {dim: da[dim].values for dim in self.offset.dims if dim in self.offset.coords}
+        both = (self.offset, self.scale)
+        offset, scale = (array.sel(labels).variable.astype(dtype) for array in both)
+        return offset, scale
+
+
+def standardize(
+    da: xr.DataArray,
+    *,
+    over: Hashable | Iterable[Hashable] | EllipsisType,
+    stats_from: xr.DataArray | None = None,
+) -> tuple[xr.DataArray, Scaling]:
+    """Subtract the mean and divide by the standard deviation.
+
+    Parameters
+    ----------
+    da
+        Data of any shape; NaN is missing.
+    over
+        The dimensions that statistics are taken over, `...` for all. ("stimulus", "time") of a
+        spectrogram scales each frequency band by itself.
+    stats_from
+        The selection of the data that statistics are taken from: the training data, so that
+        nothing of the test data reaches the model. None: all of `da`.
+
+    Returns
+    -------
+    scaled : xarray.DataArray
+        As `da`, with units "1"; lazy if `da` is.
+    scaling : Scaling
+        `scaling.apply(other)` scales other data likewise, `scaling.undo(scaled)` gives the data
+        back. The standard deviation is that of the population (ddof=0). What was constant is
+        only shifted, to 0 (its scale is 1); what had no data in `stats_from` has no statistics
+        and is NaN.
+
+    Raises
+    ------
+    ValueError
+        If there is no such dimension.
+    KeyError
+        If `da` has neurons (or bands, ...) that `stats_from` has not.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> train, _, test = aa1xr.split(ds, test=0.2)
+    >>> sound, scaling = aa1xr.standardize(
+    ...     ds.spectrogram,
+    ...     over=("stimulus", "time"),
+    ...     stats_from=ds.spectrogram.sel(stimulus=train),
+    ... )
+    >>> abs(float(sound.sel(stimulus=train).mean())) < 1e-4
+    True
+    >>> xr.testing.assert_allclose(scaling.undo(sound), ds.spectrogram, atol=1e-4)
+    """
+    source = da if stats_from is None else stats_from
+    dims = _dims(source, over)
+    # Responses are in single precision, which is too short for sums over all of them.
+    values = source.astype(np.float64)
+    mean = values.mean(dims)
+    spread = values.std(dims)
+    # Asked of the values: rounding leaves the deviation of some constants just above zero.
+    constant = values.max(dims) == values.min(dims)
+    scaling = _scaling(source, mean, spread.where(~constant, 1))
+    return scaling.apply(da), scaling
+
+
+def normalize(
+    da: xr.DataArray,
+    *,
+    method: Literal["max", "zscore"] = "max",
+    stats_from: xr.DataArray | None = None,
+) -> tuple[xr.DataArray, Scaling]:
+    """Bring the responses of all neurons to one scale, each by its own statistics.
+
+    Parameters
+    ----------
+    da
+        Responses, as (neuron, stimulus, time), or of one neuron; NaN is missing.
+    method
+        "max" divides by the largest absolute value, "zscore" standardises; over everything but
+        `neuron`.
+    stats_from
+        The selection that statistics are taken from, as in `aa1xr.standardize`.
+
+    Returns
+    -------
+    scaled : xarray.DataArray
+        As `da`, with units "1"; lazy if `da` is.
+    scaling : Scaling
+        To scale other data likewise and to undo it. A neuron without a spike stays 0 throughout
+        (its scale is 1); one without data in `stats_from` is NaN.
+
+    Raises
+    ------
+    ValueError
+        If `method` is neither.
+    KeyError
+        If `da` has neurons that `stats_from` has not.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> rates, scaling = aa1xr.normalize(ds.psth)
+    >>> float(rates.max()), scaling.scale.dims
+    (1.0, ('neuron',))
+    """
+    source = da if stats_from is None else stats_from
+    over = [dim for dim in source.dims if dim != "neuron"]
+    if method == "zscore":
+        return standardize(da, over=over, stats_from=stats_from)
+    if method != "max":
+        raise ValueError(f"method={method!r}; expected 'max' or 'zscore'")
+    largest = abs(source).max(over)
+    scaling = _scaling(source, xr.zeros_like(largest), largest.where(largest != 0, 1))
+    return scaling.apply(da), scaling
+
+
+def _dims(da: xr.DataArray, over: Hashable | Iterable[Hashable] | EllipsisType) -> list[Hashable]:
+    if over is ...:
+        return list(da.dims)
+    dims = [over] if isinstance(over, str) or not isinstance(over, Iterable) else list(over)
+    for dim in dims:
+        if dim not in da.dims:
+            raise ValueError(f"no dimension {dim!r} to take statistics over; there are {da.dims}")
+    return dims
+
+
+def _scaling(source: xr.DataArray, offset: xr.DataArray, scale: xr.DataArray) -> Scaling:
+    attrs = {"units": source.attrs["units"]} if "units" in source.attrs else {}
+
+    def kept(array: xr.DataArray, name: str) -> xr.DataArray:
+        return array.rename(name).drop_attrs(deep=False).assign_attrs(attrs)
+
+    return Scaling(kept(offset, "offset"), kept(scale, "scale"))
