@@ -1,0 +1,194 @@
+"""Held-out stimuli: which to fit on, and which to test on."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+Labels = npt.NDArray[Any]
+
+
+class Split(NamedTuple):
+    """Labels of three parts without anything in common: `ds.sel(stimulus=split.train)`."""
+
+    train: Labels
+    validation: Labels
+    test: Labels
+
+
+@overload
+def split(
+    ds: xr.Dataset | xr.DataArray,
+    *,
+    by: str = ...,
+    test: float | None = ...,
+    validation: float = ...,
+    n_folds: None = ...,
+    stratify: str | None = ...,
+    seed: int = ...,
+) -> Split: ...
+@overload
+def split(
+    ds: xr.Dataset | xr.DataArray,
+    *,
+    by: str = ...,
+    test: None = ...,
+    validation: float = ...,
+    n_folds: int,
+    stratify: str | None = ...,
+    seed: int = ...,
+) -> list[Split]: ...
+@overload
+def split(
+    ds: xr.Dataset | xr.DataArray,
+    *,
+    by: str = ...,
+    test: float | None = ...,
+    validation: float = ...,
+    n_folds: int | None = ...,
+    stratify: str | None = ...,
+    seed: int = ...,
+) -> Split | list[Split]: ...
+
+
+def split(
+    ds: xr.Dataset | xr.DataArray,
+    *,
+    by: str = "stimulus",
+    test: float | None = None,
+    validation: float = 0,
+    n_folds: int | None = None,
+    stratify: str | None = "type",
+    seed: int = 0,
+) -> Split | list[Split]:
+    """Divide stimuli into training, validation and test, or into folds.
+
+    Whole stimuli are held out: bins of one response are correlated, and presentations of one
+    sound share its response, so that a model could learn the test data from either.
+
+    The order in which labels are drawn is that of a hash of the seed and the label. So a split is
+    the same on every machine, whatever the order of the Dataset; and nearly so when stimuli are
+    added or left out.
+
+    Parameters
+    ----------
+    ds
+        What is to be divided; only labels are read.
+    by
+        The coordinate whose values are held out: "stimulus", "neuron", or a label, such as
+        "animal_id", whose values then stay whole.
+    test, validation
+        How much to hold out: a fraction below 1, or a number from 1 up. `test` is 0.2 by default.
+    n_folds
+        Instead of `test`: each label is in the test part of exactly one of so many folds.
+    stratify
+        The label in equal proportions (to one label) in each part; None for none. For neurons,
+        "area" is one.
+    seed
+        Another seed gives another split.
+
+    Returns
+    -------
+    Split or list of Split
+        Labels (train, validation, test) in the order of `ds`; a list of them with `n_folds`.
+
+    Raises
+    ------
+    ValueError
+        If a part other than `validation` would be empty, `by` or `stratify` is no label of the
+        same dimension, or the values of `stratify` differ within one of `by`.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> train, validation, test = aa1xr.split(ds, test=3, validation=0.2)
+    >>> len(train), len(validation), len(test)
+    (9, 3, 3)
+    >>> ds.sel(stimulus=test).type.values.tolist()
+    ['conspecific', 'conspecific', 'flatrip']
+    >>> [fold.test.size for fold in aa1xr.split(ds, n_folds=4)]
+    [4, 4, 4, 3]
+    """
+    strata = _strata(ds, by, stratify)
+    order = _draw(strata, seed)
+    if n_folds is None:
+        n_test = _number("test", 0.2 if test is None else test, order)
+        return _part(strata, order, n_test, validation)
+    if test is not None:
+        raise ValueError("give either test or n_folds; each fold is the test part once")
+    if not 2 <= n_folds <= len(order):
+        raise ValueError(f"n_folds={n_folds!r}; expected 2 to {len(order)}, the number of {by!r}")
+    folds = []
+    for fold in np.array_split(np.arange(len(order)), n_folds):
+        start = int(fold[0])
+        turned = order[start:] + order[:start]
+        folds.append(_part(strata, turned, fold.size, validation))
+    return folds
+
+
+def _strata(ds: xr.Dataset | xr.DataArray, by: str, stratify: str | None) -> dict[Any, Any]:
+    """Each value of `by`, in order of appearance, and its stratum."""
+    for name in (by, stratify) if stratify is not None else (by,):
+        if name not in ds.coords or ds[name].ndim != 1 or ds[name].dims != ds[by].dims:
+            other = "" if name == by else f" along {ds[by].dims[0]!r}; give another, or None"
+            raise ValueError(f"there is no label {name!r}{other}")
+    values = ds[by].values.tolist()
+    of = [None] * len(values) if stratify is None else ds[stratify].values.tolist()
+    strata: dict[Any, Any] = {}
+    for value, stratum in zip(values, of, strict=True):
+        if strata.setdefault(value, stratum) != stratum:
+            raise ValueError(
+                f"{by}={value!r} has more than one {stratify!r}: {strata[value]!r}, {stratum!r}; "
+                "give stratify=None or another label"
+            )
+    return strata
+
+
+def _draw(strata: dict[Any, Any], seed: int) -> list[Any]:
+    """All values in an order of which every stretch has the strata in proportion, to one."""
+    drawn: dict[Any, list[Any]] = {}
+    for value in sorted(strata, key=lambda value: (_hash(seed, value), str(value))):
+        drawn.setdefault(strata[value], []).append(value)
+    place = {
+        value: ((k + 0.5) / len(values), _hash(seed, value))
+        for values in drawn.values()
+        for k, value in enumerate(values)
+    }
+    return sorted(strata, key=lambda value: place[value])
+
+
+def _hash(seed: int, value: Any) -> str:
+    return hashlib.sha256(f"{seed}:{value}".encode()).hexdigest()
+
+
+def _number(name: str, part: float, order: list[Any]) -> int:
+    """How many labels a fraction or number is; at least one, unless it is zero."""
+    if not math.isfinite(part) or part < 0 or (part >= 1 and part != int(part)):
+        raise ValueError(f"{name}={part!r}; expected a fraction below 1, or a whole number")
+    if part >= 1 or part == 0:
+        return int(part)
+    return max(1, round(part * len(order)))
+
+
+def _part(strata: dict[Any, Any], order: list[Any], n_test: int, validation: float) -> Split:
+    """The first of `order` are the test part, the next ones validation, the rest training."""
+    n_validation = _number("validation", validation, order)
+    held_out = n_test + n_validation
+    if n_test == 0 or held_out >= len(order):
+        raise ValueError(
+            f"{n_test} of {len(order)} labels for testing and {n_validation} for validation leave "
+            "none for testing or none for training"
+        )
+    place = {value: k for k, value in enumerate(order)}
+    values = np.array(list(strata))
+    places = np.array([place[value] for value in strata])
+    return Split(
+        train=values[places >= held_out],
+        validation=values[(places >= n_test) & (places < held_out)],
+        test=values[places < n_test],
+    )
