@@ -7,7 +7,13 @@
 
 from importlib.metadata import version as _version
 
+from aa1xr import accessor as _accessor  # noqa: F401 - makes ds.aa1
 from aa1xr.analysis.psth import psth
+from aa1xr.analysis.resample import resample
+from aa1xr.analysis.scale import Scaling, normalize, standardize
+from aa1xr.analysis.select import drop_missing, presented, simultaneous
+from aa1xr.analysis.smooth import smooth
+from aa1xr.analysis.split import Split, split
 from aa1xr.citation import cite
 from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
@@ -21,13 +27,23 @@ __all__ = [
     "ArchiveError",
     "DataNotFoundError",
     "DownloadError",
+    "Scaling",
+    "Split",
     "StoreError",
     "cite",
+    "drop_missing",
     "index_labels",
     "load",
+    "normalize",
     "open",
     "open_sample",
+    "presented",
     "psth",
+    "resample",
     "save",
     "simulate_archive",
+    "simultaneous",
+    "smooth",
+    "split",
+    "standardize",
 ]

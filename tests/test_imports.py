@@ -18,7 +18,7 @@ FLOORS = [
     {"store"},
     {"dataset"},
     {"analysis", "sample"},
-    {"plot"},
+    {"accessor", "plot"},
     {"__init__"},
     {"cli", "__main__"},
 ]

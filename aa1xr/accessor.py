@@ -1,0 +1,117 @@
+"""`ds.aa1` and `ds.psth.aa1`: the functions of the package, reached from the data.
+
+Each method is the function of the same name, and nothing else; see `help(aa1xr.resample)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from types import EllipsisType
+from typing import Literal
+
+import xarray as xr
+
+from aa1xr.analysis.psth import psth
+from aa1xr.analysis.resample import resample
+from aa1xr.analysis.scale import Scaling, normalize, standardize
+from aa1xr.analysis.select import drop_missing, presented, simultaneous
+from aa1xr.analysis.smooth import Window, smooth
+from aa1xr.analysis.split import Split, split
+
+
+@xr.register_dataset_accessor("aa1")  # type: ignore[no-untyped-call]
+class DatasetAccessor:
+    """Functions over a Dataset.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> ds.sel(type="conspecific").aa1.drop_missing().aa1.resample(20).sizes["neuron"]
+    11
+    """
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+
+    def drop_missing(self) -> xr.Dataset:
+        """Leave out neurons without data for the stimuli that are left, and the reverse."""
+        return drop_missing(self._ds)
+
+    def presented(self) -> xr.DataArray:
+        """Which presentations there were."""
+        return presented(self._ds)
+
+    def psth(self) -> xr.DataArray:
+        """Firing rate over the trials that are left in a selection."""
+        return psth(self._ds)
+
+    def resample(self, dt_ms: float) -> xr.Dataset:
+        """Join bins to wider ones."""
+        return resample(self._ds, dt_ms=dt_ms)
+
+    def simultaneous(self) -> xr.Dataset:
+        """The pairs of cells recorded at the same time."""
+        return simultaneous(self._ds)
+
+    def split(
+        self,
+        *,
+        by: str = "stimulus",
+        test: float | None = None,
+        validation: float = 0,
+        n_folds: int | None = None,
+        stratify: str | None = "type",
+        seed: int = 0,
+    ) -> Split | list[Split]:
+        """Divide stimuli into training, validation and test, or into folds."""
+        return split(
+            self._ds,
+            by=by,
+            test=test,
+            validation=validation,
+            n_folds=n_folds,
+            stratify=stratify,
+            seed=seed,
+        )
+
+
+@xr.register_dataarray_accessor("aa1")  # type: ignore[no-untyped-call]
+class DataArrayAccessor:
+    """Functions over one variable.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> rates, scaling = ds.psth.aa1.smooth(21).aa1.normalize()
+    """
+
+    def __init__(self, da: xr.DataArray) -> None:
+        self._da = da
+
+    def normalize(
+        self,
+        *,
+        method: Literal["max", "zscore"] = "max",
+        stats_from: xr.DataArray | None = None,
+    ) -> tuple[xr.DataArray, Scaling]:
+        """Bring the responses of all neurons to one scale."""
+        return normalize(self._da, method=method, stats_from=stats_from)
+
+    def smooth(
+        self,
+        window_ms: float = 21,
+        *,
+        window: Window = "hann",
+        match: Literal["deepSTRF"] | None = None,
+    ) -> xr.DataArray:
+        """Smooth along time."""
+        return smooth(self._da, window_ms=window_ms, window=window, match=match)
+
+    def standardize(
+        self,
+        *,
+        over: Hashable | Iterable[Hashable] | EllipsisType,
+        stats_from: xr.DataArray | None = None,
+    ) -> tuple[xr.DataArray, Scaling]:
+        """Subtract the mean and divide by the standard deviation."""
+        return standardize(self._da, over=over, stats_from=stats_from)
