@@ -8,9 +8,12 @@
 from importlib.metadata import version as _version
 
 from aa1xr import accessor as _accessor  # noqa: F401 - makes ds.aa1
+from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.psth import psth
+from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
 from aa1xr.analysis.scale import Scaling, normalize, standardize
+from aa1xr.analysis.scores import mean_score, score
 from aa1xr.analysis.select import drop_missing, presented, simultaneous
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
@@ -31,19 +34,24 @@ __all__ = [
     "Split",
     "StoreError",
     "cite",
+    "coherence",
     "drop_missing",
     "index_labels",
     "load",
+    "mean_score",
     "normalize",
     "open",
     "open_sample",
     "presented",
     "psth",
+    "quality",
     "resample",
     "save",
+    "score",
     "simulate_archive",
     "simultaneous",
     "smooth",
     "split",
     "standardize",
+    "with_quality",
 ]

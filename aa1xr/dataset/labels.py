@@ -8,6 +8,7 @@ refuses lists; see "Selecting" in the documentation. `LabelIndex` holds the dime
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -201,7 +202,9 @@ class LabelIndex(xr.Index):
         if label.stop is not None:
             mask &= np.asarray(values <= label.stop, bool)
         if not mask.any():
-            there = f"{min(values.tolist())} to {max(values.tolist())}" if values.size else "none"
+            # What is NaN is in no range, nor does it bound one.
+            known = [value for value in values.tolist() if value == value]  # noqa: PLR0124 - NaN is not
+            there = f"{min(known)} to {max(known)}" if known else "none"
             raise KeyError(f"no {name} from {label.start} to {label.stop}; there are {there}")
         return mask
 
@@ -219,7 +222,7 @@ class LabelIndex(xr.Index):
             close = difflib.get_close_matches(value.casefold(), plain, n=3)
             near = [plain[key] for key in close]
         else:
-            numbers = [other for other in there if isinstance(other, int | float)]
+            numbers = [o for o in there if isinstance(o, int | float) and not math.isnan(o)]
             near = sorted(numbers, key=lambda other: abs(other - value))[:2]
         message = f"no {name} is {value!r}"
         if near:

@@ -1,0 +1,169 @@
+"""Counts of every (neuron, stimulus) pair, in blocks of neurons: what the measures start from.
+
+One rule combines stimuli, here and nowhere else: a quantity is found for each stimulus about the
+stimulus' own mean, then averaged over stimuli, each weighted by its number of bins. Ratios,
+roots and correlations are taken last, of these averages.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from aa1xr import schema
+
+Floats = npt.NDArray[np.floating[Any]]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.integer[Any]]
+
+_DIMS = schema.VARIABLES["spikes"].dims
+#: Counts in one block, if they do not come in blocks already.
+_BLOCK = 32 * 2**20
+
+
+@cache
+def tell(reason: str) -> None:
+    """Log why a result is NaN, once in a process."""
+    logging.getLogger("aa1xr").warning("%s", reason)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Counts in which nothing is missing, and what they are counts of."""
+
+    counts: (
+        Floats  #: [shape: (neuron, stimulus, trial, time)]; 0 where `used` or `presented` is not
+    )
+    presented: Bools  #: [shape: (neuron, stimulus, trial)]
+    used: Bools  #: [shape: (neuron, stimulus, time)] bins that all presentations have
+
+    @property
+    def n_trials(self) -> Ints:
+        """Presentations. [shape: (neuron, stimulus)]."""
+        return np.asarray(self.presented.sum(2))
+
+    @property
+    def n_bins(self) -> Ints:
+        """Bins; none of a stimulus that was not presented. [shape: (neuron, stimulus)]."""
+        return np.asarray(self.used.sum(2) * self.presented.any(2))
+
+
+def complete(counts: Floats, inside: Bools) -> Pairs:
+    """Keep the trials that were presented, and the bins which all of them have.
+
+    Parameters
+    ----------
+    counts
+        Spike counts [shape: (neuron, stimulus, trial, time)], NaN where there are none.
+    inside
+        The bins wanted; broadcasts to [shape: (neuron, stimulus, time)].
+    """
+    there = ~np.isnan(counts)
+    there &= np.broadcast_to(inside, counts[:, :, 0].shape)[:, :, np.newaxis]
+    presented = np.asarray(there.any(3))
+    used = np.asarray((there | ~presented[..., np.newaxis]).all(2) & inside)
+    there &= used[:, :, np.newaxis]
+    return Pairs(np.where(there, counts, np.float32(0)), presented, used)
+
+
+def combine(values: Floats, n_bins: Ints) -> Floats:
+    """Average over stimuli by their number of bins; those of none do not count.
+
+    Parameters
+    ----------
+    values
+        One for each stimulus [shape: (neuron, stimulus, ...)].
+    n_bins
+        The weights [shape: (neuron, stimulus)].
+
+    Returns
+    -------
+    average : [array, shape: (neuron, 1, ...)]
+        NaN where there is no stimulus.
+    """
+    weights = n_bins.reshape(n_bins.shape + (1,) * (values.ndim - 2)).astype(np.float64)
+    total = np.where(weights > 0, weights * values, 0).sum(1, keepdims=True)
+    return np.asarray(total / some(weights.sum(1, keepdims=True)))
+
+
+def some(values: Floats | Ints) -> Floats:
+    """The values as something to divide by: NaN where there are none."""
+    return np.where(values > 0, values, np.nan)
+
+
+def ratio(numerator: Floats, denominator: Floats, reason: str) -> Floats:
+    """Divide; NaN for `reason` where the denominator is not positive."""
+    if (denominator <= 0).any():
+        tell(reason)
+    return np.asarray(numerator / some(denominator))
+
+
+def spikes(ds: xr.Dataset) -> xr.DataArray:
+    """`ds.spikes` with all its dimensions, in dask blocks of whole neurons, without coordinates.
+
+    Coordinates are left out so that nothing aligns by them: `labelled` puts them back.
+    """
+    schema.validate(ds, "spikes")
+    counts = xr.DataArray(ds["spikes"].variable)
+    counts = counts.expand_dims([dim for dim in _DIMS if dim not in counts.dims]).transpose(*_DIMS)
+    if counts.chunks is None:
+        per_neuron = counts.dtype.itemsize * int(np.prod(counts.shape[1:]))
+        return counts.chunk(neuron=max(1, _BLOCK // max(1, per_neuron)))
+    return counts.chunk(dict.fromkeys(_DIMS[1:], -1))
+
+
+def map_blocks(
+    function: Callable[..., Floats],
+    *arrays: xr.DataArray,
+    names: tuple[str, ...],
+    by: str = "neuron",
+    options: Mapping[str, Any],
+) -> dict[str, xr.DataArray]:
+    """Call a function for each block of neurons when the result is computed.
+
+    It returns an array [shape: (neuron, 1 or stimulus, name)]: `names` says what is in it, and
+    `by` whether it is for neurons or for each stimulus.
+    """
+    dim = "stimulus" if by == "stimulus" else "one"
+    stacked = xr.apply_ufunc(
+        function,
+        *arrays,
+        kwargs=dict(options),
+        input_core_dims=[[d for d in array.dims if d != "neuron"] for array in arrays],
+        output_core_dims=[[dim, "measure"]],
+        exclude_dims={"stimulus"},
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        dask_gufunc_kwargs={
+            "output_sizes": {
+                dim: arrays[0].sizes["stimulus"] if by == "stimulus" else 1,
+                "measure": len(names),
+            }
+        },
+    )
+    if dim == "one":
+        stacked = stacked.isel(one=0)
+    return {name: stacked.isel(measure=k) for k, name in enumerate(names)}
+
+
+def labelled(
+    ds: xr.Dataset, arrays: Mapping[str, xr.DataArray], specs: Mapping[str, schema.Spec]
+) -> xr.Dataset:
+    """The arrays as a Dataset, with those labels and label indexes of `ds` that lie along them."""
+    out = xr.Dataset(coords=ds.coords)
+    for dim in ("neuron", "stimulus"):
+        if dim not in ds.dims:  # one was selected, and so its dimension went
+            arrays = {n: a.isel({dim: 0}) if dim in a.dims else a for n, a in arrays.items()}
+    dims = {dim for array in arrays.values() for dim in array.dims}
+    out = out.drop_dims([dim for dim in out.dims if dim not in dims])
+    # A scalar coordinate says what was selected of an axis that is still there, or gone.
+    return out.assign(
+        {name: array.variable.to_base_variable().copy(deep=False) for name, array in arrays.items()}
+    ).map(lambda array: array.assign_attrs(specs[str(array.name)].attrs), keep_attrs=True)

@@ -1,0 +1,92 @@
+"""Bring a prediction and the responses onto the same neurons, stimuli and bins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from aa1xr import schema
+from aa1xr.analysis.pairs import spikes
+
+_DIMS = schema.VARIABLES["psth"].dims
+
+
+def match(
+    prediction: xr.DataArray, ds: xr.Dataset
+) -> tuple[xr.Dataset, xr.DataArray, xr.DataArray]:
+    """Find the neurons and stimuli that a prediction and `ds` share, in the order of `ds`.
+
+    Returns
+    -------
+    ds : the selection
+    rate, counts : [dask arrays, shape: (neuron, stimulus, time) and (..., trial, time)]
+        In the same blocks of neurons, without coordinates.
+    """
+    for dim in ("neuron", "stimulus"):
+        if dim in prediction.coords and dim not in prediction.dims:
+            prediction = prediction.expand_dims(dim)
+        if dim in ds.coords and dim not in ds.dims:
+            ds = ds.expand_dims(dim)
+    if set(prediction.dims) != set(_DIMS):
+        raise ValueError(f"the prediction has dimensions {prediction.dims}; expected {_DIMS}")
+    _check_time(prediction, ds)
+    chosen: dict[str, Any] = {}
+    for dim in ("neuron", "stimulus"):
+        names = [pd.Index(_values(array, dim)) for array in (prediction, ds)]
+        for array, index in zip(("prediction", "Dataset"), names, strict=True):
+            if not index.is_unique:
+                raise ValueError(f"a {dim} occurs twice in the {array}")
+        where = names[0].get_indexer(names[1])
+        if not (where >= 0).any():
+            raise ValueError(
+                f"the prediction is for no {dim} of the Dataset: it has {list(names[0][:3])} ..., "
+                f"the Dataset {list(names[1][:3])} ..."
+            )
+        chosen[dim] = where[where >= 0]
+        if (where < 0).any():
+            ds = ds.isel({dim: np.flatnonzero(where >= 0)})
+    counts = spikes(ds)
+    # Without coordinates: labelled or plain indexes would not align with each other.
+    rate = xr.DataArray(prediction.variable).transpose(*_DIMS)
+    rate = rate.isel({d: at for d, at in chosen.items() if not _is_all(at, rate.sizes[d])})
+    return ds, rate.chunk(neuron=counts.chunksizes["neuron"], stimulus=-1, time=-1), counts
+
+
+def _is_all(positions: Any, size: int) -> bool:
+    return np.array_equal(positions, np.arange(size))
+
+
+def _values(array: xr.DataArray | xr.Dataset, dim: str) -> Any:
+    if dim not in array.coords:
+        raise ValueError(f"there is no coordinate {dim!r}, which says which {dim} is which")
+    return array.coords[dim].values
+
+
+def _check_time(prediction: xr.DataArray, ds: xr.Dataset) -> None:
+    if "time" not in prediction.coords:
+        raise ValueError(
+            "the prediction has no time coordinate; give it that of the Dataset it was made "
+            "for: prediction.assign_coords(time=ds.time)"
+        )
+    ours, theirs = np.atleast_1d(ds["time"].values), prediction["time"].values
+    width, dt_ms = prediction["time"].attrs.get("dt_ms"), schema.bin_width_ms(ds)
+    if width is None and theirs.size > 1:
+        width = 1000 * float(np.diff(theirs[:2])[0])
+    if width is not None and not np.isclose(width, dt_ms, rtol=1e-6):
+        raise ValueError(
+            f"the prediction has bins of {width:g} ms, the Dataset of {dt_ms:g} ms; bring both "
+            f"to one: aa1xr.open(dt_ms={width:g})"
+        )
+    # Half a bin is more than rounding and less than a shift.
+    if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=0, atol=dt_ms / 2000):
+        raise ValueError(
+            f"the prediction has {_extent(theirs)}, the Dataset {_extent(ours)}; select the "
+            "same times of both, as ds.sel(time=prediction.time)"
+        )
+
+
+def _extent(time: Any) -> str:
+    return f"{time.size} bins from {time[0]:g} to {time[-1]:g} s" if time.size else "no bins"
