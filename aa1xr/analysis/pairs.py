@@ -18,6 +18,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import schema
+from aa1xr.dataset.labels import index_labels
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -157,13 +158,13 @@ def labelled(
     ds: xr.Dataset, arrays: Mapping[str, xr.DataArray], specs: Mapping[str, schema.Spec]
 ) -> xr.Dataset:
     """The arrays as a Dataset, with those labels and label indexes of `ds` that lie along them."""
-    out = xr.Dataset(coords=ds.coords)
     for dim in ("neuron", "stimulus"):
         if dim not in ds.dims:  # one was selected, and so its dimension went
             arrays = {n: a.isel({dim: 0}) if dim in a.dims else a for n, a in arrays.items()}
     dims = {dim for array in arrays.values() for dim in array.dims}
+    out = xr.Dataset(coords=ds.coords)
     out = out.drop_dims([dim for dim in out.dims if dim not in dims])
-    # A scalar coordinate says what was selected of an axis that is still there, or gone.
-    return out.assign(
-        {name: array.variable.to_base_variable().copy(deep=False) for name, array in arrays.items()}
-    ).map(lambda array: array.assign_attrs(specs[str(array.name)].attrs), keep_attrs=True)
+    # Labels of an earlier measurement give way.
+    stale = [name for name in arrays if name in out.coords]
+    out = index_labels(out, **dict.fromkeys(stale)) if stale else out
+    return out.assign({name: (a.dims, a.data, specs[name].attrs) for name, a in arrays.items()})

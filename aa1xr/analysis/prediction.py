@@ -25,6 +25,7 @@ def match(
     rate, counts : [dask arrays, shape: (neuron, stimulus, time) and (..., trial, time)]
         In the same blocks of neurons, without coordinates.
     """
+    ds = schema.validate(ds, "spikes")[["spikes"]]
     for dim in ("neuron", "stimulus"):
         if dim in prediction.coords and dim not in prediction.dims:
             prediction = prediction.expand_dims(dim)

@@ -18,7 +18,7 @@ import numpy as np
 
 from aa1xr.analysis.pairs import Bools, Floats, Ints, Pairs, combine, ratio, some, tell
 
-#: A variance this small a part of the trials' own is rounding.
+#: A power this small a part of the one it is taken from is rounding.
 _NOTHING = 1e-12
 
 
@@ -37,19 +37,21 @@ class Powers:
     @property
     def snr(self) -> Floats:
         """Signal over noise."""
-        return ratio(self.signal, self.noise, "snr is NaN where the noise power is not positive")
+        noise = np.where(self.noise > _NOTHING * self.mean, self.noise, 0)
+        return ratio(self.signal, noise, "snr is NaN where there is no noise")
 
     @property
     def ceiling(self) -> Floats:
         """CCmax squared: the part of the mean response's power that is signal."""
-        return positive(self.signal) / some(self.mean)
+        return self.positive_signal / some(self.mean)
 
-
-def positive(signal: Floats) -> Floats:
-    """The signal power where there is any."""
-    if (signal <= 0).any():
-        tell("NaN where the signal power is not positive: trials agree no more than by chance")
-    return some(signal)
+    @property
+    def positive_signal(self) -> Floats:
+        """The signal power where there is any."""
+        none = self.signal <= _NOTHING * self.mean
+        if none.any():
+            tell("NaN where the signal power is not positive: trials agree no more than by chance")
+        return np.where(none, np.nan, self.signal)
 
 
 def covariance(pairs: Pairs) -> Floats:
@@ -162,9 +164,9 @@ def half_split_ceiling(gram: Floats, max_splits: int) -> Floats:
         tell("ccmax is NaN where one half of the trials has no variance (as when it is silent)")
     with np.errstate(invalid="ignore", divide="ignore"):
         r = np.where(silent, np.nan, across / np.sqrt(within_first * within_second)).mean(-1)
-    if (r <= 0).any():
+    if (r <= _NOTHING).any():
         tell("ccmax is NaN where halves of the trials are not positively correlated")
-    return spearman_brown(some(r), n_first, n - n_first)
+    return spearman_brown(np.where(r > _NOTHING, r, np.nan), n_first, n - n_first)
 
 
 def spearman_brown(r: Floats, n_first: int, n_second: int) -> Floats:

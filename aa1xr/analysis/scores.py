@@ -21,7 +21,7 @@ from aa1xr.analysis.pairs import (
     tell,
 )
 from aa1xr.analysis.prediction import match
-from aa1xr.analysis.reliability import agreement, covariance, positive, powers, repeated
+from aa1xr.analysis.reliability import agreement, covariance, powers, repeated
 
 #: A prediction that varies less than this part of its size is constant.
 _NOTHING = 1e-12
@@ -157,7 +157,8 @@ def _score(counts: Floats, rate: Floats, *, dt: float, max_splits: int) -> Float
     psth = total / (np.maximum(n_trials, 1) * dt)[..., np.newaxis]
 
     gram = covariance(pairs) / dt**2
-    signal = positive(combine(powers(gram, n_trials).signal, twice))
+    power = powers(gram, n_trials).map(lambda each: combine(each, twice))
+    signal = power.positive_signal
     ceiling, _ = agreement(gram, n_trials, twice, by="neuron", max_splits=max_splits)
 
     each = _Moments.of(predicted, psth, used)
@@ -235,3 +236,35 @@ def _bits_per_spike(total: Floats, expected: Floats, n_trials: Ints) -> Floats:
     gain = np.where(negative, np.nan, gain - constant) / np.log(2)
     silent = "bits_per_spike is NaN where there is no spike"
     return ratio(gain, n_spikes, silent)[:, np.newaxis]
+
+
+def cc_raw(prediction: xr.DataArray, ds: xr.Dataset) -> xr.DataArray:
+    """Correlation with the PSTH; see `aa1xr.score`. [shape: (neuron,)]."""
+    return score(prediction, ds)["cc_raw"]
+
+
+def cc_norm(prediction: xr.DataArray, ds: xr.Dataset) -> xr.DataArray:
+    """Correlation by Schoppe et al. (2016); see `aa1xr.score`. [shape: (neuron,)]."""
+    return score(prediction, ds)["cc_norm"]
+
+
+def cc_norm_half(
+    prediction: xr.DataArray, ds: xr.Dataset, *, max_splits: int = 10_000
+) -> xr.DataArray:
+    """Correlation over `ccmax` from half splits; see `aa1xr.score`. [shape: (neuron,)]."""
+    return score(prediction, ds, max_splits=max_splits)["cc_norm_half"]
+
+
+def fve(prediction: xr.DataArray, ds: xr.Dataset) -> xr.DataArray:
+    """Fraction of the PSTH's variance explained; see `aa1xr.score`. [shape: (neuron,)]."""
+    return score(prediction, ds)["fve"]
+
+
+def spe(prediction: xr.DataArray, ds: xr.Dataset) -> xr.DataArray:
+    """Signal power explained; see `aa1xr.score`. [shape: (neuron,)]."""
+    return score(prediction, ds)["spe"]
+
+
+def bits_per_spike(prediction: xr.DataArray, ds: xr.Dataset) -> xr.DataArray:
+    """Poisson log-likelihood gain over a constant rate; see `aa1xr.score`. [shape: (neuron,)]."""
+    return score(prediction, ds)["bits_per_spike"]

@@ -1,0 +1,275 @@
+import dask
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+
+import aa1xr
+from aa1xr.analysis import pairs
+from aa1xr.analysis.quality import MEASURES
+from tests.analysis.made import DT, dataset, ragged, refuse, trials, weighted
+from tests.analysis.splits import split_ceiling, trial_correlation
+
+
+def by_loops(ds, neuron, stimuli):
+    """Every measure, as its definition reads."""
+    time, duration = ds.time.values, ds.duration_s.values
+    plays = {s: (time >= 0) & (time < duration[s]) for s in stimuli}
+    heard = {s: trials(ds, neuron, s, plays[s]) for s in stimuli}
+    before = {s: trials(ds, neuron, s, plays[s] | (time < 0)) for s in stimuli}
+    heard = {s: rows for s, rows in heard.items() if rows}
+    n_bins = {s: int(plays[s].sum()) for s in heard}
+    n_before = int((time < 0).sum())
+    twice = [s for s in heard if len(heard[s]) >= 2 and n_bins[s] >= 2]
+
+    def average(values, over):
+        return weighted([values[s] for s in over], [n_bins[s] for s in over])
+
+    rate = {s: [row.sum() / (n_bins[s] * DT) for row in heard[s]] for s in heard}
+    out = dict.fromkeys(MEASURES, np.nan)
+    out["rate_driven"] = average({s: np.mean(rate[s]) for s in heard}, heard)
+    if n_before:
+        still = {s: [row[:n_before].sum() / (n_before * DT) for row in before[s]] for s in heard}
+        out["rate_spontaneous"] = average({s: np.mean(still[s]) for s in heard}, heard)
+        more = {s: np.subtract(rate[s], still[s]) for s in heard}
+        spread = average({s: np.var(more[s], ddof=1) for s in twice}, twice)
+        if spread > 0:
+            out["rate_z"] = average({s: np.mean(more[s]) for s in twice}, twice) / spread**0.5
+        out["latency"] = latency(ds, heard, before, n_before)
+
+    signal, noise, mean = {}, {}, {}
+    for s in twice:
+        n = len(heard[s])
+        total = np.mean([np.var(row / DT, ddof=1) for row in heard[s]])
+        mean[s] = np.var(np.mean(heard[s], axis=0) / DT, ddof=1)
+        signal[s] = (n * mean[s] - total) / (n - 1)
+        noise[s] = total - signal[s]
+    out["signal_power"] = average(signal, twice)
+    out["noise_power"] = average(noise, twice)
+    if out["noise_power"] > 1e-9:
+        out["snr"] = out["signal_power"] / out["noise_power"]
+    if out["signal_power"] > 1e-9:
+        out["ccmax_closed"] = (out["signal_power"] / average(mean, twice)) ** 0.5
+    rows = [heard[s] for s in twice]
+    out["ccmax"] = split_ceiling(rows) ** 0.5
+    out["ttrc"] = trial_correlation(rows)
+    spikes = {s: [row.sum() for row in heard[s]] for s in twice}
+    if twice and (expected := average({s: np.mean(spikes[s]) for s in twice}, twice)) > 0:
+        out["fano"] = average({s: np.var(spikes[s], ddof=1) for s in twice}, twice) / expected
+    return out
+
+
+def latency(ds, heard, before, n_before):
+    n_rows = sum(len(rows) for rows in heard.values())
+    spontaneous = sum(row[:n_before].sum() for rows in before.values() for row in rows)
+    rare = []
+    for k in range(ds.sizes["time"] - n_before):
+        rows = [row for rows in heard.values() for row in rows if len(row) > k]
+        mean = len(rows) * (spontaneous + 1) / (n_rows * n_before) if n_rows else 0
+        rare.append(scipy.stats.poisson.sf(sum(row[k] for row in rows) - 1, mean) < 1e-3)
+    for k in range(len(rare) - 1):
+        if rare[k] and rare[k + 1]:
+            return ds.time.values[n_before + k]
+    return np.nan
+
+
+def assert_as_by_loops(ds):
+    whole, each = aa1xr.quality(ds).compute(), aa1xr.quality(ds, by="stimulus").compute()
+    for n in range(ds.sizes["neuron"]):
+        for got, stimuli in [
+            (whole.isel(neuron=n), range(ds.sizes["stimulus"])),
+            *((each.isel(neuron=n, stimulus=s), [s]) for s in range(ds.sizes["stimulus"])),
+        ]:
+            expected = by_loops(ds, n, stimuli)
+            for name, value in expected.items():
+                np.testing.assert_allclose(
+                    got[name], value, rtol=1e-7, atol=1e-9, err_msg=f"{name} {n} {stimuli}"
+                )
+
+
+@settings(max_examples=40)
+@given(ragged())
+def test_quality__of_ragged_data_by_loops(ds):
+    assert_as_by_loops(ds)
+
+
+def test_quality__of_the_sample_by_loops(sample_archive):
+    ds = aa1xr.open_sample(before_ms=500).isel(stimulus=[0, 1, 11])
+    assert_as_by_loops(ds.sel(neuron=["sim0000_1_B", "sim0000_2_A"]))
+    # 15 trials have 6435 splits.
+    few = ds.sel(neuron=["sim0000_1_A"]).isel(stimulus=[2])
+    expected = by_loops(few, 0, [0])
+    np.testing.assert_allclose(aa1xr.quality(few).ccmax, [expected["ccmax"]], rtol=1e-9)
+
+
+def simulate(rate, n_trials, n_neurons):
+    """Poisson cells of one known rate [stimulus, time]."""
+    shape = (n_neurons, len(rate), n_trials, rate.shape[1])
+    mean = np.broadcast_to(rate[:, np.newaxis] * DT, shape)
+    return dataset(np.random.default_rng(7).poisson(mean), [rate.shape[1]] * len(rate))
+
+
+@pytest.mark.parametrize("n_trials", [10, 15])
+def test_quality__estimates_known_powers(n_trials):
+    rng = np.random.default_rng(3)
+    rate = 20 * rng.gamma(1, size=(6, 300))
+    got = aa1xr.quality(simulate(rate, n_trials, 60), max_splits=200).compute()
+    signal = np.mean(np.var(rate, axis=1, ddof=1))
+    # Of a Poisson count of mean m the variance is m.
+    noise = rate.mean() / DT
+    ceiling = (signal / (signal + noise / n_trials)) ** 0.5
+    # Over 60 cells of 6 * 300 bins: about three standard errors.
+    assert abs(got.signal_power.mean() / signal - 1) < 0.03
+    assert abs(got.noise_power.mean() / noise - 1) < 0.01
+    assert abs(got.snr.mean() / (signal / noise) - 1) < 0.03
+    assert abs(got.ccmax.mean() - ceiling) < 0.01
+    assert abs(got.ccmax_closed.mean() - ceiling) < 0.01
+    assert abs(got.ttrc.mean() - signal / (signal + noise)) < 0.005
+    assert abs(got.fano.mean() - 1) < 0.06
+    assert abs(got.rate_driven.mean() / rate.mean() - 1) < 0.01
+
+
+def test_quality__finds_a_known_latency():
+    rng = np.random.default_rng(5)
+    rate = np.full((4, 200), 2.0)
+    rate[:, 103:] = 80
+    counts = rng.poisson(np.broadcast_to(rate[np.newaxis, :, np.newaxis] * DT, (9, 4, 10, 200)))
+    got = aa1xr.quality(dataset(counts, [100] * 4, n_before=100)).compute()
+    np.testing.assert_allclose(got.latency, np.full(9, 0.015))
+    assert abs(got.rate_spontaneous.mean() - 2) < 0.2
+    assert (got.rate_z > 3).all()
+
+
+def test_quality__is_of_the_sound_whatever_the_window(sample_archive):
+    plain = aa1xr.quality(aa1xr.open_sample()).compute()
+    wide = aa1xr.quality(aa1xr.open_sample(before_ms=1000, after_ms=500)).compute()
+    pre_onset = ["rate_spontaneous", "rate_z", "latency"]
+    np.testing.assert_array_equal(
+        plain.drop_vars(pre_onset).to_dataarray(), wide.drop_vars(pre_onset).to_dataarray()
+    )
+    assert plain[pre_onset].to_dataarray().isnull().all()
+    assert wide.rate_spontaneous.notnull().all()
+
+
+@pytest.mark.parametrize("chunks", [{}, None, {"neuron": 5, "stimulus": 4, "time": 100}])
+@pytest.mark.parametrize("by", ["neuron", "stimulus"])
+def test_quality__is_lazy_and_keeps_labels(sample_archive, by, chunks):
+    ds = aa1xr.open_sample(chunks=chunks)
+    with dask.config.set(scheduler=refuse):
+        got = aa1xr.quality(ds, by=by)
+    assert set(got.data_vars) == set(MEASURES)
+    assert all(array.chunks is not None for array in got.values())
+    assert got.sel(area="MLd", animal_id="sim0000").sizes["neuron"] == 5
+    assert got.xindexes["neuron"].equals(ds.xindexes["neuron"])
+    if by == "stimulus":
+        assert got.sel(type="flatrip").sizes["stimulus"] == 5
+    reference = aa1xr.quality(aa1xr.open_sample(), by=by).compute()
+    np.testing.assert_array_equal(got.compute().to_dataarray(), reference.to_dataarray())
+    assert got.snr.attrs["units"] == "1"
+    assert len(got.__dask_graph__()) < 150
+
+
+def test_quality__of_one_neuron_and_of_some_trials(sample_archive):
+    ds = aa1xr.open_sample()
+    whole = aa1xr.quality(ds).compute()
+    one = aa1xr.quality(ds.sel(neuron="sim0000_3_A")).compute()
+    assert one.snr.dims == ()
+    assert one.neuron.item() == "sim0000_3_A"
+    np.testing.assert_array_equal(one.to_dataarray(), whole.sel(neuron=one.neuron).to_dataarray())
+    # Trials in another order, and with gaps.
+    shuffled = ds.isel(trial=[3, 11, 0, 7, 1, 2, 9, 4, 14, 5, 6, 8, 10, 12, 13])
+    again = aa1xr.quality(shuffled).compute()
+    np.testing.assert_allclose(again.to_dataarray(), whole.to_dataarray(), rtol=1e-9)
+
+
+def test_quality__of_one_trial_tells_of_rates_alone(sample_archive):
+    got = aa1xr.quality(aa1xr.open_sample().isel(trial=0)).compute()
+    assert got.rate_driven.notnull().all()
+    unknown = got[["snr", "signal_power", "ccmax", "ccmax_closed", "ttrc", "fano"]]
+    assert unknown.to_dataarray().isnull().all()
+
+
+def test_quality__says_once_why_it_is_undefined(caplog):
+    pairs.tell.cache_clear()
+    counts = np.zeros((3, 2, 4, 10))  # the third neuron never fires
+    counts[0, :, 0, 3] = 1
+    counts[1, 0, 1:] = counts[1, 1] = np.nan
+    ds = dataset(counts, [10, 10])
+    for _ in range(2):
+        got = aa1xr.quality(ds, by="stimulus").compute()
+    assert got.ccmax.isnull().all()
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == len(set(said))
+    for reason in ("before_ms=2000", "one half of the trials", "one trial", "no spike"):
+        assert any(reason in message for message in said), reason
+
+
+def test_quality__refuses_what_it_cannot_take(sample_archive):
+    ds = aa1xr.open_sample()
+    with pytest.raises(ValueError, match="by='trial'; expected 'neuron' or 'stimulus'"):
+        aa1xr.quality(ds, by="trial")
+    with pytest.raises(ValueError, match="max_splits=0"):
+        aa1xr.quality(ds, max_splits=0)
+    with pytest.raises(ValueError, match="no variable 'spikes'"):
+        aa1xr.quality(ds[["psth"]])
+    with pytest.raises(ValueError, match="duration_s"):
+        aa1xr.quality(aa1xr.index_labels(ds, duration_s=None))
+
+
+def test_with_quality__selects(sample_archive):
+    ds = aa1xr.open_sample(before_ms=500)
+    with_labels = aa1xr.with_quality(ds)
+    measures = aa1xr.quality(ds).compute()
+    chosen = with_labels.sel(snr=slice(0.05, None), area="MLd")
+    expected = measures.sel(area="MLd").neuron[(measures.sel(area="MLd").snr >= 0.05).values]
+    assert set(chosen.neuron.values) == set(expected.values)
+    assert with_labels.snr.attrs["comment"] == "Sahani & Linden (2003)"
+    assert with_labels.spikes.chunks is not None
+    # Again, over other stimuli: the labels are replaced.
+    songs = aa1xr.with_quality(with_labels.sel(type="conspecific"))
+    assert not np.allclose(songs.snr, with_labels.snr, equal_nan=True)
+
+
+def test_with_quality__nan_is_in_no_range(sample_archive):
+    ds = aa1xr.with_quality(aa1xr.open_sample())
+    silent = ds.neuron.values[np.isnan(ds.ccmax.values)]
+    assert silent.tolist() == ["sim0000_2_B"]
+    for some in (slice(-np.inf, np.inf), slice(0, None), slice(None, 1)):
+        assert ds.sel(ccmax=some).sizes["neuron"] == 11
+    with pytest.raises(KeyError, match=r"no ccmax from 2 to None; there are 0\.[0-9]+ to 0\."):
+        ds.sel(ccmax=slice(2, None))
+    with pytest.raises(KeyError, match=r"no latency from 0 to None; there are none"):
+        ds.sel(latency=slice(0, None))
+    with pytest.raises(KeyError, match=r"did you mean 0\."):
+        ds.sel(ccmax=0.1)
+
+
+@pytest.fixture(scope="module")
+def real(real_archive):
+    return aa1xr.open(real_archive, dt_ms=5, before_ms=2000)
+
+
+def test_quality__of_the_real_archive_has_known_reliability(real):
+    cell = real.sel(neuron=["gg0304_10_B"])
+    assert abs(float(aa1xr.quality(cell).snr[0]) - 0.055) < 5e-4
+    # deepSTRF averages CCmax itself over stimuli, leaving out those that have none.
+    each = aa1xr.quality(cell, by="stimulus").ccmax.values[0]
+    n_bins = np.ceil(real.duration_s.values / DT)
+    has = ~np.isnan(each)
+    assert abs(np.average(each[has], weights=n_bins[has]) - 0.552) < 1e-3
+    songs = aa1xr.quality(real.sel(type="conspecific")).ccmax.compute()
+    for area, expected in (("Field_L", 0.66), ("MLd", 0.69)):
+        assert abs(float(songs.sel(area=area).median()) - expected) < 0.005
+
+
+def test_quality__of_the_real_archive_has_known_rates(real):
+    songs, ripples = (
+        aa1xr.quality(real.sel(type=type_)).compute() for type_ in ("conspecific", "flatrip")
+    )
+    whole = aa1xr.quality(real)[["rate_spontaneous", "latency", "ccmax"]].compute()
+    for area, still, song, ripple in (("Field_L", 2.15, 9.4, 10.9), ("MLd", 0.41, 8.4, 10.3)):
+        assert abs(float(whole.rate_spontaneous.sel(area=area).mean()) - still) < 0.005
+        assert abs(float(songs.rate_driven.sel(area=area).mean()) - song) < 0.05
+        assert abs(float(ripples.rate_driven.sel(area=area).mean()) - ripple) < 0.05
+    assert whole.latency.sel(area="MLd").mean() < whole.latency.sel(area="Field_L").mean()
+    assert whole.ccmax.sel(neuron="pipu1018_11_B").notnull()
