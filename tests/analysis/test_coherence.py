@@ -2,7 +2,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 import aa1xr
 from tests.analysis.made import DT, dataset, ragged, trials
@@ -46,7 +46,6 @@ def by_loops(prediction, ds, neuron, length):
     return [np.broadcast_to(values, length // 2) for values in result]
 
 
-@settings(max_examples=25)
 @given(ragged())
 def test_coherence__of_ragged_data_by_loops(ds):
     # For equal halves; for others the formula has no such simple form.

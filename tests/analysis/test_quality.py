@@ -2,7 +2,7 @@ import dask
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 
 import aa1xr
 from aa1xr.analysis import pairs
@@ -87,7 +87,6 @@ def assert_as_by_loops(ds):
                 )
 
 
-@settings(max_examples=40)
 @given(ragged())
 def test_quality__of_ragged_data_by_loops(ds):
     assert_as_by_loops(ds)
@@ -176,6 +175,9 @@ def test_quality__of_one_neuron_and_of_some_trials(sample_archive):
     assert one.snr.dims == ()
     assert one.neuron.item() == "sim0000_3_A"
     np.testing.assert_array_equal(one.to_dataarray(), whole.sel(neuron=one.neuron).to_dataarray())
+    pair = aa1xr.quality(ds.sel(neuron="sim0000_3_A", stimulus="flatrip-02"), by="stimulus")
+    each = aa1xr.quality(ds, by="stimulus").sel(neuron="sim0000_3_A", stimulus="flatrip-02")
+    np.testing.assert_array_equal(pair.to_dataarray(), each.to_dataarray())
     # Trials in another order, and with gaps.
     shuffled = ds.isel(trial=[3, 11, 0, 7, 1, 2, 9, 4, 14, 5, 6, 8, 10, 12, 13])
     again = aa1xr.quality(shuffled).compute()

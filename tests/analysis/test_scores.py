@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import aa1xr
@@ -94,7 +94,6 @@ def assert_as_by_loops(prediction, ds):
             )
 
 
-@settings(max_examples=40)
 @given(ragged(), st.sampled_from(["any", "constant", "gaps", "negative"]), st.integers(0, 99))
 def test_score__of_ragged_data_by_loops(ds, kind, seed):
     rng = np.random.default_rng(seed)

@@ -356,3 +356,16 @@ def test_label_index__needs_its_dimension():
         LabelIndex.from_variables({"neuron": two}, options={})
     with pytest.raises(ValueError, match="takes no options"):
         LabelIndex.from_variables({"neuron": area}, options={"x": 1})
+
+
+def test_sel__nan_is_in_no_range_and_near_nothing(ds):
+    snr = np.where(np.arange(12) < 10, np.arange(12) / 10, np.nan)
+    some = aa1xr.index_labels(ds, snr=("neuron", snr), none=("neuron", np.full(12, np.nan)))
+    assert some.sel(snr=slice(None, None, None)).sizes["neuron"] == 12
+    assert some.sel(snr=slice(-np.inf, np.inf)).sizes["neuron"] == 10
+    with pytest.raises(KeyError, match=r"no snr from 2 to None; there are 0\.0 to 0\.9"):
+        some.sel(snr=slice(2, None))
+    with pytest.raises(KeyError, match="there are none"):
+        some.sel(none=slice(0, None))
+    with pytest.raises(KeyError, match=r"did you mean 0\.9 or 0\.8\?"):
+        some.sel(snr=5)
