@@ -23,7 +23,7 @@ from aa1xr.analysis.pairs import (
 from aa1xr.analysis.prediction import match
 from aa1xr.analysis.reliability import agreement, covariance, powers, repeated
 
-#: A prediction that varies less than this part of its size is constant.
+#: What varies less than this part of its mean square is constant.
 _NOTHING = 1e-12
 
 _SILENT = "cc_raw and fve are NaN where the response is constant (as when it is silent)"
@@ -162,16 +162,16 @@ def _score(counts: Floats, rate: Floats, *, dt: float, max_splits: int) -> Float
     ceiling, _ = agreement(gram, n_trials, twice, by="neuron", max_splits=max_splits)
 
     each = _Moments.of(predicted, psth, used)
-    every, some_ = each.combine(np.where(n_bins > 1, n_bins, 0)), each.combine(twice)
+    every, repeats = each.combine(np.where(n_bins > 1, n_bins, 0)), each.combine(twice)
     unexplained = ((psth - predicted) ** 2).sum((1, 2))[:, np.newaxis]
     variation = (each.yy * np.maximum(n_bins - 1, 0)).sum(1, keepdims=True)
     scores = {
         "cc_raw": every.py / np.sqrt(every.varying * every.responding),
-        "cc_norm": some_.py / np.sqrt(some_.varying * signal),
-        "cc_norm_half": some_.py / np.sqrt(some_.varying * some_.responding * ceiling),
+        "cc_norm": repeats.py / np.sqrt(repeats.varying * signal),
+        "cc_norm_half": repeats.py / np.sqrt(repeats.varying * repeats.responding * ceiling),
         "fve": 1 - ratio(unexplained, variation, _SILENT),
         # The numerator is the variance of y less that of y - p.
-        "spe": (2 * some_.py - some_.pp) / signal,
+        "spe": (2 * repeats.py - repeats.pp) / signal,
         "bits_per_spike": _bits_per_spike(total, predicted * dt, used * n_trials[..., np.newaxis]),
     }
     return np.stack([scores[name] for name in SCORES], -1)
@@ -184,32 +184,31 @@ class _Moments:
     pp: Floats  #: [shape: (neuron, stimulus or 1)] as the others
     py: Floats
     yy: Floats
-    size: Floats  #: mean square of p, beside which a variance may be rounding
 
     @classmethod
     def of(cls, p: Floats, y: Floats, used: Bools) -> _Moments:
         """Of each pair; p and y are zero where not `used`."""
         n_bins = used.sum(2)
-        mean_p, mean_y = (v.sum(2) / np.maximum(n_bins, 1) for v in (p, y))
-        size = (p**2).sum(2) / np.maximum(n_bins, 1)
-        p = np.where(used, p - mean_p[..., np.newaxis], 0)
-        y = np.where(used, y - mean_y[..., np.newaxis], 0)
+        about = [
+            np.where(used, v - (v.sum(2) / np.maximum(n_bins, 1))[..., np.newaxis], 0)
+            for v in (p, y)
+        ]
         pp, py, yy = (
-            (a * b).sum(2) / np.maximum(n_bins - 1, 1) for a, b in ((p, p), (p, y), (y, y))
+            (about[i] * about[j]).sum(2) / np.maximum(n_bins - 1, 1)
+            for i, j in ((0, 0), (0, 1), (1, 1))
         )
-        return cls(pp, py, yy, size)
+        return cls(_unless_rounding(pp, p), py, _unless_rounding(yy, y))
 
     def combine(self, n_bins: Ints) -> _Moments:
         """Over stimuli."""
-        return _Moments(*(combine(m, n_bins) for m in (self.pp, self.py, self.yy, self.size)))
+        return _Moments(*(combine(moment, n_bins) for moment in (self.pp, self.py, self.yy)))
 
     @property
     def varying(self) -> Floats:
         """The variance of the prediction where there is any."""
-        constant = self.pp <= _NOTHING * self.size
-        if constant.any():
+        if (self.pp <= 0).any():
             tell("correlations are NaN where the prediction is constant")
-        return np.where(constant, np.nan, self.pp)
+        return some(self.pp)
 
     @property
     def responding(self) -> Floats:
@@ -217,6 +216,11 @@ class _Moments:
         if (self.yy <= 0).any():
             tell(_SILENT)
         return some(self.yy)
+
+
+def _unless_rounding(variance: Floats, values: Floats) -> Floats:
+    """The variance, zero where it is no more than rounding leaves of constant values."""
+    return np.where(variance > _NOTHING * (values**2).mean(2), variance, 0)
 
 
 def _bits_per_spike(total: Floats, expected: Floats, n_trials: Ints) -> Floats:
