@@ -84,13 +84,13 @@ def quality(
         - `rate_z`: mean over trials of the difference of the two rates, over its standard
           deviation, which is (m1 - m2) / sqrt(v1 + v2 - 2 * cov);
         - `signal_power`, `noise_power` in (spikes/s)^2 and their ratio `snr` (Sahani & Linden
-          2003, section 2): with N trials r and P the variance over time (over T - 1),
+          2003, on signal power): with N trials r and P the variance over time (over T - 1),
           signal = (N * P(mean of r) - mean of P(r)) / (N - 1), noise = mean of P(r) - signal;
         - `ccmax`: the correlation of the mean over trials with the true rate, from r, the
           correlation between the means of two halves of the trials averaged over all splits:
           sqrt(2 * r / (1 + r)) (Hsu, Borst & Theunissen 2004; Spearman-Brown), and its like for
           halves of n and n + 1 trials;
-        - `ccmax_closed`: sqrt(signal / P(mean of r)) (Schoppe et al. 2016, Methods);
+        - `ccmax_closed`: sqrt(signal / P(mean of r)) (Schoppe et al. 2016; their calc_CCnorm.m);
         - `ttrc`: mean correlation between two trials;
         - `fano`: variance over mean of the number of spikes in a trial;
         - `latency` in s: the first of two successive bins after onset, each with a number of
@@ -111,7 +111,8 @@ def quality(
     ----------
     Hsu, Borst & Theunissen (2004), Network 15, 91-109. Sahani & Linden (2003), Advances in
     Neural Information Processing Systems 15. Schoppe, Harper, Willmore, King & Schnupp (2016),
-    Frontiers in Computational Neuroscience 10, 10.
+    Frontiers in Computational Neuroscience 10, 10, and https://github.com/OSchoppe/CCnorm, whose
+    variances of means are over T, not T - 1.
 
     Examples
     --------

@@ -86,7 +86,7 @@ def repeated(n_trials: Ints, n_bins: Ints) -> Ints:
 
 
 def powers(gram: Floats, n_trials: Ints) -> Powers:
-    """Signal and noise power of each pair, by Sahani & Linden (2003), section 2.
+    """Signal and noise power of each pair, by Sahani & Linden (2003).
 
     With P a variance over time (here over T - 1), N trials r and their mean:
     signal = (N * P(mean of r) - mean of P(r)) / (N - 1), noise = mean of P(r) - signal.

@@ -66,11 +66,11 @@ def score(prediction: xr.DataArray, ds: xr.Dataset, *, max_splits: int = 10_000)
         and their mean y (the PSTH), variances and covariances over time (over T - 1):
 
         - `cc_raw`: cov(p, y) / sqrt(var(p) * var(y));
-        - `cc_norm`: cov(p, y) / sqrt(var(p) * signal power) (Schoppe et al. 2016, Methods),
+        - `cc_norm`: cov(p, y) / sqrt(var(p) * signal power) (Schoppe et al. 2016),
           which is `cc_raw / ccmax_closed`; sampling may take it beyond 1;
         - `cc_norm_half`: `cc_raw / ccmax`, from half splits (Hsu, Borst & Theunissen 2004);
         - `fve`: 1 - sum((y - p)**2) / sum((y - mean(y))**2);
-        - `spe`: (var(y) - var(y - p)) / signal power (Sahani & Linden 2003, section 3);
+        - `spe`: (var(y) - var(y - p)) / signal power (Sahani & Linden 2003);
         - `bits_per_spike`: log2 of the Poisson likelihood of the counts under p over that under
           their own mean rate, by the number of spikes; -inf if p is zero where there are spikes.
 
