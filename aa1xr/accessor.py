@@ -11,9 +11,12 @@ from typing import Literal
 
 import xarray as xr
 
+from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.psth import psth
+from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
 from aa1xr.analysis.scale import Scaling, normalize, standardize
+from aa1xr.analysis.scores import score
 from aa1xr.analysis.select import drop_missing, presented, simultaneous
 from aa1xr.analysis.smooth import Window, smooth
 from aa1xr.analysis.split import Split, split
@@ -33,6 +36,10 @@ class DatasetAccessor:
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
 
+    def coherence(self, prediction: xr.DataArray, *, window_ms: float = 256) -> xr.Dataset:
+        """Coherence of a predicted rate with the PSTH, and what a perfect one would reach."""
+        return coherence(prediction, self._ds, window_ms=window_ms)
+
     def drop_missing(self) -> xr.Dataset:
         """Leave out neurons without data for the stimuli that are left, and the reverse."""
         return drop_missing(self._ds)
@@ -45,9 +52,19 @@ class DatasetAccessor:
         """Firing rate over the trials that are left in a selection."""
         return psth(self._ds)
 
+    def quality(
+        self, *, by: Literal["neuron", "stimulus"] = "neuron", max_splits: int = 10_000
+    ) -> xr.Dataset:
+        """Measure rate, reliability and latency of the responses."""
+        return quality(self._ds, by=by, max_splits=max_splits)
+
     def resample(self, dt_ms: float) -> xr.Dataset:
         """Join bins to wider ones."""
         return resample(self._ds, dt_ms=dt_ms)
+
+    def score(self, prediction: xr.DataArray, *, max_splits: int = 10_000) -> xr.Dataset:
+        """Score a predicted firing rate for each neuron."""
+        return score(prediction, self._ds, max_splits=max_splits)
 
     def simultaneous(self) -> xr.Dataset:
         """The pairs of cells recorded at the same time."""
@@ -73,6 +90,10 @@ class DatasetAccessor:
             stratify=stratify,
             seed=seed,
         )
+
+    def with_quality(self, *, max_splits: int = 10_000) -> xr.Dataset:
+        """Let `.sel` choose neurons by the quality of their responses."""
+        return with_quality(self._ds, max_splits=max_splits)
 
 
 @xr.register_dataarray_accessor("aa1")  # type: ignore[no-untyped-call]

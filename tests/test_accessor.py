@@ -19,7 +19,9 @@ METHODS = [
 @pytest.mark.parametrize(("accessor", "name"), METHODS)
 def test_accessor__has_the_arguments_of_the_function(accessor, name):
     function = getattr(aa1xr, name)
-    wanted = list(inspect.signature(function).parameters.values())[1:]
+    # All but the data itself, which is not the first argument of a score.
+    parameters = inspect.signature(function).parameters.values()
+    wanted = [parameter for parameter in parameters if parameter.name not in {"ds", "da"}]
     got = list(inspect.signature(getattr(accessor, name)).parameters.values())[1:]
     assert [(p.name, p.default) for p in got] == [(p.name, p.default) for p in wanted]
     first, last = (inspect.getdoc(f).splitlines()[0] for f in (function, getattr(accessor, name)))
@@ -32,6 +34,10 @@ def test_accessor__is_the_function(sample_archive):
     xr.testing.assert_identical(ds.aa1.presented(), aa1xr.presented(ds))
     xr.testing.assert_identical(ds.aa1.psth(), aa1xr.psth(ds))
     xr.testing.assert_identical(ds.aa1.simultaneous(), aa1xr.simultaneous(ds))
+    xr.testing.assert_identical(ds.aa1.quality(), aa1xr.quality(ds))
+    xr.testing.assert_identical(ds.aa1.with_quality(), aa1xr.with_quality(ds))
+    xr.testing.assert_identical(ds.aa1.score(ds.psth), aa1xr.score(ds.psth, ds))
+    xr.testing.assert_identical(ds.aa1.coherence(ds.psth), aa1xr.coherence(ds.psth, ds))
     songs = ds.sel(type="conspecific")
     xr.testing.assert_identical(songs.aa1.drop_missing(), aa1xr.drop_missing(songs))
     assert str(ds.aa1.split(n_folds=3)) == str(aa1xr.split(ds, n_folds=3))

@@ -79,7 +79,7 @@ def _check_time(prediction: xr.DataArray, ds: xr.Dataset) -> None:
     if width is not None and not np.isclose(width, dt_ms, rtol=1e-6):
         raise ValueError(
             f"the prediction has bins of {width:g} ms, the Dataset of {dt_ms:g} ms; bring both "
-            f"to one: aa1xr.open(dt_ms={width:g})"
+            f"to one: aa1xr.open(dt_ms={width:g}), or aa1xr.resample"
         )
     # Half a bin is more than rounding and less than a shift.
     if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=0, atol=dt_ms / 2000):

@@ -84,6 +84,10 @@ def rows(archive: Path, runs: int):
         ds = aa1xr.open(store, dt_ms=5)
         yield "PSTH of all cells, 5 ms", ms(timed(ds.psth.compute, runs)), "100 ms"
         yield "spikes of all cells, 5 ms", ms(timed(ds.spikes.compute, runs)), "1,000 ms"
+        measured = timed(lambda: aa1xr.quality(ds).compute(), runs)
+        yield "quality of all cells, 5 ms, all half splits", ms(measured), "2,000 ms"
+        scored = timed(lambda: aa1xr.score(ds.psth, ds).compute(), runs)
+        yield "scores of a prediction for all cells, 5 ms", ms(scored), "500 ms"
         plain = aa1xr.open(store, dt_ms=5, chunks=None)
         cell, sound = ds.neuron.values[0], ds.stimulus.values[3]
 
