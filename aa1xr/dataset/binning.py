@@ -33,7 +33,8 @@ def count(
     Returns
     -------
     counts : [array, shape: (neurons, stimuli, trials, bins) or (neurons, stimuli, bins)]
-        NaN where there was no such presentation, or the bin is outside the stimulus' window.
+        NaN where the bin is outside the stimulus' window or, of single trials, there was no such
+        presentation; a sum over none is zero.
     """
     n_rows = 1 if trials is None else trials.size
     counts = np.zeros((neurons.size, stimuli.size, n_rows, bins.size), np.float32)
@@ -42,7 +43,10 @@ def count(
         _count_run(store, grid, neurons[run], stimuli, trials, bins, counts[run])
     outside = bins[np.newaxis, :] >= grid.n_bins[stimuli][:, np.newaxis]
     counts.swapaxes(1, 2)[..., outside] = np.nan
-    return counts[:, :, 0] if trials is None else counts
+    if trials is None:
+        return counts[:, :, 0]
+    counts[presentations(store, neurons, stimuli)[:, :, np.newaxis] <= trials] = np.nan
+    return counts
 
 
 def presentations(store: Store, neurons: Indices, stimuli: Indices) -> npt.NDArray[np.int32]:
@@ -62,7 +66,7 @@ def _count_run(
     bins: Indices,
     counts: npt.NDArray[np.float32],
 ) -> None:
-    """Add the spikes of consecutive neurons to `counts`, and mark what was not presented."""
+    """Add the spikes of consecutive neurons to `counts`."""
     row_size = store.read("row_size", _span(neurons)).astype(np.int64)
     first = store.first_spike
     start, stop = int(first[neurons[0]]), int(first[neurons[-1] + 1])
@@ -83,12 +87,6 @@ def _count_run(
             times = times[_spans((ends - sizes).ravel() - lowest, sizes.ravel())]
         per_row = sizes.sum(2) if trials is None else sizes
         _add(grid, times, per_row.ravel(), bins, counts)
-
-    n_trials = store.read("n_trials", _span(neurons))[:, stimuli]
-    if trials is None:
-        counts[n_trials == 0] = np.nan
-    else:
-        counts[n_trials[:, :, np.newaxis] <= trials] = np.nan
 
 
 def _add(

@@ -75,6 +75,7 @@ class Psth(_Virtual):
         neurons, stimuli, bins = indices
         counts = count(self.store, self.grid, neurons, stimuli, None, bins)
         n_trials = presentations(self.store, neurons, stimuli).astype(np.float32)
+        # What was never presented is missing, and not silent.
         counts /= np.where(n_trials == 0, np.nan, n_trials)[:, :, np.newaxis]
         counts /= np.float32(self.grid.hop / self.grid.sample_rate)
         return counts
