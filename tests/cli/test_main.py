@@ -6,36 +6,6 @@ import pytest
 from aa1xr import cli
 
 
-def test_demo__goes_all_the_way(tmp_path, capsys, sample_archive):
-    assert cli.main(["demo", "--out", str(tmp_path / "demo.png")]) == 0
-    out = capsys.readouterr().out
-    assert "<xarray.Dataset>" in out
-    assert "Field_L" in out
-    assert "MLd" in out
-    assert (tmp_path / "demo.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_demo__without_matplotlib_says_so(tmp_path, capsys, sample_archive, monkeypatch):
-    monkeypatch.setattr(cli, "find_spec", lambda name: None)
-    assert cli.main(["demo", "-o", str(tmp_path / "demo.png")]) == 0
-    assert "pip install 'aa1xr[plot]'" in capsys.readouterr().out
-    assert not (tmp_path / "demo.png").exists()
-
-
-def test_build__prints_the_store(sample_archive, sample_store, capsys):
-    assert cli.main(["build", str(sample_archive)]) == 0
-    assert capsys.readouterr().out.strip() == str(sample_store)
-
-
-@pytest.mark.parametrize("source", ["sample_archive", "sample_store"])
-def test_info__counts(source, request, capsys):
-    assert cli.main(["info", str(request.getfixturevalue(source))]) == 0
-    out = capsys.readouterr().out
-    assert "12 (6 Field_L, 6 MLd)" in out
-    assert "15 (10 conspecific, 5 flatrip)" in out
-    assert "1775 in 170 of 180 pairs" in out
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -71,6 +41,6 @@ def test_main__interrupted(monkeypatch, capsys, sample_archive):
     def interrupt(args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_info", interrupt)
+    monkeypatch.setattr("aa1xr.cli.info._run", interrupt)
     assert cli.main(["info"]) == 130
     assert "interrupted" in capsys.readouterr().err

@@ -1,0 +1,24 @@
+"""`aa1xr build`."""
+
+from __future__ import annotations
+
+import argparse
+
+from aa1xr.cli.options import Commands, add_source
+from aa1xr.store import locate
+
+
+def add(commands: Commands) -> None:
+    """Add `build` to the command line."""
+    parser = commands.add_parser(
+        "build",
+        help="turn the AA1 archive into a store, once",
+        description="Build the store of an archive in the data directory. aa1xr.open does this "
+        "by itself when it first meets an archive.",
+    )
+    add_source(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    print(locate.find_store(args.source, data_dir=locate.data_dir(args.data_dir)).url)

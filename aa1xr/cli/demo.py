@@ -1,0 +1,62 @@
+"""`aa1xr demo`."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+import aa1xr
+from aa1xr.cli.options import Commands, add_data_dir
+
+#: Eight heights of a bar.
+_BARS = "▁▂▃▄▅▆▇█"
+_WIDTH = 60
+
+
+def add(commands: Commands) -> None:
+    """Add `demo` to the command line."""
+    parser = commands.add_parser(
+        "demo",
+        help="show what the package does, on simulated cells; needs no data",
+        description="Simulate a small archive, build its store, open it, print the Dataset and "
+        "the mean response of each area, and draw one cell's response.",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("aa1xr-demo.png"),
+        help="picture (default: %(default)s)",
+    )
+    add_data_dir(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    print("Opening the simulated sample (it is made on first use) ...")
+    ds = aa1xr.open_sample(dt_ms=5, data_dir=args.data_dir)
+    print(f"\n>>> ds = aa1xr.open_sample(dt_ms=5)\n>>> ds\n{ds}\n")
+    print('>>> ds.psth.sel(area=..., type="conspecific").mean(["neuron", "stimulus"])')
+    songs = ds.psth.sel(type="conspecific").compute()
+    for area in np.unique(ds["area"]):
+        rate = songs.sel(area=area).mean(["neuron", "stimulus"])
+        print(f"{area:8} {float(rate.mean()):5.1f} spikes/s  {_sparkline(rate)}")
+    print(f"{'':26}0 s{'':{_WIDTH - 9}}{float(ds.time[-1]):.1f} s\n")
+    if find_spec("matplotlib") is None:
+        print("No picture: matplotlib is missing. pip install 'aa1xr[plot]' brings it.")
+        return
+    from aa1xr.plot import response
+
+    loudest = songs.mean(["stimulus", "time"]).idxmax("neuron").item()
+    response(ds, loudest, "conspecific-00").savefig(args.out, dpi=120)
+    print(f"Wrote {args.out}: sound, raster and PSTH of {loudest}.")
+
+
+def _sparkline(rate: xr.DataArray) -> str:
+    values = np.array([part.mean() for part in np.array_split(rate.values, _WIDTH)])
+    heights = np.nan_to_num(values / values.max()) * (len(_BARS) - 1)
+    return "".join(_BARS[round(height)] for height in heights)

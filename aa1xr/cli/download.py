@@ -1,0 +1,37 @@
+"""`aa1xr download`."""
+
+from __future__ import annotations
+
+import argparse
+
+from aa1xr.cli.options import Commands, add_data_dir
+from aa1xr.store import locate
+
+
+def add(commands: Commands) -> None:
+    """Add `download` to the command line."""
+    parser = commands.add_parser(
+        "download",
+        help="fetch the AA1 archive from CRCNS and build its store",
+        description="Fetch the AA1 archive from CRCNS, with an account there, and build its "
+        "store. What is there already is not fetched again, and a transfer that broke off goes "
+        "on. The password is taken from $CRCNS_PASSWORD or ~/.netrc, or asked for.",
+    )
+    parser.add_argument(
+        "--username",
+        metavar="U",
+        help="user name at CRCNS; default: $CRCNS_USERNAME, else that in ~/.netrc",
+    )
+    parser.add_argument(
+        "--accept-terms",
+        action="store_true",
+        help="accept the terms of CRCNS, which are else shown before the first download",
+    )
+    add_data_dir(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    data_dir = locate.data_dir(args.data_dir)
+    locate.ensure_data(data_dir, username=args.username, accept_terms=args.accept_terms)
+    print(locate.find_store(data_dir=data_dir).url)

@@ -1,0 +1,30 @@
+"""Arguments that several commands take."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TypeAlias
+
+#: What a command adds itself to. In quotes: only type checkers can index this class.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no other name for it
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Which data: SOURCE and --data-dir."""
+    parser.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="crcns-aa1.zip, an extracted folder or a store; default: what is in the data "
+        "directory",
+    )
+    add_data_dir(parser)
+
+
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    """Where stores are: --data-dir."""
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="where stores are kept; default: $AA1XR_DATA_DIR, else the user's cache",
+    )
