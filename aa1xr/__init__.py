@@ -23,6 +23,7 @@ from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
 from aa1xr.dataset.persist import load, save
 from aa1xr.errors import ArchiveError, DataNotFoundError, DownloadError, StoreError
 from aa1xr.sample import open_sample, simulate_archive
+from aa1xr.store.copy import copy_store
 
 __version__ = _version("aa1xr")
 
@@ -35,6 +36,7 @@ __all__ = [
     "StoreError",
     "cite",
     "coherence",
+    "copy_store",
     "drop_missing",
     "index_labels",
     "load",

@@ -6,11 +6,13 @@ Nothing here or in any test touches the network or the user's own data directory
 import os
 from pathlib import Path
 
+import fsspec
 import hypothesis
 import pytest
 
 import aa1xr
 from aa1xr.store import locate
+from tests import s3
 
 hypothesis.settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("deep", max_examples=2000, deadline=None)
@@ -52,3 +54,24 @@ def sample_archive(data_dir: Path) -> Path:
 def sample_store(sample_archive: Path, data_dir: Path) -> Path:
     """The store of the sample. Read only: copy it before damaging it."""
     return locate.ensure_store(sample_archive, data_dir=data_dir)
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """An S3 server with one bucket."""
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto")
+    with s3.serve() as server:
+        fsspec.filesystem("s3", **server.options).mkdir(server.bucket)
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server):
+    """The server with its bucket empty; `requests` are those of the test."""
+    files = fsspec.filesystem("s3", **s3_server.options)
+    s3_server.requests.clear()
+    yield s3_server
+    files.invalidate_cache()
+    if left := files.find(s3_server.bucket):
+        files.rm(left)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import uuid
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from aa1xr.dataset.open import Chunks
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.store.layout import METADATA, quiet_consolidation
 from aa1xr.store.read import is_url, zarr_store
+from aa1xr.store.whole import whole
 
 #: A chunk in the file; read whole even for one neuron's response.
 _CHUNK = 8 * 2**20
@@ -78,12 +77,8 @@ def save(
         if target.exists():
             raise FileExistsError(f"{target} exists; remove it first, or save elsewhere")
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
-        try:
+        with whole(target) as partial:
             ds.to_zarr(partial, **options)
-            partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def load(

@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import fsspec
 import numpy as np
 import numpy.typing as npt
 import zarr
 import zarr.abc.store
+from dask.base import tokenize
+from fsspec.core import url_to_fs
+from zarr.abc.store import ByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import FsspecStore, LocalStore, MemoryStore
 
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.schema import fixed_width
-from aa1xr.store.layout import FORMAT_VERSION, METADATA, create_array, is_sealed, seal
+from aa1xr.store.layout import ARRAYS, FORMAT_VERSION, METADATA, SEAL, create_array, is_sealed, seal
 
 _REBUILD = "Remove it and open the archive again to rebuild it."
 
@@ -29,15 +36,61 @@ def is_url(path: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://|[a-z0-9]+::", path) is not None
 
 
+@contextmanager
+def _as_os_error(url: str) -> Iterator[None]:
+    """Make an error of what reaches object storage one of the system, as on a disk.
+
+    botocore and aiohttp have exceptions of their own, which could pass for those of damage.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{url}: {error}") from error
+
+
+class _Remote(FsspecStore):
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        with _as_os_error(f"{self.path}/{key}"):
+            return await super().get(key, prototype, byte_range)
+
+
 def zarr_store(
     path: str, storage_options: Mapping[str, Any] | None, *, read_only: bool
 ) -> zarr.abc.store.Store:
-    """The zarr store at a path or URL; URLs are fsspec's, whichever others zarr itself takes."""
+    """The zarr store at a path or URL.
+
+    URLs are fsspec's, S3's too: with `max_concurrency` below, s3fs needs as many requests as
+    obstore, and users write the same `storage_options` for every kind of URL.
+    """
     if is_url(path):
-        return FsspecStore.from_url(
-            path, storage_options=dict(storage_options or {}), read_only=read_only
+        return _Remote.from_url(
+            path, storage_options=_options(path, storage_options), read_only=read_only
         )
     return LocalStore(path, read_only=read_only)
+
+
+def file_system(
+    path: str, storage_options: Mapping[str, Any] | None
+) -> tuple[fsspec.AbstractFileSystem, str]:
+    """What fsspec reads and writes the files of a path or URL with, and its name for the path."""
+    if is_url(path):
+        fs, inner = url_to_fs(path, **_options(path, storage_options))
+    else:
+        fs, inner = url_to_fs(Path(path).absolute().as_uri())
+    return fs, inner.rstrip("/")
+
+
+def _options(url: str, storage_options: Mapping[str, Any] | None) -> dict[str, Any]:
+    options = dict(storage_options or {})
+    if url.startswith("s3://"):
+        # Else s3fs asks for the size of each object before it reads it, in order to read large
+        # ones in parallel parts; those of a store are small, and it doubled the requests.
+        options.setdefault("max_concurrency", 1)
+    return options
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +109,8 @@ class Labels:
 class Store:
     """A store at a path or URL; nothing is read before it is asked for.
 
-    It pickles as its URL alone, so that a worker elsewhere reads the store for itself.
+    It pickles as its URL, so that a worker elsewhere reads the store for itself; the tasks of one
+    worker share what it has read.
 
     Raises
     ------
@@ -66,13 +120,23 @@ class Store:
         If it is damaged, foreign or of another format: no damaged byte ever becomes data.
     """
 
-    def __init__(self, url: str, storage_options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        storage_options: Mapping[str, Any] | None = None,
+        *,
+        sealed_as: str | None = None,
+    ) -> None:
         self.url = url
         self.storage_options = dict(storage_options or {})
+        #: The seal of what was read; a pickle takes it along, so that no worker mixes two stores.
+        self._sealed_as = sealed_as
         self._arrays: dict[str, zarr.Array[Any]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Store, (self.url, self.storage_options)
+        if self._sealed_as is None:
+            return Store, (self.url, self.storage_options)
+        return _shared, (self.url, self.storage_options, self._sealed_as)
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -82,21 +146,17 @@ class Store:
         try:
             if not is_url(self.url):
                 return (Path(self.url) / key).read_bytes()
-            import fsspec
-
-            with fsspec.open(f"{self.url.rstrip('/')}/{key}", **self.storage_options) as file:
-                return cast("bytes", file.read())
+            with _as_os_error(self.url):
+                fs, path = file_system(self.url, self.storage_options)
+                return cast("bytes", fs.cat_file(f"{path}/{key}"))
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def _put(self, key: str, data: bytes) -> None:
         """Write one file of the store, whole or not at all."""
         if is_url(self.url):
-            import fsspec
-
-            path = f"{self.url.rstrip('/')}/{key}"
-            with fsspec.open(path, "wb", **self.storage_options) as file:
-                file.write(data)
+            fs, path = file_system(self.url, self.storage_options)
+            fs.pipe_file(f"{path}/{key}", data)
             return
         target = Path(self.url) / key
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,11 +183,17 @@ class Store:
                 f"{self.url}: damaged or unfinished, or no store of aa1xr: the checksum of its "
                 f"{METADATA} does not match. {_REBUILD}"
             )
-        if (found := json.loads(metadata)["attributes"].get("format_version")) != FORMAT_VERSION:
+        attributes = json.loads(metadata)["attributes"]
+        if (found := attributes.get("format_version")) != FORMAT_VERSION:
             raise StoreError(
                 f"{self.url}: of store format {found}; this aa1xr reads format {FORMAT_VERSION}. "
                 f"{_REBUILD}"
             )
+        if self._sealed_as not in {None, attributes[SEAL]}:
+            raise StoreError(
+                f"{self.url}: another store than when the Dataset was opened. Open it again."
+            )
+        self._sealed_as = attributes[SEAL]
         return zarr.open_group(self._zarr, mode="r", zarr_format=3, use_consolidated=True)
 
     @property
@@ -147,7 +213,10 @@ class Store:
 
     def read_added(self, path: str) -> npt.NDArray[Any] | None:
         """The values of an array that `add` put there, or None."""
-        metadata = self.get(f"{path}/{METADATA}")
+        try:
+            metadata = self.get(f"{path}/{METADATA}")
+        except PermissionError:  # S3's "not there" for those who may not list
+            metadata = None
         if metadata is None:
             return None
         if not is_sealed(metadata):
@@ -182,6 +251,20 @@ class Store:
             self._put(f"{path}/{key}", data.to_bytes())
         self._put(f"{path}/{METADATA}", seal(metadata))
 
+    def check(self) -> None:
+        """Read all that it was built with, in small parts, and so prove every checksum.
+
+        Raises
+        ------
+        StoreError
+            If any of it is damaged or gone.
+        """
+        for name in ARRAYS:
+            array = self._array(name)
+            step = 16 * array.chunks[0]
+            for start in range(0, array.shape[0], step):
+                self.read(name, slice(start, start + step))
+
     def _checked(self, array: zarr.Array[Any], selection: Any = ...) -> npt.NDArray[Any]:
         try:
             values = np.asarray(array[selection])
@@ -208,11 +291,27 @@ class Store:
     @cached_property
     def labels(self) -> Labels:
         """The labels; all of them are in memory afterwards."""
-        names = ("neuron", "area", "name", "type")
-        strings = {name: fixed_width(self.read(name)) for name in names}
+        strings = ("neuron", "area", "name", "type")
+        _ = self._group
+        with ThreadPoolExecutor() as pool:  # on object storage, one wait and not five
+            *texts, n_samples = pool.map(self.read, [*strings, "n_samples"])
         return Labels(
-            **strings,
-            n_samples=self.read("n_samples"),
+            **dict(zip(strings, map(fixed_width, texts), strict=True)),
+            n_samples=n_samples,
             n_trials=self._array("row_size").shape[2],
             sample_rate=int(self.attrs["sample_rate"]),
         )
+
+
+#: Stores that came out of pickles, by what was in those.
+_SHARED: dict[str, Store] = {}
+
+
+def _shared(url: str, storage_options: Mapping[str, Any], seal: str) -> Store:
+    """The store of a pickle: one for all the tasks of this process."""
+    key = tokenize(url, storage_options, seal)
+    if key not in _SHARED:
+        if len(_SHARED) == 16:  # more than anybody works with at once
+            _SHARED.clear()
+        _SHARED[key] = Store(url, storage_options, sealed_as=seal)
+    return _SHARED[key]

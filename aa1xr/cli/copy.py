@@ -1,0 +1,52 @@
+"""`aa1xr copy`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from aa1xr.cli.options import Commands, add_data_dir
+from aa1xr.store.copy import copy_store
+
+
+def add(commands: Commands) -> None:
+    """Add `copy` to the command line."""
+    parser = commands.add_parser(
+        "copy",
+        help="copy a store, for instance to object storage",
+        description="Copy a store, verified, to a path or a URL such as s3://bucket/aa1.zarr; "
+        "an archive is built first. AA1 may not be redistributed: use private buckets.",
+    )
+    parser.add_argument("source", metavar="SOURCE", help="a store or an archive, path or URL")
+    parser.add_argument("target", metavar="TARGET", help="path or URL where nothing is yet")
+    for side in ("source", "target"):
+        parser.add_argument(
+            f"--{side}-options",
+            metavar="JSON",
+            type=_options,
+            help="""how to reach a URL, such as '{"endpoint_url": "https://..."}'""",
+        )
+    add_data_dir(parser)
+    parser.set_defaults(run=_run)
+
+
+def _options(text: str) -> dict[str, Any]:
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON: {error}") from None
+    if not isinstance(options, dict):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected an object, {{...}}")
+    return options
+
+
+def _run(args: argparse.Namespace) -> None:
+    copy_store(
+        args.source,
+        args.target,
+        source_options=args.source_options,
+        target_options=args.target_options,
+        data_dir=args.data_dir,
+    )
+    print(args.target)

@@ -1,0 +1,120 @@
+"""A store elsewhere: on object storage for a cluster, or back on a disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fsspec import AbstractFileSystem
+
+from aa1xr.errors import StoreError
+from aa1xr.store.layout import METADATA
+from aa1xr.store.locate import data_dir as in_use
+from aa1xr.store.locate import find_store
+from aa1xr.store.read import file_system, is_url
+from aa1xr.store.whole import whole
+
+#: Files that are under way at once; those of a store have a quarter of a MiB at most.
+_BATCH = 64
+
+
+def copy_store(
+    source: str | os.PathLike[str] | None,
+    target: str | os.PathLike[str],
+    *,
+    source_options: Mapping[str, Any] | None = None,
+    target_options: Mapping[str, Any] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> None:
+    """Copy a store, for instance to the object storage that a cluster reads.
+
+    All checksums of the source are proved first, and every file is read back from the target
+    and compared. The root's metadata come last: a copy that was interrupted is no store, and
+    the same call completes it.
+
+    AA1 may not be redistributed: copies of it belong in private buckets.
+
+    Parameters
+    ----------
+    source
+        A store (path or URL), or whatever else `aa1xr.open` takes; an archive is built first.
+    target
+        A path or fsspec URL, for instance "s3://bucket/aa1.zarr".
+    source_options, target_options
+        For a URL: what fsspec needs to reach it (`storage_options` of `aa1xr.open`).
+    data_dir
+        As in `aa1xr.open`.
+
+    Raises
+    ------
+    FileExistsError
+        If anything else is at `target`. Nothing is ever overwritten.
+    StoreError
+        If the source is damaged, or the target does not give back what was written.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> aa1xr.copy_store(ds.encoding["source"], tmp / "copy.zarr")
+    >>> aa1xr.open(tmp / "copy.zarr").identical(ds)
+    True
+    """
+    origin = find_store(source, data_dir=in_use(data_dir), storage_options=source_options)
+    origin.check()
+    files, root = file_system(origin.url, origin.storage_options)
+    names = [path.removeprefix(f"{root}/") for path in sorted(files.find(root))]
+    # What a killed writer left is no part of the store.
+    names = [name for name in names if not name.endswith(".partial")]
+
+    target = os.fspath(target)
+    if is_url(target):
+        there, place = file_system(target, target_options)
+        _refuse_others(there, place, names, target)
+        _copy(files, root, there, place, names)
+        return
+    path = Path(target).expanduser()
+    if path.exists():
+        raise FileExistsError(f"{path} exists; remove it first, or copy elsewhere")
+    with whole(path) as partial:
+        there, place = file_system(str(partial), None)
+        for folder in {(partial / name).parent for name in names}:
+            folder.mkdir(parents=True, exist_ok=True)
+        _copy(files, root, there, place, names)
+
+
+def _refuse_others(there: AbstractFileSystem, place: str, names: list[str], target: str) -> None:
+    """Let nothing be at the target but a part of what will be written there."""
+    there.invalidate_cache()
+    try:
+        found = {path.removeprefix(f"{place}/") for path in there.find(place)}
+    except FileNotFoundError:
+        return
+    if METADATA in found:
+        raise FileExistsError(f"{target} exists; remove it first, or copy elsewhere")
+    if others := sorted(found.difference(names)):
+        raise FileExistsError(
+            f"{target} holds {len(others)} files of something else, {others[0]} among them; "
+            "remove them first, or copy elsewhere"
+        )
+
+
+def _copy(
+    files: AbstractFileSystem,
+    root: str,
+    there: AbstractFileSystem,
+    place: str,
+    names: list[str],
+) -> None:
+    """Copy files, comparing what arrived; the root's metadata last, which make it a store."""
+    rest = [name for name in names if name != METADATA]
+    batches = [rest[start : start + _BATCH] for start in range(0, len(rest), _BATCH)]
+    for batch in [*batches, [METADATA]]:
+        found = files.cat([f"{root}/{name}" for name in batch])
+        data = {f"{place}/{name}": found[f"{root}/{name}"] for name in batch}
+        there.pipe(data)
+        arrived = there.cat(list(data))
+        for path, content in data.items():
+            if arrived[path] != content:
+                raise StoreError(f"{path}: not what was written there; copy again")

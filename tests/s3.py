@@ -1,0 +1,47 @@
+"""An S3 server on loopback that counts what it is asked."""
+
+import logging
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Server:
+    """A bucket of moto's, and how `storage_options` reach it."""
+
+    bucket: str = "aa1xr-tests"
+    url: str = ""
+    requests: list[str] = field(default_factory=list)  #: "GET /bucket/key", as they came
+
+    @property
+    def options(self):
+        return {"key": "someone", "secret": "something", "endpoint_url": self.url}
+
+    def counting(self, application):
+        def count(environ, start_response):
+            self.requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+            return application(environ, start_response)
+
+        return count
+
+
+@contextmanager
+def serve():
+    """A server, while the block lasts."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    ours = Server()
+    application = ours.counting(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, application, threaded=True)
+    ours.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield ours
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,195 @@
+"""Copies of stores, on a disk and on object storage."""
+
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+
+import aa1xr
+from aa1xr import StoreError
+from aa1xr.store.layout import METADATA
+from aa1xr.store.read import Store, file_system
+
+
+def files_at(path, options=None):
+    """Every file and what is in it."""
+    fs, root = file_system(str(path), options)
+    fs.invalidate_cache()
+    return {name.removeprefix(root): fs.cat_file(name) for name in fs.find(root)}
+
+
+@pytest.fixture
+def url(bucket):
+    return f"s3://{bucket.bucket}/aa1.zarr"
+
+
+def test_copy_store__to_a_path(store, tmp_path):
+    target = tmp_path / "new" / "copy.zarr"
+    aa1xr.copy_store(store, target)
+    assert files_at(target) == files_at(store)
+    assert [path.name for path in target.parent.iterdir()] == ["copy.zarr"]
+
+
+def test_copy_store__to_s3_and_back(sample_store, bucket, url, tmp_path):
+    aa1xr.copy_store(sample_store, url, target_options=bucket.options)
+    assert files_at(url, bucket.options) == files_at(sample_store)
+    aa1xr.copy_store(url, tmp_path / "back.zarr", source_options=bucket.options)
+    assert files_at(tmp_path / "back.zarr") == files_at(sample_store)
+
+
+def test_copy_store__of_an_archive(sample_archive, sample_store, bucket, url):
+    aa1xr.copy_store(sample_archive, url, target_options=bucket.options)
+    assert files_at(url, bucket.options) == files_at(sample_store)
+
+
+def test_copy_store__takes_kept_spectrograms_and_no_leftovers(store, bucket, url):
+    aa1xr.open(store).spectrogram.compute()
+    (store / "spectrogram-x" / "c").mkdir(parents=True)
+    (store / "spectrogram-x" / "c" / ".0.abc.partial").write_bytes(b"half")
+    aa1xr.copy_store(store, url, target_options=bucket.options)
+    names = files_at(url, bucket.options)
+    assert not [name for name in names if name.endswith(".partial")]
+    writes = len([line for line in bucket.requests if line.startswith("PUT")])
+    aa1xr.open(url, storage_options=bucket.options).spectrogram.compute()
+    assert len([line for line in bucket.requests if line.startswith("PUT")]) == writes
+
+
+@pytest.mark.parametrize("stop_at", ["spike_time", "row_size", METADATA])
+def test_copy_store__interrupted_is_no_store_and_goes_on(store, bucket, url, monkeypatch, stop_at):
+    with monkeypatch.context() as patch:
+        fs, _ = file_system(url, bucket.options)
+        pipe = type(fs)._pipe_file
+
+        async def stop(self, path, *args, **kwargs):
+            if stop_at in path.removesuffix(f"/{METADATA}"):
+                raise ConnectionError("gone")
+            if stop_at == METADATA and path.endswith(f"aa1.zarr/{METADATA}"):
+                raise ConnectionError("gone")
+            return await pipe(self, path, *args, **kwargs)
+
+        patch.setattr(type(fs), "_pipe_file", stop)
+        with pytest.raises(ConnectionError, match="gone"):
+            aa1xr.copy_store(store, url, target_options=bucket.options)
+    with pytest.raises(aa1xr.DataNotFoundError):
+        aa1xr.open(url, storage_options=bucket.options)
+    aa1xr.copy_store(store, url, target_options=bucket.options)
+    assert files_at(url, bucket.options) == files_at(store)
+
+
+def test_copy_store__overwrites_nothing(store, bucket, url, tmp_path):
+    aa1xr.copy_store(store, url, target_options=bucket.options)
+    before = files_at(url, bucket.options)
+    with pytest.raises(FileExistsError, match="exists; remove it first"):
+        aa1xr.copy_store(store, url, target_options=bucket.options)
+    assert files_at(url, bucket.options) == before
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(FileExistsError, match="exists; remove it first"):
+        aa1xr.copy_store(store, tmp_path / "mine")
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_copy_store__refuses_a_place_with_something_else(store, bucket, url):
+    fs = fsspec.filesystem("s3", **bucket.options)
+    fs.pipe_file(f"{url}/notes.txt", b"mine")
+    with pytest.raises(FileExistsError, match=r"1 files of something else, notes\.txt"):
+        aa1xr.copy_store(store, url, target_options=bucket.options)
+    assert list(files_at(url, bucket.options)) == ["/notes.txt"]
+
+
+def test_copy_store__spreads_no_damage(store, tmp_path):
+    chunk = store / "spike_time" / "c" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    with pytest.raises(StoreError, match="spike_time is damaged"):
+        aa1xr.copy_store(store, tmp_path / "copy.zarr")
+    assert not (tmp_path / "copy.zarr").exists()
+
+
+@pytest.mark.parametrize("spoiled", ["spike_time/c/0", f"copy.zarr/{METADATA}"])
+def test_copy_store__compares_what_arrived(store, tmp_path, monkeypatch, spoiled):
+    pipe_file = LocalFileSystem.pipe_file
+
+    def spoil(self, path, value, *args, **kwargs):
+        return pipe_file(self, path, value[:-1] if spoiled in path else value, *args, **kwargs)
+
+    monkeypatch.setattr(LocalFileSystem, "pipe_file", spoil)
+    target = (tmp_path / "copy.zarr").as_uri()
+    with pytest.raises(StoreError, match=f"{spoiled}: not what was written there"):
+        aa1xr.copy_store(store, target, target_options={"auto_mkdir": True})
+    with pytest.raises((StoreError, aa1xr.DataNotFoundError)):
+        aa1xr.open(target)
+
+
+def test_open__from_s3_that_cannot_be_reached():
+    # Nothing listens there. An error of the network is no damage.
+    options = {"key": "x", "secret": "y", "endpoint_url": "http://127.0.0.1:1"}
+    with pytest.raises(OSError, match=r"s3://b/aa1\.zarr: Could not connect"):
+        aa1xr.open("s3://b/aa1.zarr", storage_options=options)
+
+
+# What is read from there
+
+
+def requests(bucket, function):
+    bucket.requests.clear()
+    result = function()
+    return result, len(bucket.requests)
+
+
+@pytest.mark.parametrize("archive", ["sample_archive", "real_archive"])
+def test_open__from_s3_in_few_requests(archive, request, bucket, url, tmp_path):
+    archive = request.getfixturevalue(archive)
+    aa1xr.copy_store(archive, url, target_options=bucket.options)
+    local = aa1xr.open(archive)
+    ds, opening = requests(bucket, lambda: aa1xr.open(url, storage_options=bucket.options))
+    assert opening <= 8
+    rate, computing = requests(bucket, ds.psth.sel(area="MLd").compute)
+    assert computing <= 12
+    assert rate.identical(local.psth.sel(area="MLd").compute())
+    assert ds.spikes.isel(neuron=[0, -1]).identical(local.spikes.isel(neuron=[0, -1]))
+
+
+def test_open__from_s3_of_what_is_not_there(bucket, url):
+    with pytest.raises(aa1xr.DataNotFoundError, match=f"{url}: no store there"):
+        aa1xr.open(url, storage_options=bucket.options)
+
+
+def test_open__from_s3_damaged(store, bucket, url):
+    aa1xr.copy_store(store, url, target_options=bucket.options)
+    fs = fsspec.filesystem("s3", **bucket.options)
+    ds = aa1xr.open(url, storage_options=bucket.options)
+    key = f"{url}/spike_time/c/0"
+    fs.pipe_file(key, fs.cat_file(key)[:-1])
+    with pytest.raises(StoreError, match=f"{url}: spike_time is damaged"):
+        ds.psth.compute()
+    fs.rm(key)
+    with pytest.raises(StoreError, match=f"{url}: a part of spike_time is gone"):
+        ds.psth.compute()
+
+
+def test_save__to_s3_and_load(sample_archive, bucket):
+    url = f"s3://{bucket.bucket}/songs.zarr"
+    songs = aa1xr.open(sample_archive).sel(type="conspecific")
+    aa1xr.save(songs, url, storage_options=bucket.options)
+    assert aa1xr.load(url, storage_options=bucket.options).identical(songs)
+    with pytest.raises(FileExistsError):
+        aa1xr.save(songs, url, storage_options=bucket.options)
+
+
+def test_spectrogram__of_a_bucket_that_may_only_be_read(store, bucket, url, monkeypatch):
+    expected = aa1xr.open(store).spectrogram.compute()
+    for path in Path(store).glob("spectrogram-*/**/*"):
+        if path.is_file():
+            path.unlink()
+    aa1xr.copy_store(store, url, target_options=bucket.options)
+    ds = aa1xr.open(url, storage_options=bucket.options)
+    cat_file = Store.get
+
+    def get(self, key):  # S3 says 403 for what is not there to those who may not list
+        if key.startswith("spectrogram"):
+            raise PermissionError("Forbidden")
+        return cat_file(self, key)
+
+    monkeypatch.setattr(Store, "get", get)
+    np.testing.assert_array_equal(ds.spectrogram.values, expected.values)
