@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import xarray as xr
 
+from aa1xr.dataset.engine import AA1Backend
 from aa1xr.store import locate
 
 #: As in `xarray.open_dataset`.
@@ -109,7 +110,7 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
         warnings.filterwarnings("ignore", message="The specified chunks separate the stored")
         return xr.open_dataset(
             store.url,
-            engine="aa1xr",
+            engine=AA1Backend,  # by its name, xarray would look through all installed packages
             chunks=chunks,
             dt_ms=dt_ms,
             before_ms=before_ms,
