@@ -123,7 +123,12 @@ def test_copy_store__compares_what_arrived(store, tmp_path, monkeypatch, spoiled
 
 def test_open__from_s3_that_cannot_be_reached():
     # Nothing listens there. An error of the network is no damage.
-    options = {"key": "x", "secret": "y", "endpoint_url": "http://127.0.0.1:1"}
+    options = {
+        "key": "x",
+        "secret": "y",
+        "endpoint_url": "http://127.0.0.1:1",
+        "config_kwargs": {"retries": {"max_attempts": 0}},
+    }
     with pytest.raises(OSError, match=r"s3://b/aa1\.zarr: Could not connect"):
         aa1xr.open("s3://b/aa1.zarr", storage_options=options)
 
