@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,9 @@ from aa1xr.dataset.grid import Grid
 from aa1xr.store.read import Store
 
 Indices = npt.NDArray[np.intp]
+
+#: Spikes that are counted at once: what is made of them on the way stays in the processor's cache.
+_PIECE = 2**16
 
 
 def count(
@@ -85,8 +89,21 @@ def _count_run(
         times = store.read("spike_time", slice(start + lowest, min(start + highest, stop)))
         if sizes.sum() < times.size:
             times = times[_spans((ends - sizes).ravel() - lowest, sizes.ravel())]
-        per_row = sizes.sum(2) if trials is None else sizes
-        _add(grid, times, per_row.ravel(), bins, counts)
+        per_row = (sizes.sum(2) if trials is None else sizes).ravel()
+        rows_of_counts = counts.reshape(per_row.size, bins.size)
+        for rows, spikes in _pieces(per_row):
+            _add(grid, times[spikes], per_row[rows], bins, rows_of_counts[rows])
+
+
+def _pieces(per_row: npt.NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
+    """Stretches of rows that have about `_PIECE` spikes together, and where those lie."""
+    ends = per_row.cumsum()
+    row = spike = 0
+    while row < per_row.size:
+        after = int(np.searchsorted(ends, spike + _PIECE)) + 1
+        end = int(ends[min(after, per_row.size) - 1])
+        yield slice(row, after), slice(spike, end)
+        row, spike = after, end
 
 
 def _add(

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aa1xr
+from aa1xr.dataset import binning
 from tests.dataset.conftest import RATE, archives
 
 
@@ -26,10 +28,16 @@ def opened(made, hop=160, **options):
     before=st.sampled_from([0, 100, 640]),
     after=st.sampled_from([0, 1, 640]),
     chunks=st.sampled_from([None, {}, {"neuron": 1, "stimulus": 2, "time": 400}]),
+    piece=st.sampled_from([1, 3, binning._PIECE]),
 )
-def test_count__equals_loops(made, hop, before, after, chunks):
+def test_count__equals_loops(made, hop, before, after, chunks, piece):
     window = {"before_ms": before / 32, "after_ms": after / 32}
-    for ds in opened(made, hop, chunks=chunks, **window):
+    with mock.patch.object(binning, "_PIECE", piece):
+        check_counts(made, hop, before, after, opened(made, hop, chunks=chunks, **window))
+
+
+def check_counts(made, hop, before, after, datasets):
+    for ds in datasets:
         expected = made.counts(ds, hop=hop, before=before, after=after)
         np.testing.assert_array_equal(ds.spikes.values, expected)
         presented = ~np.isnan(expected)
