@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from types import EllipsisType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import xarray as xr
 
+from aa1xr import plot
 from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
@@ -20,6 +21,10 @@ from aa1xr.analysis.scores import score
 from aa1xr.analysis.select import drop_missing, presented, simultaneous
 from aa1xr.analysis.smooth import Window, smooth
 from aa1xr.analysis.split import Split, split
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 
 @xr.register_dataset_accessor("aa1")  # type: ignore[no-untyped-call]
@@ -35,6 +40,11 @@ class DatasetAccessor:
 
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
+
+    @property
+    def plot(self) -> PlotAccessor:
+        """Pictures of the data, as in `aa1xr.plot`."""
+        return PlotAccessor(self._ds)
 
     def coherence(self, prediction: xr.DataArray, *, window_ms: float = 256) -> xr.Dataset:
         """Coherence of a predicted rate with the PSTH, and what a perfect one would reach."""
@@ -136,3 +146,55 @@ class DataArrayAccessor:
     ) -> tuple[xr.DataArray, Scaling]:
         """Subtract the mean and divide by the standard deviation."""
         return standardize(self._da, over=over, stats_from=stats_from)
+
+
+class PlotAccessor:
+    """Pictures of a Dataset.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> ds.sel(area="MLd", stimulus="conspecific-00").aa1.plot.psth().get_ylabel()
+    'rate (spikes/s)'
+    """
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+
+    def coverage(self, *, ax: Axes | None = None) -> Axes:
+        """Draw which cell heard what."""
+        return plot.coverage(self._ds, ax=ax)
+
+    def psth(
+        self, neuron: str | None = None, stimulus: str | None = None, *, ax: Axes | None = None
+    ) -> Axes:
+        """Draw the firing rate over time."""
+        return plot.psth(self._ds, neuron, stimulus, ax=ax)
+
+    def quality(self, *, measure: str = "ccmax", ax: Axes | None = None) -> Axes:
+        """Draw a measure of each cell's responses, by area."""
+        return plot.quality(self._ds, measure=measure, ax=ax)
+
+    def raster(
+        self, neuron: str | None = None, stimulus: str | None = None, *, ax: Axes | None = None
+    ) -> Axes:
+        """Draw the spikes of one cell in each presentation of one sound."""
+        return plot.raster(self._ds, neuron, stimulus, ax=ax)
+
+    def response(
+        self,
+        neuron: str | None = None,
+        stimulus: str | None = None,
+        *,
+        figure: Figure | SubFigure | None = None,
+    ) -> tuple[Axes, Axes, Axes]:
+        """Draw one cell's response to one sound."""
+        return plot.response(self._ds, neuron, stimulus, figure=figure)
+
+    def spectrogram(self, stimulus: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """Draw the spectrogram of one sound."""
+        return plot.spectrogram(self._ds, stimulus, ax=ax)
+
+    def strf(self, neuron: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """Draw the spectro-temporal receptive field of one cell."""
+        return plot.strf(self._ds, neuron, ax=ax)

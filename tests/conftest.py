@@ -14,6 +14,8 @@ import aa1xr
 from aa1xr.store import locate
 from tests import s3
 
+os.environ["MPLBACKEND"] = "agg"  # pictures need no display
+
 hypothesis.settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("deep", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("AA1XR_HYPOTHESIS", "quick"))

@@ -6,22 +6,26 @@ import pytest
 import xarray as xr
 
 import aa1xr
-from aa1xr.accessor import DataArrayAccessor, DatasetAccessor
+from aa1xr.accessor import DataArrayAccessor, DatasetAccessor, PlotAccessor
 
 METHODS = [
-    pytest.param(accessor, name, id=f"{accessor.__name__}.{name}")
-    for accessor in (DatasetAccessor, DataArrayAccessor)
-    for name in vars(accessor)
-    if not name.startswith("_")
+    pytest.param(accessor, room, name, id=f"{accessor.__name__}.{name}")
+    for accessor, room in (
+        (DatasetAccessor, aa1xr),
+        (DataArrayAccessor, aa1xr),
+        (PlotAccessor, aa1xr.plot),
+    )
+    for name, method in vars(accessor).items()
+    if inspect.isfunction(method) and not name.startswith("_")
 ]
 
 
-@pytest.mark.parametrize(("accessor", "name"), METHODS)
-def test_accessor__has_the_arguments_of_the_function(accessor, name):
-    function = getattr(aa1xr, name)
+@pytest.mark.parametrize(("accessor", "room", "name"), METHODS)
+def test_accessor__has_the_arguments_of_the_function(accessor, room, name):
+    function = getattr(room, name)
     # All but the data itself, which is not the first argument of a score.
     parameters = inspect.signature(function).parameters.values()
-    wanted = [parameter for parameter in parameters if parameter.name not in {"ds", "da"}]
+    wanted = [parameter for parameter in parameters if parameter.name not in {"ds", "da", "data"}]
     got = list(inspect.signature(getattr(accessor, name)).parameters.values())[1:]
     assert [(p.name, p.default) for p in got] == [(p.name, p.default) for p in wanted]
     first, last = (inspect.getdoc(f).splitlines()[0] for f in (function, getattr(accessor, name)))

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pkgutil
+import sys
 
 import pytest
 
@@ -16,6 +17,8 @@ def test_examples(name, sample_archive, tmp_path):
     module = importlib.import_module(name)
     result = doctest.testmod(module, extraglobs={"aa1xr": aa1xr, "tmp": tmp_path})
     assert result.failed == 0
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 def test_examples__every_public_function_has_one():

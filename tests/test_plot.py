@@ -1,40 +1,461 @@
+import subprocess
+import sys
+
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 import aa1xr
-from aa1xr.plot import response
+from aa1xr import plot
+
+CELL = "sim0000_1_B"  # 15 trials of each sound
+NO_SONGS = "sim0000_2_A"
 
 
-def test_response__shows_what_is_in_the_data(sample_archive):
-    ds = aa1xr.open_sample(before_ms=100)
-    figure = response(ds, "sim0000_1_B", "flatrip-00")
-    sound, raster, rate = figure.axes
-    one = ds.sel(neuron="sim0000_1_B", stimulus="flatrip-00").compute()
-    assert sound.get_xlim() == raster.get_xlim() == rate.get_xlim()
-    np.testing.assert_allclose(rate.get_xlim(), (-0.1, 2.0))
+@pytest.fixture(scope="module")
+def ds(sample_archive):
+    return aa1xr.open_sample(before_ms=100)
+
+
+@pytest.fixture(autouse=True)
+def figures():
+    """None is left open."""
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def ax():
+    """Axes that pyplot knows nothing of."""
+    return Figure().subplots()
+
+
+@pytest.fixture(scope="module")
+def fields():
+    """Two receptive fields of 3 bands and 4 lags; the second is all zero."""
+    weights = np.zeros((2, 3, 4))
+    weights[0] = np.arange(12).reshape(3, 4) - 3
+    return xr.DataArray(
+        weights,
+        {
+            "neuron": ["a", "b"],
+            "area": ("neuron", ["MLd", "Field_L"]),
+            "freq": [1000.0, 1500.0, 2100.0],
+            "lag": np.arange(4) * 0.005,
+        },
+        ("neuron", "freq", "lag"),
+        attrs={"units": "spikes/s"},
+    )
+
+
+def stairs(ax):
+    return [patch for patch in ax.patches if isinstance(patch, mpl.patches.StepPatch)]
+
+
+def marks(ax):
+    """Where vertical lines mark the sound."""
+    return [line.get_xdata()[0] for line in ax.lines]
+
+
+# response
+
+
+def test_response__is_three_pictures_on_one_axis(ds):
+    axes = sound, raster, rate = plot.response(ds, CELL, "flatrip-00")
+    one = ds.sel(neuron=CELL, stimulus="flatrip-00").compute()
+    for panel in axes:
+        np.testing.assert_allclose(panel.get_xlim(), (-0.1, 2.0))
+    (mesh,) = sound.collections
+    np.testing.assert_array_equal(mesh.get_array(), one.spectrogram.sel(time=slice(None, 1.995)))
     (lines,) = raster.collections
-    assert len(lines.get_segments()) == int((one.spikes > 0).sum())
-    assert raster.get_ylim() == (14.5, -0.5)
-    (stairs,) = rate.patches
-    np.testing.assert_array_equal(stairs.get_data().values, one.psth.dropna("time"))
-    assert "(s)" in rate.get_xlabel()
-    assert "spikes/s" in rate.get_ylabel()
-    assert "kHz" in sound.get_ylabel()
+    assert len(lines.get_segments()) == int(one.spikes.sum())
+    np.testing.assert_allclose(stairs(rate)[0].get_data().values, one.psth.dropna("time"))
+    assert sound.get_title() == "sim0000_1_B (Field_L), flatrip-00"
+    assert [panel.get_title() for panel in axes[1:]] == ["", ""]
+    assert [panel.get_xlabel() for panel in axes] == ["", "", "time from stimulus onset (s)"]
+    labels = [panel.get_ylabel() for panel in axes]
+    assert labels == ["frequency (kHz)", "trial", "rate (spikes/s)"]
 
 
-def test_response__of_what_was_never_heard(sample_archive):
-    with pytest.raises(ValueError, match="sim0000_2_A never heard conspecific-00"):
-        response(aa1xr.open_sample(), "sim0000_2_A", "conspecific-00")
+def test_response__goes_into_a_subfigure(ds):
+    left, right = Figure().subfigures(1, 2)
+    axes = plot.response(ds, CELL, "flatrip-00", figure=right)
+    assert right.axes == list(axes)
+    assert left.axes == []
+    assert plt.get_fignums() == []
+
+
+def test_response__rate_is_of_the_trials_above_it(ds):
+    even = ds.isel(trial=slice(0, None, 2))
+    _, raster, rate = plot.response(even, CELL, "flatrip-00")
+    one = even.sel(neuron=CELL, stimulus="flatrip-00")
+    assert raster.get_ylim() == (7.5, -0.5)
+    np.testing.assert_allclose(
+        stairs(rate)[0].get_data().values, aa1xr.psth(one).dropna("time"), rtol=1e-6
+    )
+    assert not np.allclose(stairs(rate)[0].get_data().values, one.psth.dropna("time"))
+
+
+@pytest.mark.parametrize("dt_ms", [1, 20])
+def test_response__at_any_bin_width(dt_ms, sample_archive):
+    ds = aa1xr.open_sample(dt_ms=dt_ms)
+    _, raster, _ = plot.response(ds, CELL, "conspecific-00")
+    spikes = ds.spikes.sel(neuron=CELL, stimulus="conspecific-00")
+    (lines,) = raster.collections
+    assert len(lines.get_segments()) == int(spikes.sum())
+    raster.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("draw", [plot.response, plot.raster, plot.psth])
+def test_plots__of_what_was_never_heard(draw, ds):
+    with pytest.raises(ValueError, match=r"sim0000_2_A \(MLd\), conspecific-00: never presented"):
+        draw(ds, NO_SONGS, "conspecific-00")
     with pytest.raises(KeyError, match="did you mean 'flatrip-0"):
-        response(aa1xr.open_sample(), "sim0000_2_A", "flatrip-9")
+        draw(ds, CELL, "flatrip-9")
+    with pytest.raises(KeyError, match="did you mean 'sim0000_1_B'"):
+        draw(ds, "sim0000_1_b", "flatrip-00")
+    with pytest.raises(ValueError, match="one stimulus is drawn, and the data has 15; name one"):
+        draw(ds, CELL)
+    with pytest.raises(ValueError, match="of 'sim0000_1_B' alone"):
+        draw(ds.sel(neuron=CELL), "sim0000_1_A", "flatrip-00")
+    assert plt.get_fignums() == []
 
 
-def test_psth__plots_as_the_readme_says(sample_archive):
-    mpl.use("agg")
-    ds = aa1xr.open_sample()
+@pytest.mark.parametrize("draw", [plot.response, plot.raster])
+def test_plots__of_several_neurons(draw, ds):
+    with pytest.raises(ValueError, match="one neuron is drawn, and the data has 6"):
+        draw(ds.sel(area="MLd"), stimulus="flatrip-00")
+
+
+@pytest.mark.parametrize("name", ["raster", "psth"])
+def test_plots__take_the_one_that_is_left(name, ds, ax):
+    other = Figure().subplots()
+    draw = getattr(plot, name)
+    assert draw(ds, CELL, "flatrip-00", ax=ax) is ax
+    draw(ds.sel(neuron=[CELL], stimulus="flatrip-00"), ax=other)
+    assert ax.get_title() == other.get_title()
+    assert len(ax.collections + ax.patches) == len(other.collections + other.patches)
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("name", ["raster", "psth", "spectrogram", "coverage"])
+def test_plots__take_the_variable_itself(name, ds, ax):
+    variable = {"raster": "spikes", "coverage": "n_trials"}.get(name, name)
+    chosen = ds.sel(neuron=CELL, stimulus="flatrip-00")
+    getattr(plot, name)(chosen[variable], ax=ax)
+    assert ax.has_data()
+
+
+def test_plots__without_axes_make_a_figure_of_pyplots(ds):
+    axes = plot.coverage(ds)
+    assert plt.get_fignums() == [axes.figure.number]
+
+
+def test_plots__say_what_variable_is_missing(ds):
+    with pytest.raises(ValueError, match="no variable 'spikes'; it has: psth"):
+        plot.raster(ds[["psth"]], CELL, "flatrip-00")
+
+
+def test_plots__of_bins_with_gaps(ds, ax):
+    with pytest.raises(ValueError, match="adjacent bins"):
+        plot.psth(ds.isel(time=[0, 1, 5]), CELL, "flatrip-00", ax=ax)
+
+
+def test_plots__of_a_masked_dataset(ds, ax):
+    plot.psth(ds.where(ds.area == "MLd"), stimulus="flatrip-00", ax=ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "MLd: mean ± s.e.m. of 6 cells"
+    ]
+
+
+# raster
+
+
+def test_raster__marks_each_spike_in_its_bin(ds, ax):
+    spikes = ds.spikes.sel(neuron=CELL, stimulus="conspecific-00").compute()
+    plot.raster(ds, CELL, "conspecific-00", ax=ax)
+    (lines,) = ax.collections
+    drawn = np.zeros(spikes.shape, int)
+    for (x, low), (also_x, high) in lines.get_segments():
+        assert x == also_x
+        drawn[round((low + high) / 2), np.searchsorted(spikes.time, x) - 1] += 1
+    np.testing.assert_array_equal(drawn, spikes.fillna(0))
+    assert spikes.max() > 1  # so that bins of several spikes are among them
+    assert ax.get_ylim() == (14.5, -0.5)
+
+
+def test_raster__numbers_the_trials_that_were(ds, ax):
+    plot.raster(ds.isel(trial=[1, 4, 9, 12]), "sim0000_1_A", "flatrip-00", ax=ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "4", "9"]
+    assert ax.get_ylim() == (2.5, -0.5)
+
+
+def test_raster__of_one_trial_and_of_silence(ds, ax):
+    quiet = ds.isel(trial=0) * 0
+    quiet.time.attrs = ds.time.attrs
+    plot.raster(quiet, CELL, "flatrip-00", ax=ax)
+    (lines,) = ax.collections
+    assert lines.get_segments() == []
+    assert ax.get_ylim() == (0.5, -0.5)
+    ax.figure.canvas.draw()
+
+
+# marks of the sound
+
+
+@pytest.mark.parametrize(
+    ("window", "wanted"),
+    [({}, []), ({"before_ms": 500}, [0]), ({"before_ms": 10, "after_ms": 300}, [0, 2.163875])],
+)
+def test_plots__mark_onset_and_end_where_they_show(window, wanted, sample_archive, ax):
+    ds = aa1xr.open_sample(**window)
+    assert float(ds.duration_s.sel(stimulus="conspecific-00")) == 2.163875
+    for draw in (plot.raster, plot.psth):
+        ax.clear()
+        assert marks(draw(ds, CELL, "conspecific-00", ax=ax)) == wanted
+
+
+# psth
+
+
+def test_psth__of_one_cell_is_its_values(ds, ax):
+    plot.psth(ds, CELL, "conspecific-00", ax=ax)
+    (steps,) = stairs(ax)
+    rate = ds.psth.sel(neuron=CELL, stimulus="conspecific-00").dropna("time")
+    np.testing.assert_array_equal(steps.get_data().values, rate)
+    np.testing.assert_allclose(steps.get_data().edges[:-1], rate.time, atol=1e-12)
+    np.testing.assert_allclose(np.diff(steps.get_data().edges), 0.005)
+    assert ax.get_ylim()[0] == 0
+
+
+def test_psth__of_several_cells_is_mean_and_error_by_area(ds, ax):
+    plot.psth(ds, stimulus="conspecific-00", ax=ax)
+    rate = ds.psth.sel(stimulus="conspecific-00").dropna("time", how="all")
+    for area, colour, n in (("Field_L", "#d55e00", 6), ("MLd", "#0072b2", 5)):
+        cells = rate.sel(area=area).dropna("neuron", how="all").values.astype(float)
+        assert len(cells) == n
+        band, line = (
+            step
+            for step in stairs(ax)
+            if colour in (to_hex(step.get_facecolor()), to_hex(step.get_edgecolor()))
+        )
+        mean, error = cells.mean(0), cells.std(0, ddof=1) / np.sqrt(n)
+        np.testing.assert_allclose(line.get_data().values, mean, rtol=1e-5)
+        np.testing.assert_allclose(band.get_data().values, mean + error, rtol=1e-5)
+        np.testing.assert_allclose(band.get_data().baseline, mean - error, rtol=1e-4, atol=1e-4)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["Field_L: mean ± s.e.m. of 6 cells", "MLd: mean ± s.e.m. of 5 cells"]
+
+
+def test_psth__an_area_keeps_its_colour(ds, ax):
+    plot.psth(ds.sel(area="MLd"), stimulus="flatrip-00", ax=ax)
+    assert to_hex(stairs(ax)[1].get_edgecolor()) == "#0072b2"
+
+
+def test_psth__of_own_areas_or_one_cell_of_them_or_none(ds, ax):
+    three = ds.isel(neuron=[0, 1, 6])
+    mine = aa1xr.index_labels(three, area=("neuron", ["L1", "L1", "L2"]))
+    plot.psth(mine, stimulus="flatrip-00", ax=ax)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["L1: mean ± s.e.m. of 2 cells", "L2: 1 cell"]
+    ax.clear()
+    plot.psth(aa1xr.index_labels(three, area=None), stimulus="flatrip-00", ax=ax)
+    (text,) = ax.get_legend().get_texts()
+    assert text.get_text() == "neurons: mean ± s.e.m. of 3 cells"
+
+
+def test_psth__of_scaled_rates(ds, ax):
+    rate, _ = aa1xr.standardize(ds.psth, over=["stimulus", "time"])
+    plot.psth(rate, CELL, "flatrip-00", ax=ax)
+    assert ax.get_ylim()[0] < 0
+    assert ax.get_ylabel() == "rate"
+
+
+def test_psth__plots_with_xarray_too(ds):
     mesh = ds.psth.sel(area="MLd", type="conspecific").mean("neuron").plot()
     assert mesh.axes.get_xlabel() == "time from stimulus onset [s]"
     assert "firing rate" in mesh.colorbar.ax.get_ylabel()
     (line,) = ds.psth.sel(stimulus="flatrip-00", neuron="sim0000_1_A").plot()
     assert line.axes.get_title().startswith("neuron = sim0000_1_A")
+
+
+# spectrogram
+
+
+def test_spectrogram__has_its_bands_at_their_frequencies(ds, ax):
+    plot.spectrogram(ds, "conspecific-00", ax=ax)
+    (mesh,) = ax.collections
+    sound = ds.spectrogram.sel(stimulus="conspecific-00").transpose("freq", "time")
+    np.testing.assert_array_equal(mesh.get_array(), sound)
+    edges = mesh.get_coordinates()[:, 0, 1] * 1000
+    assert ((edges[:-1] < ds.freq.values) & (ds.freq.values < edges[1:])).all()
+    ticks = [label.get_text() for label in ax.get_yticklabels()]
+    assert ticks == ["0.5", "1", "2", "4", "8"]
+    ax.figure.canvas.draw()
+    heights = ax.transData.transform([(0, edge / 1000) for edge in edges])[:, 1]
+    np.testing.assert_allclose(np.diff(heights), np.diff(heights).mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("bands", [slice(10, 14), [5]], ids=["few", "one"])
+def test_spectrogram__of_some_bands(bands, ds, ax):
+    some = ds.isel(freq=bands)
+    plot.spectrogram(some, "conspecific-00", ax=ax)
+    low, high = np.array(ax.get_ylim()) * 1000
+    assert low < some.freq[0] <= some.freq[-1] < high
+    assert [tick for tick in ax.get_yticks() if low <= tick * 1000 <= high]
+
+
+# strf
+
+
+def test_strf__is_symmetric_about_zero(fields, ax):
+    plot.strf(fields, "a", ax=ax)
+    (mesh,) = ax.collections
+    np.testing.assert_array_equal(mesh.get_array(), fields.sel(neuron="a"))
+    assert mesh.get_clim() == (-8, 8)
+    np.testing.assert_allclose(mesh.get_coordinates()[0, :, 0], [0, 5, 10, 15, 20])
+    assert ax.get_xlabel() == "lag (ms)"
+    assert ax.get_title() == "a (MLd)"
+    (bar,) = (other for other in ax.figure.axes if other is not ax)
+    assert bar.get_ylabel() == "weight (spikes/s)"
+
+
+def test_strf__of_a_dataset_in_any_order_of_dimensions(fields, ax):
+    fit = fields.transpose("lag", "neuron", "freq").to_dataset(name="strf")
+    assert fit.aa1.plot.strf("a", ax=ax) is ax
+    np.testing.assert_array_equal(ax.collections[0].get_array(), fields.sel(neuron="a"))
+
+
+def test_strf__of_zeros_or_nothing_or_several(fields, ax):
+    plot.strf(fields, "b", ax=ax)
+    assert ax.collections[0].get_clim() == (-1, 1)
+    with pytest.raises(ValueError, match=r"a \(MLd\): the receptive field is NaN"):
+        plot.strf(fields * np.nan, "a", ax=ax)
+    with pytest.raises(ValueError, match="one neuron is drawn, and the data has 2"):
+        plot.strf(fields, ax=ax)
+
+
+# coverage
+
+
+def test_coverage__colours_are_the_numbers_of_presentations(ds, ax):
+    shuffled = ds.isel(neuron=[7, 0, 6, 1], stimulus=[14, 0, 1])
+    plot.coverage(shuffled, ax=ax)
+    (mesh,) = ax.collections
+    bar = mesh.colorbar.ax
+    numbers = np.array([0 if t.get_text() == "never" else int(t.get_text())
+                        for t in bar.get_yticklabels()])  # fmt: skip
+    assert numbers.tolist() == [0, 10, 15]
+    drawn = numbers[mesh.get_array().astype(int)]
+    by_area = shuffled.isel(neuron=[1, 3, 0, 2], stimulus=[1, 2, 0])
+    np.testing.assert_array_equal(drawn, by_area.n_trials)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == by_area.neuron.values.tolist()
+    groups = {text.get_text(): text.get_position() for text in ax.texts}
+    assert groups["Field_L"][1] == 1
+    assert groups["MLd"][1] == 3
+    assert groups["conspecific"][0] == 1
+    assert groups["flatrip"][0] == 2.5
+    never, *some = mesh.cmap(mesh.norm(np.arange(3)))
+    assert never.tolist() == [1, 1, 1, 1]
+    assert all(shade[:3].max() < 0.9 for shade in some)
+
+
+def test_coverage__names_only_those_who_missed_something_among_many(ds, ax):
+    missed = ds[["n_trials"]]
+    many = xr.concat(
+        [
+            aa1xr.index_labels(missed, neuron=("neuron", [f"{k}{n}" for n in ds.neuron.values]))
+            for k in range(3)
+        ],
+        "neuron",
+    )
+    plot.coverage(many, ax=ax)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == [f"{k}{NO_SONGS}" for k in range(3)]
+
+
+def test_coverage__of_the_real_archive(real_archive, ax):
+    plot.coverage(aa1xr.open(real_archive), ax=ax)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["pipu1018_2_B", "pipu1018_2_A"]
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        lambda ds: ds.sel(neuron=NO_SONGS, type="conspecific"),
+        lambda ds: ds.sel(neuron=CELL, stimulus="flatrip-00"),
+        lambda ds: ds.where(ds.n_trials > 10),
+        lambda ds: aa1xr.index_labels(ds, area=None),
+    ],
+    ids=["never", "one pair", "masked", "without areas"],
+)
+def test_coverage__of_any_selection(select, ds, ax):
+    plot.coverage(select(ds), ax=ax)
+    ax.figure.canvas.draw()
+
+
+# quality
+
+
+def test_quality__shows_every_neuron(ds, ax):
+    ccmax = aa1xr.quality(ds).ccmax.compute()
+    plot.quality(ds, ax=ax)
+    for points, area in zip(ax.collections[::2], ("Field_L", "MLd"), strict=True):
+        known = ccmax.sel(area=area).dropna("neuron")
+        np.testing.assert_allclose(points.get_offsets()[:, 1], known)
+    medians = [line.get_ydata()[0] for line in ax.lines]
+    np.testing.assert_allclose(medians, ccmax.groupby("area").median())
+    names = [label.get_text() for label in ax.get_xticklabels()]
+    assert names == ["Field_L\n5 of 6 cells", "MLd\n6 of 6 cells"]
+    assert ax.get_ylabel() == "greatest correlation with the PSTH"
+
+
+def test_quality__points_do_not_hide_each_other(ax):
+    many = xr.DataArray(np.full(50, 0.5), {"neuron": np.arange(50)}, "neuron", name="same")
+    plot.quality(many, ax=ax)
+    assert len(np.unique(ax.collections[0].get_offsets()[:, 0])) == 50
+
+
+def test_quality__takes_what_was_measured_already(ds, ax, monkeypatch):
+    measured = aa1xr.quality(ds).compute()
+    labelled = aa1xr.with_quality(ds)
+    scores = aa1xr.score(ds.psth, ds)
+    monkeypatch.setattr("aa1xr.analysis.quality.quality", None)
+    for data, measure in ((measured, "snr"), (labelled, "snr"), (scores, "cc_norm")):
+        ax.clear()
+        plot.quality(data, measure=measure, ax=ax)
+        assert ax.get_title() == measure
+    plot.quality(measured.rate_driven, ax=ax)
+    assert ax.get_ylabel() == "firing rate while the sound plays (spikes/s)"
+
+
+def test_quality__of_what_is_no_measure(ds):
+    with pytest.raises(ValueError, match=r"measure='cc'; expected .* ccmax"):
+        plot.quality(ds, measure="cc")
+    with pytest.raises(ValueError, match="one value for each neuron is drawn; 'snr' is"):
+        plot.quality(aa1xr.quality(ds, by="stimulus"), measure="snr")
+    with pytest.raises(ValueError, match="rate_z is NaN for all neurons"):
+        plot.quality(aa1xr.open_sample(), measure="rate_z")
+    assert plt.get_fignums() == []
+
+
+def test_plots__without_matplotlib_say_so(sample_archive):
+    code = """
+import sys
+sys.modules["matplotlib"] = sys.modules["matplotlib.pyplot"] = None
+import aa1xr
+ds = aa1xr.open_sample()
+for draw in (ds.aa1.plot.coverage, ds.sel(stimulus="flatrip-00").aa1.plot.psth):
+    try:
+        draw()
+    except ImportError as error:
+        print(error)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.splitlines() == ["plots need matplotlib: pip install 'aa1xr[plot]'"] * 2

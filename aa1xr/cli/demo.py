@@ -49,10 +49,12 @@ def _run(args: argparse.Namespace) -> None:
     if find_spec("matplotlib") is None:
         print("No picture: matplotlib is missing. pip install 'aa1xr[plot]' brings it.")
         return
-    from aa1xr.plot import response
+    from matplotlib.figure import Figure  # unlike pyplot's, it needs no display
 
     loudest = songs.mean(["stimulus", "time"]).idxmax("neuron").item()
-    response(ds, loudest, "conspecific-00").savefig(args.out, dpi=120)
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    aa1xr.plot.response(ds, loudest, "conspecific-00", figure=figure)
+    figure.savefig(args.out, dpi=120)
     print(f"Wrote {args.out}: sound, raster and PSTH of {loudest}.")
 
 

@@ -1,0 +1,15 @@
+"""Pictures of the data, also reached as `ds.aa1.plot`. Needs matplotlib, the extra `plot`.
+
+Each function draws into the axes given as `ax=` and returns them; without, it makes a figure of
+pyplot's, which a notebook shows and `plt.show()` opens.
+
+>>> ds = aa1xr.open_sample()
+>>> sound, raster, rate = aa1xr.plot.response(ds, "sim0000_1_B", "conspecific-00")
+>>> rate.figure.savefig(tmp / "response.png")
+"""
+
+from aa1xr.plot.fields import strf
+from aa1xr.plot.overviews import coverage, quality
+from aa1xr.plot.responses import psth, raster, response, spectrogram
+
+__all__ = ["coverage", "psth", "quality", "raster", "response", "spectrogram", "strf"]

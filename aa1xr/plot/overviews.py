@@ -1,0 +1,183 @@
+"""Pictures of all neurons at once: what they heard, and how well they answer."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from aa1xr.analysis import quality as measures
+from aa1xr.plot import panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: More names than this, or more numbers of presentations, would overlap.
+_MOST_NAMES, _MOST_NUMBERS = 30, 10
+
+
+def coverage(data: xr.Dataset | xr.DataArray, *, ax: Axes | None = None) -> Axes:
+    """Draw which cell heard what: the number of presentations of each sound to each cell.
+
+    Parameters
+    ----------
+    data
+        A Dataset with `n_trials`, or such an array [shape: (neuron, stimulus)].
+    ax
+        Where to; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Neurons sorted by area over stimuli sorted by type; white where the one never heard the
+        other. Of too many neurons to name, those are named that missed a sound.
+
+    Examples
+    --------
+    >>> ax = aa1xr.plot.coverage(aa1xr.open_sample())
+    >>> ax.get_ylabel(), ax.get_xlabel()
+    ('12 neurons', '15 stimuli')
+    """
+    n_trials = panels.variable(data, "n_trials").compute().fillna(0)
+    n_trials = n_trials.expand_dims([d for d in ("neuron", "stimulus") if d not in n_trials.dims])
+    n_trials = _sorted(_sorted(n_trials, "neuron", "area"), "stimulus", "type")
+    n_trials = n_trials.transpose("neuron", "stimulus")
+    ax = ax or panels.new_axes(6.4, 4.8)
+    from matplotlib import colormaps  # after that, which explains itself where there is none
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+
+    numbers = np.unique(np.append(n_trials.values, 0))
+    shades = colormaps["viridis"](np.linspace(0.75, 0.25, numbers.size - 1)).tolist()
+    ranks = np.searchsorted(numbers, n_trials.values)
+    bounds = np.arange(numbers.size + 1) - 0.5
+    mesh = ax.pcolormesh(
+        ranks,
+        cmap=ListedColormap(["white", *shades]),
+        norm=BoundaryNorm(bounds, numbers.size),
+        rasterized=True,
+    )
+    shown = np.arange(0, numbers.size, -(-numbers.size // _MOST_NUMBERS))
+    bar = ax.figure.colorbar(mesh, ax=ax, ticks=shown, label="presentations", aspect=30)
+    bar.ax.set_yticklabels(["never" if n == 0 else f"{n:g}" for n in numbers[shown]])
+    bar.ax.tick_params(length=0)
+
+    names = n_trials["neuron"].values if "neuron" in n_trials.coords else np.array([])
+    named = np.arange(names.size)
+    if names.size > _MOST_NAMES:
+        named = np.flatnonzero((ranks == 0).any(1))[:_MOST_NAMES]
+    ax.set_yticks(named + 0.5, names[named], fontsize="x-small")
+    ax.set_xticks([])
+    ax.invert_yaxis()
+    ax.set_ylabel(f"{n_trials.sizes['neuron']} neurons")
+    ax.set_xlabel(f"{n_trials.sizes['stimulus']} stimuli")
+    for start, stop, area in _runs(n_trials, "area"):
+        ax.axhline(stop, color="black", linewidth=1)
+        ax.text(1.01, (start + stop) / 2, area, transform=ax.get_yaxis_transform(),
+                rotation=270, va="center")  # fmt: skip
+    for start, stop, type_ in _runs(n_trials, "type"):
+        ax.axvline(stop, color="black", linewidth=1)
+        ax.text((start + stop) / 2, 1.01, type_, transform=ax.get_xaxis_transform(), ha="center")
+    return ax
+
+
+def _sorted(array: xr.DataArray, dim: str, label: str) -> xr.DataArray:
+    if label not in array.coords or array.coords[label].dims != (dim,):
+        return array
+    return array.isel({dim: np.argsort(array.coords[label].values, kind="stable")})
+
+
+def _runs(array: xr.DataArray, label: str) -> list[tuple[int, int, str]]:
+    """Where each value of a sorted label begins and ends."""
+    if label not in array.coords:
+        return []
+    values = np.atleast_1d(array.coords[label].values)
+    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), values.size]
+    return [(start, stop, str(values[start])) for start, stop in pairwise(edges)]
+
+
+def quality(
+    data: xr.Dataset | xr.DataArray, *, measure: str = "ccmax", ax: Axes | None = None
+) -> Axes:
+    r"""Draw a measure of each cell's responses, by area: its noise ceiling, or another.
+
+    Parameters
+    ----------
+    data
+        A Dataset: one that has `measure` (from `aa1xr.quality`, `aa1xr.with_quality` or
+        `aa1xr.score`), else it is computed with `aa1xr.quality`. Or such an array
+        [shape: (neuron,)].
+    measure
+        "ccmax", "snr" or any other that `aa1xr.quality` gives.
+    ax
+        Where to; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        A point for each neuron, with quartiles and median of each area. Neurons for which the
+        measure is not defined are counted under it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such measure, or no neuron has it.
+
+    Examples
+    --------
+    >>> ax = aa1xr.plot.quality(aa1xr.open_sample().sel(type="flatrip"))
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['Field_L\n5 of 6 cells', 'MLd\n6 of 6 cells']
+    """
+    values = _measured(data, measure).compute()
+    if values.dims != ("neuron",):
+        raise ValueError(f"one value for each neuron is drawn; {values.name!r} is {values.dims}")
+    if bool(values.isnull().all()):
+        raise ValueError(f"{values.name} is NaN for all neurons: there is nothing to draw")
+    ax = ax or panels.new_axes(4.8, 4)
+    areas = panels.by_area(values)
+    row = float(values.max() - values.min()) / 40 or 1.0
+    for k, (area, colour) in enumerate(panels.colours(areas).items()):
+        known = areas[area].dropna("neuron").values
+        ax.scatter(k + _beside(known, row), known, s=16, color=colour, linewidths=0)
+        if known.size:
+            low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
+            ax.vlines(k - 0.34, low, high, color="black", linewidth=2)
+            ax.plot(k - 0.34, middle, "o", color="white", markeredgecolor="black")
+    ax.set_xticks(
+        range(len(areas)),
+        [
+            f"{area}\n{int(part.notnull().sum())} of {part.size} cells"
+            for area, part in areas.items()
+        ],
+    )
+    ax.set_xlim(-0.5, len(areas) - 0.5)
+    if float(values.min()) >= 0:
+        ax.set_ylim(bottom=0)
+    ax.set_ylabel(panels.quantity(values.attrs.get("long_name", str(values.name)), values))
+    ax.set_title(str(values.name))
+    return ax
+
+
+def _measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
+    if isinstance(data, xr.DataArray):
+        return data
+    if measure in data.variables:
+        return data[measure]
+    if measure not in measures.MEASURES:
+        raise ValueError(
+            f"measure={measure!r}; expected a variable or label of the Dataset, or one of "
+            f"{', '.join(measures.MEASURES)}"
+        )
+    return measures.quality(data)[measure]
+
+
+def _beside(values: panels.Floats, row: float) -> panels.Floats:
+    """How far to move each point sideways, so that those in one row stand side by side."""
+    rows = np.round(values / row).astype(int)
+    out = np.zeros(values.size)
+    for members in (np.flatnonzero(rows == r) for r in np.unique(rows)):
+        spread = min(0.06, 0.5 / members.size)
+        out[members] = (np.arange(members.size) - (members.size - 1) / 2) * spread
+    return out

@@ -1,0 +1,175 @@
+"""What all pictures share: their data, axes, colours and scales."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from aa1xr import schema
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = npt.NDArray[np.floating[Any]]
+
+#: Told apart by everyone, and in print: Okabe & Ito (2008), https://jfly.uni-koeln.de/color.
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+)  # fmt: skip
+#: An area keeps its colour in every picture, whichever others are drawn.
+_AREA_COLOURS = {"Field_L": VERMILLION, "MLd": BLUE}
+
+#: Marks on an axis of frequencies, in kHz: octaves.
+_OCTAVES = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16)
+
+
+def new_figure(width: float = 6.4, height: float = 4) -> Figure:
+    """A figure that shows itself.
+
+    Of pyplot, since that is the figure which a notebook shows without being asked; a bare
+    `Figure` would appear there as its repr. Who wants no state of pyplot's passes axes, or a
+    figure to `response`.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("plots need matplotlib: pip install 'aa1xr[plot]'") from error
+    return plt.figure(figsize=(width, height), layout="constrained")
+
+
+def new_axes(width: float = 6.4, height: float = 4) -> Axes:
+    """The axes of such a figure."""
+    return new_figure(width, height).subplots()
+
+
+def variable(data: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
+    """The variable of a Dataset that a picture is of; an array is that variable already."""
+    if isinstance(data, xr.DataArray):
+        return data
+    # Of that alone, since masking with .where widens others.
+    return schema.validate(data[[name]] if name in data else data, name)[name]
+
+
+def one(array: xr.DataArray, **wanted: str | None) -> xr.DataArray:
+    """Select one neuron, one stimulus; None takes the one that there is.
+
+    Raises
+    ------
+    KeyError
+        If there is none of that name.
+    ValueError
+        If there are several and none is named.
+    """
+    for dim, label in wanted.items():
+        if dim not in array.dims:
+            there = array.coords[dim].item() if dim in array.coords else None
+            if label not in (None, there):
+                raise ValueError(f"{dim}={label!r}, but the data is of {there!r} alone")
+            continue
+        if label is None and array.sizes[dim] != 1:
+            raise ValueError(
+                f"one {dim} is drawn, and the data has {array.sizes[dim]}; name one, "
+                f"as in {dim}={array[dim].values[-1].item()!r}"
+            )
+        array = array.isel({dim: 0}) if label is None else array.sel({dim: label})
+    return array
+
+
+def window(array: xr.DataArray) -> xr.DataArray:
+    """Leave out the time before and after all data.
+
+    Raises
+    ------
+    ValueError
+        If there is no data at all.
+    """
+    there = array.notnull().any([dim for dim in array.dims if dim != "time"])
+    bins = np.flatnonzero(there.values)
+    if bins.size == 0:
+        raise ValueError(
+            f"{title(array)}: never presented, or not in these trials and times, so there is "
+            "nothing to draw; aa1xr.plot.coverage(ds) shows which neuron heard what"
+        )
+    return array.isel(time=slice(bins[0], bins[-1] + 1))
+
+
+def title(array: xr.DataArray) -> str:
+    """Which neuron and stimulus an array is of, as far as it is of one."""
+    names = []
+    if _is_scalar(array, "neuron"):
+        area = f" ({array.coords['area'].item()})" if _is_scalar(array, "area") else ""
+        names.append(f"{array.coords['neuron'].item()}{area}")
+    if _is_scalar(array, "stimulus"):
+        names.append(str(array.coords["stimulus"].item()))
+    return ", ".join(names)
+
+
+def quantity(name: str, array: xr.DataArray) -> str:
+    """What is on an axis, with its units if it has any."""
+    units = array.attrs.get("units", "1")
+    return name if units == "1" else f"{name} ({units})"
+
+
+def _is_scalar(array: xr.DataArray, name: str) -> bool:
+    return name in array.coords and array.coords[name].ndim == 0
+
+
+def colours(areas: Iterable[str]) -> dict[str, str]:
+    """A colour for each area."""
+    others = cycle([GREEN, PURPLE, ORANGE, SKY])
+    return {area: _AREA_COLOURS.get(area) or next(others) for area in areas}
+
+
+def by_area(array: xr.DataArray) -> dict[str, xr.DataArray]:
+    """The neurons of each area; of none, if that label is gone."""
+    if "area" not in array.coords:
+        return {"neurons": array}
+    areas = array.coords["area"].values
+    return {str(area): array.isel(neuron=areas == area) for area in np.unique(areas)}
+
+
+def time_axis(ax: Axes, array: xr.DataArray, *, colour: str = "0.4") -> Floats:
+    """Label the time, mark where the sound begins and ends, and give the edges of the bins."""
+    width = schema.bin_width_ms(array) / 1000
+    bins = schema.bin_numbers(array)
+    edges = np.append(bins, bins[-1] + 1) * width
+    ax.set_xlabel("time from stimulus onset (s)")
+    ax.set_xlim(edges[0], edges[-1])
+    marks = [0.0]
+    if _is_scalar(array, "duration_s"):
+        marks.append(float(array.coords["duration_s"]))
+    for mark in marks:
+        # A window ends with the bin that holds the last sample: that is no end to be marked.
+        if edges[0] < mark < edges[-1] - width:
+            ax.axvline(mark, color=colour, linestyle=(0, (4, 2)), linewidth=1)
+    return edges
+
+
+def frequency_axis(ax: Axes, array: xr.DataArray) -> Floats:
+    """Scale frequencies as the mel bands are, and give the edges of the bands in kHz."""
+    freq = np.atleast_1d(array["freq"].values) / 1000
+    middle = _to_mel(freq)
+    step = np.diff(middle).mean() if freq.size > 1 else 100
+    edges = _from_mel(np.append(middle - step / 2, middle[-1] + step / 2))
+    ax.set_yscale("function", functions=(_to_mel, _from_mel))
+    ax.set_ylim(edges[0], edges[-1])
+    # Lower ones would touch: below 1 kHz mel is nearly linear.
+    marks = [mark for mark in _OCTAVES if max(edges[0], edges[-1] / 32) <= mark <= edges[-1]]
+    if len(marks) > 1:
+        ax.set_yticks(marks, [f"{mark:g}" for mark in marks])
+    ax.set_ylabel("frequency (kHz)")
+    return edges
+
+
+def _to_mel(khz: Floats) -> Floats:
+    return np.asarray(2595 * np.log10(1 + np.maximum(khz, 0) / 0.7))
+
+
+def _from_mel(mel: Floats) -> Floats:
+    return np.asarray(0.7 * (10 ** (mel / 2595) - 1))

@@ -1,0 +1,256 @@
+"""Pictures of responses over time: sound, raster and rate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from aa1xr.analysis import psth as rates
+from aa1xr.plot import panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+
+def response(
+    ds: xr.Dataset,
+    neuron: str | None = None,
+    stimulus: str | None = None,
+    *,
+    figure: Figure | SubFigure | None = None,
+) -> tuple[Axes, Axes, Axes]:
+    """Draw one cell's response to one sound: spectrogram over raster over PSTH.
+
+    Parameters
+    ----------
+    ds
+        A Dataset from `aa1xr.open`; small bins make a sharp raster. The PSTH is of the trials
+        in the raster, so a selection of trials holds for both.
+    neuron, stimulus
+        Which; None if the selection has only one.
+    figure
+        Where to; a subfigure puts several responses side by side. It is a figure and not `ax`
+        because the panels' heights and their shared axis of time belong to the picture.
+
+    Returns
+    -------
+    tuple of matplotlib.axes.Axes
+        Of the spectrogram, the raster and the PSTH, on one time axis in seconds.
+
+    Raises
+    ------
+    KeyError
+        If there is no such neuron or stimulus.
+    ValueError
+        If the neuron never heard the stimulus, or there are several and none is named.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample(dt_ms=1, before_ms=200)
+    >>> sound, raster, rate = aa1xr.plot.response(ds, "sim0000_1_B", "conspecific-00")
+    >>> rate.get_xlabel()
+    'time from stimulus onset (s)'
+    """
+    spikes = panels.one(panels.variable(ds, "spikes"), neuron=neuron, stimulus=stimulus).compute()
+    heard = panels.window(spikes)
+    rate = rates.psth(heard.to_dataset())
+    sound = panels.one(panels.variable(ds, "spectrogram"), stimulus=stimulus).sel(time=heard.time)
+
+    if figure is None:
+        figure = panels.new_figure(6.4, 5)
+    axes: tuple[Axes, Axes, Axes] = tuple(
+        figure.subplots(3, 1, sharex=True, height_ratios=[1.2, 1, 1])
+    )
+    spectrogram(sound, ax=axes[0])
+    raster(heard, ax=axes[1])
+    psth(rate, ax=axes[2])
+    axes[0].set_title(panels.title(heard))
+    for ax in axes[1:]:
+        ax.set_title("")
+    for ax in axes:
+        ax.label_outer()
+    figure.align_ylabels(axes)
+    return axes
+
+
+def spectrogram(
+    data: xr.Dataset | xr.DataArray, stimulus: str | None = None, *, ax: Axes | None = None
+) -> Axes:
+    """Draw the spectrogram of one sound, on a scale of frequencies that is mel's.
+
+    Parameters
+    ----------
+    data
+        A Dataset with `spectrogram`, or such an array [shape: (stimulus, freq, time)].
+    stimulus
+        Which; None if there is only one.
+    ax
+        Where to; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Frequency in kHz over time in s; dark is silence.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If there is no such stimulus, or several and none is named.
+
+    Examples
+    --------
+    >>> aa1xr.plot.spectrogram(aa1xr.open_sample(), "flatrip-00").get_ylabel()
+    'frequency (kHz)'
+    """
+    sound = panels.one(panels.variable(data, "spectrogram"), stimulus=stimulus).compute()
+    ax = ax or panels.new_axes(height=3)
+    bands = panels.frequency_axis(ax, sound)
+    edges = panels.time_axis(ax, sound, colour="white")
+    # A grid of cells as an image in vector graphics shows no seams between them.
+    values = sound.transpose("freq", "time").values
+    ax.pcolormesh(edges, bands, values, cmap="magma", rasterized=True)
+    ax.set_title(str(sound.coords["stimulus"].item()))
+    return ax
+
+
+def raster(
+    data: xr.Dataset | xr.DataArray,
+    neuron: str | None = None,
+    stimulus: str | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the spikes of one cell in each presentation of one sound.
+
+    Parameters
+    ----------
+    data
+        A Dataset with `spikes`, or such an array [shape: (neuron, stimulus, trial, time)].
+    neuron, stimulus
+        Which; None if there is only one.
+    ax
+        Where to; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        One row for each presentation, the first on top, and one mark for each spike. Within
+        a bin, times are not known: its spikes stand at equal distances.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If there is no such neuron or stimulus, several and none is named, or no presentation.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample(dt_ms=1)
+    >>> aa1xr.plot.raster(ds, "sim0000_1_B", "flatrip-00").get_ylabel()
+    'trial'
+    """
+    spikes = panels.variable(data, "spikes")
+    spikes = panels.window(panels.one(spikes, neuron=neuron, stimulus=stimulus).compute())
+    if "trial" not in spikes.dims:
+        spikes = spikes.expand_dims("trial")
+    spikes = spikes.transpose("trial", "time").dropna("trial", how="all")
+    ax = ax or panels.new_axes(height=3)
+    edges = panels.time_axis(ax, spikes)
+
+    counts = np.nan_to_num(spikes.values).astype(int)
+    rows, bins = np.nonzero(counts)
+    n_in_bin = counts[rows, bins]
+    earlier = np.cumsum(n_in_bin) - n_in_bin
+    rows, bins, n, first = (np.repeat(v, n_in_bin) for v in (rows, bins, n_in_bin, earlier))
+    place = (np.arange(n.size) - first + 0.5) / n
+    times = edges[bins] + place * (edges[1] - edges[0])
+    ax.vlines(times, rows - 0.4, rows + 0.4, color="black", linewidth=0.8)
+
+    n_rows = spikes.sizes["trial"]
+    shown = np.arange(0, n_rows, -(-n_rows // 6))
+    ax.set_yticks(shown, [str(number) for number in spikes["trial"].values[shown]])
+    ax.set_ylim(n_rows - 0.5, -0.5)
+    ax.set_ylabel("trial")
+    ax.set_title(panels.title(spikes))
+    return ax
+
+
+def psth(
+    data: xr.Dataset | xr.DataArray,
+    neuron: str | None = None,
+    stimulus: str | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the firing rate over time: of one cell, or the mean of the cells in each area.
+
+    Parameters
+    ----------
+    data
+        A Dataset, whose `psth` is drawn, or such an array [shape: (neuron, stimulus, time)]:
+        `aa1xr.psth` gives that of a selection of trials, `aa1xr.smooth` a smooth one.
+    neuron
+        Which; None for all that are there.
+    stimulus
+        Which; None if there is only one.
+    ax
+        Where to; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        A histogram of one cell; or a line for each area, the mean over those of its cells that
+        heard the sound, in a band of one standard error of that mean.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If there is no such neuron or stimulus, several stimuli and none is named, or no data.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample(dt_ms=10)
+    >>> ax = aa1xr.plot.psth(ds, "sim0000_1_B", "conspecific-00")
+    >>> ax = aa1xr.plot.psth(ds, stimulus="conspecific-00")
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['Field_L: mean ± s.e.m. of 6 cells', 'MLd: mean ± s.e.m. of 5 cells']
+    """
+    rate = panels.one(panels.variable(data, "psth"), stimulus=stimulus)
+    if neuron is not None or rate.sizes.get("neuron", 1) == 1:
+        rate = panels.one(rate, neuron=neuron)
+    rate = panels.window(rate.compute())
+    ax = ax or panels.new_axes(height=3)
+    edges = panels.time_axis(ax, rate)
+    if "neuron" in rate.dims:
+        areas = panels.by_area(rate.dropna("neuron", how="all"))
+        for area, colour in panels.colours(areas).items():
+            _mean_and_error(ax, areas[area], edges, label=area, colour=colour)
+        ax.margins(y=0.3)  # for the legend
+        ax.legend(frameon=False, fontsize="small", loc="upper right")
+    else:
+        # With an edge, a bin narrower than a pixel does not fade.
+        ax.stairs(
+            rate.values, edges, fill=True, color=panels.BLUE, edgecolor=panels.BLUE, linewidth=0.6
+        )
+    if float(rate.min()) >= 0:
+        # A silent cell would else have an axis of hundredths around nothing.
+        ax.set_ylim(0, None if float(rate.max()) > 0 else 1)
+    ax.set_ylabel(panels.quantity("rate", rate))
+    ax.set_title(panels.title(rate))
+    return ax
+
+
+def _mean_and_error(
+    ax: Axes, rate: xr.DataArray, edges: panels.Floats, *, label: str, colour: str
+) -> None:
+    values = rate.transpose("neuron", "time").values
+    n, mean = len(values), values.mean(0)
+    if n > 1:
+        label = f"{label}: mean ± s.e.m. of {n} cells"
+        error = values.std(0, ddof=1) / np.sqrt(n)
+        ax.stairs(mean + error, edges, baseline=mean - error, fill=True, color=colour, alpha=0.3)
+    else:
+        label = f"{label}: 1 cell"
+    ax.stairs(mean, edges, color=colour, label=label, baseline=None)
