@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import xarray as xr
 
-from aa1xr import plot
+from aa1xr import plot, summary
 from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
@@ -40,6 +40,12 @@ class DatasetAccessor:
 
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
+
+    def __repr__(self) -> str:
+        return summary.as_text(summary.summarize(self._ds))
+
+    def _repr_html_(self) -> str:
+        return summary.as_html(summary.summarize(self._ds))
 
     @property
     def plot(self) -> PlotAccessor:

@@ -18,7 +18,7 @@ FLOORS = [
     {"store"},
     {"dataset"},
     {"analysis", "sample"},
-    {"accessor", "plot"},
+    {"accessor", "plot", "summary"},
     {"__init__"},
     {"cli", "__main__"},
 ]

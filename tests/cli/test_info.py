@@ -1,6 +1,10 @@
+import json
+
 import pytest
 
+import aa1xr
 from aa1xr import cli
+from aa1xr.summary import summarize
 
 
 @pytest.mark.parametrize("source", ["sample_archive", "sample_store"])
@@ -8,5 +12,15 @@ def test_info__counts(source, request, capsys):
     assert cli.main(["info", str(request.getfixturevalue(source))]) == 0
     out = capsys.readouterr().out
     assert "12 (6 Field_L, 6 MLd)" in out
-    assert "15 (10 conspecific, 5 flatrip)" in out
+    assert "15 (10 conspecific of 1.755 to 2.167 s, 5 flatrip of 2 s)" in out
     assert "1775 in 170 of 180 pairs" in out
+    assert str(request.getfixturevalue("sample_store")) in out
+
+
+def test_info__as_json(sample_archive, sample_store, capsys):
+    assert cli.main(["info", "--json", str(sample_archive)]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    ds = aa1xr.open_sample(before_ms=2000, after_ms=2000)
+    assert summary["source"].pop("store") == str(sample_store)
+    assert summary["source"].pop("n_spikes") == int(ds.spikes.sum(dtype="f8"))
+    assert summary == summarize(aa1xr.open_sample())
