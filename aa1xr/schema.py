@@ -38,6 +38,7 @@ class Spec:
         return {name: text for name, text in attrs.items() if text}
 
 
+#: In an order in which the text that xarray prints, which leaves out the middle two, has `type`.
 COORDINATES: dict[str, Spec] = {
     "neuron": Spec(("neuron",), "U", "", "cell id"),
     "area": Spec(("neuron",), "U", "", "auditory area"),
