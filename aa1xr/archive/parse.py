@@ -18,7 +18,8 @@ from aa1xr.errors import ArchiveError
 
 #: Milliseconds with at most three decimals: whole microseconds, which is what the archive holds.
 _TIME = re.compile(rb"-?[0-9]{1,7}(?:\.[0-9]{1,3})?")
-_THREE_DECIMALS = re.compile(rb"-?[0-9]{1,7}\.[0-9]{3}")
+#: A whole file as CRCNS wrote them: three decimals always, nothing between but spaces and newlines.
+_REGULAR = re.compile(rb"(?:-?[0-9]{1,7}\.[0-9]{3}[ \n]|[ \n])*+")
 _MICROSECONDS_MAX = 2**31 - 1
 
 
@@ -42,26 +43,29 @@ def parse_spikes(data: bytes, where: str) -> tuple[npt.NDArray[np.int32], npt.ND
     counts : [array, shape: (n_trials,)]
         Spikes in each trial; an empty line is a trial without spikes.
     """
-    lines = [line.split() for line in data.splitlines()]
+    lines = data.splitlines()
     if not lines:
         raise ArchiveError(f"{where}: empty; expected a line of spike times for each trial")
-    tokens = [token for line in lines for token in line]
-    if all(map(_THREE_DECIMALS.fullmatch, tokens)):
-        microseconds = [int(token) for token in data.replace(b".", b"").split()]
+    microseconds: npt.NDArray[np.int64]
+    if b"." in data and _REGULAR.fullmatch(data):
+        # Three times as fast as token by token, and most of what building a store takes.
+        microseconds = np.fromstring(data.replace(b".", b""), dtype=np.int64, sep=" ")
+        counts = [line.count(b".") for line in lines]
     else:
-        microseconds = [
-            _microseconds(token, f"{where}, line {number}")
+        trials = [
+            [_microseconds(token, f"{where}, line {number}") for token in line.split()]
             for number, line in enumerate(lines, start=1)
-            for token in line
         ]
-    if microseconds and max(map(abs, microseconds)) > _MICROSECONDS_MAX:
-        number = next(n for n, line in enumerate(lines, start=1) if _out_of_range(line))
+        microseconds = np.array([time for trial in trials for time in trial], dtype=np.int64)
+        counts = [len(trial) for trial in trials]
+    beyond = np.flatnonzero(np.abs(microseconds) > _MICROSECONDS_MAX)
+    if beyond.size:
+        number = 1 + int(np.searchsorted(np.cumsum(counts), beyond[0], side="right"))
         raise ArchiveError(
             f"{where}, line {number}: a spike time beyond {_MICROSECONDS_MAX // 1000} ms; "
             "expected milliseconds from stimulus onset"
         )
-    counts = np.fromiter(map(len, lines), dtype=np.int32, count=len(lines))
-    return np.array(microseconds, dtype=np.int32), counts
+    return microseconds.astype(np.int32), np.array(counts, dtype=np.int32)
 
 
 def _microseconds(token: bytes, where: str) -> int:
@@ -73,10 +77,6 @@ def _microseconds(token: bytes, where: str) -> int:
         )
     whole, _, decimals = token.partition(b".")
     return int(whole + decimals.ljust(3, b"0"))
-
-
-def _out_of_range(line: list[bytes]) -> bool:
-    return any(abs(_microseconds(token, "")) > _MICROSECONDS_MAX for token in line)
 
 
 def parse_stim(data: bytes, where: str) -> str:
