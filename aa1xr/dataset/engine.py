@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from aa1xr.dataset.grid import make_grid
 from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
-from aa1xr.store.read import Store
+from aa1xr.store.read import Store, is_url
 
 #: A dask block is a stretch of neurons of about this size: large enough that AA1 is some ten
 #: tasks, small enough that a worker holds several.
@@ -73,7 +74,11 @@ class AA1Backend(BackendEntrypoint):
         storage_options: Mapping[str, Any] | None = None,
     ) -> xr.Dataset:
         """See `aa1xr.open`, which takes the same arguments."""
-        store = Store(os.fspath(filename_or_obj), storage_options)
+        url = os.fspath(filename_or_obj)
+        if not is_url(url):
+            # The Dataset outlives the folder that a path is relative to, here and on workers.
+            url = str(Path(url).expanduser().absolute())
+        store = Store(url, storage_options)
         labels = store.labels
         grid = make_grid(
             labels.n_samples,

@@ -59,6 +59,7 @@ class Mel:
         # librosa takes seconds to import; its stft would compile numba code on top of that.
         from librosa.filters import mel
         from scipy.signal import get_window
+        from scipy.sparse import csr_array
 
         bands = mel(
             sr=self.sample_rate,
@@ -75,7 +76,9 @@ class Mel:
         frames = frames[: -(-samples.size // self.hop)]
         window = get_window("hann", self.n_fft).astype(np.float32)
         power = np.abs(np.fft.rfft(frames * window)) ** 2
-        spectrogram = bands @ power.T
+        # Sparse, since a dense product rounds by the number of threads that BLAS is given, and
+        # workers are given one.
+        spectrogram = csr_array(bands) @ power.T
         if self.compression == "cubic":
             spectrogram = np.cbrt(spectrogram)
         elif self.compression == "log1p":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from socket import gethostname
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from xarray.core import indexing
 from aa1xr.dataset.binning import Indices, count, presentations
 from aa1xr.dataset.grid import Grid
 from aa1xr.dataset.spectrogram import Mel, spectrograms
+from aa1xr.errors import DataNotFoundError
 from aa1xr.store.read import Store
 
 
@@ -50,7 +52,16 @@ class _Virtual(BackendArray):
             back.append(inverse if positions.ndim else None)
         if any(part.size == 0 for part in wanted):
             return np.zeros([part.size for part in back if part is not None], self.dtype)
-        values = self.compute(*wanted)
+        try:
+            values = self.compute(*wanted)
+        except DataNotFoundError as error:
+            # It was there when the Dataset was opened; but this may be another machine.
+            raise DataNotFoundError(
+                f"{self.store.url}: not there for {gethostname()}, where it was to be read. If "
+                "this is a dask worker: each worker reads the store for itself, so keep it on a "
+                "disk or at a URL that all of them reach (aa1xr.open(data_dir=...)). If it was "
+                "removed since: open the data again."
+            ) from error
         for axis, order in reversed(list(enumerate(back))):
             if order is None:
                 values = values.take(0, axis)

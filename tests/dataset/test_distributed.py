@@ -1,0 +1,193 @@
+"""With a dask Client open, what is lazy is computed by its workers, and is the same."""
+
+import os
+import shutil
+import signal
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+
+import aa1xr
+
+distributed = pytest.importorskip("distributed")
+
+#: All that is lazy. What is made of these by xarray's own methods is dask's affair.
+LAZY = {
+    "spikes": lambda ds: ds.spikes,
+    "psth": lambda ds: ds.psth,
+    "spectrogram": lambda ds: ds.spectrogram,
+    "everything": lambda ds: ds,
+    "a selection": lambda ds: ds.sel(area="MLd", type="flatrip").mean("neuron"),
+    "psth of trials": lambda ds: aa1xr.psth(ds.isel(trial=slice(0, None, 2))),
+    "resample": lambda ds: aa1xr.resample(ds, dt_ms=20),
+    "smooth": lambda ds: aa1xr.smooth(ds.psth),
+    "standardize": lambda ds: aa1xr.standardize(ds.psth, over=("stimulus", "time"))[0],
+    "normalize": lambda ds: aa1xr.normalize(ds.psth, stats_from=ds.psth)[0],
+    "quality": aa1xr.quality,
+    "quality of pairs": lambda ds: aa1xr.quality(ds, by="stimulus"),
+    "score": lambda ds: aa1xr.score(ds.psth, ds),
+    "coherence": lambda ds: aa1xr.coherence(ds.psth, ds),
+}
+
+
+def graph(lazy):
+    """What the scheduler of a cluster would be sent: number of tasks, and bytes."""
+    sent = []
+
+    def scheduler(expression, keys, **kwargs):
+        sent.append(expression)
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        lazy.compute(scheduler=scheduler)
+    (expression,) = sent
+    header, frames = distributed.protocol.serialize(expression)
+    size = len(distributed.protocol.dumps(header)[0]) + sum(map(len, frames))
+    return len(expression.__dask_graph__()), size
+
+
+@pytest.fixture(scope="module")
+def client(sample_archive):
+    """Two workers, each a process of its own, in which a warning is an error too."""
+    with (
+        distributed.LocalCluster(
+            processes=True, n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.run(warnings.simplefilter, "error")
+        yield client
+
+
+def n_tasks(client):
+    """How many tasks the scheduler has had so far."""
+    return client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.n_tasks)
+
+
+@pytest.fixture(scope="module")
+def ds(sample_archive):
+    """The sample at 1 ms, in three blocks."""
+    return aa1xr.open_sample(dt_ms=1, before_ms=100, chunks={"neuron": 5})
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_compute__on_workers_gives_the_same(client, ds, name):
+    lazy = LAZY[name](ds)
+    before = n_tasks(client)
+    there = lazy.compute()
+    assert n_tasks(client) > before
+    xr.testing.assert_identical(there, lazy.compute(scheduler="synchronous"))
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_graph__is_small(ds, name):
+    tasks, size = graph(LAZY[name](ds))
+    assert 0 < tasks < 500
+    assert 0 < size < 100_000
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_graph__of_the_real_data_at_1_ms_is_small(real_archive, name):
+    tasks, size = graph(LAZY[name](aa1xr.open(real_archive, dt_ms=1, before_ms=100)))
+    assert 0 < tasks < 1000
+    assert 0 < size < 1_000_000
+
+
+def test_open__reads_labels_in_this_process(client, sample_store, tmp_path):
+    before = n_tasks(client)
+    ds = aa1xr.open(sample_store)
+    assert ds.sel(area="MLd", type="flatrip").sizes["neuron"] == 6
+    assert n_tasks(client) == before
+    aa1xr.save(ds[["n_trials"]], tmp_path / "saved.zarr")
+    before = n_tasks(client)
+    assert aa1xr.load(tmp_path / "saved.zarr").sel(area="MLd").sizes["neuron"] == 6
+    assert n_tasks(client) == before
+
+
+def test_save__on_workers_gives_the_same(client, ds, tmp_path):
+    part = ds[["psth", "n_trials"]].sel(area="MLd")
+    aa1xr.save(part, tmp_path / "saved.zarr")
+    with dask.config.set(scheduler="synchronous"):
+        xr.testing.assert_identical(aa1xr.load(tmp_path / "saved.zarr").compute(), part.compute())
+
+
+def test_open__a_relative_path_is_found_by_workers_elsewhere(
+    client, sample_store, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(sample_store.parent)
+    ds = aa1xr.open(sample_store.name)
+    home = Path.cwd()
+    client.run(os.chdir, tmp_path)
+    try:
+        assert np.isfinite(ds.psth.mean().compute())
+    finally:
+        client.run(os.chdir, home)
+
+
+def test_compute__a_store_that_workers_cannot_see_is_named(client, sample_store, tmp_path):
+    shutil.copytree(sample_store, tmp_path / "gone.zarr")
+    ds = aa1xr.open(tmp_path / "gone.zarr")
+    shutil.rmtree(tmp_path / "gone.zarr")
+    for name in ("spikes", "psth", "n_trials", "spectrogram"):
+        with pytest.raises(aa1xr.DataNotFoundError, match=r"gone\.zarr.* each worker"):
+            ds[name].compute()
+
+
+def test_spectrogram__made_by_several_workers_at_once(client, sample_store, tmp_path):
+    here, there = (tmp_path / name for name in ("here.zarr", "there.zarr"))
+    for copy in (here, there):
+        shutil.copytree(sample_store, copy, ignore=shutil.ignore_patterns("spectrogram-*"))
+    made = aa1xr.open(there, chunks={"stimulus": 1}).spectrogram.compute()
+    (kept,) = there.glob("spectrogram-*")
+    assert not list(kept.rglob("*.partial"))
+    # To the bit, though BLAS has all cores here and one in each worker.
+    xr.testing.assert_identical(made, aa1xr.open(here, chunks=None).spectrogram.compute())
+    assert (here / kept.name / "c/0/0/0").read_bytes() == (kept / "c/0/0/0").read_bytes()
+
+
+def test_workers__have_memory_to_spare(client):
+    # After all that is above. They complain in their logs, not by warnings.
+    logs = [text for log in client.get_worker_logs().values() for _, text in log]
+    assert any("Starting" in text for text in logs)
+    assert not [text for text in logs if "Unmanaged memory" in text or "memory limit" in text]
+
+
+def held_up(block, folder):
+    """Give back the block; but the first worker to come waits for its end."""
+    try:
+        file = (folder / "worker").open("x")
+    except FileExistsError:
+        return block
+    with file:
+        file.write(str(os.getpid()))
+    time.sleep(60)
+    raise AssertionError("was not killed")
+
+
+def test_compute__a_killed_worker_loses_nothing(client, ds, tmp_path):
+    expected = ds.spikes.compute(scheduler="synchronous")
+    killed = []
+
+    def kill():
+        while not killed:
+            time.sleep(0.01)
+            path = tmp_path / "worker"
+            if path.exists() and (pid := path.read_text()):
+                os.kill(int(pid), signal.SIGKILL)
+                killed.append(int(pid))
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    lazy = ds.spikes.copy(data=ds.spikes.data.map_blocks(held_up, tmp_path, meta=ds.spikes.data))
+    there = lazy.compute()
+    thread.join()
+    xr.testing.assert_identical(there, expected)
+    # Its nanny has put another in its place.
+    client.wait_for_workers(2, timeout=30)
+    assert killed[0] not in client.run(os.getpid).values()
