@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import re
@@ -62,6 +63,8 @@ class Archive:
     cell_ids: list[tuple[str, str]] = field(default_factory=list)  #: (area, cell), sorted
     sound_names: list[tuple[str, str]] = field(default_factory=list)  #: (type, wav), sorted
     simulation: dict[str, Any] | None = None  #: how it was simulated; None if recorded
+    #: (type, K) of the recordings of each cell, and which of the two files there are
+    pairs: dict[tuple[str, str], dict[tuple[str, int], set[str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.root = _root(self.files)
@@ -79,7 +82,7 @@ class Archive:
         if not sounds or not pairs:
             what = "a wav file in all_stims/<type>" if not sounds else "a cell with responses"
             raise ArchiveError(f"{self.files.path}: empty archive; expected at least {what}")
-        self._pairs = pairs
+        self.pairs = dict(pairs)
         self.sound_names = sorted(sounds)
         self._check_cells()
         self.cell_ids = sorted(pairs, key=lambda cell: (cell[0], parse_cell_id(cell[1])))
@@ -130,7 +133,7 @@ class Archive:
 
     def _check_cells(self) -> None:
         areas: dict[str, str] = {}
-        for area, cell in sorted(self._pairs):
+        for area, cell in sorted(self.pairs):
             folder = f"{area}_cells/{cell}"
             try:
                 parse_cell_id(cell)
@@ -141,7 +144,7 @@ class Archive:
                     f"{self._where(folder)}: this cell is in {areas[cell]}_cells too; "
                     "expected each cell in one area"
                 )
-            for (type_, number), kinds in self._pairs[area, cell].items():
+            for (type_, number), kinds in self.pairs[area, cell].items():
                 if missing := {"stim", "spike"} - kinds:
                     (there,), (lost,) = kinds, missing
                     raise ArchiveError(
@@ -166,13 +169,25 @@ class Archive:
             sounds.append(sound)
         return sounds
 
+    def part(self, cells: slice) -> Archive:
+        """The archive as if it held the cells `cell_ids[cells]` alone."""
+        part = copy.copy(self)
+        part.files = self.files
+        part.cell_ids = self.cell_ids[cells]
+        part.pairs = {cell: self.pairs[cell] for cell in part.cell_ids}
+        return part
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the open files: a copy must be given some."""
+        return {**self.__dict__, "files": None}
+
     def cells(self) -> Iterator[Cell]:
         """Each cell with its responses, sorted by area and id; one is in memory at a time."""
         known = set(self.sound_names)
         for area, cell in self.cell_ids:
             heard: dict[tuple[str, str], str] = {}
             recordings = []
-            for type_, number in sorted(self._pairs[area, cell]):
+            for type_, number in sorted(self.pairs[area, cell]):
                 folder = f"{area}_cells/{cell}/{type_}"
                 stim, spike = f"{folder}/stim{number}", f"{folder}/spike{number}"
                 sound = parse_stim(self.files.read(self.root + stim), self._where(stim))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from dask.system import CPU_COUNT
+
 from aa1xr.cli.options import Commands, add_source
 from aa1xr.store import locate
 
@@ -16,9 +18,18 @@ def add(commands: Commands) -> None:
         description="Build the store of an archive in the data directory. aa1xr.open does this "
         "by itself when it first meets an archive.",
     )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=min(4, CPU_COUNT),
+        metavar="N",
+        help="how many may parse an archive of thousands of neurons (default: one for each core, "
+        "at most 4)",
+    )
     add_source(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
-    print(locate.find_store(args.source, data_dir=locate.data_dir(args.data_dir)).url)
+    data_dir = locate.data_dir(args.data_dir)
+    print(locate.find_store(args.source, data_dir=data_dir, processes=args.processes).url)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import Iterable
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from aa1xr.archive.read import Archive
+from aa1xr.store.blocks import Block, find_workers, read_blocks
 from aa1xr.store.layout import (
     ARRAYS,
     FORMAT_VERSION,
@@ -24,7 +27,9 @@ from aa1xr.store.layout import (
 )
 
 
-def build_store(archive: Archive, path: Path, *, identity: str, progress: bool = True) -> None:
+def build_store(
+    archive: Archive, path: Path, *, identity: str, processes: int = 1, progress: bool = True
+) -> None:
     """Write the store of `archive` to `path`, where nothing is yet.
 
     It is written beside its name and moved there when it is whole and sealed, so a process
@@ -35,6 +40,9 @@ def build_store(archive: Archive, path: Path, *, identity: str, progress: bool =
     ----------
     identity
         The archive's SHA-256, recorded as provenance.
+    processes
+        How many may parse a large archive, unless a dask Client is open, whose workers then do.
+        This process alone writes; the store is the same, to the byte.
     progress
         Show a bar on a terminal if it takes longer than a second.
     """
@@ -42,13 +50,18 @@ def build_store(archive: Archive, path: Path, *, identity: str, progress: bool =
         shutil.rmtree(leftover, ignore_errors=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        _write(archive, partial, identity=identity, progress=progress)
+        with find_workers(len(archive.cell_ids), processes=processes) as workers:
+            blocks = read_blocks(archive, key=identity, workers=workers)
+            with closing(blocks), _bar(archive, progress) as bar:
+                _write(archive, blocks, partial, identity=identity, bar=bar)
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write(archive: Archive, path: Path, *, identity: str, progress: bool) -> None:
+def _write(
+    archive: Archive, blocks: Iterable[Block], path: Path, *, identity: str, bar: Any
+) -> None:
     sounds = archive.sounds()
     group = zarr.create_group(store=LocalStore(path), zarr_format=3)
     group.attrs.update(
@@ -66,33 +79,23 @@ def _write(archive: Archive, path: Path, *, identity: str, progress: bool) -> No
     _put(group, "n_samples", np.array([sound.samples.size for sound in sounds]))
     _put(group, "waveform", np.concatenate([sound.samples for sound in sounds]))
 
-    stimuli = {(sound.type, sound.name): s for s, sound in enumerate(sounds)}
-    neurons = len(archive.cell_ids)
-    counts: list[dict[int, npt.NDArray[np.int32]]] = []
-    n_trials = np.zeros((neurons, len(sounds)), np.int32)
-    file_number = np.zeros((neurons, len(sounds)), np.int32)
+    n_trials, file_number, row_size = [], [], []
     spikes = _Flat(group, "spike_time")
-    for n, cell in enumerate(_progress(archive, progress)):
-        rows: dict[int, npt.NDArray[np.int32]] = {}
-        # In the order of the stimulus axis, which is not that of the file numbers.
-        for s, recording in sorted(
-            ((stimuli[r.type, r.sound], r) for r in cell.recordings), key=lambda pair: pair[0]
-        ):
-            rows[s] = recording.counts
-            n_trials[n, s] = recording.counts.size
-            file_number[n, s] = recording.number
-            spikes.append(recording.times)
-        counts.append(rows)
+    for block in blocks:
+        n_trials.append(block.n_trials)
+        file_number.append(block.file_number)
+        row_size.append(block.row_size)
+        spikes.append(block.spike_time)
+        bar.update(len(block.n_trials))
     spikes.close()
 
-    row_size = np.zeros((*n_trials.shape, n_trials.max()), np.int32)
-    for n, rows in enumerate(counts):
-        for s, sizes in rows.items():
-            row_size[n, s, : sizes.size] = sizes
-    _put(group, "row_size", row_size)
-    _put(group, "n_trials", n_trials)
-    _put(group, "file_number", file_number)
-    _put(group, "n_spikes", row_size.sum((1, 2), dtype=np.int64))
+    trials = np.concatenate(n_trials)
+    rows = np.zeros((*trials.shape, trials.max()), np.int32)
+    rows[np.arange(trials.max()) < trials[..., np.newaxis]] = np.concatenate(row_size)
+    _put(group, "row_size", rows)
+    _put(group, "n_trials", trials)
+    _put(group, "file_number", np.concatenate(file_number))
+    _put(group, "n_spikes", rows.sum((1, 2), dtype=np.int64))
     _put(group, "neuron", np.array([cell for _, cell in archive.cell_ids]))
     _put(group, "area", np.array([area for area, _ in archive.cell_ids]))
 
@@ -102,17 +105,15 @@ def _write(archive: Archive, path: Path, *, identity: str, progress: bool) -> No
     root.write_bytes(seal(root.read_bytes()))
 
 
-def _progress(archive: Archive, progress: bool) -> Any:
+def _bar(archive: Archive, progress: bool) -> Any:
     from tqdm import tqdm  # imported where it is shown: a warm open has no use for it
 
-    cells: Any = archive.cells()
-    # disable=None: not where standard error is no terminal.
     return tqdm(
-        cells,
         total=len(archive.cell_ids),
         desc=f"building the store of {archive.files.path.name}",
         unit="cell",
         delay=1,
+        # None: not where standard error is no terminal.
         disable=None if progress else True,
     )
 

@@ -37,6 +37,7 @@ def find_store(
     *,
     data_dir: Path,
     storage_options: Mapping[str, Any] | None = None,
+    processes: int = 1,
     progress: bool = True,
 ) -> Store:
     """The store of `source`, which is built in `data_dir` if it is not there yet.
@@ -45,6 +46,8 @@ def find_store(
     ----------
     source
         A zip, an extracted folder, a store (path or URL), or None: what is in `data_dir`.
+    processes
+        How many may parse a large archive; see `build_store`.
 
     Raises
     ------
@@ -61,7 +64,8 @@ def find_store(
     path = Path(source).expanduser()
     if (path / METADATA).is_file() or (path.is_dir() and path.suffix == ".zarr"):
         return Store(str(path), storage_options)
-    return Store(str(ensure_store(path, data_dir=data_dir, progress=progress)))
+    built = ensure_store(path, data_dir=data_dir, processes=processes, progress=progress)
+    return Store(str(built))
 
 
 def ensure_data(
@@ -104,7 +108,9 @@ def ensure_data(
         )
 
 
-def ensure_store(source: Path, *, data_dir: Path, progress: bool = True) -> Path:
+def ensure_store(
+    source: Path, *, data_dir: Path, processes: int = 1, progress: bool = True
+) -> Path:
     """The path of the store of the archive at `source`, built now if it was not yet.
 
     The name of a store is made of the archive's content and the store's format, so a changed
@@ -123,7 +129,7 @@ def ensure_store(source: Path, *, data_dir: Path, progress: bool = True) -> Path
         data_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             if not path.exists():  # another process may have built it while this one waited
-                build_store(archive, path, identity=key, progress=progress)
+                build_store(archive, path, identity=key, processes=processes, progress=progress)
     return path
 
 

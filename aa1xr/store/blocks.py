@@ -1,0 +1,204 @@
+"""The responses in blocks of neurons, parsed here or by other processes, in order.
+
+Whoever parses, one process writes, and what it writes is the same to the byte.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aa1xr.archive.files import Files, identity, open_files
+from aa1xr.archive.read import Archive
+from aa1xr.errors import ArchiveError, DataNotFoundError
+
+logger = logging.getLogger("aa1xr")
+
+#: Neurons parsed at a time: about half a MiB of spikes, some 30 ms of work.
+_NEURONS = 16
+#: Blocks that are being parsed or wait to be written, for each worker.
+_AHEAD = 3
+#: From so many neurons on: a process takes a second to start, and then half a second for each
+#: 1000 neurons to list a zip, which one process parses at 2 ms a neuron.
+_WORTH_IT = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The responses of some neurons, in the order of the layout."""
+
+    n_trials: npt.NDArray[np.int32]  #: [shape: (neurons, stimuli)]
+    file_number: npt.NDArray[np.int32]  #: [shape: (neurons, stimuli)]
+    row_size: npt.NDArray[np.int32]  #: spikes in each presentation that there was
+    spike_time: npt.NDArray[np.int32]
+
+
+def read_block(archive: Archive) -> Block:
+    """Parse the responses of all neurons of an archive, or a part of one."""
+    stimuli = {sound: s for s, sound in enumerate(archive.sound_names)}
+    shape = len(archive.cell_ids), len(stimuli)
+    n_trials, file_number = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    sizes, times = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
+    for n, cell in enumerate(archive.cells()):
+        # In the order of the stimulus axis, which is not that of the file numbers.
+        heard = {
+            stimuli[recording.type, recording.sound]: recording for recording in cell.recordings
+        }
+        for s, recording in sorted(heard.items()):
+            n_trials[n, s] = recording.counts.size
+            file_number[n, s] = recording.number
+            sizes.append(recording.counts)
+            times.append(recording.times)
+    return Block(n_trials, file_number, np.concatenate(sizes), np.concatenate(times))
+
+
+@dataclass(frozen=True, eq=False)
+class Workers:
+    """Other processes that parse."""
+
+    executor: Executor
+    number: int
+
+
+@contextmanager
+def find_workers(neurons: int, *, processes: int) -> Iterator[Workers | None]:
+    """Who is to parse so many neurons: a dask cluster, processes made for it, or None.
+
+    Parameters
+    ----------
+    processes
+        How many to make where no `dask.distributed.Client` is open.
+    """
+    if neurons < _WORTH_IT:
+        yield None
+    elif (client := _client()) and (threads := sum(client.nthreads().values())):
+        try:
+            with client.get_executor(pure=False) as executor:
+                yield Workers(executor, threads)
+        finally:
+            if client.status == "running":
+                client.run(close_files)
+    elif processes > 1:
+        # Spawned, everywhere: a fork of a process with threads, such as zarr's, may hang, and
+        # Python 3.12 warns of it. A script that is spawned again must not start over, so only
+        # the command line, whose main module is safe, asks for processes.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, context, _start) as executor:
+            yield Workers(executor, processes)
+    else:
+        yield None
+
+
+def _client() -> Any:
+    """The Client that is open, if one is; distributed is not imported to ask."""
+    if (distributed := sys.modules.get("distributed")) is None:
+        return None
+    try:
+        return distributed.default_client()
+    except ValueError:
+        return None
+
+
+def _start() -> None:
+    """Let the building process alone decide about the end of a worker."""
+    # Ctrl-C goes to all processes of a terminal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # One that is killed cannot say so, and its workers would wait for ever.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def read_blocks(archive: Archive, *, key: str, workers: Workers | None) -> Generator[Block]:
+    """Parse all responses, in order; only a few blocks are in memory at a time.
+
+    Parameters
+    ----------
+    key
+        The archive's SHA-256, by which a worker knows that it reads the same.
+    workers
+        Where one dies, or does not see the archive, this process goes on alone.
+
+    Raises
+    ------
+    ArchiveError
+        If a file is not right; of several, for the first.
+    """
+    parts = [
+        archive.part(slice(n, n + _NEURONS)) for n in range(0, len(archive.cell_ids), _NEURONS)
+    ]
+    done = 0
+    if workers is not None:
+        try:
+            for block in _ahead(workers, parts, key):
+                yield block
+                done += 1
+        except ArchiveError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever may befall a worker
+            logger.warning(
+                "%s: a worker failed (%r); this process goes on alone", archive.files.path, error
+            )
+    for part in parts[done:]:
+        yield read_block(part)
+
+
+def _ahead(workers: Workers, parts: list[Archive], key: str) -> Iterator[Block]:
+    """What the workers parse, in order; they are given a few blocks more than were taken."""
+    waiting: deque[Future[Block]] = deque()
+    try:
+        for part in parts:
+            if len(waiting) == _AHEAD * workers.number:
+                yield waiting.popleft().result()
+            path = str(part.files.path.resolve())
+            waiting.append(workers.executor.submit(_read_there, part, path, key))
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _read_there(part: Archive, path: str, key: str) -> Block:
+    """What a worker does."""
+    with _opening:
+        _, part.files = _opened(path, key)
+    return read_block(part)
+
+
+_opening = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str, key: str) -> tuple[object, Files]:
+    """The archive's files, opened once in a worker, since listing a large zip takes seconds.
+
+    What comes with them keeps them open.
+    """
+    if identity(path) != key:
+        raise DataNotFoundError(f"{path}: for this worker, not the archive that is being built")
+    opened = open_files(path)
+    return opened, opened.__enter__()
+
+
+def close_files() -> None:
+    """Let go of what this process opened as a worker."""
+    _opened.cache_clear()
