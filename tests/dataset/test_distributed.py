@@ -50,7 +50,7 @@ def graph(lazy):
         lazy.compute(scheduler=scheduler)
     (expression,) = sent
     header, frames = distributed.protocol.serialize(expression)
-    size = len(distributed.protocol.dumps(header)[0]) + sum(map(len, frames))
+    size = sum(memoryview(part).nbytes for part in [*distributed.protocol.dumps(header), *frames])
     return len(expression.__dask_graph__()), size
 
 
