@@ -59,7 +59,7 @@ def client(sample_archive):
     """Two workers, each a process of its own, in which a warning is an error too."""
     with (
         distributed.LocalCluster(
-            processes=True, n_workers=2, threads_per_worker=1, dashboard_address=None
+            processes=True, n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
