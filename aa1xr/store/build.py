@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Iterable
 from contextlib import closing
 from importlib.metadata import version
@@ -25,6 +23,7 @@ from aa1xr.store.layout import (
     quiet_consolidation,
     seal,
 )
+from aa1xr.store.whole import remove_leftovers, whole
 
 
 def build_store(
@@ -46,17 +45,14 @@ def build_store(
     progress
         Show a bar on a terminal if it takes longer than a second.
     """
-    for leftover in path.parent.glob(f".{path.name}.*.partial"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with find_workers(len(archive.cell_ids), processes=processes) as workers:
-            blocks = read_blocks(archive, key=identity, workers=workers)
-            with closing(blocks), _bar(archive, progress) as bar:
-                _write(archive, blocks, partial, identity=identity, bar=bar)
-        partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    remove_leftovers(path)
+    with (
+        whole(path) as partial,
+        find_workers(len(archive.cell_ids), processes=processes) as workers,
+        closing(read_blocks(archive, key=identity, workers=workers)) as blocks,
+        _bar(archive, progress) as bar,
+    ):
+        _write(archive, blocks, partial, identity=identity, bar=bar)
 
 
 def _write(
