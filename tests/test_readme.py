@@ -15,6 +15,10 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 SAMPLE = {
     '"gg0304", "yg0331"': '"sim0000", "sim0001"',
     'aa1xr.open("crcns-aa1.zip", dt_ms=5)': "aa1xr.open_sample(dt_ms=5)",
+    '"crcns-aa1.zip"': "sample_archive",
+    '"scheduler:8786"': "processes=False, dashboard_address=None",
+    '{"endpoint_url": "https://..."}': "bucket.options",
+    "s3://bucket/": "s3://aa1xr-tests/",
 }
 
 
@@ -25,13 +29,14 @@ def blocks():
     return re.findall(r"```python\n(.*?)```", code, flags=re.DOTALL)
 
 
-def test_readme__code_runs(sample_archive, tmp_path, monkeypatch):
+def test_readme__code_runs(sample_archive, bucket, tmp_path, monkeypatch):
     mpl.use("agg")
     monkeypatch.chdir(tmp_path)
     first, opening, *others = blocks()
     assert "aa1xr.open(" in opening  # needs the archive, and is tested elsewhere
     ds = aa1xr.open_sample()
     names = {"ds": ds, "depths": np.arange(0, 1200, 100), "prediction": ds.psth}
+    names |= {"sample_archive": sample_archive, "bucket": bucket}
     for block in [first, *others]:
         for statement in re.split(r"\n(?=\S)", block.strip()):
             if "# KeyError: " in statement:
@@ -41,3 +46,4 @@ def test_readme__code_runs(sample_archive, tmp_path, monkeypatch):
             else:
                 exec(statement, names)
     assert names["rate"].sizes["neuron"] == 11
+    names["client"].close()
