@@ -141,6 +141,20 @@ def test_compute__a_store_that_workers_cannot_see_is_named(client, sample_store,
             ds[name].compute()
 
 
+def test_compute__on_workers_that_read_object_storage(client, ds, sample_store, bucket):
+    url = f"s3://{bucket.bucket}/aa1.zarr"
+    aa1xr.copy_store(sample_store, url, target_options=bucket.options)
+    remote = aa1xr.open(
+        url, storage_options=bucket.options, dt_ms=1, before_ms=100, chunks={"neuron": 5}
+    )
+    bucket.requests.clear()
+    there = remote.psth.compute()
+    # Root and first spikes once for a worker, though there are three blocks.
+    roots = [line for line in bucket.requests if line.endswith("aa1.zarr/zarr.json")]
+    assert 2 <= len(roots) <= 4
+    xr.testing.assert_identical(there, ds.psth.compute(scheduler="synchronous"))
+
+
 def test_spectrogram__made_by_several_workers_at_once(client, sample_store, tmp_path):
     here, there = (tmp_path / name for name in ("here.zarr", "there.zarr"))
     for copy in (here, there):
