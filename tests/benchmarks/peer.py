@@ -1,0 +1,152 @@
+"""Side by side with deepSTRF 0.1.0 on the same archive, each side in processes of its own."""
+
+import json
+import statistics
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import aa1xr
+from tests.benchmarks.measure import HERE, compared, process, side, tasks
+from tests.benchmarks.report import Row, mib, seconds, times
+
+NOTES = """\
+- The peer is unsmoothed (`smooth=False`), and starts from the extracted folder: extracting is not
+  in its times. Its constructor makes all counts and spectrograms, and holds them.
+- Its environment is that of `tests/benchmarks/peer-env.sh`: torch 2.13.0 (CPU), and of what
+  deepSTRF requires only what its import needs; `pip install deepSTRF` brings more. torchaudio
+  2.11.0 imports beside this torch only once its compiled extension files are moved out of the way;
+  its MelSpectrogram is pure Python and not affected.
+- Peak memory is VmHWM of the process, imports included. Times are without imports, but for "whole
+  process".
+- Quality: ours is eleven measures, over all half splits of the trials; the peer's two, over at most
+  126 random ones."""
+
+
+def rows(archive: Path, store: str, peer_python: str, runs: int) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        extracted = extract(archive, Path(folder))
+
+        def ours(task, source, *arguments):
+            return side("side_aa1xr.py", task, source, *arguments)
+
+        def peer(task, *arguments):
+            return side("side_deepstrf.py", task, extracted, *arguments, python=peer_python)
+
+        cold = [
+            (
+                ours("cold", archive, 5),
+                ours("cold-with-spectrogram", archive, 5),
+                peer("cold", 5),
+            )
+            for _ in range(runs)
+        ]
+        other_widths = [(ours("warm", store, 5, 2, 1), peer("widths", 2, 1)) for _ in range(runs)]
+        fine = [
+            (ours("cold-with-spectrogram", archive, 1), peer("cold", 1))
+            for _ in range(min(runs, 3))
+        ]
+        measured = [(ours("quality", store, 5), peer("quality", 5)) for _ in range(min(runs, 2))]
+        yield from _times(store, cold, other_widths, measured)
+        yield from _memory(store, cold, fine, ours)
+        yield _installed(peer_python)
+
+
+def extract(archive: Path, folder: Path) -> Path:
+    """The folder in which all_stims and the cells lie."""
+    with zipfile.ZipFile(archive) as files:
+        files.extractall(folder)
+    return next(folder.rglob("all_stims")).parent
+
+
+def peer_versions(peer_python: str) -> str:
+    found = json.loads(process(peer_python, HERE / "installed.py"))["versions"]
+    wanted = ("deepstrf", "torch", "torchaudio", "numpy")
+    return ", ".join(f"{name} {found[name]}" for name in wanted)
+
+
+def _times(store, cold, widths, measured) -> Iterator[Row]:
+    of_all = {dt_ms: aa1xr.open(store, dt_ms=dt_ms) for dt_ms in (5, 2, 1)}
+    psth = tasks(of_all[5].psth)
+    both = f"{psth} + {tasks(of_all[5].spectrogram)}"
+
+    yield _row("import", [(a["import"], c["import"]) for a, _, c in cold], "")
+    yield _row(
+        "cold: zip to the PSTH of all cells, 5 ms",
+        [(a["open"] + a["psth"], c["open"] + c["psth"]) for a, _, c in cold],
+        psth,
+        least=4,
+    )
+    yield _row(
+        "cold, with the spectrogram, whole process with all imports, 5 ms",
+        [(b["process"], c["process"]) for _, b, c in cold],
+        both,
+        least=1,
+    )
+    # The constructor of the cold runs: the peer keeps nothing for the next time.
+    constructor = [c["open"] for _, _, c in cold]
+    every = f"{len(of_all[5].__dask_graph__())}"
+    for what, stage in (("first in the process", "open"), ("and again", "open again")):
+        ours = [a[stage] for a, _ in widths]
+        yield _row(
+            f"warm: open at 5 ms, {what} / constructor",
+            list(zip(ours, constructor, strict=True)),
+            every,
+            least=100,
+        )
+    for width in ("2 ms", "1 ms"):
+        yield _row(
+            f"new bin width, 5 to {width}, with the PSTH of all cells",
+            [(a[width], b[width]) for a, b in widths],
+            tasks(of_all[int(width.split()[0])].psth),
+            least=20,
+        )
+    yield _row(
+        "PSTH of all cells, 5 ms (ours from the store, the peer's from memory)",
+        list(zip([a["psth"] for a, _ in widths], [c["psth"] for _, _, c in cold], strict=True)),
+        psth,
+    )
+    yield _row(
+        "quality of all cells, 5 ms",
+        [(a["quality"], b["quality"]) for a, b in measured],
+        tasks(aa1xr.quality(of_all[5])),
+    )
+
+
+def _memory(store, cold, fine, ours) -> Iterator[Row]:
+    peaks = {
+        5: [(b["peak"], c["peak"]) for _, b, c in cold],
+        1: [(a["peak"], b["peak"]) for a, b in fine],
+    }
+    for dt_ms, least in ((5, 1), (1, 2)):
+        ds = aa1xr.open(store, dt_ms=dt_ms)
+        n_tasks = f"{tasks(ds.psth)} + {tasks(ds.spectrogram)}"
+        what = f"peak memory, cold with PSTH and spectrogram, {dt_ms} ms"
+        yield _row(what, peaks[dt_ms], n_tasks, least=least, show=mib)
+    for dt_ms in (5, 1):
+        ds = aa1xr.open(store, dt_ms=dt_ms)
+        peer = statistics.median(c for _, c in peaks[dt_ms])
+        for what, task, lazy in (
+            ("a pass over all counts in blocks", "counts-in-blocks", ds.spikes.sum()),
+            ("all counts held at once", "counts-held", ds.spikes),
+        ):
+            pair = (ours(task, store, dt_ms)["peak"], peer)
+            yield _row(f"peak memory, {what}, {dt_ms} ms", [pair], tasks(lazy), show=mib)
+
+
+def _installed(peer_python: str) -> Row:
+    ours = json.loads(process(sys.executable, HERE / "installed.py", "aa1xr"))
+    peer = json.loads(process(peer_python, HERE / "installed.py"))
+    shown = [f"{len(i['versions'])} packages, {i['bytes'] / 1e6:,.0f} MB" for i in (ours, peer)]
+    return Row(
+        "installed, on top of a bare environment", (*shown, times(peer["bytes"] / ours["bytes"]))
+    )
+
+
+def _row(what, pairs, n_tasks, *, least=None, show=seconds) -> Row:
+    """`least`: how many times the peer's must be ours."""
+    ours, peer, ratio = compared(pairs)
+    target = () if least is None else (f"ratio ≥ {least}", ratio >= least)
+    return Row(what, (show(ours), show(peer), times(ratio)), n_tasks, *target)

@@ -1,0 +1,89 @@
+"""Our side of each comparison: `python side_aa1xr.py TASK SOURCE ...`, as a user writes it."""
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from stages import Stages, peak_mib
+
+
+def cold(stages, archive, dt_ms, *, spectrogram):
+    """From the zip, without a store, to the PSTH of all cells."""
+    with tempfile.TemporaryDirectory() as data_dir:
+        ds = aa1xr.open(archive, dt_ms=dt_ms, data_dir=data_dir)
+        stages.done("open")
+        held = [ds.psth.compute()]
+        stages.done("psth")
+        if spectrogram:
+            held.append(ds.spectrogram.compute())
+            stages.done("spectrogram")
+
+
+def warm(stages, store, dt_ms, *other_dt_ms):
+    """Open the store, and again at other bin widths."""
+    ds = aa1xr.open(store, dt_ms=dt_ms)
+    stages.done("open")
+    ds.psth.compute()
+    stages.done("first psth")
+    aa1xr.open(store, dt_ms=dt_ms)
+    stages.done("open again")
+    ds.psth.compute()
+    stages.done("psth")
+    for width in other_dt_ms:
+        aa1xr.open(store, dt_ms=width).psth.compute()
+        stages.done(f"{width} ms")
+
+
+def counts(stages, store, dt_ms, *, held):
+    """Every single-trial count: all of them in memory, or a pass over them in blocks."""
+    ds = aa1xr.open(store, dt_ms=dt_ms)
+    (ds.spikes if held else ds.spikes.sum()).compute()
+    stages.done("counts")
+
+
+def build(stages, archive, data_dir):
+    """A store of its own, also where there is one; it stays."""
+    for store in Path(data_dir).glob(f"simulated-{identity(archive)[:16]}-*.zarr"):
+        shutil.rmtree(store)
+    stages.done("identity")
+    find_store(archive, data_dir=Path(data_dir), progress=False)
+    stages.done("build")
+
+
+def quality(stages, store, dt_ms):
+    ds = aa1xr.open(store, dt_ms=dt_ms)
+    stages.done("open")
+    aa1xr.quality(ds).compute()
+    stages.done("quality")
+
+
+TASKS = {
+    "cold": lambda *a: cold(*a, spectrogram=False),
+    "cold-with-spectrogram": lambda *a: cold(*a, spectrogram=True),
+    "warm": warm,
+    "counts-held": lambda *a: counts(*a, held=True),
+    "counts-in-blocks": lambda *a: counts(*a, held=False),
+    "quality": quality,
+    "build": build,
+}
+
+if __name__ == "__main__":
+    task, source, *arguments = sys.argv[1:]
+    stages = Stages()
+    import aa1xr
+    from aa1xr.archive.files import identity
+    from aa1xr.store.locate import find_store
+
+    stages.done("import")
+    # xarray and dask import these at the first open and the first compute. They are imports, and
+    # so belong to no stage; the time of the whole process has them.
+    import dask.array  # noqa: F401
+
+    with contextlib.suppress(ImportError):
+        import distributed  # noqa: F401
+    stages.done("import of what is used")
+    stages.note("peak of imports", peak_mib())
+    TASKS[task](stages, source, *(int(a) if a.isdigit() else a for a in arguments))
+    stages.print()
