@@ -1,5 +1,6 @@
 """The benchmarks run, each in a small version; what they measure decides nothing here."""
 
+import os
 import sys
 from importlib.util import find_spec
 
@@ -7,7 +8,7 @@ import pytest
 
 import aa1xr
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import growth, limits, ours, peer
+from tests.benchmarks import growth, installed, limits, ours, peer
 from tests.benchmarks.measure import side
 from tests.benchmarks.report import Row
 
@@ -48,10 +49,18 @@ def test_side__of_aa1xr(task, of, widths, stages, sample_archive, sample_store):
 
 
 def test_peer__on_the_sample(sample_archive, sample_store):
-    if find_spec("deepSTRF") is None:
-        pytest.skip("needs deepSTRF")
-    rows = whole(peer.rows(sample_archive, str(sample_store), sys.executable, runs=1))
+    python = os.environ.get("AA1XR_PEER_PYTHON") or (find_spec("deepSTRF") and sys.executable)
+    if not python:
+        pytest.skip("needs $AA1XR_PEER_PYTHON; tests/benchmarks/peer-env.sh makes one")
+    rows = whole(peer.rows(sample_archive, str(sample_store), python, runs=1))
     assert sum(row.met is not None for row in rows) == 8
+
+
+def test_installed__counts_what_is_required():
+    found = installed.required("aa1xr")
+    assert {"aa1xr", "xarray", "zarr", "numpy", "packaging"} <= found.keys()
+    assert not {"pytest", "ruff", "pip"} & found.keys()
+    assert all(installed.size(package) > 0 for package in found.values())
 
 
 def test_growth__of_four_and_eight_neurons(tmp_path):

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from aa1xr.store.locate import find_store
@@ -79,6 +80,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="write the tables here too")
     args = parser.parse_args()
     args.scale.sort()
+    if "growth" in args.only and find_spec("distributed") is None:
+        parser.error("growth needs dask.distributed; install it, or leave growth out with --only")
     return args
 
 

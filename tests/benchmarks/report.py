@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 PACKAGES = ("aa1xr", "xarray", "zarr", "dask", "distributed", "numpy", "scipy", "librosa")
@@ -70,7 +70,8 @@ def load() -> str:
 
 
 def versions() -> str:
-    return ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    installed = {d.name for d in distributions()}
+    return ", ".join(f"{name} {version(name)}" for name in PACKAGES if name in installed)
 
 
 def commit() -> str:
