@@ -156,10 +156,8 @@ def _cluster(scale, stores, runs) -> Iterator[Row]:
         with _cluster_of(1) as one, _cluster_of(2) as two:
             # From small to large, so that the peak after each is its own.
             measured = [on_workers(one, two, compute, array, runs) for array in lazies]
-        one = tuple(seconds(m.taken.first) for m in measured)
-        two = tuple(seconds(m.taken.second) for m in measured)
-        yield Row(f"{what}, 1 worker", one, n_tasks)
-        yield Row(f"{what}, 2 workers", two, n_tasks)
+        yield Row(f"{what}, 1 worker", tuple(seconds(m.taken.first) for m in measured), n_tasks)
+        yield Row(f"{what}, 2 workers", tuple(seconds(m.taken.second) for m in measured), n_tasks)
         faster = [1 / m.taken.ratio for m in measured]
         yield Row(
             f"{what}, 1 worker / 2 workers",

@@ -19,10 +19,12 @@ NOTES = """\
   deepSTRF requires only what its import needs; `pip install deepSTRF` brings more. torchaudio
   2.11.0 imports beside this torch only once its compiled extension files are moved out of the way;
   its MelSpectrogram is pure Python and not affected.
-- Peak memory is VmHWM of the process, imports included. Times are without imports, but for "whole
-  process".
-- Quality: ours is eleven measures, over all half splits of the trials; the peer's two, over at most
-  126 random ones."""
+- Times are without imports, but for "import" (`import aa1xr`; of the peer, the dataset's class) and
+  "whole process".
+- Peak memory is VmHWM of the process, imports included; at 1 ms of at most three runs, and of
+  counts from the store of one.
+- Quality, of at most two runs: ours is eleven measures, over all half splits of the trials; the
+  peer's two, over at most 126 random ones."""
 
 
 def rows(archive: Path, store: str, peer_python: str, runs: int) -> Iterator[Row]:
@@ -35,22 +37,28 @@ def rows(archive: Path, store: str, peer_python: str, runs: int) -> Iterator[Row
         def peer(task, *arguments):
             return side("side_deepstrf.py", task, extracted, *arguments, python=peer_python)
 
-        cold = [
-            (
-                ours("cold", archive, 5),
-                ours("cold-with-spectrogram", archive, 5),
-                peer("cold", 5),
-            )
+        # Each round has all of them, so that what is compared ran under the same load.
+        rounds = [
+            {
+                "cold": ours("cold", archive, 5),
+                "whole": ours("cold-with-spectrogram", archive, 5),
+                "peer": peer("cold", 5),
+                "warm": ours("warm", store, 5, 2, 1),
+                "peer widths": peer("widths", 2, 1),
+            }
             for _ in range(runs)
         ]
-        other_widths = [(ours("warm", store, 5, 2, 1), peer("widths", 2, 1)) for _ in range(runs)]
         fine = [
-            (ours("cold-with-spectrogram", archive, 1), peer("cold", 1))
+            (ours("cold-with-spectrogram", archive, 1)["peak"], peer("cold", 1)["peak"])
             for _ in range(min(runs, 3))
         ]
-        measured = [(ours("quality", store, 5), peer("quality", 5)) for _ in range(min(runs, 2))]
-        yield from _times(store, cold, other_widths, measured)
-        yield from _memory(store, cold, fine, ours)
+        quality = [
+            (ours("quality", store, 5)["quality"], peer("quality", 5)["quality"])
+            for _ in range(min(runs, 2))
+        ]
+        yield from _times(store, rounds, quality)
+        coarse = [(each["whole"]["peak"], each["peer"]["peak"]) for each in rounds]
+        yield from _memory(store, {5: coarse, 1: fine}, ours)
         yield _installed(peer_python)
 
 
@@ -67,67 +75,61 @@ def peer_versions(peer_python: str) -> str:
     return ", ".join(f"{name} {found[name]}" for name in wanted)
 
 
-def _times(store, cold, widths, measured) -> Iterator[Row]:
-    of_all = {dt_ms: aa1xr.open(store, dt_ms=dt_ms) for dt_ms in (5, 2, 1)}
-    psth = tasks(of_all[5].psth)
-    both = f"{psth} + {tasks(of_all[5].spectrogram)}"
+def _times(store, rounds, quality) -> Iterator[Row]:
+    ds = {dt_ms: aa1xr.open(store, dt_ms=dt_ms) for dt_ms in (5, 2, 1)}
+    psth = tasks(ds[5].psth)
 
-    yield _row("import", [(a["import"], c["import"]) for a, _, c in cold], "")
+    def pairs(ours, of_ours, peer, of_peer):
+        """The times of a process' stages, in each round."""
+        return [
+            (sum(each[ours][s] for s in of_ours), sum(each[peer][s] for s in of_peer))
+            for each in rounds
+        ]
+
+    yield _row("import", pairs("cold", ["import"], "peer", ["import"]), "")
     yield _row(
         "cold: zip to the PSTH of all cells, 5 ms",
-        [(a["open"] + a["psth"], c["open"] + c["psth"]) for a, _, c in cold],
+        pairs("cold", ["open", "psth"], "peer", ["open", "psth"]),
         psth,
         least=4,
     )
     yield _row(
         "cold, with the spectrogram, whole process with all imports, 5 ms",
-        [(b["process"], c["process"]) for _, b, c in cold],
-        both,
+        pairs("whole", ["process"], "peer", ["process"]),
+        f"{psth} + {tasks(ds[5].spectrogram)}",
         least=1,
     )
-    # The constructor of the cold runs: the peer keeps nothing for the next time.
-    constructor = [c["open"] for _, _, c in cold]
-    every = f"{len(of_all[5].__dask_graph__())}"
     for what, stage in (("first in the process", "open"), ("and again", "open again")):
-        ours = [a[stage] for a, _ in widths]
         yield _row(
             f"warm: open at 5 ms, {what} / constructor",
-            list(zip(ours, constructor, strict=True)),
-            every,
+            pairs("warm", [stage], "peer", ["open"]),
+            tasks(ds[5]),
             least=100,
         )
-    for width in ("2 ms", "1 ms"):
+    for dt_ms in (2, 1):
+        stage = f"{dt_ms} ms"
         yield _row(
-            f"new bin width, 5 to {width}, with the PSTH of all cells",
-            [(a[width], b[width]) for a, b in widths],
-            tasks(of_all[int(width.split()[0])].psth),
+            f"new bin width, 5 to {stage}, with the PSTH of all cells",
+            pairs("warm", [stage], "peer widths", [stage]),
+            tasks(ds[dt_ms].psth),
             least=20,
         )
     yield _row(
         "PSTH of all cells, 5 ms (ours from the store, the peer's from memory)",
-        list(zip([a["psth"] for a, _ in widths], [c["psth"] for _, _, c in cold], strict=True)),
+        pairs("warm", ["psth"], "peer", ["psth"]),
         psth,
     )
-    yield _row(
-        "quality of all cells, 5 ms",
-        [(a["quality"], b["quality"]) for a, b in measured],
-        tasks(aa1xr.quality(of_all[5])),
-    )
+    yield _row("quality of all cells, 5 ms", quality, tasks(aa1xr.quality(ds[5])))
 
 
-def _memory(store, cold, fine, ours) -> Iterator[Row]:
-    peaks = {
-        5: [(b["peak"], c["peak"]) for _, b, c in cold],
-        1: [(a["peak"], b["peak"]) for a, b in fine],
-    }
+def _memory(store, peaks, ours) -> Iterator[Row]:
+    """`peaks`: by bin width, of both sides from the beginning."""
     for dt_ms, least in ((5, 1), (1, 2)):
         ds = aa1xr.open(store, dt_ms=dt_ms)
         n_tasks = f"{tasks(ds.psth)} + {tasks(ds.spectrogram)}"
         what = f"peak memory, cold with PSTH and spectrogram, {dt_ms} ms"
         yield _row(what, peaks[dt_ms], n_tasks, least=least, show=mib)
-    for dt_ms in (5, 1):
-        ds = aa1xr.open(store, dt_ms=dt_ms)
-        peer = statistics.median(c for _, c in peaks[dt_ms])
+        peer = statistics.median(peak for _, peak in peaks[dt_ms])
         for what, task, lazy in (
             ("a pass over all counts in blocks", "counts-in-blocks", ds.spikes.sum()),
             ("all counts held at once", "counts-held", ds.spikes),
