@@ -43,8 +43,12 @@ def count(
     n_rows = 1 if trials is None else trials.size
     counts = np.zeros((neurons.size, stimuli.size, n_rows, bins.size), np.float32)
     # Neighbours lie together in the store: each run of them is one read.
-    for run in _runs(neurons):
-        _count_run(store, grid, neurons[run], stimuli, trials, bins, counts[run])
+    for run in runs(neurons):
+        times, sizes = read_spikes(store, neurons[run], stimuli, trials)
+        per_row = (sizes.sum(2) if trials is None else sizes).ravel()
+        rows_of_counts = counts[run].reshape(per_row.size, bins.size)
+        for rows, spikes in _pieces(per_row):
+            _add(grid, times[spikes], per_row[rows], bins, rows_of_counts[rows])
     outside = bins[np.newaxis, :] >= grid.n_bins[stimuli][:, np.newaxis]
     counts.swapaxes(1, 2)[..., outside] = np.nan
     if trials is None:
@@ -56,21 +60,18 @@ def count(
 def presentations(store: Store, neurons: Indices, stimuli: Indices) -> npt.NDArray[np.int32]:
     """How often each stimulus was presented. [shape: (neurons, stimuli)]."""
     n_trials = np.empty((neurons.size, stimuli.size), np.int32)
-    for run in _runs(neurons):
+    for run in runs(neurons):
         n_trials[run] = store.read("n_trials", _span(neurons[run]))[:, stimuli]
     return n_trials
 
 
-def _count_run(
-    store: Store,
-    grid: Grid,
-    neurons: Indices,
-    stimuli: Indices,
-    trials: Indices | None,
-    bins: Indices,
-    counts: npt.NDArray[np.float32],
-) -> None:
-    """Add the spikes of consecutive neurons to `counts`."""
+def read_spikes(
+    store: Store, neurons: Indices, stimuli: Indices, trials: Indices | None
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """The spikes of consecutive neurons, in microseconds, and how many each presentation has.
+
+    `stimuli` and `trials` may be in any order, which is then that of the spikes.
+    """
     row_size = store.read("row_size", _span(neurons)).astype(np.int64)
     first = store.first_spike
     start, stop = int(first[neurons[0]]), int(first[neurons[-1] + 1])
@@ -83,16 +84,15 @@ def _count_run(
         np.arange(row_size.shape[2]) if trials is None else trials,
     )
     sizes, ends = row_size[wanted], row_end[wanted]
-    if sizes.sum() > 0:
-        # Only the stretch that holds them: one stimulus of one neuron is a small part of it.
-        lowest, highest = int((ends - sizes).min()), int(ends.max())
-        times = store.read("spike_time", slice(start + lowest, min(start + highest, stop)))
-        if sizes.sum() < times.size:
-            times = times[_spans((ends - sizes).ravel() - lowest, sizes.ravel())]
-        per_row = (sizes.sum(2) if trials is None else sizes).ravel()
-        rows_of_counts = counts.reshape(per_row.size, bins.size)
-        for rows, spikes in _pieces(per_row):
-            _add(grid, times[spikes], per_row[rows], bins, rows_of_counts[rows])
+    if sizes.sum() == 0:
+        return np.zeros(0, np.int32), sizes
+    # Only the stretch that holds them: one stimulus of one neuron is a small part of it.
+    lowest, highest = int((ends - sizes).min()), int(ends.max())
+    times = store.read("spike_time", slice(start + lowest, min(start + highest, stop)))
+    starts, n = (ends - sizes).ravel() - lowest, sizes.ravel()
+    if not np.array_equal(starts, n.cumsum() - n):  # else they lie there as they are wanted
+        times = times[spans(starts, n)]
+    return times, sizes
 
 
 def _pieces(per_row: npt.NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
@@ -139,14 +139,14 @@ def _span(run: Indices) -> slice:
     return slice(int(run[0]), int(run[-1]) + 1)
 
 
-def _runs(indices: Indices) -> list[slice]:
+def runs(indices: Indices) -> list[slice]:
     """Slices of `indices` in which each is one more than the last."""
     breaks = np.flatnonzero(np.diff(indices) != 1) + 1
     edges = [0, *breaks.tolist(), indices.size] if indices.size else []
     return [slice(a, b) for a, b in pairwise(edges)]
 
 
-def _spans(starts: npt.NDArray[Any], sizes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def spans(starts: npt.NDArray[Any], sizes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The integers from each start on, `size` many, one span after another."""
     before = np.concatenate([[0], sizes.cumsum()[:-1]])
     return np.repeat(starts - before, sizes) + np.arange(sizes.sum())

@@ -1,0 +1,191 @@
+"""The spike events themselves: exact times, in no bins and no window."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from aa1xr import schema
+from aa1xr.dataset.binning import Indices, presentations, read_spikes, runs
+from aa1xr.dataset.labels import index_labels
+from aa1xr.dataset.open import open as open_source
+from aa1xr.store.layout import METADATA, is_sealed
+from aa1xr.store.read import Store
+
+#: The axes of the presentations.
+AXES = ("neuron", "stimulus", "trial")
+
+#: What of the Dataset's attributes is about the recordings and not about bins.
+_PROVENANCE = (
+    "title", "species", "doi", "citation", "license", "source", "source_sha256", "aa1xr_version",
+)  # fmt: skip
+
+
+def events(
+    source: str | os.PathLike[str] | xr.Dataset | None = None,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """The spikes as exact times, of everything or of what a Dataset selects.
+
+    No window and no bins: spikes before the onset and after the end of the sound are all there.
+    They are in memory, four bytes each (2.8 MB for all of AA1).
+
+    Select the Dataset first, then ask for its events: `aa1xr.events(ds.sel(area="MLd"))`. The
+    spikes lie end to end along an axis of their own, which a later `.sel` cannot follow; every
+    function that takes events refuses those that were selected afterwards.
+
+    Parameters
+    ----------
+    source
+        A Dataset from `aa1xr.open`, for its neurons, stimuli and trials in their order (bins and
+        window do not matter); or what `aa1xr.open` takes, for all there is.
+    data_dir
+        As in `aa1xr.open`; not for a Dataset, which knows its store.
+    storage_options
+        For a URL: what fsspec needs to reach it. A Dataset knows its URL but not these.
+
+    Returns
+    -------
+    xarray.Dataset
+        CF's contiguous ragged form, with the labels of the source:
+
+        - `spike_time` (spike): microseconds from stimulus onset, int32, in the order of neuron,
+          stimulus and trial, and ascending within each presentation;
+        - `row_size` (neuron, stimulus, trial): how many of them each presentation has, 0 where
+          there was no such presentation;
+        - `n_trials` (neuron, stimulus): presentations, as in `aa1xr.open`, so that
+          `aa1xr.presented` tells silent presentations from none.
+
+    Raises
+    ------
+    ValueError
+        If a Dataset does not know its store (any more), or has neurons, stimuli or trials that
+        are not in it.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> spikes = aa1xr.events(ds.sel(area="MLd", type="flatrip"))
+    >>> spikes.spike_time.dtype, spikes.spike_time.units
+    (dtype('int32'), 'us')
+    >>> bool(spikes.row_size.sum() == spikes.sizes["spike"])
+    True
+    """
+    if isinstance(source, xr.Dataset):
+        if data_dir is not None:
+            raise ValueError("data_dir= is for a path; a Dataset knows its store")
+        ds = source
+        store = store_of(ds, storage_options=storage_options)
+        everything = xr.open_dataset(
+            store.url, engine="aa1xr", chunks=None, storage_options=storage_options
+        )
+    else:
+        ds = everything = open_source(
+            source, chunks=None, data_dir=data_dir, storage_options=storage_options
+        )
+        store = Store(everything.encoding["source"], storage_options)
+    neurons, stimuli, trials = (_positions(ds, everything, dim) for dim in AXES)
+    times, row_size = _read(store, neurons, stimuli, trials)
+    variables = {
+        "spike_time": xr.Variable(
+            "spike",
+            times,
+            {"units": "us", "long_name": "spike time from stimulus onset"},
+        ),
+        "row_size": xr.Variable(
+            AXES,
+            row_size,
+            {"long_name": "number of spikes in the presentation", "sample_dimension": "spike"},
+        ),
+        "n_trials": xr.Variable(
+            AXES[:2],
+            presentations(store, neurons, stimuli),
+            schema.VARIABLES["n_trials"].attrs,
+        ),
+    }
+    # An axis that was dropped by selecting one element has that element's labels.
+    labels = everything.isel(neuron=neurons, stimulus=stimuli, trial=trials).coords
+    coords = {name: c.variable for name, c in labels.items() if c.dims[0] in AXES} | {
+        name: c.variable for name, c in ds.coords.items() if c.ndim and set(c.dims) <= set(AXES)
+    }
+    attrs = {name: everything.attrs[name] for name in _PROVENANCE}
+    out = index_labels(xr.Dataset(variables, coords, attrs))
+    out.encoding["source"] = store.url
+    return out
+
+
+def as_events(ds: xr.Dataset) -> xr.Dataset:
+    """`ds` if it is events already, whole ones, else its events.
+
+    Raises
+    ------
+    ValueError
+        If they were selected after they were made, or what `events` raises.
+    """
+    if "spike_time" not in ds:
+        return events(ds)
+    schema.validate(ds, "spike_time", "row_size", "n_trials")
+    if ds["row_size"].dims != AXES or int(ds["row_size"].sum()) != ds.sizes["spike"]:
+        raise ValueError(
+            "these events were selected after they were made, and the spikes no longer belong to "
+            "the presentations; select the Dataset first, then ask for its events: "
+            'aa1xr.events(ds.sel(area="MLd"))'
+        )
+    return ds
+
+
+def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None) -> Store:
+    """The store that a Dataset was opened from.
+
+    Raises
+    ------
+    ValueError
+        If the Dataset does not say.
+    """
+    url = ds.encoding.get("source")
+    store = Store(str(url), storage_options)
+    if url is None or not is_sealed(store.get(METADATA) or b""):
+        what = "does not know its store" if url is None else f"is of {url}, which is no store"
+        raise ValueError(
+            f"the Dataset {what}: one that aa1xr.open gave knows it, but loses it in "
+            "Dataset.where and in files. Open the source again and select the same, "
+            "aa1xr.open(source).sel(neuron=ds.neuron, stimulus=ds.stimulus, trial=ds.trial), or "
+            'say where the store is: ds.encoding["source"] = "path/to/store.zarr"'
+        )
+    here, there = ds.attrs.get("source_sha256"), store.attrs["source_sha256"]
+    if here not in (None, there):
+        raise ValueError(f"the Dataset is not of {url}: source_sha256 is {here}, there {there}")
+    return store
+
+
+def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Indices:
+    """Where the labels of `ds` along `dim` are in the store."""
+    if dim not in ds.coords:
+        if dim == "trial":  # as of ds[["psth"]], which is over all of them
+            return np.arange(everything.sizes[dim])
+        raise ValueError(f"the Dataset has no coordinate {dim!r}, so its events are not defined")
+    wanted = np.atleast_1d(ds[dim].values)
+    positions = everything.get_index(dim).get_indexer(wanted)
+    if (positions < 0).any():
+        unknown = ", ".join(map(str, wanted[positions < 0][:3]))
+        raise ValueError(f"{dim} {unknown}: not in the store that the Dataset was opened from")
+    return positions
+
+
+def _read(
+    store: Store, neurons: Indices, stimuli: Indices, trials: Indices
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Spike times, and how many each presentation has. [shape: (neuron, stimulus, trial)]."""
+    row_size = np.zeros((neurons.size, stimuli.size, trials.size), np.int32)
+    times = [np.zeros(0, np.int32)]
+    for run in runs(neurons):
+        spikes, row_size[run] = read_spikes(store, neurons[run], stimuli, trials)
+        times.append(spikes)
+    return np.concatenate(times), row_size
