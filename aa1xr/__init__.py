@@ -18,10 +18,16 @@ from aa1xr.analysis.select import drop_missing, presented, simultaneous
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
 from aa1xr.citation import cite
+from aa1xr.dataset.events import events
 from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
 from aa1xr.dataset.persist import load, save
 from aa1xr.errors import ArchiveError, DataNotFoundError, DownloadError, StoreError
+from aa1xr.export.deepstrf import to_deepstrf
+from aa1xr.export.nwb import to_nwb
+from aa1xr.export.pandas import to_pandas
+from aa1xr.export.pynapple import to_pynapple
+from aa1xr.export.torch import to_torch
 from aa1xr.sample import open_sample, simulate_archive
 from aa1xr.store.copy import copy_store
 
@@ -38,6 +44,7 @@ __all__ = [
     "coherence",
     "copy_store",
     "drop_missing",
+    "events",
     "index_labels",
     "load",
     "mean_score",
@@ -55,5 +62,10 @@ __all__ = [
     "smooth",
     "split",
     "standardize",
+    "to_deepstrf",
+    "to_nwb",
+    "to_pandas",
+    "to_pynapple",
+    "to_torch",
     "with_quality",
 ]

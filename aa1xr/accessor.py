@@ -5,10 +5,13 @@ Each method is the function of the same name, and nothing else; see `help(aa1xr.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+import os
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
 from types import EllipsisType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import pandas as pd
 import xarray as xr
 
 from aa1xr import plot, summary
@@ -21,10 +24,17 @@ from aa1xr.analysis.scores import score
 from aa1xr.analysis.select import drop_missing, presented, simultaneous
 from aa1xr.analysis.smooth import Window, smooth
 from aa1xr.analysis.split import Split, split
+from aa1xr.export.deepstrf import DeepSTRFLists, to_deepstrf
+from aa1xr.export.nwb import to_nwb
+from aa1xr.export.pandas import to_pandas
+from aa1xr.export.pynapple import Site, to_pynapple
+from aa1xr.export.torch import to_torch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
+
+    from aa1xr.export.torch_dataset import StimulusDataset
 
 
 @xr.register_dataset_accessor("aa1")  # type: ignore[no-untyped-call]
@@ -106,6 +116,31 @@ class DatasetAccessor:
             stratify=stratify,
             seed=seed,
         )
+
+    def to_deepstrf(self) -> DeepSTRFLists:
+        """The lists of tensors that deepSTRF 0.1.0 works on."""
+        return to_deepstrf(self._ds)
+
+    def to_nwb(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> list[Path]:
+        """Write one NWB file for each animal."""
+        return to_nwb(self._ds, folder, storage_options=storage_options)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A tidy table of the spikes."""
+        return to_pandas(self._ds)
+
+    def to_pynapple(self) -> dict[str, Site]:
+        """Spike trains and trials as pynapple has them."""
+        return to_pynapple(self._ds)
+
+    def to_torch(self, *, responses: str = "psth", cache: bool = False) -> StimulusDataset:
+        """A `torch.utils.data.Dataset` whose items are the stimuli."""
+        return to_torch(self._ds, responses=responses, cache=cache)
 
     def with_quality(self, *, max_splits: int = 10_000) -> xr.Dataset:
         """Let `.sel` choose neurons by the quality of their responses."""

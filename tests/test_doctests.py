@@ -12,8 +12,16 @@ import aa1xr
 MODULES = ["aa1xr", *(m.name for m in pkgutil.walk_packages(aa1xr.__path__, "aa1xr."))]
 
 
+#: Not what the tests install, since it is large.
+NEEDS = dict.fromkeys(
+    ("aa1xr.export.deepstrf", "aa1xr.export.torch", "aa1xr.export.torch_dataset"), "torch"
+)
+
+
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
 def test_examples(name, sample_archive, tmp_path):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
     module = importlib.import_module(name)
     result = doctest.testmod(module, extraglobs={"aa1xr": aa1xr, "tmp": tmp_path})
     assert result.failed == 0

@@ -18,7 +18,7 @@ FLOORS = [
     {"store"},
     {"dataset"},
     {"analysis", "sample"},
-    {"accessor", "plot", "summary"},
+    {"accessor", "plot", "summary", "export"},
     {"__init__"},
     {"cli", "__main__"},
 ]

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 
 import aa1xr
-from aa1xr.cli import build, cite, copy, demo, download, info, plot
+from aa1xr.cli import build, cite, copy, demo, download, export, info, plot
 from aa1xr.errors import ArchiveError, DataNotFoundError, StoreError
 
 #: In the order in which the help names them.
-_COMMANDS = (demo, download, build, copy, info, plot, cite)
+_COMMANDS = (demo, download, build, copy, info, plot, export, cite)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -83,9 +83,7 @@ def events(
             raise ValueError("data_dir= is for a path; a Dataset knows its store")
         ds = source
         store = store_of(ds, storage_options=storage_options)
-        everything = xr.open_dataset(
-            store.url, engine="aa1xr", chunks=None, storage_options=storage_options
-        )
+        everything = _open_all(store)
     else:
         ds = everything = open_source(
             source, chunks=None, data_dir=data_dir, storage_options=storage_options
@@ -102,7 +100,11 @@ def events(
         "row_size": xr.Variable(
             AXES,
             row_size,
-            {"long_name": "number of spikes in the presentation", "sample_dimension": "spike"},
+            {
+                "units": "spikes",
+                "long_name": "spikes in the presentation",
+                "sample_dimension": "spike",
+            },
         ),
         "n_trials": xr.Variable(
             AXES[:2],
@@ -121,7 +123,7 @@ def events(
     return out
 
 
-def as_events(ds: xr.Dataset) -> xr.Dataset:
+def as_events(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None) -> xr.Dataset:
     """`ds` if it is events already, whole ones, else its events.
 
     Raises
@@ -130,7 +132,7 @@ def as_events(ds: xr.Dataset) -> xr.Dataset:
         If they were selected after they were made, or what `events` raises.
     """
     if "spike_time" not in ds:
-        return events(ds)
+        return events(ds, storage_options=storage_options)
     schema.validate(ds, "spike_time", "row_size", "n_trials")
     if ds["row_size"].dims != AXES or int(ds["row_size"].sum()) != ds.sizes["spike"]:
         raise ValueError(
@@ -139,6 +141,23 @@ def as_events(ds: xr.Dataset) -> xr.Dataset:
             'aa1xr.events(ds.sel(area="MLd"))'
         )
     return ds
+
+
+def waveforms(
+    ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
+) -> list[npt.NDArray[np.int16]]:
+    """The sound of each stimulus of `ds`, which may be events.
+
+    Raises
+    ------
+    ValueError
+        As in `events`.
+    """
+    store = store_of(ds, storage_options=storage_options)
+    everything = _open_all(store)
+    ends = everything["n_samples"].values.cumsum()
+    sounds = np.split(store.read("waveform"), ends[:-1])
+    return [sounds[position] for position in _positions(ds, everything, "stimulus")]
 
 
 def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None) -> Store:
@@ -165,6 +184,13 @@ def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
     return store
 
 
+def _open_all(store: Store) -> xr.Dataset:
+    """All that is in the store, lazily."""
+    return xr.open_dataset(
+        store.url, engine="aa1xr", chunks=None, storage_options=store.storage_options
+    )
+
+
 def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Indices:
     """Where the labels of `ds` along `dim` are in the store."""
     if dim not in ds.coords:
@@ -172,7 +198,7 @@ def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Indices:
             return np.arange(everything.sizes[dim])
         raise ValueError(f"the Dataset has no coordinate {dim!r}, so its events are not defined")
     wanted = np.atleast_1d(ds[dim].values)
-    positions = everything.get_index(dim).get_indexer(wanted)
+    positions: Indices = everything.get_index(dim).get_indexer(wanted)
     if (positions < 0).any():
         unknown = ", ".join(map(str, wanted[positions < 0][:3]))
         raise ValueError(f"{dim} {unknown}: not in the store that the Dataset was opened from")

@@ -1,0 +1,66 @@
+"""`aa1xr export`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import xarray as xr
+
+import aa1xr
+from aa1xr.cli.options import Commands, add_source
+from aa1xr.export.files import whole
+
+_LABELS = ("area", "type")
+
+
+def add(commands: Commands) -> None:
+    """Add `export` to the command line."""
+    parser = commands.add_parser(
+        "export",
+        help="write spikes as NWB or CSV",
+        description="Write the spikes, all or a selection, for other programs: an NWB file for "
+        "each animal, or one CSV table with a row for each spike. Nothing is overwritten. What is "
+        "made of the recordings may not be redistributed.",
+    )
+    add_source(parser)
+    parser.add_argument("--to", required=True, choices=("nwb", "csv"), help="format")
+    parser.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        type=Path,
+        metavar="PATH",
+        help="where to: a folder for NWB, a file for CSV (.gz compresses)",
+    )
+    for label in _LABELS:
+        parser.add_argument(
+            f"--{label}",
+            action="append",
+            metavar=label.upper(),
+            help=f"of this {label} only; may be given several times",
+        )
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    ds = _select(aa1xr.open(args.source, data_dir=args.data_dir, chunks=None), args)
+    if args.to == "nwb":
+        try:
+            paths = aa1xr.to_nwb(ds, args.out)
+        except ModuleNotFoundError as error:
+            raise ValueError(str(error)) from error
+    else:
+        with whole(args.out) as partial:
+            aa1xr.to_pandas(ds).to_csv(partial, index=False)
+        paths = [args.out]
+    for path in paths:
+        print(path)
+
+
+def _select(ds: xr.Dataset, args: argparse.Namespace) -> xr.Dataset:
+    labels = {name: wanted for name in _LABELS if (wanted := getattr(args, name))}
+    try:
+        return ds.sel(labels)
+    except KeyError as error:  # the message of which is in quotes unless taken out
+        raise ValueError(error.args[0]) from error

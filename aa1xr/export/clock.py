@@ -1,0 +1,108 @@
+"""A clock for libraries that need one: AA1 tells times from each onset, and no time of day."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from aa1xr.analysis.select import presented
+from aa1xr.dataset.binning import spans
+from aa1xr.dataset.events import as_events
+
+#: AA1 was recorded from 2 s before each onset to 4 s after it.
+_BEFORE, _AFTER = 2_000_000, 4_000_000
+_GAP = 1_000_000
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """Cells recorded at once, one or two, and their presentations on the clock, in seconds."""
+
+    animal_id: str
+    cell_seq: int
+    neurons: Ints  #: positions in the events
+    stimulus: Ints  #: of each presentation, likewise
+    trial: Ints
+    start: Floats
+    onset: Floats
+    stop: Floats
+    heard: npt.NDArray[np.bool_]  #: [shape: (n_neurons, n_presentations)] whether it has data
+    spike_times: list[Floats]  #: of each neuron, ascending
+
+
+def lay_out(ds: xr.Dataset) -> tuple[xr.Dataset, list[Site]]:
+    """The events of `ds`, and its sites with their presentations laid end to end.
+
+    Each animal has a clock of its own, on which its sites follow one another: cells of one site
+    were recorded at once, no others were. A site's presentations go trial by trial, as they did;
+    the stimuli of one trial, which were in random order, in the order of `ds`. So what happens
+    within a presentation is as recorded, and what lies between two is invented. A presentation is
+    6 s, from 2 s before the onset to 4 s after it (longer if a spike lies beyond), and 1 s passes
+    to the next. Sites that heard nothing are left out.
+
+    Raises
+    ------
+    ValueError
+        If none of the cells heard any of the sounds, or as in `aa1xr.events`.
+    """
+    events = as_events(ds)
+    heard = presented(events).values
+    times = events["spike_time"].values.astype(np.int64)
+    sizes = events["row_size"].values.astype(np.int64)
+    starts = (sizes.cumsum() - sizes.ravel()).reshape(sizes.shape)
+    before = _seconds(max(_BEFORE, -times.min(initial=0)))
+    after = _seconds(max(_AFTER, times.max(initial=0)))
+
+    sites = []
+    begin: dict[str, int] = defaultdict(int)  # of the next presentation of each animal
+    for animal, seq, neurons in _recorded_at_once(events):
+        trial, stimulus = np.nonzero(heard[neurons].any(0).T)
+        if trial.size == 0:
+            continue
+        onset = begin[animal] + before + np.arange(trial.size) * (before + after + _GAP)
+        begin[animal] = int(onset[-1]) + after + _GAP
+        spike_times = []
+        for neuron in neurons:
+            n = sizes[neuron, stimulus, trial]
+            own = times[spans(starts[neuron, stimulus, trial], n)]
+            spike_times.append((own + np.repeat(onset, n)) / 1e6)
+        site = Site(
+            animal,
+            seq,
+            neurons,
+            stimulus,
+            trial,
+            start=(onset - before) / 1e6,
+            onset=onset / 1e6,
+            stop=(onset + after) / 1e6,
+            heard=heard[neurons][:, stimulus, trial],
+            spike_times=spike_times,
+        )
+        sites.append(site)
+    if not sites:
+        raise ValueError("none of these neurons was presented any of these sounds")
+    return events, sites
+
+
+def _seconds(microseconds: Any) -> int:
+    """Up to whole seconds."""
+    return -(-int(microseconds) // 10**6) * 10**6
+
+
+def _recorded_at_once(events: xr.Dataset) -> Iterator[tuple[str, int, Ints]]:
+    """Positions of the neurons of each site: same animal and number, on rigs A and B."""
+    sites: dict[tuple[str, int], list[int]] = defaultdict(list)
+    labels = zip(events["animal_id"].values, events["cell_seq"].values, strict=True)
+    for neuron, (animal, seq) in enumerate(labels):
+        sites[str(animal), int(seq)].append(neuron)
+    for (animal, seq), neurons in sites.items():
+        yield animal, seq, np.array(neurons)

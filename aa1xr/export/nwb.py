@@ -1,0 +1,209 @@
+"""Neurodata Without Borders: one file for each animal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from aa1xr import citation, schema
+from aa1xr.dataset.events import as_events, store_of, waveforms
+from aa1xr.export.clock import Site, lay_out
+from aa1xr.export.files import refuse_existing, whole
+from aa1xr.export.need import need
+
+#: NWB demands a date. This one is nobody's, and looks it.
+_NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
+
+_CLOCK = (
+    "AA1 tells spike times from each stimulus onset, and no time of day. The clock of this file is "
+    "invented: presentations are laid end to end, site after site and trial by trial, 1 s apart, "
+    "the stimuli of a trial in a fixed order (theirs was random, and is not known). What happens "
+    "within a trial is as recorded; what lies between two is not. Cells of one recording site "
+    "(cell_seq) were recorded at once; no others were. session_start_time is a placeholder."
+)
+_RECORDED = {
+    "session_description": "Extracellular single units in two auditory areas (MLd and Field L) of "
+    "a male zebra finch, hearing song and modulation-limited noise. " + _CLOCK,
+    "experiment_description": "CRCNS AA1: single-unit recordings from two auditory areas in male "
+    "zebra finches. " + citation.CITATION,
+    "related_publications": f"doi:{citation.DOI}",
+    "notes": "Terms: " + citation.LICENSE,
+    "lab": "Theunissen",
+    "institution": "University of California, Berkeley",
+    "keywords": ["zebra finch", "auditory", "MLd", "Field L", "song", "single unit"],
+}
+_BIRD = {
+    "species": "Taenopygia guttata",
+    "sex": "M",
+    # All that is known is "adult", as which zebra finches count from 90 days on.
+    "age": "P90D/",
+    "description": "adult male, urethane-anaesthetised; P90D/ stands for adult, no age is given",
+}
+_SIMULATED = {
+    "session_description": "Simulated cells in the layout of CRCNS AA1. " + _CLOCK,
+    "notes": "Simulated with aa1xr; no recorded data.",
+}
+_NOBODY = {"sex": "U", "description": "none: simulated"}
+
+
+def to_nwb(
+    ds: xr.Dataset,
+    folder: str | os.PathLike[str],
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Write one NWB file for each animal.
+
+    Of recordings, keep the files private: their terms, which are in the notes of each, forbid to
+    redistribute them.
+
+    Needs pynwb, the extra `nwb`.
+
+    Parameters
+    ----------
+    ds
+        A Dataset from `aa1xr.open`, or a selection of one, or what `aa1xr.events` gave.
+    folder
+        Where to; it is made if need be. Each file appears there when it is whole.
+    storage_options
+        For a Dataset of a URL: what fsspec needs to reach it.
+
+    Returns
+    -------
+    list of Path
+        The files, `<animal_id>.nwb`. In each:
+
+        - `units`: spike times, with `neuron`, `area`, `cell_seq` and `rig`; `obs_intervals` are
+          the trials in which the cell was recorded. AA1 tells of no electrodes;
+        - `trials`: `start_time` 2 s before the onset and `stop_time` 4 s after it (longer if a
+          spike lies beyond), `stimulus_onset_time` and `stimulus_offset_time`, `stimulus`, `type`,
+          `trial`, and the recording site's `cell_seq`;
+        - `stimulus_template`: the sounds, by the names in `trials`;
+        - `subject`, citation, terms.
+
+        AA1 has no absolute time: the clock is invented as in `aa1xr.to_pynapple`, and the date
+        (1970-01-01) is a placeholder, as the session's description says too. An age is not
+        given either; "P90D/" stands for adult.
+
+    Raises
+    ------
+    FileExistsError
+        If one of the files exists; then none is written.
+    ModuleNotFoundError
+        If pynwb is not installed.
+    ValueError
+        As in `aa1xr.events`, or if none of the cells heard any of the sounds.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample().sel(type="flatrip")
+    >>> [path.name for path in aa1xr.to_nwb(ds, tmp / "nwb")]
+    ['sim0000.nwb', 'sim0001.nwb']
+    """
+    pynwb = need("pynwb", extra="nwb")
+    store = store_of(ds, storage_options=storage_options)
+    events, sites = lay_out(as_events(ds, storage_options=storage_options))
+    sounds = waveforms(ds, storage_options=storage_options)
+    animals: dict[Path, list[Site]] = {}
+    for site in sites:
+        animals.setdefault(Path(folder).expanduser() / f"{site.animal_id}.nwb", []).append(site)
+    for path in animals:
+        refuse_existing(path)
+    for path, own in animals.items():
+        file = _session(pynwb, own[0].animal_id, store.attrs)
+        file.units = _units(pynwb, events, own)
+        file.trials = _trials(pynwb, events, own)
+        for stimulus in np.unique(np.concatenate([site.stimulus for site in own])):
+            file.add_stimulus_template(
+                _sound(pynwb, events.isel(stimulus=stimulus), sounds[stimulus])
+            )
+        with whole(path) as partial, pynwb.NWBHDF5IO(str(partial), "w") as io:
+            io.write(file)
+    return list(animals)
+
+
+def _session(pynwb: Any, animal_id: str, origin: dict[str, Any]) -> Any:
+    recorded = origin["simulation"] is None
+    return pynwb.NWBFile(
+        identifier=f"{origin['source_sha256']}/{animal_id}",
+        session_start_time=_NO_DATE,
+        was_generated_by=[["aa1xr", version("aa1xr")]],
+        subject=pynwb.file.Subject(subject_id=animal_id, **(_BIRD if recorded else _NOBODY)),
+        **(_RECORDED if recorded else _SIMULATED),
+    )
+
+
+def _units(pynwb: Any, events: xr.Dataset, sites: list[Site]) -> Any:
+    units = pynwb.misc.Units(name="units", description="single units", resolution=1e-6)
+    labels = ("neuron", "area", "cell_seq", "rig")
+    for name in labels:
+        units.add_column(name, _describe(name))
+    for site in sites:
+        trials = np.stack([site.start, site.stop], 1)
+        for number, neuron in enumerate(site.neurons):
+            units.add_unit(
+                spike_times=site.spike_times[number],
+                obs_intervals=trials[site.heard[number]],
+                **{name: events[name].values[neuron].item() for name in labels},
+            )
+    return units
+
+
+def _trials(pynwb: Any, events: xr.Dataset, sites: list[Site]) -> Any:
+    stimulus, onset = (
+        np.concatenate([getattr(s, n) for s in sites]) for n in ("stimulus", "onset")
+    )
+    columns: dict[str, tuple[str, Any]] = {
+        "start_time": ("start of the trial (s)", np.concatenate([s.start for s in sites])),
+        "stop_time": ("end of the trial (s)", np.concatenate([s.stop for s in sites])),
+        "stimulus_onset_time": ("onset of the sound (s)", onset),
+        "stimulus_offset_time": (
+            "end of the sound (s)",
+            onset + events["duration_s"].values[stimulus],
+        ),
+        "stimulus": ("sound, in stimulus_template", events["stimulus"].values[stimulus]),
+        "type": (_describe("type"), events["type"].values[stimulus]),
+        "trial": (
+            _describe("trial"),
+            events["trial"].values[np.concatenate([s.trial for s in sites])],
+        ),
+        "cell_seq": (
+            "recording site: that of the units recorded in this trial",
+            np.repeat([s.cell_seq for s in sites], [s.trial.size for s in sites]),
+        ),
+    }
+    return pynwb.epoch.TimeIntervals(
+        name="trials",
+        description="presentations, one after another on an invented clock",
+        columns=[
+            # As lists, since HDF5 has no strings of NumPy's kind.
+            pynwb.core.VectorData(name=name, description=text, data=values.tolist())
+            for name, (text, values) in columns.items()
+        ],
+    )
+
+
+def _sound(pynwb: Any, stimulus: xr.Dataset, samples: npt.NDArray[np.int16]) -> Any:
+    return pynwb.TimeSeries(
+        name=stimulus["stimulus"].item(),
+        description=f"{stimulus['type'].item()}, {stimulus['name'].item()} of AA1",
+        data=pynwb.H5DataIO(samples, compression="gzip"),
+        rate=float(stimulus["sample_rate"]),
+        starting_time=0.0,
+        unit="full scale",
+        conversion=2.0**-15,
+        comments="its time begins with the sound; when it was played is in the trials",
+    )
+
+
+def _describe(label: str) -> str:
+    spec = schema.COORDINATES[label]
+    return f"{spec.long_name}; {spec.comment}" if spec.comment else spec.long_name

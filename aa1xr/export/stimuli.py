@@ -1,0 +1,100 @@
+"""One stimulus after another, each over its own window: what models are fitted on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from aa1xr import schema
+from aa1xr.analysis.select import drop_missing, presented
+
+Floats = npt.NDArray[np.float32]
+
+
+class Stimuli:
+    """Spectrogram and responses of each stimulus; read when asked for, and only that one.
+
+    Pickles small as long as the Dataset is lazy.
+
+    Parameters
+    ----------
+    ds
+        A Dataset from `aa1xr.open`, or a selection of one.
+    responses
+        The name of the variable, along stimulus, time and maybe neuron and trial.
+
+    Raises
+    ------
+    ValueError
+        If a variable is missing, a stimulus was presented to none of the neurons, or a selection
+        of trials would be lost on `psth`.
+    """
+
+    def __init__(self, ds: xr.Dataset, responses: str) -> None:
+        schema.validate(ds, "spectrogram", "n_trials", responses)
+        for name in ("spectrogram", responses):
+            if not {"stimulus", "time"} <= set(ds[name].dims):
+                raise ValueError(
+                    f"{name!r} has dimensions {ds[name].dims}; expected stimulus and time among "
+                    "them: select with a list or slice to keep one"
+                )
+        unheard = set(ds["stimulus"].values) - set(drop_missing(ds)["stimulus"].values)
+        if unheard:
+            raise ValueError(
+                f"none of these neurons was presented {', '.join(sorted(unheard))}; leave out what "
+                "was not: aa1xr.drop_missing(ds)"
+            )
+        if responses == "psth":
+            _refuse_lost_trials(ds)
+        self.labels: list[str] = ds["stimulus"].values.tolist()
+        self._spectrogram = ds["spectrogram"].variable.transpose("stimulus", "freq", "time")
+        self._responses = ds[responses].variable.transpose(
+            "stimulus", "neuron", "trial", "time", missing_dims="ignore"
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, stimulus: int) -> tuple[Floats, Floats]:
+        """What was heard and what was answered, to the end of the stimulus' window.
+
+        Returns
+        -------
+        spectrogram : [array, shape: (freq, time)]
+        responses : [array, shape: (neuron, time) or (neuron, trial, time)]
+            NaN where there is no data.
+        """
+        responses = _compute(self._responses.isel(stimulus=stimulus))
+        there = ~np.isnan(responses).reshape(-1, responses.shape[-1]).all(0)
+        n_bins = int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0
+        window = slice(n_bins)
+        return (
+            _compute(self._spectrogram.isel(stimulus=stimulus, time=window)),
+            np.ascontiguousarray(responses[..., window]),
+        )
+
+
+def _compute(variable: xr.Variable) -> Floats:
+    # In this thread: dask's pool does not survive the fork by which torch makes its workers.
+    computed: Any = variable.compute(scheduler="synchronous")
+    return np.asarray(computed.values, dtype=np.float32)
+
+
+def _refuse_lost_trials(ds: xr.Dataset) -> None:
+    """`psth` is over all presentations: with trials held out, it would hold them all the same."""
+    if "trial" not in ds.coords or ds["psth"].attrs.get("comment") != _ALL_TRIALS:
+        return
+    left = presented(ds)
+    left = left.sum("trial") if "trial" in left.dims else left.astype(int)
+    if (left < ds["n_trials"]).any():
+        raise ValueError(
+            "a selection of trials does not reach `psth`, which is over all presentations; put the "
+            "rates of those selected in its place: "
+            'ds.drop_vars("psth").merge({"psth": aa1xr.psth(ds)})'
+        )
+
+
+_ALL_TRIALS = schema.VARIABLES["psth"].comment

@@ -1,0 +1,184 @@
+"""Events, held against the lists that an archive was made of."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+import aa1xr
+from aa1xr.dataset.events import as_events, waveforms
+from tests.analysis.ragged import opened
+from tests.dataset.conftest import archives
+
+
+def by_presentation(events):
+    """{(neuron, stimulus, trial): [microseconds]} of a Dataset of events, in plain loops."""
+    out, at = {}, 0
+    labels = [events[dim].values.tolist() for dim in ("neuron", "stimulus", "trial")]
+    for n, s, r in np.ndindex(events.row_size.shape):
+        size = int(events.row_size[n, s, r])
+        key = (labels[0][n], labels[1][s], labels[2][r])
+        out[key] = events.spike_time.values[at : at + size].tolist()
+        at += size
+    assert at == events.sizes["spike"]
+    return out
+
+
+@given(archives(), st.data())
+def test_events__are_those_of_the_archive(made, data):
+    with opened(made) as ds:
+        keys = zip(ds.type.values, ds.name.values, strict=True)
+        expected = {
+            (cell, stimulus, r): trial
+            for stimulus, key in zip(ds.stimulus.values, keys, strict=True)
+            for cell, heard in made.trials.items()
+            for r, trial in enumerate(heard.get(key, []))
+        }
+        # Any selection, in any order.
+        picks = {
+            dim: data.draw(st.lists(st.integers(0, ds.sizes[dim] - 1), min_size=1, unique=True))
+            for dim in ("neuron", "stimulus", "trial")
+        }
+        for picked in (ds, ds.isel(picks)):
+            events = aa1xr.events(picked)
+            found = by_presentation(events)
+            assert found == {key: expected.get(key, []) for key in found}
+            xr.testing.assert_equal(events.n_trials, picked.n_trials.compute())
+        assert sum(map(len, expected.values())) == aa1xr.events(ds).sizes["spike"]
+
+
+def test_events__of_a_path_and_of_a_dataset_are_the_same(sample_archive, sample_store, ds):
+    events = aa1xr.events(ds)
+    xr.testing.assert_identical(events, aa1xr.events(sample_archive))
+    xr.testing.assert_identical(events, aa1xr.events(sample_store))
+    assert events.spike_time.dtype == np.int32
+    assert int(events.spike_time.min()) < -1_000_000  # before the onset
+    assert int((events.spike_time > 3_000_000).sum()) > 0  # and after the sound
+
+
+def test_events__repeats(ds):
+    once = aa1xr.events(ds.isel(neuron=[3], stimulus=[2], trial=[1]))
+    again = aa1xr.events(ds.isel(neuron=[3, 3], stimulus=[2], trial=[1, 1, 1]))
+    np.testing.assert_array_equal(again.spike_time, np.tile(once.spike_time, 6))
+
+
+def test_events__binned_are_the_counts(sample_archive):
+    ds = aa1xr.open_sample(dt_ms=5, before_ms=2000, after_ms=2000)
+    picked = ds.sel(area="MLd", type="flatrip").isel(trial=[4, 2])
+    events = aa1xr.events(picked)
+    counts = picked.spikes.sum("time").values
+    np.testing.assert_array_equal(events.row_size, counts)
+
+
+def test_events__of_one_element_keep_three_axes(ds):
+    events = aa1xr.events(ds.isel(neuron=2, stimulus=4, trial=1))
+    assert events.row_size.shape == (1, 1, 1)
+    assert events.sel(area="Field_L").sizes["neuron"] == 1
+    np.testing.assert_array_equal(
+        events.spike_time, aa1xr.events(ds.isel(neuron=[2], stimulus=[4], trial=[1])).spike_time
+    )
+
+
+def test_events__labels_are_those_of_the_dataset(ds):
+    labelled = aa1xr.index_labels(ds, depth_um=("neuron", range(12))).sel(depth_um=slice(3, 5))
+    assert aa1xr.events(labelled).sel(depth_um=4).neuron.values == labelled.neuron.values[1]
+
+
+def test_events__survive_what_keeps_labels(ds):
+    songs = aa1xr.drop_missing(ds.sel(type="conspecific"))
+    events = aa1xr.events(aa1xr.resample(songs, dt_ms=10)[["n_trials"]])
+    xr.testing.assert_identical(events.spike_time, aa1xr.events(songs).spike_time)
+
+
+def test_events__silent_is_told_from_missing(ds):
+    events = aa1xr.events(ds)
+    heard = aa1xr.presented(events)
+    xr.testing.assert_equal(heard, aa1xr.presented(ds).compute())
+    counts = events.row_size.where(heard).to_series().dropna()
+    assert counts.size == 1775
+    assert (counts == 0).any()
+
+
+def test_events__lost_store(ds, tmp_path):
+    masked = ds.where(ds.n_trials > 0)
+    with pytest.raises(ValueError, match=r'does not know its store.*ds\.encoding\["source"\]'):
+        aa1xr.events(masked)
+    masked.encoding["source"] = ds.encoding["source"]
+    xr.testing.assert_identical(aa1xr.events(masked).spike_time, aa1xr.events(ds).spike_time)
+    aa1xr.save(ds.isel(neuron=[0]), tmp_path / "saved.zarr")
+    with pytest.raises(ValueError, match="does not know its store"):
+        aa1xr.events(aa1xr.load(tmp_path / "saved.zarr"))
+    with pytest.raises(ValueError, match="which is no store"):
+        aa1xr.events(xr.open_zarr(tmp_path / "saved.zarr"))
+
+
+def test_events__another_store(ds, tmp_path):
+    aa1xr.simulate_archive(tmp_path / "b.zip", n_neurons=1, n_songs=0, n_ripples=1, n_trials=1)
+    other = aa1xr.open(tmp_path / "b.zip", data_dir=tmp_path)
+    other.encoding["source"] = ds.encoding["source"]
+    with pytest.raises(ValueError, match="source_sha256"):
+        aa1xr.events(other)
+
+
+def test_events__unknown_labels(ds):
+    with pytest.raises(ValueError, match="neuron bird_1, .*not in the store"):
+        aa1xr.events(ds.drop_indexes(list(ds.xindexes)).assign_coords(neuron=["bird_1"] * 12))
+    with pytest.raises(ValueError, match="no coordinate 'neuron'"):
+        aa1xr.events(ds[["spectrogram"]])
+    with pytest.raises(ValueError, match="data_dir"):
+        aa1xr.events(ds, data_dir=".")
+
+
+def test_as_events__refuses_those_selected_afterwards(ds):
+    events = aa1xr.events(ds)
+    assert as_events(events) is events
+    for selected in (events.sel(area="MLd"), events.isel(neuron=0), events.isel(trial=[0])):
+        with pytest.raises(ValueError, match="select the Dataset first, then ask for its events"):
+            as_events(selected)
+
+
+def test_events__read_only_what_is_selected(ds, monkeypatch):
+    from aa1xr.store.read import Store
+
+    read = []
+    original = Store.read
+
+    def spy(self, name, selection=...):
+        values = original(self, name, selection)
+        read.append((name, values.size))
+        return values
+
+    monkeypatch.setattr(Store, "read", spy)
+    events = aa1xr.events(ds.isel(neuron=[5], stimulus=[3]))
+    (n_read,) = (size for name, size in read if name == "spike_time")
+    assert n_read == events.sizes["spike"]
+
+
+def test_waveforms__are_the_sounds_in_order(ds):
+    picked = ds.isel(stimulus=[7, 0])
+    sounds = waveforms(picked)
+    assert [sound.size for sound in sounds] == picked.n_samples.values.tolist()
+    assert all(sound.dtype == np.int16 for sound in sounds)
+    np.testing.assert_array_equal(sounds[1], waveforms(aa1xr.events(ds))[0])
+
+
+def test_events__at_a_url(sample_store):
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.put(str(sample_store), "/events-test.zarr", recursive=True)
+    try:
+        remote = aa1xr.open("memory://events-test.zarr").sel(area="MLd")
+        here = aa1xr.open(sample_store).sel(area="MLd")
+        xr.testing.assert_identical(aa1xr.events(remote), aa1xr.events(here))
+    finally:
+        memory.rm("/events-test.zarr", recursive=True)
+
+
+def test_events__of_the_real_archive(real_archive):
+    ds = aa1xr.open(real_archive, dt_ms=1, before_ms=2000, after_ms=3000)
+    events = aa1xr.events(ds)
+    assert events.sizes["spike"] == 710_298
+    assert int((events.spike_time < 0).sum()) == 75_358
+    np.testing.assert_array_equal(events.row_size.sum("trial"), ds.spikes.sum(["trial", "time"]))

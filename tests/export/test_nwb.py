@@ -1,0 +1,138 @@
+"""Held against pynwb, and the NWB community's own inspector."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import aa1xr
+from aa1xr.dataset.events import waveforms
+from aa1xr.export import nwb
+from tests.dataset.conftest import Made
+
+pynwb = pytest.importorskip("pynwb")
+nwbinspector = pytest.importorskip("nwbinspector")
+
+
+@pytest.fixture(scope="module")
+def files(ds, tmp_path_factory):
+    return aa1xr.to_nwb(ds, tmp_path_factory.mktemp("nwb"))
+
+
+def read(path):
+    """{(neuron, stimulus, trial): microseconds} of a file, by its trials and units."""
+    out = {}
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        file = io.read()
+        trials, units = file.trials.to_dataframe(), file.units.to_dataframe()
+    for unit in units.itertuples():
+        observed = {tuple(interval) for interval in unit.obs_intervals}
+        n_spikes = 0
+        for trial in trials.itertuples():
+            if (trial.start_time, trial.stop_time) not in observed:
+                continue
+            assert trial.cell_seq == unit.cell_seq
+            times = unit.spike_times
+            inside = times[(times >= trial.start_time) & (times <= trial.stop_time)]
+            onset = trial.stimulus_onset_time
+            out[unit.neuron, trial.stimulus, trial.trial] = np.round((inside - onset) * 1e6)
+            n_spikes += inside.size
+        assert n_spikes == unit.spike_times.size
+    return out
+
+
+def test_to_nwb__round_trip(files, trains):
+    assert [path.name for path in files] == ["sim0000.nwb", "sim0001.nwb"]
+    found = read(files[0]) | read(files[1])
+    assert found.keys() == trains.keys()
+    for key, times in trains.items():
+        np.testing.assert_array_equal(found[key], times)
+
+
+def test_to_nwb__says_what_is_known(files, ds):
+    with pynwb.NWBHDF5IO(str(files[0]), "r") as io:
+        file = io.read()
+        units = file.units.to_dataframe().set_index("neuron")
+        for label in ("area", "cell_seq", "rig"):
+            expected = ds[label].sel(neuron=units.index.values)
+            assert units[label].tolist() == expected.values.tolist()
+        trials = file.trials.to_dataframe()
+        durations = trials.stimulus_offset_time - trials.stimulus_onset_time
+        known = ds.duration_s.sel(stimulus=trials.stimulus.values)
+        np.testing.assert_allclose(durations, known)
+        assert trials.type.tolist() == ds.type.sel(stimulus=trials.stimulus.values).values.tolist()
+        for sound, samples in zip(ds.stimulus.values, waveforms(ds), strict=True):
+            kept = file.stimulus_template[sound]
+            np.testing.assert_array_equal(kept.data[:], samples)
+            assert kept.rate == 32000
+        assert "invented" in file.session_description
+        assert "placeholder" in file.session_description
+        assert "no recorded data" in file.notes
+        assert file.subject.species is None
+
+
+def inspect(path):
+    messages = nwbinspector.inspect_nwbfile(nwbfile_path=str(path))
+    suggestion = nwbinspector.Importance.BEST_PRACTICE_SUGGESTION
+    return {m.check_function_name for m in messages if m.importance.value > suggestion.value}
+
+
+def test_to_nwb__inspector_on_simulated_cells(files):
+    # They are of no species and no age, and nothing else is amiss.
+    assert inspect(files[1]) == {"check_subject_age", "check_subject_species_exists"}
+
+
+def test_to_nwb__inspector_on_recordings(ds, tmp_path):
+    # As a recording is written: what is simulated is not told from it by its text files.
+    sounds = [nwb_sound(s) for s in ds.isel(stimulus=slice(2)).stimulus.values]
+    trial = [[-1_500_000, 12_345, 3_900_001], [0, 7]]
+    heard = {(sound.type, sound.name): trial for sound in sounds}
+    made = Made(sounds, {"b1_1_A": "MLd", "b1_2": "Field_L"}, {"b1_1_A": heard, "b1_2": heard})
+    recording = aa1xr.open(made.write(tmp_path / "a.zip"), data_dir=tmp_path)
+    (path,) = aa1xr.to_nwb(recording, tmp_path)
+    assert inspect(path) == set()
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        file = io.read()
+        assert (file.subject.species, file.subject.sex) == ("Taenopygia guttata", "M")
+        assert "not to be redistributed" in file.notes
+        assert "10.6080/K0F769GP" in file.experiment_description
+
+
+def nwb_sound(label):
+    from aa1xr.archive.write import make_sound
+
+    number = int(label[-2:])
+    return make_sound("flatrip", np.full(64_000, number + 1, np.int16), 32_000)
+
+
+def test_to_nwb__never_overwrites(ds, tmp_path):
+    (tmp_path / "sim0001.nwb").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"sim0001\.nwb"):
+        aa1xr.to_nwb(ds, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["sim0001.nwb"]
+    assert (tmp_path / "sim0001.nwb").read_text() == "mine"
+
+
+def test_to_nwb__whole_or_not_at_all(ds, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pynwb.NWBHDF5IO, "write", fail)
+    with pytest.raises(OSError, match="disk full"):
+        aa1xr.to_nwb(ds, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_to_nwb__of_events_and_one_cell(ds, trains, tmp_path):
+    one = ds.sel(neuron=["sim0001_1_A"], type="flatrip").isel(trial=[2])
+    (path,) = aa1xr.to_nwb(aa1xr.events(one), tmp_path / "~new")
+    found = read(path)
+    assert found.keys() == {("sim0001_1_A", f"flatrip-0{k}", 2) for k in range(5)}
+    for key, times in found.items():
+        np.testing.assert_array_equal(times, trains[key])
+
+
+def test_to_nwb__without_pynwb_says_so(ds, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynwb", None)
+    with pytest.raises(ModuleNotFoundError, match=r"aa1xr\[nwb\]"):
+        nwb.to_nwb(ds, tmp_path)
