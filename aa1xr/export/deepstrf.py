@@ -67,7 +67,7 @@ def to_deepstrf(ds: xr.Dataset) -> DeepSTRFLists:
     --------
     >>> lists = aa1xr.to_deepstrf(aa1xr.open_sample())
     >>> tuple(lists.stims[0].shape), tuple(lists.responses[0][0].shape)
-    ((1, 32, 377), (15, 377))
+    ((1, 32, 433), (15, 433))
     >>> lists.nrn_meta[0]["area"], lists.N_neurons
     ('Field_L', 12)
     """

@@ -50,10 +50,8 @@ class Stimuli:
         if responses == "psth":
             _refuse_lost_trials(ds)
         self.labels: list[str] = ds["stimulus"].values.tolist()
-        self._spectrogram = ds["spectrogram"].variable.transpose("stimulus", "freq", "time")
-        self._responses = ds[responses].variable.transpose(
-            "stimulus", "neuron", "trial", "time", missing_dims="ignore"
-        )
+        self._spectrogram = ds["spectrogram"].variable
+        self._responses = ds[responses].variable
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -67,20 +65,22 @@ class Stimuli:
         responses : [array, shape: (neuron, time) or (neuron, trial, time)]
             NaN where there is no data.
         """
-        responses = _compute(self._responses.isel(stimulus=stimulus))
+        spectrogram = _read(self._spectrogram, stimulus)
+        responses = _read(self._responses, stimulus)
         there = ~np.isnan(responses).reshape(-1, responses.shape[-1]).all(0)
-        n_bins = int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0
-        window = slice(n_bins)
-        return (
-            _compute(self._spectrogram.isel(stimulus=stimulus, time=window)),
-            np.ascontiguousarray(responses[..., window]),
-        )
+        window = slice(int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0)
+        # Copies, for a tensor to own: these may be views of the Dataset.
+        return spectrogram[:, window].copy(), responses[..., window].copy()
 
 
-def _compute(variable: xr.Variable) -> Floats:
-    # In this thread: dask's pool does not survive the fork by which torch makes its workers.
-    computed: Any = variable.compute(scheduler="synchronous")
-    return np.asarray(computed.values, dtype=np.float32)
+def _read(variable: xr.Variable, stimulus: int) -> Floats:
+    # A slice, and before anything else, is what dask passes on to the source: nothing but this
+    # stimulus is then computed. In this thread, since dask's pool of threads does not survive the
+    # fork by which torch makes its workers.
+    one: Any = variable.isel(stimulus=slice(stimulus, stimulus + 1))
+    one = one.compute(scheduler="synchronous").isel(stimulus=0)
+    ordered = one.transpose("neuron", "trial", "freq", "time", missing_dims="ignore")
+    return np.asarray(ordered.values, dtype=np.float32)
 
 
 def _refuse_lost_trials(ds: xr.Dataset) -> None:

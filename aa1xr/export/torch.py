@@ -65,10 +65,10 @@ def to_torch(ds: xr.Dataset, *, responses: str = "psth", cache: bool = False) ->
     >>> songs = aa1xr.drop_missing(aa1xr.open_sample(chunks=None).sel(type="conspecific"))
     >>> dataset = aa1xr.to_torch(songs)
     >>> len(dataset), tuple(dataset[0].spectrogram.shape), tuple(dataset[0].responses.shape)
-    (10, (32, 377), (11, 377))
+    (10, (32, 433), (11, 433))
     >>> batch = next(iter(DataLoader(dataset, batch_size=4, collate_fn=dataset.collate)))
     >>> tuple(batch.responses.shape), batch.stimulus[0]
-    ((4, 11, 399), 'conspecific-00')
+    ((4, 11, 433), 'conspecific-00')
     """
     need("torch", extra="torch")
     from aa1xr.export.torch_dataset import StimulusDataset

@@ -19,7 +19,9 @@ def trains(ds):
     ends = events.row_size.values.cumsum().reshape(events.row_size.shape)
     return {
         (str(events.neuron.values[n]), str(events.stimulus.values[s]), r): (
-            events.spike_time.values[ends[n, s, r] - events.row_size.values[n, s, r] : ends[n, s, r]]
+            events.spike_time.values[
+                ends[n, s, r] - events.row_size.values[n, s, r] : ends[n, s, r]
+            ]
         )
         for n, s, r in np.argwhere(aa1xr.presented(events).values).tolist()
     }

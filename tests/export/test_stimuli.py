@@ -1,0 +1,77 @@
+import pickle
+
+import numpy as np
+import pytest
+
+import aa1xr
+from aa1xr.export.stimuli import Stimuli
+
+
+@pytest.mark.parametrize("name", ["psth", "spikes"])
+def test_stimuli__are_those_of_the_dataset(ds, name):
+    stimuli = Stimuli(ds, name)
+    assert len(stimuli) == ds.sizes["stimulus"]
+    for number, label in enumerate(ds.stimulus.values):
+        one = ds.sel(stimulus=label)
+        n_bins = int(np.ceil(one.n_samples.item() / 160))
+        spectrogram, responses = stimuli.read(number)
+        np.testing.assert_array_equal(spectrogram, one.spectrogram[:, :n_bins])
+        np.testing.assert_array_equal(responses, one[name][..., :n_bins])
+        assert np.isnan(one[name][..., n_bins:]).all()
+
+
+def test_stimuli__whole_bins_only_after_resampling(ds):
+    coarse = aa1xr.resample(ds.sel(type="conspecific"), dt_ms=20)
+    for number in range(10):
+        _, responses = Stimuli(coarse, "psth").read(number)
+        heard = ~np.isnan(responses).all(1)
+        assert np.isfinite(responses[heard]).all()
+
+
+def test_stimuli__read_one_and_no_other(sample_archive, monkeypatch):
+    from aa1xr.dataset import virtual
+
+    asked = []
+
+    def spy(store, grid, neurons, stimuli, trials, bins):
+        asked.append(stimuli.tolist())
+        return original(store, grid, neurons, stimuli, trials, bins)
+
+    original = virtual.count
+    monkeypatch.setattr(virtual, "count", spy)
+    for chunks in ({}, None):
+        stimuli = Stimuli(aa1xr.open_sample(chunks=chunks), "psth")
+        assert asked == []
+        stimuli.read(4)
+        assert asked == [[4]]
+        asked.clear()
+        assert len(pickle.dumps(stimuli)) < 100_000
+
+
+def test_stimuli__of_one_neuron(ds):
+    spectrogram, responses = Stimuli(ds.isel(neuron=0), "spikes").read(0)
+    assert responses.shape == (15, spectrogram.shape[1])
+
+
+def test_stimuli__refuses_what_has_no_data(ds):
+    unheard = ds.sel(neuron=["sim0000_2_A"])
+    with pytest.raises(ValueError, match=r"presented conspecific-00, .*drop_missing"):
+        Stimuli(unheard, "psth")
+    assert len(Stimuli(aa1xr.drop_missing(unheard), "psth")) == 5
+    with pytest.raises(ValueError, match="expected stimulus and time"):
+        Stimuli(ds, "n_trials")
+    with pytest.raises(ValueError, match="no variable 'rate'"):
+        Stimuli(ds, "rate")
+
+
+def test_stimuli__trials_held_out_are_not_in_the_rates(ds):
+    for selected in (ds.isel(trial=slice(0, 6)), ds.isel(trial=3)):
+        with pytest.raises(ValueError, match="a selection of trials does not reach `psth`"):
+            Stimuli(selected, "psth")
+        rates = aa1xr.psth(selected)
+        held = Stimuli(selected.drop_vars("psth").merge({"psth": rates}), "psth")
+        _, responses = held.read(11)
+        np.testing.assert_array_equal(responses, rates.isel(stimulus=11, time=slice(400)))
+        Stimuli(selected, "spikes")
+    Stimuli(ds[["psth", "spectrogram", "n_trials"]], "psth")
+    Stimuli(ds.isel(trial=[*range(14, -1, -1)]), "psth")

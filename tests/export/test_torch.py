@@ -1,0 +1,105 @@
+"""Where torch is installed."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import aa1xr
+
+torch = pytest.importorskip("torch", reason="needs torch")
+from torch.utils.data import DataLoader, Dataset, Subset  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def songs(sample_archive):
+    return aa1xr.drop_missing(aa1xr.open_sample(chunks=None).sel(type="conspecific"))
+
+
+@pytest.mark.parametrize("name", ["psth", "spikes"])
+def test_to_torch__items_are_the_stimuli(ds, name):
+    dataset = aa1xr.to_torch(ds, responses=name)
+    assert isinstance(dataset, Dataset)
+    assert len(dataset) == 15
+    for number, item in enumerate(dataset):
+        one = ds.isel(stimulus=number)
+        assert item.stimulus == one.stimulus.item()
+        n_bins = item.mask.shape[-1]
+        known = one[name].values[..., :n_bins]
+        np.testing.assert_array_equal(item.mask, np.isfinite(known))
+        np.testing.assert_array_equal(item.responses, np.nan_to_num(known))
+        np.testing.assert_array_equal(item.spectrogram, one.spectrogram.values[:, :n_bins])
+        assert item.responses.dtype == item.spectrogram.dtype == torch.float32
+    assert number == 14
+    assert dataset[-1].stimulus == "flatrip-04"
+    with pytest.raises(IndexError):
+        dataset[15]
+
+
+def test_collate__pads_and_masks(songs):
+    dataset = aa1xr.to_torch(songs)
+    items = [dataset[0], dataset[2]]
+    batch = dataset.collate(items)
+    longest = max(item.mask.shape[1] for item in items)
+    assert batch.spectrogram.shape == (2, 32, longest)
+    assert batch.responses.shape == batch.mask.shape == (2, 11, longest)
+    for padded, item in zip(batch.responses, items, strict=True):
+        n_bins = item.mask.shape[1]
+        assert torch.equal(padded[:, :n_bins], item.responses)
+        assert not padded[:, n_bins:].any()
+    assert batch.mask.sum() == sum(item.mask.sum() for item in items)
+    assert batch.stimulus == ["conspecific-00", "conspecific-02"]
+
+
+# Python 3.12 warns of a fork while there are threads, as there are once zarr has read; what reads in
+# the workers (zarr, and not dask's pool) is safe there.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("chunks", [{}, None])
+def test_to_torch__in_workers(sample_archive, chunks):
+    dataset = aa1xr.to_torch(aa1xr.open_sample(chunks=chunks).sel(type="flatrip"), cache=True)
+    here = [dataset[k] for k in range(5)]
+    assert len(pickle.dumps(dataset)) < 100_000
+    copy = pickle.loads(pickle.dumps(dataset))  # as workers that are not forked get it
+    assert torch.equal(copy[3].responses, here[3].responses)
+    batches = list(DataLoader(dataset, 2, num_workers=2, collate_fn=dataset.collate))
+    assert [len(batch.stimulus) for batch in batches] == [2, 2, 1]
+    assert torch.equal(batches[2].responses[0], here[4].responses)
+    assert torch.equal(batches[0].spectrogram[1], here[1].spectrogram)
+
+
+def test_to_torch__cache(songs):
+    plain, kept = (aa1xr.to_torch(songs, cache=cache) for cache in (False, True))
+    assert plain[1] is not plain[1]
+    assert kept[1] is kept[1]
+    assert kept[-9] is kept[1]
+    assert torch.equal(plain[1].responses, kept[1].responses)
+
+
+def test_to_torch__trains_a_network(songs):
+    # As a modeller would: a GRU over the songs, a Poisson loss over what is data.
+    torch.manual_seed(0)
+    train, _, test = aa1xr.split(songs, test=0.2, validation=0.1)
+    songs = aa1xr.resample(songs, dt_ms=20)
+    dataset = aa1xr.to_torch(songs, cache=True)
+    labels = songs.stimulus.values.tolist()
+    loaders = [
+        DataLoader(Subset(dataset, [labels.index(s) for s in part]), 4, collate_fn=dataset.collate)
+        for part in (train, test)
+    ]
+    gru = torch.nn.GRU(32, 16, batch_first=True)
+    readout = torch.nn.Linear(16, 11)
+    optimizer = torch.optim.Adam([*gru.parameters(), *readout.parameters()], lr=0.02)
+
+    def loss(batch):
+        log_rate = readout(gru(batch.spectrogram.mT)[0]).mT
+        each = torch.nn.functional.poisson_nll_loss(log_rate, batch.responses, reduction="none")
+        return each[batch.mask].mean()
+
+    before = [loss(batch).item() for batch in loaders[1]]
+    for _ in range(8):
+        for batch in loaders[0]:
+            optimizer.zero_grad()
+            loss(batch).backward()
+            optimizer.step()
+    after = [loss(batch).item() for batch in loaders[1]]
+    assert sum(after) < sum(before) - 0.5
