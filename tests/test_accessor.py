@@ -44,6 +44,7 @@ def test_accessor__is_the_function(sample_archive):
     xr.testing.assert_identical(ds.aa1.coherence(ds.psth), aa1xr.coherence(ds.psth, ds))
     songs = ds.sel(type="conspecific")
     xr.testing.assert_identical(songs.aa1.drop_missing(), aa1xr.drop_missing(songs))
+    assert ds.aa1.to_pandas().equals(aa1xr.to_pandas(ds))
     assert str(ds.aa1.split(n_folds=3)) == str(aa1xr.split(ds, n_folds=3))
     xr.testing.assert_identical(ds.psth.aa1.smooth(30), aa1xr.smooth(ds.psth, window_ms=30))
     for one, other in (

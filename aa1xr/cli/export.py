@@ -9,7 +9,7 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.cli.options import Commands, add_source
-from aa1xr.export.files import whole
+from aa1xr.export.files import whole_file
 
 _LABELS = ("area", "type")
 
@@ -51,7 +51,7 @@ def _run(args: argparse.Namespace) -> None:
         except ModuleNotFoundError as error:
             raise ValueError(str(error)) from error
     else:
-        with whole(args.out) as partial:
+        with whole_file(args.out) as partial:
             aa1xr.to_pandas(ds).to_csv(partial, index=False)
         paths = [args.out]
     for path in paths:

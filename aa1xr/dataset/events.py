@@ -12,6 +12,7 @@ import xarray as xr
 
 from aa1xr import schema
 from aa1xr.dataset.binning import Indices, presentations, read_spikes, runs
+from aa1xr.dataset.engine import AA1Backend
 from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import open as open_source
 from aa1xr.store.layout import METADATA, is_sealed
@@ -187,7 +188,7 @@ def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
 def _open_all(store: Store) -> xr.Dataset:
     """All that is in the store, lazily."""
     return xr.open_dataset(
-        store.url, engine="aa1xr", chunks=None, storage_options=store.storage_options
+        store.url, engine=AA1Backend, chunks=None, storage_options=store.storage_options
     )
 
 

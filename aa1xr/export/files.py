@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(target: Path) -> Iterator[Path]:
-    """A path to write to, beside `target`; at the end of the block it becomes `target`.
+def whole_file(target: Path) -> Iterator[Path]:
+    """A file to write beside `target`, which gets that name once the block ends without error.
 
     Raises
     ------

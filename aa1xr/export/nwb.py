@@ -16,7 +16,7 @@ import xarray as xr
 from aa1xr import citation, schema
 from aa1xr.dataset.events import as_events, store_of, waveforms
 from aa1xr.export.clock import Site, lay_out
-from aa1xr.export.files import refuse_existing, whole
+from aa1xr.export.files import refuse_existing, whole_file
 from aa1xr.export.need import need
 
 #: NWB demands a date. This one is nobody's, and looks it.
@@ -125,7 +125,7 @@ def to_nwb(
             file.add_stimulus_template(
                 _sound(pynwb, events.isel(stimulus=stimulus), sounds[stimulus])
             )
-        with whole(path) as partial, pynwb.NWBHDF5IO(str(partial), "w") as io:
+        with whole_file(path) as partial, pynwb.NWBHDF5IO(str(partial), "w") as io:
             io.write(file)
     return list(animals)
 

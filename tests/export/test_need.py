@@ -19,5 +19,5 @@ def test_need__names_the_extra(monkeypatch):
 def test_need__what_fails_inside_says_so(tmp_path, monkeypatch):
     (tmp_path / "broken_library.py").write_text("import nosuchdependency")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="^No module named 'nosuchdependency'"):
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'nosuchdependency'"):
         need("broken_library", extra="some")

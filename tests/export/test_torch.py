@@ -51,8 +51,8 @@ def test_collate__pads_and_masks(songs):
     assert batch.stimulus == ["conspecific-00", "conspecific-02"]
 
 
-# Python 3.12 warns of a fork while there are threads, as there are once zarr has read; what reads in
-# the workers (zarr, and not dask's pool) is safe there.
+# Python 3.12 warns of a fork while there are threads, as there are once zarr has read. Reading in the
+# workers is safe: zarr starts anew after a fork, and dask's pool is not used.
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("chunks", [{}, None])
 def test_to_torch__in_workers(sample_archive, chunks):
@@ -79,7 +79,7 @@ def test_to_torch__trains_a_network(songs):
     # As a modeller would: a GRU over the songs, a Poisson loss over what is data.
     torch.manual_seed(0)
     train, _, test = aa1xr.split(songs, test=0.2, validation=0.1)
-    songs = aa1xr.resample(songs, dt_ms=20)
+    songs = aa1xr.resample(songs, dt_ms=40)
     dataset = aa1xr.to_torch(songs, cache=True)
     labels = songs.stimulus.values.tolist()
     loaders = [
