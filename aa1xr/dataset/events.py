@@ -61,6 +61,7 @@ def events(
           stimulus and trial, and ascending within each presentation;
         - `row_size` (neuron, stimulus, trial): how many of them each presentation has, 0 where
           there was no such presentation;
+        - `row_start` (neuron, stimulus, trial): where along `spike` its spikes begin;
         - `n_trials` (neuron, stimulus): presentations, as in `aa1xr.open`, so that
           `aa1xr.presented` tells silent presentations from none.
 
@@ -107,6 +108,9 @@ def events(
                 "sample_dimension": "spike",
             },
         ),
+        "row_start": xr.Variable(
+            AXES, _row_starts(row_size), {"long_name": "first spike of the presentation"}
+        ),
         "n_trials": xr.Variable(
             AXES[:2],
             presentations(store, neurons, stimuli),
@@ -130,15 +134,20 @@ def as_events(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = Non
     Raises
     ------
     ValueError
-        If they were selected after they were made, or what `events` raises.
+        If they were selected or sorted after they were made, or what `events` raises.
     """
     if "spike_time" not in ds:
         return events(ds, storage_options=storage_options)
-    schema.validate(ds, "spike_time", "row_size", "n_trials")
-    if ds["row_size"].dims != AXES or int(ds["row_size"].sum()) != ds.sizes["spike"]:
+    schema.validate(ds, "spike_time", "row_size", "row_start", "n_trials")
+    row_size = ds["row_size"]
+    if (
+        row_size.dims != AXES
+        or int(row_size.sum()) != ds.sizes["spike"]
+        or not np.array_equal(ds["row_start"].values, _row_starts(row_size.values))
+    ):
         raise ValueError(
-            "these events were selected after they were made, and the spikes no longer belong to "
-            "the presentations; select the Dataset first, then ask for its events: "
+            "these events were selected or sorted after they were made, and the spikes no longer "
+            "belong to the presentations; select the Dataset first, then ask for its events: "
             'aa1xr.events(ds.sel(area="MLd"))'
         )
     return ds
@@ -204,6 +213,12 @@ def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Indices:
         unknown = ", ".join(map(str, wanted[positions < 0][:3]))
         raise ValueError(f"{dim} {unknown}: not in the store that the Dataset was opened from")
     return positions
+
+
+def _row_starts(row_size: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Where the spikes of each presentation begin, as they lie end to end."""
+    sizes = row_size.astype(np.int64)
+    return (sizes.cumsum() - sizes.ravel()).reshape(sizes.shape)
 
 
 def _read(

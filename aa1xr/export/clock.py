@@ -58,7 +58,7 @@ def lay_out(ds: xr.Dataset) -> tuple[xr.Dataset, list[Site]]:
     heard = presented(events).values
     times = events["spike_time"].values.astype(np.int64)
     sizes = events["row_size"].values.astype(np.int64)
-    starts = (sizes.cumsum() - sizes.ravel()).reshape(sizes.shape)
+    starts = events["row_start"].values
     before = _seconds(max(_BEFORE, -times.min(initial=0)))
     after = _seconds(max(_AFTER, times.max(initial=0)))
 

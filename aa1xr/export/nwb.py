@@ -158,12 +158,13 @@ def _units(pynwb: Any, events: xr.Dataset, sites: list[Site]) -> Any:
 
 
 def _trials(pynwb: Any, events: xr.Dataset, sites: list[Site]) -> Any:
-    stimulus, onset = (
-        np.concatenate([getattr(s, n) for s in sites]) for n in ("stimulus", "onset")
-    )
-    columns: dict[str, tuple[str, Any]] = {
-        "start_time": ("start of the trial (s)", np.concatenate([s.start for s in sites])),
-        "stop_time": ("end of the trial (s)", np.concatenate([s.stop for s in sites])),
+    def of_all(what: str) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(site, what) for site in sites])
+
+    stimulus, onset = of_all("stimulus"), of_all("onset")
+    columns: dict[str, tuple[str, npt.NDArray[Any]]] = {
+        "start_time": ("start of the trial (s)", of_all("start")),
+        "stop_time": ("end of the trial (s)", of_all("stop")),
         "stimulus_onset_time": ("onset of the sound (s)", onset),
         "stimulus_offset_time": (
             "end of the sound (s)",
@@ -171,10 +172,7 @@ def _trials(pynwb: Any, events: xr.Dataset, sites: list[Site]) -> Any:
         ),
         "stimulus": ("sound, in stimulus_template", events["stimulus"].values[stimulus]),
         "type": (_describe("type"), events["type"].values[stimulus]),
-        "trial": (
-            _describe("trial"),
-            events["trial"].values[np.concatenate([s.trial for s in sites])],
-        ),
+        "trial": (_describe("trial"), events["trial"].values[of_all("trial")]),
         "cell_seq": (
             "recording site: that of the units recorded in this trial",
             np.repeat([s.cell_seq for s in sites], [s.trial.size for s in sites]),

@@ -63,8 +63,8 @@ def to_pynapple(ds: xr.Dataset) -> dict[str, Site]:
 
     >>> import pynapple as nap
     >>> units, trials = aa1xr.to_pynapple(aa1xr.open_sample())["sim0000_1"]
-    >>> units["area"].tolist()
-    ['Field_L', 'MLd']
+    >>> " and ".join(units["area"])
+    'Field_L and MLd'
     >>> heard = trials[trials["stimulus"] == "flatrip-00"]
     >>> raster = nap.compute_perievent(units[0], nap.Ts(heard["onset"].values), window=(0, 2))
     >>> len(raster)

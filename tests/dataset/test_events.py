@@ -133,7 +133,14 @@ def test_events__unknown_labels(ds):
 def test_as_events__refuses_those_selected_afterwards(ds):
     events = aa1xr.events(ds)
     assert as_events(events) is events
-    for selected in (events.sel(area="MLd"), events.isel(neuron=0), events.isel(trial=[0])):
+    for selected in (
+        events.sel(area="MLd"),
+        events.isel(neuron=0),
+        events.isel(trial=[0]),
+        events.isel(neuron=slice(None, None, -1)),
+        events.sortby("duration_s"),
+        events.transpose(),
+    ):
         with pytest.raises(ValueError, match="select the Dataset first, then ask for its events"):
             as_events(selected)
 

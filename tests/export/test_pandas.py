@@ -28,7 +28,7 @@ def test_to_pandas__of_events(ds):
     picked = ds.sel(area="MLd")
     events = aa1xr.events(picked)
     pd.testing.assert_frame_equal(aa1xr.to_pandas(events), aa1xr.to_pandas(picked))
-    with pytest.raises(ValueError, match="selected after they were made"):
+    with pytest.raises(ValueError, match="selected or sorted after they were made"):
         aa1xr.to_pandas(events.isel(neuron=[0]))
 
 

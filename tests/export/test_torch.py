@@ -51,8 +51,8 @@ def test_collate__pads_and_masks(songs):
     assert batch.stimulus == ["conspecific-00", "conspecific-02"]
 
 
-# Python 3.12 warns of a fork while there are threads, as there are once zarr has read. Reading in the
-# workers is safe: zarr starts anew after a fork, and dask's pool is not used.
+# Python 3.12 warns of a fork while there are threads, as there are once zarr has read. Reading in
+# the workers is safe: zarr starts anew after a fork, and dask's pool is not used.
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("chunks", [{}, None])
 def test_to_torch__in_workers(sample_archive, chunks):
