@@ -61,7 +61,7 @@ def presentations(store: Store, neurons: Indices, stimuli: Indices) -> npt.NDArr
     """How often each stimulus was presented. [shape: (neurons, stimuli)]."""
     n_trials = np.empty((neurons.size, stimuli.size), np.int32)
     for run in runs(neurons):
-        n_trials[run] = store.read("n_trials", _span(neurons[run]))[:, stimuli]
+        n_trials[run] = store.rows("n_trials", *_span(neurons[run]))[:, stimuli]
     return n_trials
 
 
@@ -72,7 +72,7 @@ def read_spikes(
 
     `stimuli` and `trials` may be in any order, which is then that of the spikes.
     """
-    row_size = store.read("row_size", _span(neurons)).astype(np.int64)
+    row_size = store.rows("row_size", *_span(neurons)).astype(np.int64)
     first = store.first_spike
     start, stop = int(first[neurons[0]]), int(first[neurons[-1] + 1])
 
@@ -115,28 +115,26 @@ def _add(
 ) -> None:
     """Add each spike to its row and bin. `per_row` says how many of `times` each row has."""
     position = grid.bins(times)
+    place = np.repeat(np.arange(per_row.size) * bins.size, per_row)
     first, last = int(bins[0]), int(bins[-1])
     inside = (position >= first) & (position <= last)
-    row = np.repeat(np.arange(per_row.size), per_row)
-    if inside.all():
-        position -= first
-    else:
-        position, row = position[inside] - first, row[inside]
+    if not inside.all():
+        position, place = position[inside], place[inside]
+    position -= first
     if bins.size != last - first + 1:
         # Some bins between the first and the last are not wanted.
-        place = np.full(last - first + 1, -1)
-        place[bins - first] = np.arange(bins.size)
-        position = place[position]
+        number = np.full(last - first + 1, -1)
+        number[bins - first] = np.arange(bins.size)
+        position = number[position]
         wanted = position >= 0
-        position, row = position[wanted], row[wanted]
-    row *= bins.size
-    row += position
+        position, place = position[wanted], place[wanted]
+    place += position
     # In place, by the events alone: np.bincount would make eight bytes for every bin.
-    np.add.at(counts.reshape(-1), row, np.float32(1))
+    np.add.at(counts.reshape(-1), place, np.float32(1))
 
 
-def _span(run: Indices) -> slice:
-    return slice(int(run[0]), int(run[-1]) + 1)
+def _span(run: Indices) -> tuple[int, int]:
+    return int(run[0]), int(run[-1]) + 1
 
 
 def runs(indices: Indices) -> list[slice]:

@@ -131,24 +131,35 @@ def make_mel(
     return mel
 
 
-def spectrograms(store: Store, grid: Grid, mel: Mel) -> npt.NDArray[np.float32]:
-    """All spectrograms on the bins of the sound. [shape: (n_stimuli, n_mels, n_sound)].
+def spectrograms(
+    store: Store, grid: Grid, mel: Mel, stimuli: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float32]:
+    """Spectrograms on the bins of the sound. [shape: (stimuli, n_mels, n_sound)].
 
-    They are zero where a sound is over. On first use they are kept in the store, by parameters;
-    where the store cannot be written to, they are computed every time.
+    `stimuli` are positions, increasing. It is zero where a sound is over. On first use all are
+    kept in the store, by parameters; where it cannot be written to, they are computed every time.
     """
     shape = (grid.n_sound.size, mel.n_mels, int(grid.n_sound.max()))
     key = hashlib.sha256(json.dumps(asdict(mel), sort_keys=True).encode()).hexdigest()[:16]
     path = f"spectrogram-{key}"
-    if (kept := store.read_added(path)) is not None:
-        return kept
-    ends = np.cumsum(store.labels.n_samples)
-    waves = np.split(store.read("waveform"), ends[:-1])
+    first = int(stimuli[0])
+    if (kept := store.read_added(path, slice(first, int(stimuli[-1]) + 1))) is not None:
+        return take(kept, stimuli - first, axis=0)
+    n_samples = store.labels.n_samples
     out = np.zeros(shape, np.float32)
-    for row, wave, n in zip(out, waves, grid.n_sound, strict=True):
-        row[:, :n] = mel(wave)
+    for row, n, size, end in zip(out, grid.n_sound, n_samples, n_samples.cumsum(), strict=True):
+        row[:, :n] = mel(store.read("waveform", slice(end - size, end)))
     try:
         store.add(path, out, dims=("stimulus", "freq", "time"), attrs=asdict(mel))
     except (OSError, NotImplementedError) as error:  # read-only, a full disk, http
         logger.info("%s: spectrogram not kept (%s)", store.url, error)
-    return out
+    return take(out, stimuli, axis=0)
+
+
+def take(
+    array: npt.NDArray[np.float32], positions: npt.NDArray[np.intp], *, axis: int
+) -> npt.NDArray[np.float32]:
+    """Some of an axis, in increasing order; all of it is not copied."""
+    if positions.size == array.shape[axis]:
+        return array
+    return array.take(positions, axis)

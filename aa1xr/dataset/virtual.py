@@ -13,7 +13,7 @@ from xarray.core import indexing
 
 from aa1xr.dataset.binning import Indices, count, presentations
 from aa1xr.dataset.grid import Grid
-from aa1xr.dataset.spectrogram import Mel, spectrograms
+from aa1xr.dataset.spectrogram import Mel, spectrograms, take
 from aa1xr.errors import DataNotFoundError
 from aa1xr.store.read import Store
 
@@ -111,9 +111,12 @@ class Spectrogram(_Virtual):
     def compute(self, *indices: Indices) -> npt.NDArray[Any]:
         """Take them from the bins in which sounds play."""
         stimuli, bands, bins = indices
-        sound = spectrograms(self.store, self.grid, self.mel)
+        sound = spectrograms(self.store, self.grid, self.mel, stimuli)
+        sound = take(sound, bands, axis=1)
         frames = bins - self.grid.n_before
         playing = (frames >= 0) & (frames < sound.shape[2])
+        if playing.all():
+            return take(sound, frames, axis=2)
         out = np.zeros((stimuli.size, bands.size, bins.size), np.float32)
-        out[:, :, playing] = sound[np.ix_(stimuli, bands, frames[playing])]
+        out[:, :, playing] = take(sound, frames[playing], axis=2)
         return out

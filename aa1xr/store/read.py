@@ -28,6 +28,9 @@ from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.schema import fixed_width
 from aa1xr.store.layout import ARRAYS, FORMAT_VERSION, METADATA, SEAL, create_array, is_sealed, seal
 
+#: Bytes in a chunk of what is added: a few stimuli, which can be read without the others.
+_ADDED = 2**20
+
 _REBUILD = "Remove it and open the archive again to rebuild it."
 
 
@@ -132,6 +135,7 @@ class Store:
         #: The seal of what was read; a pickle takes it along, so that no worker mixes two stores.
         self._sealed_as = sealed_as
         self._arrays: dict[str, zarr.Array[Any]] = {}
+        self._chunks: dict[tuple[str, int], npt.NDArray[Any]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._sealed_as is None:
@@ -205,14 +209,28 @@ class Store:
         """The values of an array of the store, all or a basic selection of them."""
         return self._checked(self._array(name), selection)
 
+    def rows(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
+        """Some neurons of an array that is chunked by neurons alone.
+
+        Its chunks are kept: they are small, and each block of neurons needs one or two.
+        """
+        size = self._array(name).chunks[0]
+        first, after = start // size, -(-stop // size)
+        for number in range(first, after):
+            if (name, number) not in self._chunks:
+                part = slice(number * size, (number + 1) * size)
+                self._chunks[name, number] = self.read(name, part)
+        chunks = [self._chunks[name, number] for number in range(first, after)]
+        return np.concatenate(chunks)[start - first * size : stop - first * size]
+
     def _array(self, name: str) -> zarr.Array[Any]:
         # Kept, since looking one up in a group takes as long as reading a small one.
         if name not in self._arrays:
             self._arrays[name] = cast("zarr.Array[Any]", self._group[name])
         return self._arrays[name]
 
-    def read_added(self, path: str) -> npt.NDArray[Any] | None:
-        """The values of an array that `add` put there, or None."""
+    def read_added(self, path: str, selection: Any = ...) -> npt.NDArray[Any] | None:
+        """The values of an array that `add` put there, all or some, or None."""
         try:
             metadata = self.get(f"{path}/{METADATA}")
         except PermissionError:  # S3's "not there" for those who may not list
@@ -221,7 +239,8 @@ class Store:
             return None
         if not is_sealed(metadata):
             raise StoreError(f"{self.url}: {path}/{METADATA} is damaged. {_REBUILD}")
-        return self._checked(zarr.open_array(self._zarr, path=path, mode="r", zarr_format=3))
+        array = zarr.open_array(self._zarr, path=path, mode="r", zarr_format=3)
+        return self._checked(array, selection)
 
     def add(
         self,
@@ -237,18 +256,21 @@ class Store:
         the same at once do no harm.
         """
         files: dict[str, Any] = {}
-        create_array(
+        rows = max(1, _ADDED * len(values) // max(1, values.nbytes))
+        array = create_array(
             MemoryStore(files),
             values.shape,
             dtype=values.dtype.name,
-            chunks=values.shape,
+            chunks=(rows, *values.shape[1:]),
             fill_value=float("nan"),
             dims=dims,
             attrs=attrs,
-        )[...] = values
+        )
         metadata = files.pop(METADATA).to_bytes()
-        for key, data in files.items():
-            self._put(f"{path}/{key}", data.to_bytes())
+        for start in range(0, len(values), rows):
+            array[start : start + rows] = values[start : start + rows]
+            for key in list(files):
+                self._put(f"{path}/{key}", files.pop(key).to_bytes())
         self._put(f"{path}/{METADATA}", seal(metadata))
 
     def check(self) -> None:
