@@ -9,6 +9,7 @@ from importlib.metadata import version as _version
 
 from aa1xr import accessor as _accessor  # noqa: F401 - makes ds.aa1
 from aa1xr.analysis.coherence import coherence
+from aa1xr.analysis.nonlinearity import Nonlinearity, fit_nonlinearity
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
@@ -17,6 +18,8 @@ from aa1xr.analysis.scores import mean_score, score
 from aa1xr.analysis.select import drop_missing, presented, simultaneous
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
+from aa1xr.analysis.strf import predict, strf
+from aa1xr.analysis.tuning import tuning
 from aa1xr.citation import cite
 from aa1xr.dataset.events import events
 from aa1xr.dataset.labels import index_labels
@@ -37,6 +40,7 @@ __all__ = [
     "ArchiveError",
     "DataNotFoundError",
     "DownloadError",
+    "Nonlinearity",
     "Scaling",
     "Split",
     "StoreError",
@@ -45,12 +49,14 @@ __all__ = [
     "copy_store",
     "drop_missing",
     "events",
+    "fit_nonlinearity",
     "index_labels",
     "load",
     "mean_score",
     "normalize",
     "open",
     "open_sample",
+    "predict",
     "presented",
     "psth",
     "quality",
@@ -62,10 +68,12 @@ __all__ = [
     "smooth",
     "split",
     "standardize",
+    "strf",
     "to_deepstrf",
     "to_nwb",
     "to_pandas",
     "to_pynapple",
     "to_torch",
+    "tuning",
     "with_quality",
 ]

@@ -1,0 +1,130 @@
+"""Output nonlinearities: the rate of a neuron at each strength of its linear prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from aa1xr.analysis.pairs import tell
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Nonlinearity:
+    """Mean responses at increasing levels of a prediction [shape: (neuron, level)] each."""
+
+    drive: xr.DataArray
+    rate: xr.DataArray
+
+    def apply(self, prediction: xr.DataArray) -> xr.DataArray:
+        """Pass a prediction through it [shape: (neuron, ..., time)], lazily if either is lazy.
+
+        Straight lines between levels. Below the lowest its rate goes on; above the highest the
+        last line does, unless it falls: sounds not heard before may drive a neuron harder.
+        """
+        out: xr.DataArray = xr.apply_ufunc(
+            _apply,
+            prediction,
+            self.drive,
+            self.rate,
+            input_core_dims=[["time"], ["level"], ["level"]],
+            output_core_dims=[["time"]],
+            vectorize=True,
+            dask="parallelized",
+            dask_gufunc_kwargs={"allow_rechunk": True},
+            output_dtypes=[np.float64],
+            keep_attrs=True,
+        )
+        return out.transpose(*prediction.dims)
+
+
+def fit_nonlinearity(
+    prediction: xr.DataArray, response: xr.DataArray, *, n_levels: int = 20
+) -> Nonlinearity:
+    """Estimate the output nonlinearity of each neuron, as that of an LN model.
+
+    The bins are sorted by the prediction and divided into levels of as many bins each; the mean
+    response of a level is the rate at its mean prediction.
+
+    Parameters
+    ----------
+    prediction
+        Of training stimuli, linear: `aa1xr.predict(fit, ds, rectify=False)`
+        [shape: (neuron, stimulus, time)].
+    response
+        In spikes/s; of what both have, by their labels, bins that are NaN do not count.
+    n_levels
+        At least 2. More follow a curve more closely, and noise too.
+
+    Returns
+    -------
+    Nonlinearity
+        `apply(prediction)` gives rates. It is NaN for neurons of fewer bins than levels.
+
+    Raises
+    ------
+    ValueError
+        If `n_levels` is out of range.
+
+    References
+    ----------
+    Chichilnisky (2001), Network 12, 199-213.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample().sel(type="conspecific", area="Field_L")
+    >>> train, validation, test = aa1xr.split(ds, test=2, validation=2)
+    >>> fit = aa1xr.strf(ds, train=train, validation=validation).compute()
+    >>> linear = aa1xr.predict(fit, ds, rectify=False)
+    >>> curve = aa1xr.fit_nonlinearity(linear.sel(stimulus=train), ds.psth)
+    >>> rate = curve.apply(linear.sel(stimulus=test))
+    >>> float(aa1xr.mean_score(aa1xr.score(rate, ds)).cc_norm) > 0.95
+    True
+    """
+    if not isinstance(n_levels, int | np.integer) or n_levels < 2:
+        raise ValueError(f"n_levels={n_levels!r}; expected a whole number, at least 2")
+    prediction, response = xr.align(prediction, response, join="inner")
+    bins = ["stimulus", "time"]
+    both: xr.DataArray = xr.apply_ufunc(
+        _levels,
+        prediction,
+        response,
+        kwargs={"n_levels": int(n_levels)},
+        input_core_dims=[bins, bins],
+        output_core_dims=[["which", "level"]],
+        vectorize=True,
+        dask="parallelized",
+        dask_gufunc_kwargs={
+            "allow_rechunk": True,
+            "output_sizes": {"which": 2, "level": int(n_levels)},
+        },
+        output_dtypes=[np.float64],
+    )
+    attrs = {"units": "spikes/s"}
+    return Nonlinearity(
+        both.isel(which=0).rename("drive").assign_attrs(attrs, long_name="linear prediction"),
+        both.isel(which=1).rename("rate").assign_attrs(attrs, long_name="mean response"),
+    )
+
+
+def _levels(prediction: Floats, response: Floats, *, n_levels: int) -> Floats:
+    """Mean prediction and response of each level. [shape: (2, level)]."""
+    known = ~np.isnan(prediction) & ~np.isnan(response)
+    if known.sum() < n_levels:
+        tell("a nonlinearity is NaN where there are fewer bins of a response than levels")
+        return np.full((2, n_levels), np.nan)
+    pairs = np.stack([prediction[known], response[known]])
+    order = np.argsort(pairs[0], kind="stable")
+    levels = np.array_split(pairs[:, order], n_levels, axis=1)
+    return np.stack([level.mean(1) for level in levels], 1)
+
+
+def _apply(prediction: Floats, drive: Floats, rate: Floats) -> Floats:
+    between = np.interp(prediction, drive, rate)
+    step = drive[-1] - drive[-2]
+    slope = max((rate[-1] - rate[-2]) / step, 0) if step > 0 else 0
+    return np.asarray(between + slope * np.maximum(prediction - drive[-1], 0))

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+import aa1xr
+from tests.analysis.heard import heard
+
+
+def linear(values):
+    """A prediction [neuron, stimulus, time] of these values."""
+    values = np.asarray(values, float)
+    ds, _ = heard(n_neurons=len(values), n_bins=(values.shape[2] - 3,) * values.shape[1])
+    return xr.zeros_like(ds.psth) + values
+
+
+def test_fit_nonlinearity__means_of_equal_levels():
+    drive = linear([[[3, 1, 2, 0, 5, 4, 7, 6, 8]]])
+    response = linear([[[30, 10, 20, np.nan, 50, 40, 70, 60, 80]]])
+    curve = aa1xr.fit_nonlinearity(drive, response, n_levels=4)
+    assert curve.drive.values.tolist() == [[1.5, 3.5, 5.5, 7.5]]
+    assert curve.rate.values.tolist() == [[15, 35, 55, 75]]
+    assert curve.drive.sel(area="MLd").sizes["neuron"] == 1
+
+
+def test_apply__is_flat_below_straight_between_and_goes_on_above():
+    drive = linear([[[0, 0, 1, 1, 2, 2]]])
+    curve = aa1xr.fit_nonlinearity(drive, linear([[[4, 4, 5, 5, 9, 9]]]), n_levels=3)
+    asked = linear([[[-3, 0, 0.5, 1.5, 2, 4]]])
+    assert curve.apply(asked).values.tolist() == [[[4, 4, 4.5, 7, 9, 17]]]
+    falling = aa1xr.fit_nonlinearity(drive, linear([[[4, 4, 9, 9, 5, 5]]]), n_levels=3)
+    assert falling.apply(asked).values[0, 0, -1] == 5
+
+
+def test_fit_nonlinearity__finds_a_known_one(lazily):
+    rng = np.random.default_rng(0)
+    drive = linear(rng.standard_normal((3, 4, 1000)))
+    response = np.exp(drive) + 0.3 * rng.standard_normal(drive.shape)
+    with lazily():
+        curve = aa1xr.fit_nonlinearity(drive.chunk(neuron=1, time=100), response.chunk(neuron=2))
+        rate = curve.apply(drive.chunk(neuron=2))
+    inside = abs(drive) < 1
+    assert float(abs(rate - np.exp(drive)).where(inside).max()) < 0.25
+
+
+def test_fit_nonlinearity__of_too_little_is_nan():
+    drive = linear(np.arange(24.0).reshape(2, 1, 12))
+    response = drive.where(drive.neuron.variable == "b0_1_A")
+    curve = aa1xr.fit_nonlinearity(drive, response, n_levels=5)
+    assert curve.apply(drive).isnull().all(["stimulus", "time"]).values.tolist() == [False, True]
+    with pytest.raises(ValueError, match="n_levels=1"):
+        aa1xr.fit_nonlinearity(drive, response, n_levels=1)

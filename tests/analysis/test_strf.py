@@ -1,0 +1,212 @@
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+
+import aa1xr
+from tests.analysis.heard import design, heard, rows
+
+TRAIN, VALIDATION = ["flatrip-00", "flatrip-01", "flatrip-03"], ["flatrip-02", "flatrip-04"]
+ALPHAS = (0.01, 0.3, 10)
+
+
+def fit_to(ds, **options):
+    parts = {"train": TRAIN, "validation": VALIDATION, "lags_ms": 20, "alphas": ALPHAS}
+    return aa1xr.strf(ds, **(parts | options))
+
+
+def by_solving(ds, neuron, n_lags, *, refit):
+    """Field, intercept, alpha and validation correlation, from explicit design matrices."""
+    all_heard, _ = zip(*[rows(ds, 0, [s], n_lags) for s in TRAIN], strict=True)
+    bands = np.concatenate(all_heard).reshape(-1, ds.sizes["freq"], n_lags)[:, :, 0]
+    offset = np.repeat(bands.mean(0), n_lags)
+    scale = np.repeat(bands.std(0), n_lags)
+    (x, y), (xv, yv) = (rows(ds, neuron, part, n_lags) for part in (TRAIN, VALIDATION))
+    x, xv = ((v - offset) / scale for v in (x, xv))
+
+    def solve(x, y, alpha):
+        about = x - x.mean(0)
+        gram = about.T @ about / len(x) + alpha * np.eye(x.shape[1])
+        weights = np.linalg.solve(gram, about.T @ (y - y.mean()) / len(x))
+        return weights, y.mean() - x.mean(0) @ weights
+
+    found = []
+    for alpha in ALPHAS:
+        weights, intercept = solve(x, y, alpha)
+        found.append((np.corrcoef(xv @ weights, yv)[0, 1], alpha, weights, intercept))
+    cc, alpha, weights, intercept = max(found, key=lambda each: each[0])
+    if refit:
+        weights, intercept = solve(np.concatenate([x, xv]), np.concatenate([y, yv]), alpha)
+    return weights.reshape(-1, n_lags), intercept, alpha, cc
+
+
+@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize("noise", [0.5, 20])
+def test_strf__is_ridge_regression_on_the_lagged_spectrogram(noise, refit):
+    ds, _ = heard(noise=noise)
+    fit = fit_to(ds, refit=refit).compute()
+    for n in range(4):
+        field, intercept, alpha, cc = by_solving(ds, n, 4, refit=refit)
+        np.testing.assert_allclose(fit.strf[n], field, rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(fit.intercept[n], intercept, rtol=1e-8)
+        np.testing.assert_allclose(fit.cc_validation[n], cc, rtol=1e-8)
+        assert fit.alpha[n] == alpha
+
+
+def test_strf__takes_another_response_and_a_window_before_onset():
+    ds, _ = heard()
+    # Shifted by two bins of silence, nothing changes but the times.
+    later = ds.pad(time=(2, 0), constant_values={"spectrogram": 0, "psth": np.nan})
+    time = (np.arange(later.sizes["time"]) - 2) * 5 / 1000
+    later = later.assign_coords(time=("time", time, ds.time.attrs))
+    expected = fit_to(ds).compute()
+    xr.testing.assert_allclose(fit_to(later).compute(), expected)
+    twice = fit_to(ds, response=2 * ds.psth + 1).compute()
+    np.testing.assert_allclose(twice.strf, 2 * expected.strf)
+    np.testing.assert_allclose(twice.intercept, 2 * expected.intercept + 1)
+    one = fit_to(ds, response=ds.psth.isel(neuron=2)).compute()
+    np.testing.assert_allclose(one.strf, expected.strf[2])
+    assert one.strf.dims == ("freq", "lag")
+
+
+def test_strf__recovers_known_fields():
+    ds, fields = heard(n_bins=(1000,) * 5, n_freq=8, n_lags=10, noise=20)
+    fit = fit_to(ds, lags_ms=50, alphas=(1e-4, 1e-2, 1)).compute()
+    for n in range(4):
+        truth = fields[n] * fit.scale.values[:, np.newaxis]
+        assert np.corrcoef(truth.ravel(), fit.strf[n].values.ravel())[0, 1] > 0.95
+
+
+def test_strf__recovers_the_fields_of_simulated_cells(tmp_path):
+    truth = aa1xr.simulate_archive(
+        tmp_path / "a.zip", n_neurons=2, n_songs=0, n_ripples=6, n_trials=300, seed=1
+    )
+    ds = aa1xr.open(tmp_path / "a.zip", data_dir=tmp_path)
+    train, validation, _ = aa1xr.split(ds, test=1, validation=1)
+    fit = aa1xr.strf(ds, train=train, validation=validation).compute()
+    for n in range(2):
+        field = truth.strf[n].values * fit.scale.values[:, np.newaxis]
+        assert np.corrcoef(field.ravel(), fit.strf[n].values.ravel())[0, 1] > 0.85
+
+
+def test_strf__of_missing_pairs():
+    ds, _ = heard()
+    psth = ds.psth.values.copy()
+    psth[2, [2, 4]] = np.nan  # nothing to validate on
+    psth[3, ~np.isnan(psth[3])] = 0
+    fit = fit_to(ds.assign(psth=(ds.psth.dims, psth))).compute()
+    assert fit.strf.isnull().all(["freq", "lag"]).values.tolist() == [False, False, True, False]
+    # A silent neuron has the zero field of the largest alpha, and correlates with nothing.
+    assert (fit.strf[3] == 0).all()
+    assert fit.alpha[3] == 10
+    assert np.isnan(fit.cc_validation[3])
+    others = ["b0_1_A", "b1_1_A"]
+    xr.testing.assert_allclose(fit.sel(neuron=others), fit_to(ds).compute().sel(neuron=others))
+
+
+def test_strf__is_lazy_and_keeps_labels(ds, lazily):
+    with lazily():
+        fit = aa1xr.strf(ds, train=ds.stimulus.values[:4], validation=ds.stimulus.values[4:6])
+        rate = aa1xr.predict(fit, ds)
+    assert all(array.chunks is not None for array in fit.values())
+    assert len(fit.__dask_graph__()) < 200
+    assert fit.sel(area="MLd", animal_id="sim0000").strf.shape == (5, 32, 20)
+    assert rate.sel(area="MLd", type="flatrip").sizes["stimulus"] == 5
+    assert fit.lag.values[3] == 0.015
+
+
+def test_strf__is_the_same_however_it_is_computed(ds):
+    part = ds.isel(neuron=[0, 1, 6, 7], stimulus=slice(0, 6))
+    options = {"train": part.stimulus.values[:4], "validation": part.stimulus.values[4:]}
+    expected = aa1xr.strf(part.compute(), **options).compute(scheduler="synchronous")
+    for other in (part.chunk(neuron=1, time=100), part.chunk(stimulus=2)):
+        xr.testing.assert_allclose(aa1xr.strf(other, **options).compute(), expected)
+
+
+def test_strf__on_a_cluster(ds):
+    distributed = pytest.importorskip("distributed")
+    options = {"train": ds.stimulus.values[10:12], "validation": ds.stimulus.values[12:13]}
+    expected = aa1xr.strf(ds, **options).compute(scheduler="synchronous")
+    with distributed.Client(processes=False, n_workers=1, dashboard_address=None):
+        xr.testing.assert_allclose(aa1xr.strf(ds, **options).compute(), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation": TRAIN[:1]}, "'flatrip-00' is in train and in validation"),
+        ({"train": []}, "train names no stimulus"),
+        ({"lags_ms": 2}, "at least one bin, 5 ms"),
+        ({"lags_ms": float("nan")}, "at least one bin"),
+        ({"alphas": []}, "one or more positive numbers"),
+        ({"alphas": [0, 1]}, "one or more positive numbers"),
+    ],
+)
+def test_strf__refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit_to(heard()[0], **options)
+
+
+def test_strf__refuses_other_bins():
+    ds, _ = heard()
+    with pytest.raises(ValueError, match="not on the same time axis"):
+        fit_to(ds, response=ds.psth.isel(time=slice(1, None)))
+    gap = ds.psth.values.copy()
+    gap[0, 1, 7] = np.nan
+    with pytest.raises(ValueError, match=r"responses to 'flatrip-01' have gaps"):
+        fit_to(ds.assign(psth=(ds.psth.dims, gap))).compute()
+    with pytest.raises(KeyError, match="flatrip-09"):
+        fit_to(ds, train=["flatrip-09"])
+
+
+@pytest.mark.parametrize("rectify", [False, True])
+def test_predict__by_design_matrices(rectify):
+    ds, _ = heard(noise=20)
+    fit = fit_to(ds).compute()
+    rate = aa1xr.predict(fit, ds[["spectrogram"]], rectify=rectify)
+    assert rate.dims == ("neuron", "stimulus", "time")
+    for s in range(5):
+        sound = (ds.spectrogram[s] - fit.offset) / fit.scale
+        silence = np.repeat((-fit.offset / fit.scale).values[:, np.newaxis], 3, 1)
+        x = design(np.concatenate([silence, sound.transpose("freq", "time").values], 1), 4)[3:]
+        for n in range(4):
+            expected = fit.intercept[n].item() + x @ fit.strf[n].values.ravel()
+            if rectify:
+                expected = np.maximum(expected, 0)
+            np.testing.assert_allclose(rate[n, s], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_predict__of_one_neuron_or_sound_and_of_nan():
+    ds, _ = heard()
+    fit = fit_to(ds).compute()
+    expected = aa1xr.predict(fit, ds)
+    one = aa1xr.predict(fit.isel(neuron=2), ds)
+    np.testing.assert_allclose(one, expected[2])
+    assert one.dims == ("stimulus", "time")
+    one = aa1xr.predict(fit, ds.isel(stimulus=3))
+    np.testing.assert_allclose(one, expected[:, 3])
+    strf = fit.strf.where(fit.neuron.variable != "b2_1_A")
+    unknown = fit.assign(strf=strf.variable)
+    assert aa1xr.predict(unknown, ds).isnull().all(["stimulus", "time"]).sum() == 1
+
+
+def test_predict__refuses_other_sounds():
+    ds, _ = heard()
+    fit = fit_to(ds).compute()
+    with pytest.raises(ValueError, match="bins of 5 ms, the sound of 10 ms"):
+        aa1xr.predict(fit, aa1xr.resample(ds, dt_ms=10))
+    with pytest.raises(ValueError, match="bands"):
+        aa1xr.predict(fit, ds.isel(freq=[0, 2, 1]))
+
+
+def test_predict__is_scored_as_it_is(ds):
+    songs = ds.sel(type="conspecific", area="MLd")
+    train, validation, test = aa1xr.split(songs, test=2, validation=2)
+    fit = aa1xr.strf(songs, train=train, validation=validation)
+    rate = aa1xr.predict(fit, songs.sel(stimulus=test))
+    with dask.config.set(scheduler="synchronous"):
+        scores = aa1xr.mean_score(aa1xr.score(rate, songs))
+        spectra = aa1xr.coherence(rate, songs).compute()
+    assert scores.cc_norm > 0.85
+    assert scores.cc_norm.attrs["n_left_out"] == 1
+    assert spectra.information.notnull().sum() == 5
