@@ -8,6 +8,7 @@
 from importlib.metadata import version as _version
 
 from aa1xr import accessor as _accessor  # noqa: F401 - makes ds.aa1
+from aa1xr import benchmark
 from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.nonlinearity import Nonlinearity, fit_nonlinearity
 from aa1xr.analysis.psth import psth
@@ -44,6 +45,7 @@ __all__ = [
     "Scaling",
     "Split",
     "StoreError",
+    "benchmark",
     "cite",
     "coherence",
     "copy_store",

@@ -18,6 +18,7 @@ FLOORS = [
     {"store"},
     {"dataset"},
     {"analysis", "sample"},
+    {"benchmark"},
     {"accessor", "plot", "summary", "export"},
     {"__init__"},
     {"cli", "__main__"},

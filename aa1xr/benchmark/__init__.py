@@ -1,0 +1,33 @@
+"""The benchmark: named protocols, models, and scores that can be compared.
+
+>>> protocol = aa1xr.benchmark.PROTOCOLS["cv10"]
+>>> protocol.dt_ms, protocol.n_splits
+(5.0, 10)
+>>> ds = aa1xr.open_sample(dt_ms=protocol.dt_ms)
+>>> prepared = protocol.prepare(ds)
+>>> [part.size for part in protocol.splits(prepared)[0]]  # train, validation, test
+[6, 2, 2]
+
+`run` fits and scores a model; `score_prediction` scores a prediction that comes from anywhere;
+`table` puts results beside the published ones. On the command line: `aa1xr benchmark`.
+"""
+
+from aa1xr.benchmark.models import MODELS, Model
+from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
+from aa1xr.benchmark.run import run, score_prediction
+from aa1xr.benchmark.scoring import score
+from aa1xr.benchmark.table import PUBLISHED, table
+from aa1xr.benchmark.truth import true_rate
+
+__all__ = [
+    "MODELS",
+    "PROTOCOLS",
+    "PUBLISHED",
+    "Model",
+    "Protocol",
+    "run",
+    "score",
+    "score_prediction",
+    "table",
+    "true_rate",
+]

@@ -1,0 +1,138 @@
+"""Protocols: all that must be equal for two scores to be comparable, in one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from aa1xr.analysis.smooth import smooth
+from aa1xr.analysis.split import Split, split
+
+#: Options of `aa1xr.open` that a protocol does not choose.
+_WINDOW = {"before_ms": 0, "after_ms": 0}
+
+#: What is the same in every protocol, for the record.
+_FIXED = {
+    "kernel": "numpy.hanning, raw, on each presentation",
+    "score": "CCnorm (Schoppe et al. 2016), signal power of concatenated test stimuli",
+}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How responses are prepared, which sounds are held out, and how predictions are scored.
+
+    One area at a time. Every presentation is convolved with the raw `numpy.hanning` of
+    `smooth_ms` (as `aa1xr.smooth(..., match="deepSTRF")`); predictions are scored against that, on
+    the test stimuli of each type by themselves, by `aa1xr.benchmark.score`: both CCnorm
+    conventions, mean over the neurons that have one.
+
+    Of the stimuli of each type, `held_out` (to one, and at least one) are for testing, as many
+    for validation, the rest for training.
+    """
+
+    name: str
+    dt_ms: float
+    types: tuple[str, ...]  #: classes of stimuli, all for one model
+    order: Literal["sorted", "random"]  #: by wav name, the last for testing; or drawn by seed
+    n_splits: int
+    held_out: float = 0.15
+    smooth_ms: float = 21.0
+    n_mels: int = 32  #: this and what follows: the spectrogram, as in `aa1xr.open`
+    window_ms: float = 10.0
+    fmin: float = 0.0
+    fmax: float = 16000.0
+    compression: str = "cubic"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `aa1xr.open` is to be given."""
+        names = ("dt_ms", "n_mels", "window_ms", "fmin", "fmax", "compression")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The protocol as attributes of a result."""
+        fields = asdict(self) | {"types": list(self.types)} | _FIXED
+        fields["protocol"] = fields.pop("name")
+        return {n if n == "protocol" else f"protocol_{n}": v for n, v in fields.items()}
+
+    def prepare(self, ds: xr.Dataset) -> xr.Dataset:
+        """The stimuli of these types, with smooth `spikes` and `psth`; lazy.
+
+        Raises
+        ------
+        ValueError
+            If `ds` was opened with other options, or lacks one of the types.
+        """
+        for name, value in (self.options | _WINDOW).items():
+            if ds.attrs.get(name) != value:
+                raise ValueError(
+                    f"protocol {self.name!r} needs {name}={value!r}, and the Dataset has "
+                    f"{ds.attrs.get(name)!r}; open it with aa1xr.open(source, "
+                    f"**aa1xr.benchmark.PROTOCOLS[{self.name!r}].options)"
+                )
+        if missing := sorted(set(self.types) - set(ds["type"].values.tolist())):
+            raise ValueError(f"protocol {self.name!r} needs sounds of type {missing[0]!r}")
+        ds = ds.sel(type=list(self.types))
+        return ds.assign({name: self.smooth(ds[name]).variable for name in ("spikes", "psth")})
+
+    def smooth(self, rate: xr.DataArray) -> xr.DataArray:
+        """Smooth as the responses are."""
+        return smooth(rate, window_ms=self.smooth_ms, match="deepSTRF")
+
+    def splits(self, ds: xr.Dataset) -> list[Split]:
+        """Training, validation and test stimuli of each split, for a Dataset of `prepare`.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than three stimuli of a type.
+        """
+        of_type = []
+        for type_ in self.types:
+            sounds = ds["stimulus"].sel(type=type_).sortby("name")
+            n_held = max(1, round(self.held_out * sounds.size))
+            if sounds.size < 2 * n_held + 1:
+                raise ValueError(f"{sounds.size} {type_} sounds are too few for three parts")
+            of_type.append([self._split(sounds, n_held, seed) for seed in range(self.n_splits)])
+        return [
+            Split(*map(np.concatenate, zip(*parts, strict=True)))
+            for parts in zip(*of_type, strict=True)
+        ]
+
+    def _split(self, sounds: xr.DataArray, n_held: int, seed: int) -> Split:
+        if self.order == "random":
+            return split(sounds, test=n_held, validation=n_held, seed=seed)
+        train, validation, test = np.split(sounds.values, [-2 * n_held, -n_held])
+        return Split(train, validation, test)
+
+
+_SONGS, _ALL = ("conspecific",), ("conspecific", "flatrip")
+
+#: The protocols by name.
+#:
+#: `rancon2025` is that of the published table (Rançon et al. 2025, Communications Biology,
+#: doi:10.1038/s42003-025-08858-3), as far as it is known. Sure, from the authors' own AA1 notebook:
+#: 1 ms bins, songs alone, one area at a time, songs in the order of their wav names, 14 for
+#: training, 3 for validation, 3 for testing. Sure, from deepSTRF 0.1.0: the smoothing, the
+#: spectrogram, and Schoppe's CCnorm. Not known: early stopping, seeds and the compression of the
+#: spectrogram, in which their notebooks and scripts differ (cubic here, the default of
+#: deepSTRF), and whether the published means leave out neurons. There is one test set of three
+#: songs, and another choice of three moves CCnorm by 2 to 5 points: one split is no evidence.
+#:
+#: `cv10` is ours: 5 ms bins, ten random splits in the same proportions, seeds 0 to 9.
+#:
+#: "-ripples": the same with ripples, one model for both, tested on each type by itself.
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol("rancon2025", 1.0, _SONGS, "sorted", 1),
+        Protocol("rancon2025-ripples", 1.0, _ALL, "sorted", 1),
+        Protocol("cv10", 5.0, _SONGS, "random", 10),
+        Protocol("cv10-ripples", 5.0, _ALL, "random", 10),
+    )
+}

@@ -1,0 +1,249 @@
+"""Run a model through a protocol, in units that can be resumed and distributed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+import numpy as np
+import xarray as xr
+import zarr
+
+from aa1xr.analysis.split import Split
+from aa1xr.benchmark.models import MODELS
+from aa1xr.benchmark.protocols import Protocol
+from aa1xr.benchmark.scoring import score
+from aa1xr.dataset.labels import index_labels
+from aa1xr.dataset.persist import load, save
+
+#: The dimension of classes of stimuli in a result.
+TYPE = "stimulus_type"
+_DIMS = ("split", "seed", TYPE, "neuron")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is fitted at once, and kept once it is scored."""
+
+    model: str
+    area: str
+    split: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.model}-{self.area}-{self.split:02d}-{self.seed}"
+
+
+def run(
+    ds: xr.Dataset,
+    protocol: Protocol,
+    model: str = "ridge",
+    *,
+    areas: Iterable[str] | None = None,
+    seeds: Iterable[int] = (0,),
+    out: str | os.PathLike[str] | None = None,
+) -> xr.Dataset:
+    """Fit and score a model on every split of a protocol.
+
+    Parameters
+    ----------
+    ds
+        Of `aa1xr.open(source, **protocol.options)`.
+    protocol
+        One of `aa1xr.benchmark.PROTOCOLS`.
+    model
+        One of `aa1xr.benchmark.MODELS`.
+    areas
+        Default: all that `ds` has. Each has models of its own.
+    seeds
+        For models that start at random.
+    out
+        A folder that keeps what is finished, each (model, area, split, seed) whole or not at all: a
+        later run goes on from there. It is a Zarr hierarchy; `aa1xr.load` opens one unit.
+
+    Returns
+    -------
+    xarray.Dataset
+        `cc_norm`, `cc_norm_by_stimulus` and `cc_raw`
+        [shape: (split, seed, stimulus_type, neuron)]: see `aa1xr.benchmark.score`. Protocol and
+        model are in the attributes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model or area, `ds` is not as the protocol wants it, or `out` holds
+        results of another protocol or other data.
+
+    Notes
+    -----
+    Where there is a `dask.distributed.Client`, units are spread over its workers, which must
+    reach the store of `ds`; otherwise they run one after the other.
+
+    Examples
+    --------
+    >>> protocol = aa1xr.benchmark.PROTOCOLS["cv10"]
+    >>> ds = aa1xr.open_sample(dt_ms=protocol.dt_ms).sel(animal_id="sim0000")
+    >>> result = aa1xr.benchmark.run(ds, protocol, areas=["MLd"])
+    >>> float(result.cc_norm.mean()) > 0.8, result.attrs["protocol"]
+    (True, 'cv10')
+    """
+    if model not in MODELS:
+        raise ValueError(f"model={model!r}; expected one of {', '.join(MODELS)}")
+    prepared = protocol.prepare(ds)
+    there = np.unique(ds["area"]).tolist()
+    areas = there if areas is None else list(areas)
+    if unknown := [area for area in areas if area not in there]:
+        raise ValueError(f"there is no area {unknown[0]!r}; there are {', '.join(there)}")
+    attrs = protocol.attrs | {"source_sha256": ds.attrs.get("source_sha256", "")}
+    folder = None if out is None else _folder(Path(out), attrs)
+    units = [
+        Unit(model, area, split, seed)
+        for area, split, seed in itertools.product(areas, range(protocol.n_splits), seeds)
+    ]
+    results = {
+        unit: load(folder / str(unit)).compute()
+        for unit in units
+        if folder is not None and (folder / str(unit)).exists()
+    }
+    todo = [unit for unit in units if unit not in results]
+    for unit, result in _evaluate_all(prepared, protocol, todo):
+        results[unit] = result
+        if folder is not None:
+            save(result, folder / str(unit))
+    return _combine(results, areas).assign_attrs(attrs, model=model)
+
+
+def score_prediction(prediction: xr.DataArray, ds: xr.Dataset, protocol: Protocol) -> xr.Dataset:
+    """Score anybody's predictions under a protocol.
+
+    Parameters
+    ----------
+    prediction
+        Rates [shape: (neuron, stimulus, time), or with `split` where the protocol has several], in
+        any unit, of the test stimuli at least. Those of a split are of a model that has not seen
+        the responses to its test stimuli.
+    ds
+        Of `aa1xr.open(source, **protocol.options)`. Neurons that only it has have no score.
+
+    Returns
+    -------
+    xarray.Dataset
+        As of `run`, with one seed.
+
+    Raises
+    ------
+    ValueError
+        If splits or test stimuli are missing.
+
+    Examples
+    --------
+    >>> protocol = aa1xr.benchmark.PROTOCOLS["rancon2025"]
+    >>> ds = aa1xr.open_sample(dt_ms=protocol.dt_ms)
+    >>> result = aa1xr.benchmark.score_prediction(ds.psth, ds, protocol)
+    >>> result.cc_norm.dims, result.cc_norm.shape
+    (('split', 'seed', 'stimulus_type', 'neuron'), (1, 1, 1, 12))
+    """
+    if "split" not in prediction.dims:
+        prediction = prediction.expand_dims(split=[0])
+    if prediction.sizes["split"] != protocol.n_splits:
+        raise ValueError(
+            f"the prediction has {prediction.sizes['split']} split(s), protocol {protocol.name!r} "
+            f"{protocol.n_splits}: each is a model of its own, with a prediction along 'split'"
+        )
+    prepared = protocol.prepare(ds)
+    results = []
+    for k, split in enumerate(protocol.splits(prepared)):
+        rate = prediction.isel(split=k, drop=True)
+        if missing := sorted(set(split.test) - set(np.atleast_1d(rate["stimulus"]))):
+            raise ValueError(f"split {k} has no prediction of its test stimulus {missing[0]!r}")
+        results.append(_all_neurons(_scores(rate, prepared, split).compute(), ds))
+    result = xr.concat(results, "split").assign_coords(split=np.arange(len(results)))
+    return result.expand_dims(seed=[0]).transpose(*_DIMS).assign_attrs(protocol.attrs)
+
+
+def evaluate(prepared: xr.Dataset, protocol: Protocol, unit: Unit) -> xr.Dataset:
+    """Fit and score one unit, in this process."""
+    # On a worker of a cluster, its own threads: the cluster is busy with other units.
+    with dask.config.set(scheduler="threads"):
+        ds = prepared.sel(area=unit.area)
+        split = protocol.splits(ds)[unit.split]
+        known = ds.sel(stimulus=[*split.train, *split.validation])
+        sounds = ds.sel(stimulus=split.test)[["spectrogram"]]
+        prediction = MODELS[unit.model](known, split, sounds, unit.seed)
+        return _scores(prediction, ds, split).compute()
+
+
+def _scores(prediction: xr.DataArray, ds: xr.Dataset, split: Split) -> xr.Dataset:
+    """Of the test stimuli, each type by itself. [shape: (stimulus_type, neuron)]."""
+    test = ds.sel(stimulus=split.test)
+    types = list(dict.fromkeys(test["type"].values.tolist()))
+    each = [score(prediction, test.sel(type=type_)) for type_ in types]
+    return xr.concat(each, TYPE).assign_coords({TYPE: types})
+
+
+def _all_neurons(scores: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
+    """NaN for the neurons of `ds` that were not scored."""
+    names = scores["neuron"].to_index().get_indexer(ds["neuron"].values)
+    there = xr.Variable("neuron", names >= 0)
+    labels = {name: c.variable for name, c in ds.coords.items() if c.dims == ("neuron",)}
+    bare = scores.drop_vars([name for name, c in scores.coords.items() if "neuron" in c.dims])
+    return index_labels(bare.isel(neuron=names).where(there).assign_coords(labels))
+
+
+def _evaluate_all(
+    prepared: xr.Dataset, protocol: Protocol, units: list[Unit]
+) -> Iterator[tuple[Unit, xr.Dataset]]:
+    """Every unit, as it is finished."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=len(units), unit="fit", disable=None) as progress:
+        if (distributed := _cluster()) is None:
+            for unit in units:
+                yield unit, evaluate(prepared, protocol, unit)
+                progress.update()
+            return
+        submit = distributed.default_client().submit
+        futures = {submit(evaluate, prepared, protocol, unit, pure=False): unit for unit in units}
+        for future in distributed.as_completed(futures):
+            yield futures[future], future.result()
+            progress.update()
+
+
+def _cluster() -> Any | None:
+    """`distributed`, if this process has a Client: a library that is not loaded has none."""
+    distributed: Any = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        distributed.default_client()
+    except ValueError:
+        return None
+    return distributed
+
+
+def _folder(path: Path, attrs: dict[str, Any]) -> Path:
+    """A Zarr group for units of one protocol and source."""
+    group = zarr.open_group(path, mode="a", zarr_format=3, attributes=attrs)
+    for name, value in attrs.items():
+        if group.attrs.get(name) != value:
+            raise ValueError(
+                f"{path} has results of {name}={group.attrs.get(name)!r}, and this is {value!r}; "
+                "choose another folder"
+            )
+    return path
+
+
+def _combine(results: dict[Unit, xr.Dataset], areas: list[str]) -> xr.Dataset:
+    of_area = []
+    for area in areas:
+        of = {(unit.split, unit.seed): r for unit, r in results.items() if unit.area == area}
+        splits, seeds = (sorted({key[k] for key in of}) for k in (0, 1))
+        rows = [xr.concat([of[split, seed] for seed in seeds], "seed") for split in splits]
+        of_area.append(xr.concat(rows, "split").assign_coords(split=splits, seed=seeds))
+    return xr.concat(of_area, "neuron").transpose(*_DIMS)

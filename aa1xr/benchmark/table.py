@@ -1,0 +1,91 @@
+"""A result beside the published figures, as a Markdown table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from aa1xr.benchmark.run import TYPE
+
+
+@dataclass(frozen=True)
+class Published:
+    """One figure of the published table: CCnorm in %, songs."""
+
+    model: str
+    area: str
+    cc_norm: float
+
+
+#: Rançon et al. (2025), Communications Biology, doi:10.1038/s42003-025-08858-3: the three best
+#: models of each area. The labels of the second and third in MLd look swapped there: the number of
+#: parameters beside the first of them is that of the Transformer in Field L.
+PUBLISHED = (
+    Published("StateNet GRU", "Field_L", 71.0),
+    Published("Transformer", "Field_L", 65.5),
+    Published("2D-CNN", "Field_L", 65.0),
+    Published("StateNet Mamba", "MLd", 73.4),
+    Published("2D-CNN (label may be swapped)", "MLd", 68.9),
+    Published("Transformer (label may be swapped)", "MLd", 68.3),
+)
+
+_HEADER = (
+    "| model | area | sounds | CCnorm % | by stimulus % | CCraw % | neurons scored |\n"
+    "|---|---|---|---|---|---|---|"
+)
+_SCORES = ("cc_norm", "cc_norm_by_stimulus", "cc_raw")
+
+
+def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
+    """Print results of `aa1xr.benchmark.run`, a row for each area and type of sound.
+
+    Parameters
+    ----------
+    results
+        One of each model; the attribute `model` is its name.
+    published
+        Add the published figures, which are of recorded cells and their protocol.
+
+    Returns
+    -------
+    str
+        Means over neurons, then over splits and seeds, with the standard deviation over those where
+        there are several; and how many neurons have a score (of all, in the worst split).
+
+    Examples
+    --------
+    >>> scores = ("cc_norm", "cc_norm_by_stimulus", "cc_raw")
+    >>> half = (("split", "seed", "stimulus_type", "neuron"), [[[[0.5, float("nan")]]]])
+    >>> coords = {"area": ("neuron", ["MLd", "MLd"]), "stimulus_type": ["conspecific"]}
+    >>> result = xr.Dataset(dict.fromkeys(scores, half), coords, {"model": "ridge"})
+    >>> print(aa1xr.benchmark.table([result], published=False))
+    | model | area | sounds | CCnorm % | by stimulus % | CCraw % | neurons scored |
+    |---|---|---|---|---|---|---|
+    | ridge | MLd | conspecific | 50.0 | 50.0 | 50.0 | 1 of 2 |
+    """
+    rows = [_HEADER]
+    for result in results:
+        for area in np.unique(result["area"]):
+            of_area = result.isel(neuron=np.flatnonzero(result["area"] == area))
+            types = result[TYPE].values
+            rows += [_row(of_area.sel({TYPE: type_}), str(area), type_) for type_ in types]
+    if published:
+        rows += [
+            f"| {p.model}, published | {p.area} | conspecific | {p.cc_norm} | | | |"
+            for p in PUBLISHED
+        ]
+    return "\n".join(rows)
+
+
+def _row(scores: xr.Dataset, area: str, type_: str) -> str:
+    figures = []
+    for name in _SCORES:
+        of_run = 100 * scores[name].mean("neuron").values.ravel()
+        spread = f" ± {of_run.std(ddof=1):.1f}" if of_run.size > 1 else ""
+        figures.append(f"{of_run.mean():.1f}{spread}")
+    scored = int(scores["cc_norm"].notnull().sum("neuron").min())
+    cells = (scores.attrs["model"], area, type_, *figures, f"{scored} of {scores.sizes['neuron']}")
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,57 @@
+"""What a perfect model predicts of simulated cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from aa1xr.analysis.strf import predict
+from aa1xr.benchmark.protocols import Protocol
+
+
+def true_rate(truth: xr.Dataset, ds: xr.Dataset, protocol: Protocol) -> xr.DataArray:
+    """The rate that simulated cells draw their spikes from, as `score_prediction` takes it.
+
+    Parameters
+    ----------
+    truth
+        Of `aa1xr.simulate_archive`.
+    ds
+        All that it wrote, opened with the bin width of the truth: `dt_ms=truth.attrs["dt_ms"]`.
+    protocol
+        Of the same bins, or of bins that they are a multiple of.
+
+    Returns
+    -------
+    xarray.DataArray
+        In spikes/s [shape: (split, neuron, stimulus, time)], the same for each split; lazy.
+
+    Examples
+    --------
+    >>> truth = aa1xr.simulate_archive(tmp / "cells.zip", n_neurons=2, n_songs=3, n_ripples=1)
+    >>> protocol = aa1xr.benchmark.PROTOCOLS["rancon2025"]
+    >>> coarse, fine = (
+    ...     aa1xr.open(tmp / "cells.zip", data_dir=tmp, dt_ms=dt_ms) for dt_ms in (5, 1)
+    ... )
+    >>> rate = aa1xr.benchmark.true_rate(truth, coarse, protocol)
+    >>> result = aa1xr.benchmark.score_prediction(rate, fine, protocol)
+    >>> bool((result.cc_norm > 0.9).all())
+    True
+    """
+    dt_ms = truth.attrs["dt_ms"]
+    factor = round(dt_ms / protocol.dt_ms)
+    if factor < 1 or factor * protocol.dt_ms != dt_ms:
+        raise ValueError(f"bins of {protocol.dt_ms:g} ms do not divide those of {dt_ms:g} ms")
+    fields = truth[["strf"]].assign(intercept=0.0, offset=0.0, scale=1.0)
+    fields["lag"].attrs["dt_ms"] = dt_ms
+    drive = predict(fields, ds, rectify=False)
+    # Softplus, as the simulation has it.
+    rate = truth["spontaneous"] + truth["gain"] * np.logaddexp(0, 2 * (drive - truth["threshold"]))
+    # As `aa1xr.open` has it: the axis ends with the bin that holds the last sample.
+    hop = round(ds["sample_rate"].values[0] * protocol.dt_ms / 1000)
+    n_bins = int(-(-ds["n_samples"].values.max() // hop))
+    time = np.arange(n_bins) * protocol.dt_ms / 1000
+    rate = rate.isel(time=np.arange(n_bins) // factor).assign_coords(
+        time=("time", time, ds["time"].attrs | {"dt_ms": protocol.dt_ms})
+    )
+    return protocol.smooth(rate).expand_dims(split=protocol.n_splits)

@@ -1,0 +1,131 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+import aa1xr
+from aa1xr.benchmark import MODELS, PROTOCOLS, run, score_prediction
+from tests.analysis.made import refuse
+
+
+@pytest.fixture
+def guess(monkeypatch):
+    """A model that needs no time; what it was called with."""
+    calls = []
+
+    def model(known, split, sounds, seed):
+        calls.append((known, split, sounds, seed))
+        power = sounds.spectrogram.sum("freq").expand_dims(neuron=known.neuron.values)
+        noise = np.random.default_rng(seed).standard_normal(power.shape)
+        return power + noise
+
+    monkeypatch.setitem(MODELS, "guess", model)
+    return calls
+
+
+def test_run__ridge_comes_near_the_signal(ds, protocol):
+    result = run(ds, protocol, "ridge")
+    assert dict(result.sizes) == {"split": 2, "seed": 1, "stimulus_type": 1, "neuron": 4}
+    assert result.attrs["model"] == "ridge"
+    assert result.attrs["protocol"] == "cv2"
+    assert result.attrs["source_sha256"] == ds.attrs["source_sha256"]
+    songs = result.sel(neuron=["sim0000_1_B", "sim0000_1_A"])
+    assert float(songs.cc_norm.min()) > 0.8
+    assert result.cc_norm.sel(neuron="sim0000_2_A").isnull().all()
+    assert result.sel(area="MLd").sizes["neuron"] == 2
+
+
+def test_run__ridge_ln_beats_ridge_on_cells_with_a_nonlinearity(ds, protocol):
+    linear, ln = (run(ds, protocol, name, areas=["MLd"]).cc_raw.mean() for name in MODELS)
+    assert ln > linear
+
+
+def test_run__a_model_never_sees_test_responses(ds, protocol, guess):
+    run(ds, protocol, "guess", seeds=[3])
+    assert len(guess) == 4
+    for known, split, sounds, seed in guess:
+        assert seed == 3
+        assert set(known.stimulus.values) == {*split.train, *split.validation}
+        assert list(sounds.data_vars) == ["spectrogram"]
+        assert set(sounds.stimulus.values) == set(split.test)
+        assert len(set(known.area.values)) == 1
+
+
+def test_run__tests_each_type_by_itself(ds, protocol, guess):
+    both = dataclasses.replace(protocol, types=("conspecific", "flatrip"))
+    result = run(ds, both, "guess")
+    assert result.stimulus_type.values.tolist() == ["conspecific", "flatrip"]
+    silent = result.cc_norm.sel(neuron="sim0000_2_A").isnull().all(["split", "seed"])
+    assert silent.values.tolist() == [True, False]
+
+
+def test_run__goes_on_after_an_interruption(ds, protocol, guess, monkeypatch, tmp_path):
+    whole = run(ds, protocol, "guess", seeds=[0, 1])
+    model, out = MODELS["guess"], tmp_path / "results.zarr"
+    guess.clear()
+
+    def interrupted(*args):
+        if len(guess) == 3:
+            raise KeyboardInterrupt
+        return model(*args)
+
+    monkeypatch.setitem(MODELS, "guess", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(ds, protocol, "guess", seeds=[0, 1], out=out)
+    monkeypatch.setitem(MODELS, "guess", model)
+    again = run(ds, protocol, "guess", seeds=[0, 1], out=out)
+    assert len(guess) == 8
+    xr.testing.assert_identical(again, whole)
+    monkeypatch.setitem(MODELS, "guess", refuse)
+    xr.testing.assert_identical(run(ds, protocol, "guess", seeds=[0, 1], out=out), whole)
+    assert zarr.open_group(out, mode="r").attrs["protocol_dt_ms"] == 5
+    assert aa1xr.load(out / "guess-MLd-01-0").cc_norm.sizes["neuron"] == 2
+
+
+def test_run__refuses_a_folder_of_other_results(ds, protocol, guess, tmp_path):
+    run(ds, protocol, "guess", out=tmp_path / "a.zarr")
+    other = dataclasses.replace(protocol, smooth_ms=31.0)
+    with pytest.raises(ValueError, match=r"protocol_smooth_ms=21.0, and this is 31.0"):
+        run(ds, other, "guess", out=tmp_path / "a.zarr")
+
+
+def test_run__refuses_unknown_names(ds, protocol):
+    with pytest.raises(ValueError, match="model='lstm'; expected one of ridge"):
+        run(ds, protocol, "lstm")
+    with pytest.raises(ValueError, match="no area 'A1'; there are Field_L, MLd"):
+        run(ds, protocol, areas=["A1"])
+
+
+def test_run__on_a_cluster(ds, protocol, guess):
+    distributed = pytest.importorskip("distributed")
+    expected = run(ds, protocol, "guess", areas=["MLd"])
+    with distributed.Client(processes=False, n_workers=1, dashboard_address=None) as client:
+        xr.testing.assert_allclose(run(ds, protocol, "guess", areas=["MLd"]), expected)
+        assert client.run(len, guess).popitem()[1] == 4
+
+
+def test_score_prediction__of_the_psth(ds, protocol):
+    prepared = protocol.prepare(ds)
+    prediction = prepared.psth.expand_dims(split=2)
+    result = score_prediction(prediction, ds, protocol)
+    np.testing.assert_allclose(result.cc_raw.sel(neuron="sim0000_1_A"), 1, rtol=1e-6)
+    assert dict(result.sizes) == {"split": 2, "seed": 1, "stimulus_type": 1, "neuron": 4}
+    some = score_prediction(prediction.isel(neuron=[3, 0]), ds, protocol)
+    xr.testing.assert_allclose(some.isel(neuron=[0]), result.isel(neuron=[0]))
+    assert some.cc_raw.isel(neuron=[1, 2]).isnull().all()
+    assert some.sel(area="MLd").sizes["neuron"] == 2
+
+
+def test_score_prediction__refuses_what_is_incomplete(ds, protocol):
+    with pytest.raises(ValueError, match=r"1 split\(s\), protocol 'cv2' 2"):
+        score_prediction(ds.psth, ds, protocol)
+    songs = ds.psth.expand_dims(split=2)
+    with pytest.raises(ValueError, match="no prediction of its test stimulus"):
+        score_prediction(songs.sel(type="flatrip"), ds, protocol)
+
+
+def test_score_prediction__one_split_needs_no_axis(ds):
+    protocol = dataclasses.replace(PROTOCOLS["rancon2025"], dt_ms=5.0)
+    assert score_prediction(ds.psth, ds, protocol).sizes["split"] == 1
