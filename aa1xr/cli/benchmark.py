@@ -1,0 +1,100 @@
+"""`aa1xr benchmark`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+import aa1xr
+from aa1xr.benchmark import MODELS, PROTOCOLS, Protocol, run, score_prediction, table, true_rate
+from aa1xr.cli.options import Commands, add_source
+from aa1xr.schema import AREAS
+from aa1xr.store import locate
+from aa1xr.store.read import Store
+
+
+def add(commands: Commands) -> None:
+    """Add `benchmark` to the command line."""
+    parser = commands.add_parser(
+        "benchmark",
+        help="fit and score a model, beside the published table",
+        description="Fit a model on every split of a protocol, score it, and print a table beside "
+        "the published figures (or, for simulated cells, beside their true rates).",
+    )
+    add_source(parser)
+    parser.add_argument("--sample", action="store_true", help="take the simulated sample")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="cv10", help="default: cv10")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--model", choices=MODELS, default="ridge", help="default: ridge")
+    what.add_argument(
+        "--prediction",
+        metavar="FILE",
+        help="score this instead: a Zarr store of aa1xr.save with the variable `prediction` "
+        "(neuron, stimulus, time), and `split` where the protocol has several",
+    )
+    parser.add_argument("--area", choices=AREAS, help="default: both")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="default: 0")
+    parser.add_argument(
+        "--out", metavar="DIR", help="keep what is finished here, and go on from it"
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster to run on")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    protocol = PROTOCOLS[args.protocol]
+    if args.sample:
+        if args.source is not None:
+            raise ValueError(f"give either --sample or {args.source}")
+        source = aa1xr.open_sample(data_dir=args.data_dir).encoding["source"]
+    else:
+        source = locate.find_store(args.source, data_dir=locate.data_dir(args.data_dir)).url
+    ds = aa1xr.open(source, **protocol.options)
+    if args.area:
+        ds = ds.sel(area=[args.area])
+    simulation = Store(source).attrs["simulation"]
+    with _cluster(args.scheduler):
+        if args.prediction is not None:
+            result = score_prediction(_read(args.prediction), ds, protocol)
+            results = [result.assign_attrs(model=Path(args.prediction).name)]
+        else:
+            results = [run(ds, protocol, args.model, seeds=args.seeds, out=args.out)]
+    if simulation is not None:
+        rate = _truth(simulation, source, protocol)
+        truth = score_prediction(rate, ds, protocol)
+        results.append(truth.assign_attrs(model="true rate"))
+    print(f"{protocol}\n")
+    print(table(results, published=simulation is None))
+
+
+def _read(path: str) -> xr.DataArray:
+    found = aa1xr.load(path)
+    if "prediction" not in found:
+        raise ValueError(
+            f"{path} has no variable 'prediction'; it has: {', '.join(map(str, found))}"
+        )
+    return found["prediction"]
+
+
+def _truth(simulation: dict[str, Any], source: str, protocol: Protocol) -> xr.DataArray:
+    """The true rates of simulated cells, whose simulation is run again."""
+    with tempfile.TemporaryDirectory() as folder:
+        truth = aa1xr.simulate_archive(Path(folder) / "again.zip", **simulation)
+    return true_rate(truth, aa1xr.open(source, dt_ms=truth.attrs["dt_ms"]), protocol)
+
+
+def _cluster(address: str | None) -> contextlib.AbstractContextManager[Any]:
+    if address is None:
+        return contextlib.nullcontext()
+    try:
+        distributed: Any = import_module("distributed")
+    except ImportError:
+        raise ValueError("--scheduler needs dask.distributed: pip install distributed") from None
+    client: contextlib.AbstractContextManager[Any] = distributed.Client(address)
+    return client

@@ -1,0 +1,91 @@
+import dataclasses
+import sys
+
+import pytest
+
+import aa1xr
+from aa1xr import cli
+from aa1xr.benchmark import PROTOCOLS
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A protocol of one split at 5 ms, and short fields."""
+    protocol = dataclasses.replace(PROTOCOLS["rancon2025"], name="quick", dt_ms=5.0)
+    monkeypatch.setitem(PROTOCOLS, "quick", protocol)
+    monkeypatch.setattr("aa1xr.benchmark.models._LAGS_MS", (40,))
+    return ["benchmark", "--protocol", "quick"]
+
+
+def test_benchmark__of_simulated_cells_beside_the_truth(quick, tmp_path, capsys):
+    cells, out = tmp_path / "cells.zip", tmp_path / "results.zarr"
+    aa1xr.simulate_archive(cells, n_neurons=2, n_songs=4, n_ripples=1)
+    assert cli.main([*quick, str(cells), "--area", "MLd", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "name='quick'" in printed
+    assert "| ridge | MLd | conspecific |" in printed
+    truth = [line for line in printed.splitlines() if "| true rate | MLd | conspecific |" in line]
+    assert float(truth[0].split("|")[4]) > 90
+    assert "published" not in printed
+    assert [path.name for path in out.iterdir() if path.is_dir()] == ["ridge-MLd-00-0"]
+
+
+def test_benchmark__of_a_prediction(quick, sample_archive, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source: _Recorded())
+    ds = aa1xr.open_sample()
+    aa1xr.save(ds[["psth"]].rename(psth="prediction"), tmp_path / "mine.zarr")
+    assert cli.main([*quick, "--sample", "--prediction", str(tmp_path / "mine.zarr")]) == 0
+    printed = capsys.readouterr().out
+    assert "| mine.zarr | Field_L | conspecific |" in printed
+    assert "StateNet GRU, published" in printed
+
+
+def test_benchmark__on_a_cluster(quick, sample_archive, capsys, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source: _Recorded())
+    with distributed.LocalCluster(processes=False, n_workers=1, dashboard_address=None) as cluster:
+        arguments = ["--sample", "--area", "MLd", "--scheduler", cluster.scheduler_address]
+        assert cli.main([*quick, *arguments]) == 0
+    assert "| ridge | MLd | conspecific |" in capsys.readouterr().out
+
+
+def test_benchmark__without_distributed_says_so(quick, sample_archive, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert cli.main([*quick, "--sample", "--scheduler", "tcp://127.0.0.1:1"]) == 1
+    assert "pip install distributed" in capsys.readouterr().err
+
+
+class _Recorded:
+    """A store that says it was not simulated."""
+
+    attrs = {"simulation": None}  # noqa: RUF012
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sample", "a.zip"], "give either --sample or a.zip"),
+        (["--sample", "--prediction", "{tmp}/none.zarr"], "no such store"),
+        (
+            ["--sample", "--prediction", "{tmp}/other.zarr"],
+            "no variable 'prediction'; it has: psth",
+        ),
+    ],
+)
+def test_benchmark__refuses(quick, arguments, message, sample_archive, tmp_path, capsys):
+    aa1xr.save(aa1xr.open_sample()[["psth"]].isel(neuron=[0]), tmp_path / "other.zarr")
+    assert cli.main([*quick, *(text.format(tmp=tmp_path) for text in arguments)]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_benchmark__on_the_real_archive(quick, real_archive, capsys):
+    # A floor, well below what is measured: that the command works on the recordings.
+    assert cli.main([*quick, str(real_archive)]) == 0
+    rows = {
+        (cells[1], cells[2]): cells
+        for line in capsys.readouterr().out.splitlines()
+        if len(cells := [cell.strip() for cell in line.split("|")]) > 6
+    }
+    for area in ("Field_L", "MLd"):
+        assert float(rows["ridge", area][4]) > 50
+        assert rows["ridge", area][7] == "48 of 49"
