@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -57,7 +58,10 @@ class Mel:
     def __call__(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
         """The spectrogram of one sound. [shape: (n_mels, ceil(n_samples / hop))]."""
         # librosa takes seconds to import; its stft would compile numba code on top of that.
-        from librosa.filters import mel
+        with warnings.catch_warnings():
+            # Its imports include tqdm, which warns in every notebook without ipywidgets.
+            warnings.simplefilter("ignore")
+            from librosa.filters import mel
         from scipy.signal import get_window
         from scipy.sparse import csr_array
 
