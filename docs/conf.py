@@ -7,6 +7,7 @@ import os
 import re
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -76,11 +77,14 @@ copybutton_exclude = ".linenos, .gp, .go"  # prompts and outputs are not for pas
 
 
 def setup(app: Sphinx) -> None:
-    """Let what pages and notebooks call `aa1xr.open` lead to its reference."""
+    """What the extensions above do not do."""
     app.connect("doctree-read", _link_names)
+    app.connect("autodoc-process-docstring", _show_code, priority=0)
+    app.connect("autodoc-skip-member", _skip_fields)
 
 
 def _link_names(app: Sphinx, doctree: nodes.document) -> None:
+    """Let `aa1xr.open` on a page, or in a notebook, lead to its reference."""
     for literal in list(doctree.findall(nodes.literal)):
         name = literal.astext()
         if not re.fullmatch(r"aa1xr(\.\w+)+", name):
@@ -91,3 +95,15 @@ def _link_names(app: Sphinx, doctree: nodes.document) -> None:
         link["refdoc"] = app.env.docname
         literal.replace_self(link)
         link += literal
+
+
+def _show_code(*args: Any) -> None:
+    """Show an indented paragraph of a docstring as code, as Markdown does: it is a formula."""
+    lines = args[-1]
+    text = re.sub(r"(?m)^( *)(\S.*\n\n)(?=\1    \S)", r"\1\2\1::\n\n", "\n".join(lines))
+    lines[:] = text.split("\n")
+
+
+def _skip_fields(*args: Any) -> bool | None:
+    """Leave out the fields of a named tuple, which its signature names."""
+    return True if type(args[3]).__name__ == "_tuplegetter" else None
