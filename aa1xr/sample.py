@@ -36,7 +36,7 @@ BEFORE, AFTER = 400, 300
 MEL = Mel(RATE, HOP, 2 * HOP, 32, 0.0, RATE / 2, "cubic")
 
 #: Part of the sample's file name, to be raised when the simulation changes.
-_SAMPLE_VERSION = 1
+_SAMPLE_VERSION = 2
 
 Floats = npt.NDArray[np.float64]
 

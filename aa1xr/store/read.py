@@ -93,6 +93,8 @@ def _options(url: str, storage_options: Mapping[str, Any] | None) -> dict[str, A
         # Else s3fs asks for the size of each object before it reads it, in order to read large
         # ones in parallel parts; those of a store are small, and it doubled the requests.
         options.setdefault("max_concurrency", 1)
+    if url.startswith("file:"):
+        options.setdefault("auto_mkdir", True)
     return options
 
 

@@ -32,6 +32,14 @@ def test_copy_store__to_a_path(store, tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ["copy.zarr"]
 
 
+@pytest.mark.parametrize("protocol", ["file", "memory"])
+def test_copy_store__to_a_url(store, tmp_path, protocol):
+    target = f"{protocol}://{tmp_path}/copy.zarr"
+    aa1xr.copy_store(store, target)
+    assert files_at(target) == files_at(store)
+    assert aa1xr.open(target).spectrogram.equals(aa1xr.open(store).spectrogram)
+
+
 def test_copy_store__to_s3_and_back(sample_store, bucket, url, tmp_path):
     aa1xr.copy_store(sample_store, url, target_options=bucket.options)
     assert files_at(url, bucket.options) == files_at(sample_store)
@@ -116,7 +124,7 @@ def test_copy_store__compares_what_arrived(store, tmp_path, monkeypatch, spoiled
     monkeypatch.setattr(LocalFileSystem, "pipe_file", spoil)
     target = (tmp_path / "copy.zarr").as_uri()
     with pytest.raises(StoreError, match=f"{spoiled}: not what was written there"):
-        aa1xr.copy_store(store, target, target_options={"auto_mkdir": True})
+        aa1xr.copy_store(store, target)
     with pytest.raises((StoreError, aa1xr.DataNotFoundError)):
         aa1xr.open(target)
 
