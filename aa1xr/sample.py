@@ -130,7 +130,7 @@ def open_sample(
     >>> aa1xr.open_sample(dt_ms=5).sel(area="MLd", type="conspecific").sizes["neuron"]
     6
     """
-    folder = locate.data_dir(data_dir)
+    folder = locate.find_data_dir(data_dir)
     archive = folder / f"sample-v{_SAMPLE_VERSION}.zip"
     if not archive.exists():
         # Another process may be first: then its sample is the same.

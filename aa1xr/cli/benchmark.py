@@ -54,7 +54,7 @@ def _run(args: argparse.Namespace) -> None:
             raise ValueError(f"give either --sample or {args.source}")
         source = aa1xr.open_sample(data_dir=args.data_dir).encoding["source"]
     else:
-        source = locate.find_store(args.source, data_dir=locate.data_dir(args.data_dir)).url
+        source = locate.find_store(args.source, data_dir=args.data_dir).url
     ds = aa1xr.open(source, **protocol.options)
     if args.area:
         ds = ds.sel(area=[args.area])

@@ -31,5 +31,5 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    data_dir = locate.data_dir(args.data_dir)
-    print(locate.find_store(args.source, data_dir=data_dir, processes=args.processes).url)
+    store = locate.find_store(args.source, data_dir=args.data_dir, processes=args.processes)
+    print(store.url)

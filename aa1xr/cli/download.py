@@ -32,6 +32,6 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    data_dir = locate.data_dir(args.data_dir)
+    data_dir = locate.find_data_dir(args.data_dir)
     locate.ensure_data(data_dir, username=args.username, accept_terms=args.accept_terms)
     print(locate.find_store(data_dir=data_dir).url)

@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    store = locate.find_store(args.source, data_dir=locate.data_dir(args.data_dir))
+    store = locate.find_store(args.source, data_dir=args.data_dir)
     summary = summarize(aa1xr.open(store.url))
     of_store = {"store": store.url, "n_spikes": int(store.first_spike[-1])}
     summary["source"] = of_store | summary["source"]

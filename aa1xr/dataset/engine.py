@@ -15,7 +15,7 @@ from xarray.core import indexing
 
 from aa1xr import citation, schema
 from aa1xr.dataset.grid import make_grid
-from aa1xr.dataset.labels import index_labels
+from aa1xr.dataset.labels import LABELLED, label_coords
 from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
 from aa1xr.store.read import Store, is_url
@@ -23,6 +23,9 @@ from aa1xr.store.read import Store, is_url
 #: A dask block is a stretch of neurons of about this size: large enough that AA1 is some ten
 #: tasks, small enough that a worker holds several.
 _BLOCK = 32 * 2**20
+
+#: Looked up once: it is a search through the installed packages.
+_VERSION = version("aa1xr")
 
 _RECORDED = {
     "title": "CRCNS AA1: single units in two auditory areas of the zebra finch",
@@ -122,17 +125,21 @@ class AA1Backend(BackendEntrypoint):
         data["spectrogram"] = Spectrogram(store, grid, shape, mel)
 
         attrs = store.attrs
+        variables = {
+            name: xr.Variable(spec.dims, coords[name], spec.attrs)
+            for name, spec in schema.COORDINATES.items()
+        }
+        # The bin width goes where the bins are, so that it outlives any selection.
+        variables["time"].attrs["dt_ms"] = grid.dt_ms
+        labelled = {name: v for name, v in variables.items() if v.dims[0] in LABELLED}
         ds = xr.Dataset(
             {name: _variable(name, data[name]) for name in schema.VARIABLES},
-            {
-                name: xr.Variable(spec.dims, coords[name], spec.attrs)
-                for name, spec in schema.COORDINATES.items()
-            },
+            label_coords(labelled),
             attrs=(_RECORDED if attrs["simulation"] is None else _SIMULATED)
             | {
                 "source": attrs["source"],
                 "source_sha256": attrs["source_sha256"],
-                "aa1xr_version": version("aa1xr"),
+                "aa1xr_version": _VERSION,
                 "dt_ms": grid.dt_ms,
                 "before_ms": before_ms,
                 "after_ms": after_ms,
@@ -143,9 +150,7 @@ class AA1Backend(BackendEntrypoint):
                 "compression": compression,
             },
         )
-        # The bin width goes where the bins are, so that it outlives any selection.
-        ds["time"].attrs["dt_ms"] = grid.dt_ms
-        ds = index_labels(ds)
+        ds = ds.assign_coords({n: v for n, v in variables.items() if n not in labelled})
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or ()
         return ds.drop_vars([name for name in dropped if name in ds.variables])
 

@@ -56,16 +56,27 @@ def index_labels(ds: xr.Dataset, **labels: Any) -> xr.Dataset:
         {name: values for name, values in labels.items() if values is not None}
     )
     ds = ds.drop_vars([name for name, values in labels.items() if values is None])
+    of = {
+        dim: [name for name, coord in ds.coords.items() if coord.dims == (dim,)]
+        for dim in LABELLED
+        if dim in ds.dims and dim in ds.coords
+    }
+    variables = {name: ds.variables[name] for names in of.values() for name in names}
+    # Dropped first, so that they stand in the order of the index: xarray aligns by it.
+    return ds.drop_vars(list(variables)).assign_coords(label_coords(variables))
+
+
+def label_coords(variables: Mapping[Any, xr.Variable]) -> xr.Coordinates:
+    """The coordinates of some labels, all along axes that carry labels, with their indexes."""
+    coords: dict[Any, xr.Variable] = {}
+    indexes: dict[Any, LabelIndex] = {}
     for dim in LABELLED:
-        if dim not in ds.dims or dim not in ds.coords:
-            continue
-        names = _ordered(dim, [name for name, c in ds.coords.items() if c.dims == (dim,)])
-        variables = {name: ds.variables[name] for name in names}
-        index = LabelIndex.from_variables(variables, options={})
-        coords = index.create_variables(variables)
-        # Dropped first, so that they stand in this order: xarray aligns by it.
-        ds = ds.drop_vars(names).assign_coords(xr.Coordinates(coords, dict.fromkeys(names, index)))
-    return ds
+        along = {name: v for name, v in variables.items() if v.dims == (dim,)}
+        if along:
+            index = LabelIndex.from_variables(along, options={})
+            coords |= index.create_variables(along)
+            indexes |= dict.fromkeys(index.values, index)
+    return xr.Coordinates(coords, indexes)
 
 
 class LabelIndex(xr.Index):
@@ -83,6 +94,8 @@ class LabelIndex(xr.Index):
         self.dim = dim
         #: The values of each coordinate, the dimension coordinate's first.
         self.values = dict(values)
+        # xarray asks for the variables at every copy of a Dataset, and making them takes longer.
+        self._variables: dict[Hashable, xr.IndexVariable] = {}
 
     @classmethod
     def from_variables(
@@ -105,8 +118,11 @@ class LabelIndex(xr.Index):
         """Make the coordinates anew, with the attributes of those that were there."""
         out: dict[Any, xr.Variable] = {}
         for name, values in self.values.items():
-            # As IndexVariable they stay in memory when a Dataset is chunked.
-            out[name] = xr.IndexVariable(self.dim, values)  # type: ignore[no-untyped-call]
+            if name not in self._variables:
+                # As IndexVariable they stay in memory when a Dataset is chunked.
+                variable = xr.IndexVariable(self.dim, values)  # type: ignore[no-untyped-call]
+                self._variables[name] = variable
+            out[name] = self._variables[name].copy(deep=False)
             if variables is not None and name in variables:
                 out[name].attrs = variables[name].attrs
                 out[name].encoding = variables[name].encoding

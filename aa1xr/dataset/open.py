@@ -96,15 +96,15 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     >>> ds.psth.sel(area="MLd", type="conspecific").mean("neuron").dims
     ('stimulus', 'time')
     """
-    folder = locate.data_dir(data_dir)
     if download:
         if source is not None:
             raise ValueError(
                 f"source={os.fspath(source)!r} and download=True; a download goes into the data "
                 "directory, so leave out one of them (and choose the place with data_dir=)"
             )
+        folder = locate.find_data_dir(data_dir)
         locate.ensure_data(folder, username=username, password=password, accept_terms=accept_terms)
-    store = locate.find_store(source, data_dir=folder, storage_options=storage_options)
+    store = locate.find_store(source, data_dir=data_dir, storage_options=storage_options)
     with warnings.catch_warnings():
         # The blocks are computed, not stored: those of the user are as good as ours.
         warnings.filterwarnings("ignore", message="The specified chunks separate the stored")

@@ -11,7 +11,6 @@ from fsspec import AbstractFileSystem
 
 from aa1xr.errors import StoreError
 from aa1xr.store.layout import METADATA
-from aa1xr.store.locate import data_dir as in_use
 from aa1xr.store.locate import find_store
 from aa1xr.store.read import file_system, is_url
 from aa1xr.store.whole import whole
@@ -61,7 +60,7 @@ def copy_store(
     >>> aa1xr.open(tmp / "copy.zarr").identical(ds)
     True
     """
-    origin = find_store(source, data_dir=in_use(data_dir), storage_options=source_options)
+    origin = find_store(source, data_dir=data_dir, storage_options=source_options)
     origin.check()
     files, root = file_system(origin.url, origin.storage_options)
     names = [path.removeprefix(f"{root}/") for path in sorted(files.find(root))]

@@ -18,7 +18,7 @@ from aa1xr.store.read import Store, is_url
 logger = logging.getLogger("aa1xr")
 
 
-def data_dir(path: str | os.PathLike[str] | None = None) -> Path:
+def find_data_dir(path: str | os.PathLike[str] | None = None) -> Path:
     """The data directory: `path`, else $AA1XR_DATA_DIR, else the user's cache directory.
 
     It is not created here.
@@ -35,7 +35,7 @@ def data_dir(path: str | os.PathLike[str] | None = None) -> Path:
 def find_store(
     source: str | os.PathLike[str] | None = None,
     *,
-    data_dir: Path,
+    data_dir: str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
     processes: int = 1,
     progress: bool = True,
@@ -46,6 +46,8 @@ def find_store(
     ----------
     source
         A zip, an extracted folder, a store (path or URL), or None: what is in `data_dir`.
+    data_dir
+        As `find_data_dir` takes it; not looked for where `source` is a store.
     processes
         How many may parse a large archive; see `build_store`.
 
@@ -57,15 +59,15 @@ def find_store(
         If `source` is None and there are several stores to choose from.
     """
     if source is None:
-        source = _in_data_dir(data_dir)
+        source = _in_data_dir(find_data_dir(data_dir))
     source = os.fspath(source)
     if is_url(source):
         return Store(source, storage_options)
     path = Path(source).expanduser()
     if (path / METADATA).is_file() or (path.is_dir() and path.suffix == ".zarr"):
         return Store(str(path), storage_options)
-    built = ensure_store(path, data_dir=data_dir, processes=processes, progress=progress)
-    return Store(str(built))
+    folder = find_data_dir(data_dir)
+    return Store(str(ensure_store(path, data_dir=folder, processes=processes, progress=progress)))
 
 
 def ensure_data(

@@ -316,9 +316,13 @@ class Store:
     def labels(self) -> Labels:
         """The labels; all of them are in memory afterwards."""
         strings = ("neuron", "area", "name", "type")
-        _ = self._group
-        with ThreadPoolExecutor() as pool:  # on object storage, one wait and not five
-            *texts, n_samples = pool.map(self.read, [*strings, "n_samples"])
+        names = [*strings, "n_samples"]
+        if is_url(self.url):
+            _ = self._group
+            with ThreadPoolExecutor() as pool:  # on object storage, one wait and not five
+                *texts, n_samples = pool.map(self.read, names)
+        else:
+            *texts, n_samples = map(self.read, names)
         return Labels(
             **dict(zip(strings, map(fixed_width, texts), strict=True)),
             n_samples=n_samples,

@@ -5,7 +5,7 @@ import pytest
 from aa1xr import ArchiveError, DataNotFoundError
 from aa1xr.archive.write import write_archive
 from aa1xr.store import locate
-from aa1xr.store.locate import ARCHIVE, data_dir, ensure_store, find_store
+from aa1xr.store.locate import ARCHIVE, ensure_store, find_data_dir, find_store
 from tests.store.conftest import SOUNDS, cells, contents
 
 
@@ -41,21 +41,21 @@ def never_built(monkeypatch):
 def test_data_dir__the_argument_then_the_variable_then_the_cache(tmp_path, monkeypatch):
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
     monkeypatch.setenv("AA1XR_DATA_DIR", str(tmp_path / "variable"))
-    assert data_dir(tmp_path / "argument") == tmp_path / "argument"
-    assert data_dir(str(tmp_path / "argument")) == tmp_path / "argument"
-    assert data_dir() == tmp_path / "variable"
+    assert find_data_dir(tmp_path / "argument") == tmp_path / "argument"
+    assert find_data_dir(str(tmp_path / "argument")) == tmp_path / "argument"
+    assert find_data_dir() == tmp_path / "variable"
     monkeypatch.setenv("AA1XR_DATA_DIR", "")
-    assert data_dir() == tmp_path / "cache" / "aa1xr"
+    assert find_data_dir() == tmp_path / "cache" / "aa1xr"
     monkeypatch.delenv("AA1XR_DATA_DIR")
-    assert data_dir() == tmp_path / "cache" / "aa1xr"
+    assert find_data_dir() == tmp_path / "cache" / "aa1xr"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_data_dir__a_tilde_is_the_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AA1XR_DATA_DIR", "~/aa1")
-    assert data_dir() == tmp_path / "aa1"
-    assert data_dir("~/elsewhere") == tmp_path / "elsewhere"
+    assert find_data_dir() == tmp_path / "aa1"
+    assert find_data_dir("~/elsewhere") == tmp_path / "elsewhere"
 
 
 # Sources
