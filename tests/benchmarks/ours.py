@@ -12,7 +12,10 @@ from tests.benchmarks.report import Row, at_most, mib, seconds
 
 IMPORTS = "import xarray, zarr, dask.array"
 
+#: As in a plain install: where distributed is, dask imports it at the first computation.
 PSTH_OF_ALL = """
+import sys
+sys.modules["distributed"] = None
 import aa1xr
 aa1xr.open({store!r}, dt_ms=5).psth.compute()
 """

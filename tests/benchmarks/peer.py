@@ -19,6 +19,8 @@ NOTES = """\
   deepSTRF requires only what its import needs; `pip install deepSTRF` brings more. torchaudio
   2.11.0 imports beside this torch only once its compiled extension files are moved out of the way;
   its MelSpectrogram is pure Python and not affected.
+- Our side is a plain install: dask.distributed, which dask imports at the first computation where
+  it is there, is hidden from it.
 - Times are without imports, but for "import" (`import aa1xr`; of the peer, the dataset's class) and
   "whole process".
 - Peak memory is VmHWM of the process, imports included; at 1 ms of at most three runs, and of

@@ -1,12 +1,14 @@
 """Our side of each comparison: `python side_aa1xr.py TASK SOURCE ...`, as a user writes it."""
 
-import contextlib
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from stages import Stages, peak_mib
+
+# Not what a plain install brings, and dask imports it, where it is, at the first computation.
+sys.modules["distributed"] = None
 
 
 def cold(stages, archive, dt_ms, *, spectrogram):
@@ -77,12 +79,10 @@ if __name__ == "__main__":
     from aa1xr.store.locate import find_store
 
     stages.done("import")
-    # xarray and dask import these at the first open and the first compute. They are imports, and
-    # so belong to no stage; the time of the whole process has them.
+    # xarray imports this at the first open. It is an import, and so belongs to no stage; the time
+    # of the whole process has it.
     import dask.array  # noqa: F401
 
-    with contextlib.suppress(ImportError):
-        import distributed  # noqa: F401
     stages.done("import of what is used")
     stages.note("peak of imports", peak_mib())
     TASKS[task](stages, source, *(int(a) if a.isdigit() else a for a in arguments))
