@@ -14,7 +14,14 @@ MODULES = ["aa1xr", *(m.name for m in pkgutil.walk_packages(aa1xr.__path__, "aa1
 
 #: Not what the tests install, since it is large.
 NEEDS = dict.fromkeys(
-    ("aa1xr.export.deepstrf", "aa1xr.export.torch", "aa1xr.export.torch_dataset"), "torch"
+    (
+        "aa1xr.benchmark.networks",
+        "aa1xr.benchmark.training",
+        "aa1xr.export.deepstrf",
+        "aa1xr.export.torch",
+        "aa1xr.export.torch_dataset",
+    ),
+    "torch",
 )
 
 

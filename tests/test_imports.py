@@ -18,8 +18,8 @@ FLOORS = [
     {"store"},
     {"dataset"},
     {"analysis", "sample"},
-    {"benchmark"},
     {"accessor", "plot", "summary", "export"},
+    {"benchmark"},
     {"__init__"},
     {"cli", "__main__"},
 ]

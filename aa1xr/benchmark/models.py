@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import xarray as xr
 
 from aa1xr.analysis.nonlinearity import fit_nonlinearity
 from aa1xr.analysis.split import Split
 from aa1xr.analysis.strf import predict, strf
+from aa1xr.export.need import need
 
 #: From a Dataset of the training and validation stimuli, which of them are which, a Dataset with
 #: the `spectrogram` of the test stimuli alone, and a seed, to a prediction for the latter
-#: [shape: (neuron, stimulus, time)]. Test responses are out of reach.
-Model = Callable[[xr.Dataset, Split, xr.Dataset, int], xr.DataArray]
+#: [shape: (neuron, stimulus, time)]. Test responses are out of reach. Last, a file where a model
+#: that takes long may keep its state and go on from, or None.
+Model = Callable[[xr.Dataset, Split, xr.Dataset, int, Path | None], xr.DataArray]
 
 #: How far back a field may reach, in ms.
 _LAGS_MS = (50, 75, 100)
 
 
-def ridge(known: xr.Dataset, split: Split, sounds: xr.Dataset, _seed: int) -> xr.DataArray:
+def ridge(
+    known: xr.Dataset, split: Split, sounds: xr.Dataset, _seed: int, _checkpoint: Path | None
+) -> xr.DataArray:
     """A linear STRF, rectified.
 
     The penalty of each neuron, and one number of lags for all, are those of the best
@@ -29,12 +34,45 @@ def ridge(known: xr.Dataset, split: Split, sounds: xr.Dataset, _seed: int) -> xr
     return predict(_best_fit(known, split), sounds)
 
 
-def ridge_ln(known: xr.Dataset, split: Split, sounds: xr.Dataset, _seed: int) -> xr.DataArray:
+def ridge_ln(
+    known: xr.Dataset, split: Split, sounds: xr.Dataset, _seed: int, _checkpoint: Path | None
+) -> xr.DataArray:
     """The same STRF with an output nonlinearity, estimated on what the STRF was fitted to."""
     known = known[["psth", "spectrogram"]].compute()
     fit = _best_fit(known, split)
     curve = fit_nonlinearity(predict(fit, known, rectify=False), known["psth"])
     return curve.apply(predict(fit, sounds, rectify=False))
+
+
+def gru(
+    known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
+) -> xr.DataArray:
+    """A recurrent network for all neurons: `aa1xr.benchmark.networks.GRU`. Needs torch."""
+    return _network("GRU", known, split, sounds, seed, checkpoint)
+
+
+def cnn(
+    known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
+) -> xr.DataArray:
+    """A convolutional network for all neurons: `aa1xr.benchmark.networks.CNN`. Needs torch."""
+    return _network("CNN", known, split, sounds, seed, checkpoint)
+
+
+def _network(
+    kind: str,
+    known: xr.Dataset,
+    split: Split,
+    sounds: xr.Dataset,
+    seed: int,
+    checkpoint: Path | None,
+) -> xr.DataArray:
+    need("torch", extra="torch")
+    from aa1xr.benchmark import networks, training
+
+    network = training.fit(getattr(networks, kind), known, split, seed=seed, checkpoint=checkpoint)
+    labels = {"neuron": known["neuron"], "stimulus": sounds["stimulus"], "time": sounds["time"]}
+    coords = {name: label.variable for name, label in labels.items()}
+    return xr.DataArray(training.predict(network, sounds).numpy(), coords, tuple(coords))
 
 
 def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
@@ -48,4 +86,4 @@ def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
     return max(fits, key=lambda fit: float(fit["cc_validation"].mean()))
 
 
-MODELS: dict[str, Model] = {"ridge": ridge, "ridge-ln": ridge_ln}
+MODELS: dict[str, Model] = {"ridge": ridge, "ridge-ln": ridge_ln, "gru": gru, "cnn": cnn}

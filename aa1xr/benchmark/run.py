@@ -64,8 +64,8 @@ def run(
     seeds
         For models that start at random.
     out
-        A folder that keeps what is finished, each (model, area, split, seed) whole or not at all: a
-        later run goes on from there. It is a Zarr hierarchy; `aa1xr.load` opens one unit.
+        A folder that keeps what is finished, each (model, area, split, seed) whole or not at all,
+        and the checkpoint of a network in training: a later run goes on from there. It is a Zarr hierarchy; `aa1xr.load` opens one unit.
 
     Returns
     -------
@@ -112,10 +112,11 @@ def run(
         if folder is not None and (folder / str(unit)).exists()
     }
     todo = [unit for unit in units if unit not in results]
-    for unit, result in _evaluate_all(prepared, protocol, todo):
+    for unit, result in _evaluate_all(prepared, protocol, todo, folder):
         results[unit] = result
         if folder is not None:
             save(result, folder / str(unit))
+            _checkpoint(folder, unit).unlink(missing_ok=True)
     return _combine(results, areas).assign_attrs(attrs, model=model)
 
 
@@ -167,15 +168,18 @@ def score_prediction(prediction: xr.DataArray, ds: xr.Dataset, protocol: Protoco
     return result.expand_dims(seed=[0]).transpose(*_DIMS).assign_attrs(protocol.attrs)
 
 
-def evaluate(prepared: xr.Dataset, protocol: Protocol, unit: Unit) -> xr.Dataset:
-    """Fit and score one unit, in this process."""
+def evaluate(
+    prepared: xr.Dataset, protocol: Protocol, unit: Unit, folder: Path | None = None
+) -> xr.Dataset:
+    """Fit and score one unit, in this process; `folder` is for what is unfinished."""
     # On a worker of a cluster, its own threads: the cluster is busy with other units.
     with dask.config.set(scheduler="threads"):
         ds = prepared.sel(area=unit.area)
         split = protocol.splits(ds)[unit.split]
         known = ds.sel(stimulus=[*split.train, *split.validation])
         sounds = ds.sel(stimulus=split.test)[["spectrogram"]]
-        prediction = MODELS[unit.model](known, split, sounds, unit.seed)
+        checkpoint = None if folder is None else _checkpoint(folder, unit)
+        prediction = MODELS[unit.model](known, split, sounds, unit.seed, checkpoint)
         return _scores(prediction, ds, split).compute()
 
 
@@ -197,7 +201,7 @@ def _all_neurons(scores: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
 
 
 def _evaluate_all(
-    prepared: xr.Dataset, protocol: Protocol, units: list[Unit]
+    prepared: xr.Dataset, protocol: Protocol, units: list[Unit], folder: Path | None
 ) -> Iterator[tuple[Unit, xr.Dataset]]:
     """Every unit, as it is finished."""
     from tqdm.auto import tqdm
@@ -205,11 +209,13 @@ def _evaluate_all(
     with tqdm(total=len(units), unit="fit", disable=None) as progress:
         if (distributed := _cluster()) is None:
             for unit in units:
-                yield unit, evaluate(prepared, protocol, unit)
+                yield unit, evaluate(prepared, protocol, unit, folder)
                 progress.update()
             return
         submit = distributed.default_client().submit
-        futures = {submit(evaluate, prepared, protocol, unit, pure=False): unit for unit in units}
+        futures = {
+            submit(evaluate, prepared, protocol, unit, folder, pure=False): unit for unit in units
+        }
         for future in distributed.as_completed(futures):
             yield futures[future], future.result()
             progress.update()
@@ -225,6 +231,10 @@ def _cluster() -> Any | None:
     except ValueError:
         return None
     return distributed
+
+
+def _checkpoint(folder: Path, unit: Unit) -> Path:
+    return folder / f"{unit}.unfinished"
 
 
 def _folder(path: Path, attrs: dict[str, Any]) -> Path:

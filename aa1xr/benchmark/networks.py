@@ -1,0 +1,120 @@
+"""Population models in torch: one network for all neurons of an area, from sound to rates.
+
+Like `aa1xr.export.torch_dataset`, this cannot be imported without torch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.functional import gelu, pad, softplus
+
+#: A step of the layers in between, in ms: shorter bins are taken several at a time.
+_STEP_MS = 4
+#: How far back filters of the sound reach, in ms.
+_WINDOW_MS = 40
+#: Silence before the first bin, in ms, for states to settle in.
+_LEAD_MS = 120
+
+
+class Network(nn.Module):  # type: ignore[misc]
+    """From spectrograms [shape: (batch, freq, time)] to rates [shape: (batch, neuron, time)].
+
+    A subclass gives features of the sound at every `step` bins, which know nothing later than
+    the first of those. A linear read-out makes of them a neuron's drive in each of these bins, so
+    that no rate depends on later sound; softplus makes it positive.
+
+    Bands and rates are in units of their own, part of the state: see `calibrate`.
+    """
+
+    def __init__(self, n_freq: int, n_neurons: int, n_features: int, *, dt_ms: float) -> None:
+        super().__init__()
+        self.step = max(1, round(_STEP_MS / dt_ms))
+        self.window = max(1, round(_WINDOW_MS / dt_ms))
+        self.n_lead = round(_LEAD_MS / dt_ms / self.step)
+        for name, size in (("band", n_freq), ("rate", n_neurons)):
+            self.register_buffer(f"{name}_mean", torch.zeros(size, 1))
+            self.register_buffer(f"{name}_scale", torch.ones(size, 1))
+        self.dropout = nn.Dropout(0.3)
+        self.read_out = nn.Linear(n_features, n_neurons * self.step)
+
+    def features(self, sound: torch.Tensor) -> torch.Tensor:
+        """From (batch, 1, freq, time) to (batch, steps, n_features)."""
+        raise NotImplementedError
+
+    def calibrate(self, spectrogram: torch.Tensor, rates: torch.Tensor) -> None:
+        """Take units from training data, (freq, time) and (neuron, time) with NaN for none."""
+        for name, values in (("band", spectrogram), ("rate", rates)):
+            mean = values.nanmean(1, keepdim=True)
+            scale = (values - mean).square().nanmean(1, keepdim=True).sqrt()
+            getattr(self, f"{name}_mean").copy_(mean.nan_to_num(0))
+            # What never varies, or is not there, keeps its scale.
+            getattr(self, f"{name}_scale").copy_(torch.where(scale > 1e-6, scale, 1))
+        start = (self.rate_mean / self.rate_scale).clamp(1e-2, 20)
+        with torch.no_grad():  # begin at the mean rates: the inverse of softplus
+            self.read_out.bias.copy_(start.expm1().log().repeat_interleave(self.step))
+
+    def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
+        """Rates in the bins of the spectrograms."""
+        n_bins = spectrogram.shape[-1]
+        sound = pad(spectrogram, (self.n_lead * self.step, -n_bins % self.step))
+        features = self.features(((sound - self.band_mean) / self.band_scale).unsqueeze(1))
+        drive = self.read_out(self.dropout(features[:, self.n_lead :]))
+        drive = drive.unflatten(-1, (-1, self.step)).permute(0, 2, 1, 3).flatten(2)
+        return softplus(drive[..., :n_bins]) * self.rate_scale
+
+
+class GRU(Network):
+    """Spectro-temporal filters, one gated recurrent layer, the read-out (as StateNet)."""
+
+    def __init__(self, n_freq: int, n_neurons: int, *, dt_ms: float) -> None:
+        super().__init__(n_freq, n_neurons, 96, dt_ms=dt_ms)
+        self.filters = _Filters(1, 16, (7, self.window), (4, self.step))
+        self.recurrent = nn.GRU(16 * -(-n_freq // 4), 96, batch_first=True)
+
+    def features(self, sound: torch.Tensor) -> torch.Tensor:
+        """The states of the recurrent layer."""
+        states: torch.Tensor = self.recurrent(_by_time(self.filters(sound)))[0]
+        return states
+
+
+class CNN(Network):
+    """Three layers of convolutions over frequency and time, the read-out."""
+
+    def __init__(self, n_freq: int, n_neurons: int, *, dt_ms: float) -> None:
+        super().__init__(n_freq, n_neurons, 32 * -(-n_freq // 8), dt_ms=dt_ms)
+        past = max(2, self.window // self.step)
+        self.layers = nn.Sequential(
+            _Filters(1, 16, (5, self.window), (2, self.step)),
+            _Filters(16, 32, (3, past), (2, 1)),
+            _Filters(32, 32, (3, past), (2, 1)),
+        )
+
+    def features(self, sound: torch.Tensor) -> torch.Tensor:
+        """What the last layer finds."""
+        return _by_time(self.layers(sound))
+
+
+class _Filters(nn.Module):  # type: ignore[misc]
+    """A convolution over neighbouring bands and the past, normalised over channels.
+
+    Not over the batch or time: a prediction depends neither on other sounds nor on later sound.
+    """
+
+    def __init__(
+        self, n_in: int, n_out: int, kernel: tuple[int, int], stride: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.n_past = kernel[1] - 1
+        self.convolution = nn.Conv2d(n_in, n_out, kernel, stride, padding=(kernel[0] // 2, 0))
+        self.norm = nn.LayerNorm(n_out)
+
+    def forward(self, sound: torch.Tensor) -> torch.Tensor:
+        """From (batch, channel, freq, time) to the same."""
+        found = self.convolution(pad(sound, (self.n_past, 0)))
+        return gelu(self.norm(found.movedim(1, -1)).movedim(-1, 1))
+
+
+def _by_time(found: torch.Tensor) -> torch.Tensor:
+    """From (batch, channel, freq, time) to (batch, time, feature)."""
+    return found.flatten(1, 2).transpose(1, 2)

@@ -1,0 +1,209 @@
+"""Fit a network to the responses of a population, and predict with it.
+
+Like `aa1xr.benchmark.networks`, this cannot be imported without torch.
+"""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from aa1xr import schema
+from aa1xr.analysis.split import Split
+from aa1xr.benchmark.networks import Network
+from aa1xr.export.torch import to_torch
+from aa1xr.export.torch_dataset import Item, StimulusDataset
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; chosen by validation scores, see BENCHMARK.md."""
+
+    n_epochs: int = 60
+    patience: int = 20  #: epochs without a better validation score, after which it stops
+    learning_rate: float = 3e-3  #: the highest, from which half a cosine leads to zero
+    weight_decay: float = 0.01
+    batch_size: int = 2  #: whole stimuli: the recurrent layer gains from what was long ago
+    averaging: float = 0.98  #: what is validated and kept is a running mean of the weights
+
+
+def fit(
+    kind: type[Network],
+    known: xr.Dataset,
+    split: Split,
+    *,
+    seed: int,
+    recipe: Recipe | None = None,
+    checkpoint: Path | None = None,
+) -> Network:
+    """Train on the training stimuli, for as long as the validation stimuli are predicted better.
+
+    On a GPU if there is one.
+
+    Parameters
+    ----------
+    kind
+        `GRU` or `CNN`.
+    known
+        `psth`, `n_trials` and `spectrogram` of training and validation stimuli.
+    split
+        Which of them are which.
+    seed
+        Of weights, order and dropout. The same seed gives the same network, on CPUs and with
+        as many threads.
+    recipe
+        Default: that of the benchmark.
+    checkpoint
+        A file that keeps the state after each epoch. If it is there, training goes on from it, to
+        the same network.
+
+    Returns
+    -------
+    Network
+        With the weights of the best epoch: that of the highest correlation with the validation
+        responses, averaged over neurons.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint is of another network or other stimuli.
+    """
+    recipe = recipe or Recipe()
+    known = known[["psth", "n_trials", "spectrogram"]].compute()
+    train, validation = (
+        to_torch(known.sel(stimulus=part), cache=True) for part in (split.train, split.validation)
+    )
+    held_out = StimulusDataset.collate(list(validation))
+    with torch.random.fork_rng(), tqdm(total=recipe.n_epochs, unit="epoch", disable=None) as bar:
+        torch.manual_seed(seed)
+        dt_ms = schema.bin_width_ms(known)
+        network = kind(known.sizes["freq"], known.sizes["neuron"], dt_ms=dt_ms)
+        _calibrate(network, train)
+        training = _Training(network, train, recipe)
+        parts = [known["neuron"].values.tolist(), *(part.tolist() for part in split)]
+        label = f"{kind.__name__}, seed {seed}, {dt_ms:g} ms, {recipe}, {parts}"
+        if checkpoint is not None and checkpoint.exists():
+            training.restore(checkpoint, label)
+        while not training.finished:
+            # From the seed and the epoch alone, so that there is no other state to keep.
+            torch.manual_seed(seed * 100_003 + training.epoch + 1)
+            training.run_epoch()
+            training.validate(held_out)
+            if checkpoint is not None:
+                training.save(checkpoint, label)
+            bar.set_postfix(validation=f"{training.best_score:.3f}", refresh=False)
+            bar.update(training.epoch - bar.n)
+    network.load_state_dict(training.best)
+    return network
+
+
+def predict(network: Network, sounds: xr.Dataset) -> torch.Tensor:
+    """Rates for the `spectrogram` of a Dataset. [shape: (neuron, stimulus, time)]."""
+    spectrograms = sounds["spectrogram"].transpose("stimulus", "freq", "time").values
+    network.eval()
+    with torch.no_grad():
+        rates = network(torch.from_numpy(spectrograms).to(network.band_mean.device))
+    return rates.transpose(0, 1).cpu()
+
+
+class _Training:
+    """A network on its way: what an epoch changes, and a checkpoint keeps."""
+
+    def __init__(self, network: Network, train: StimulusDataset, recipe: Recipe) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = network.to(self.device)
+        self.recipe = recipe
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.batches = DataLoader(train, recipe.batch_size, shuffle=True, collate_fn=train.collate)
+        self.epoch = self.best_epoch = 0
+        self.best_score = -math.inf
+        self.best: dict[str, Any] = {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or the last ones have not helped."""
+        waited = self.epoch - self.best_epoch
+        return self.epoch >= self.recipe.n_epochs or waited >= self.recipe.patience
+
+    def run_epoch(self) -> None:
+        """Once through the training stimuli."""
+        self.network.train()
+        progress = self.epoch / self.recipe.n_epochs
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+        for item in self.batches:
+            sound, responses, mask = (tensor.to(self.device) for tensor in item[:3])
+            error = loss(self.network(sound), responses, mask, self.network.rate_scale)
+            self.optimizer.zero_grad()
+            error.backward()
+            clip_grad_norm_(self.network.parameters(), 1.0)
+            self.optimizer.step()
+            self.average.update_parameters(self.network)
+        self.epoch += 1
+
+    def validate(self, held_out: Item) -> None:
+        """Keep the weights if they are the best so far."""
+        self.average.eval()
+        with torch.no_grad():
+            rates = self.average(held_out.spectrogram.to(self.device)).cpu()
+        score = float(correlation(rates, held_out.responses, held_out.mask).nanmean())
+        if score > self.best_score:
+            self.best_score, self.best_epoch = score, self.epoch
+            self.best = deepcopy(self.average.module.state_dict())
+
+    _KEPT = ("epoch", "best_epoch", "best_score", "best")
+    _PARTS = ("network", "average", "optimizer")
+
+    def save(self, path: Path, label: str) -> None:
+        """Write a checkpoint, whole or not at all."""
+        state = {name: getattr(self, name) for name in self._KEPT}
+        state |= {name: getattr(self, name).state_dict() for name in self._PARTS}
+        new = path.with_name(path.name + ".new")
+        torch.save(state | {"label": label}, new)
+        new.replace(path)
+
+    def restore(self, path: Path, label: str) -> None:
+        """Go back to where a checkpoint was written."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["label"] != label:
+            raise ValueError(f"{path} is of {state['label']}, and this is {label}; remove it")
+        for name in self._KEPT:
+            setattr(self, name, state[name])
+        for name in self._PARTS:
+            getattr(self, name).load_state_dict(state[name])
+
+
+def loss(
+    rates: torch.Tensor, responses: torch.Tensor, mask: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """Mean squared error where the mask is True, in units that make all neurons count alike."""
+    return ((rates - responses) / scale)[mask].square().mean()
+
+
+def correlation(rates: torch.Tensor, responses: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Of each neuron, over all stimuli [shape: (neuron,)]; NaN where there is none.
+
+    All of shape (stimulus, neuron, time); only where the mask is True.
+    """
+    count = mask.sum((0, 2), keepdim=True)
+    x, y = (values.double() for values in (rates, responses))
+    x, y = ((v - (v * mask).sum((0, 2), keepdim=True) / count) * mask for v in (x, y))
+    return (x * y).sum((0, 2)) / ((x * x).sum((0, 2)) * (y * y).sum((0, 2))).sqrt()
+
+
+def _calibrate(network: Network, train: StimulusDataset) -> None:
+    responses = [item.responses.where(item.mask, math.nan) for item in train]
+    network.calibrate(torch.cat([item.spectrogram for item in train], 1), torch.cat(responses, 1))

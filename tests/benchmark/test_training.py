@@ -1,0 +1,202 @@
+"""Where torch is installed."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+import aa1xr
+from aa1xr import cli
+from aa1xr.benchmark import PROTOCOLS, run
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from aa1xr.benchmark import training  # noqa: E402
+from aa1xr.benchmark.networks import CNN, GRU  # noqa: E402
+from aa1xr.benchmark.training import Recipe, correlation, fit, loss, predict  # noqa: E402
+
+SHORT = Recipe(n_epochs=3)
+
+
+@pytest.fixture(scope="module")
+def fitted(ds, protocol):
+    """What a model is given: songs of an area, one neuron of which heard none."""
+    prepared = protocol.prepare(ds.sel(area="MLd"))
+    split = protocol.splits(prepared)[0]
+    known = prepared.sel(stimulus=[*split.train, *split.validation]).compute()
+    return known, split, prepared.sel(stimulus=split.test)[["spectrogram"]]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Threads that wait for each other take minutes on a machine with other work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("kind", [GRU, CNN])
+def test_fit__is_the_same_for_the_same_seed_and_another_for_another(kind, fitted):
+    known, split, sounds = fitted
+    state = torch.get_rng_state()
+    first, again, other = (
+        fit(kind, known, split, seed=seed, recipe=SHORT).state_dict() for seed in (0, 0, 1)
+    )
+    assert same(first, again)
+    assert not same(first, other)
+    assert torch.equal(torch.get_rng_state(), state)  # the user's own is left alone
+
+
+@pytest.mark.parametrize("stop_after", [1, 2])
+def test_fit__goes_on_after_an_interruption(stop_after, fitted, tmp_path, monkeypatch):
+    known, split, _ = fitted
+    whole = fit(GRU, known, split, seed=0, recipe=SHORT)
+    checkpoint, epochs = tmp_path / "state", []
+    run_epoch = training._Training.run_epoch
+
+    def interrupted(self):
+        if len(epochs) == stop_after:
+            next(iter(self.batches))  # some way into it
+            raise KeyboardInterrupt
+        epochs.append(self.epoch)
+        run_epoch(self)
+
+    monkeypatch.setattr(training._Training, "run_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(GRU, known, split, seed=0, recipe=SHORT, checkpoint=checkpoint)
+    stop_after = -1
+    again = fit(GRU, known, split, seed=0, recipe=SHORT, checkpoint=checkpoint)
+    assert epochs == [0, 1, 2]
+    assert same(again.state_dict(), whole.state_dict())
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_fit__refuses_a_checkpoint_of_something_else(fitted, tmp_path):
+    known, split, _ = fitted
+    fit(GRU, known, split, seed=0, recipe=Recipe(n_epochs=1), checkpoint=tmp_path / "state")
+    with pytest.raises(
+        ValueError, match=r"state is of GRU, seed 0, .* and this is GRU, seed 1, .*; remove"
+    ):
+        fit(GRU, known, split, seed=1, recipe=Recipe(n_epochs=1), checkpoint=tmp_path / "state")
+
+
+def test_fit__learns(fitted):
+    known, split, sounds = fitted
+    network = fit(GRU, known, split, seed=0, recipe=Recipe(n_epochs=15))
+    heard = known.sel(stimulus=split.validation)
+    rates = predict(network, heard).numpy()
+    assert rates.shape == heard.psth.shape
+    there = heard.psth[0].notnull().values
+    assert np.corrcoef(rates[0][there], heard.psth[0].values[there])[0, 1] > 0.6
+    assert predict(network, sounds).shape[1] == len(split.test)
+
+
+def test_loss__neither_padding_nor_missing_pairs_count(fitted):
+    known, split, _ = fitted
+    songs = aa1xr.to_torch(known.sel(stimulus=split.train))
+    items = list(songs)
+    part = slice(items[0].mask.shape[-1] // 2)  # one that is much shorter
+    items[0] = items[0]._replace(
+        **{n: getattr(items[0], n)[..., part] for n in items[0]._fields[:3]}
+    )
+    batch = songs.collate(items)
+    assert not batch.mask[:, 1].any()  # a neuron that heard none of them
+    network = GRU(known.sizes["freq"], 2, dt_ms=5.0).eval()
+    scale = torch.tensor([[2.0], [3.0]])
+    rates = network(batch.spectrogram)
+    rates.retain_grad()
+    whole = loss(rates, batch.responses, batch.mask, scale)
+    whole.backward()
+    assert (rates.grad[~batch.mask] == 0).all()
+    total, count = 0, 0
+    for item in items:
+        alone = network(item.spectrogram[None])[0, 0] - item.responses[0]
+        total += float((alone[item.mask[0]] / 2).square().sum())
+        count += int(item.mask[0].sum())
+    assert whole.item() == pytest.approx(total / count, rel=1e-4)
+
+
+def test_correlation__is_numpys_over_what_is_there():
+    rng = np.random.default_rng(0)
+    rates, responses = rng.gamma(1, 5, (2, 2, 3, 40))
+    mask = rng.random((2, 3, 40)) < 0.7
+    mask[:, 2] = False
+    got = correlation(*map(torch.from_numpy, (rates, np.where(mask, responses, 0), mask)))
+    for n in (0, 1):
+        there = mask[:, n]
+        expected = np.corrcoef(rates[:, n][there], responses[:, n][there])[0, 1]
+        assert got[n] == pytest.approx(expected)
+    assert got[2].isnan()
+
+
+def test_fit__stops_early_and_keeps_the_best(fitted, monkeypatch):
+    known, split, _ = fitted
+    scores = iter([0.1, 0.4, 0.3, 0.2, 0.9])
+    states = []
+
+    def score(*_):
+        return torch.tensor([next(scores), math.nan])
+
+    validate = training._Training.validate
+
+    def watched(self, held_out):
+        validate(self, held_out)
+        states.append({k: v.clone() for k, v in self.average.module.state_dict().items()})
+
+    monkeypatch.setattr(training, "correlation", score)
+    monkeypatch.setattr(training._Training, "validate", watched)
+    got = fit(GRU, known, split, seed=0, recipe=Recipe(n_epochs=9, patience=2))
+    assert len(states) == 4
+    assert same(got.state_dict(), states[1])
+    assert not same(got.state_dict(), states[3])
+
+
+@pytest.fixture
+def two_epochs(monkeypatch):
+    monkeypatch.setattr(training, "Recipe", lambda: Recipe(n_epochs=2))
+
+
+@pytest.mark.parametrize("model", ["gru", "cnn"])
+def test_benchmark__two_epochs_on_the_sample(
+    model, two_epochs, sample_archive, tmp_path, capsys, monkeypatch
+):
+    protocol = dataclasses.replace(PROTOCOLS["rancon2025"], name="quick", dt_ms=5.0)
+    monkeypatch.setitem(PROTOCOLS, "quick", protocol)
+    command = ["benchmark", "--sample", "--protocol", "quick", "--area", "MLd"]
+    assert cli.main([*command, "--model", model, "--out", str(tmp_path / "out")]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if f"| {model} |" in line)
+    assert -100 < float(row.split("|")[4]) < 100
+    assert row.endswith("| 5 of 6 |")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"{model}-MLd-00-0",
+        "zarr.json",
+    ]
+
+
+def test_run__goes_on_within_a_unit(ds, protocol, two_epochs, tmp_path, monkeypatch):
+    one = dataclasses.replace(protocol, n_splits=1)
+    whole = run(ds, one, "gru", areas=["MLd"])
+    validate, seen = training._Training.validate, []
+
+    def interrupted(self, held_out):
+        if len(seen) == 1:
+            seen.append(self.epoch)
+            raise KeyboardInterrupt
+        seen.append(self.epoch)
+        validate(self, held_out)
+
+    monkeypatch.setattr(training._Training, "validate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(ds, one, "gru", areas=["MLd"], out=tmp_path / "out")
+    assert (tmp_path / "out" / "gru-MLd-00-0.unfinished").exists()
+    again = run(ds, one, "gru", areas=["MLd"], out=tmp_path / "out")
+    assert seen == [1, 2, 2]
+    np.testing.assert_array_equal(again.cc_norm, whole.cc_norm)
+    assert not (tmp_path / "out" / "gru-MLd-00-0.unfinished").exists()
