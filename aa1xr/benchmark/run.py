@@ -65,7 +65,8 @@ def run(
         For models that start at random.
     out
         A folder that keeps what is finished, each (model, area, split, seed) whole or not at all,
-        and the checkpoint of a network in training: a later run goes on from there. It is a Zarr hierarchy; `aa1xr.load` opens one unit.
+        and the state of what is not, if the model has one to go on from: a later run does. It is a
+        Zarr hierarchy; `aa1xr.load` opens one unit.
 
     Returns
     -------

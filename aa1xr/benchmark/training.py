@@ -5,7 +5,9 @@ Like `aa1xr.benchmark.networks`, this cannot be imported without torch.
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from tqdm.auto import tqdm
 
 from aa1xr import schema
 from aa1xr.analysis.split import Split
-from aa1xr.benchmark.networks import Network
+from aa1xr.benchmark.networks import CNN, GRU, Network
 from aa1xr.export.torch import to_torch
 from aa1xr.export.torch_dataset import Item, StimulusDataset
 
@@ -38,7 +40,7 @@ class Recipe:
 
 
 def fit(
-    kind: type[Network],
+    kind: type[GRU | CNN],
     known: xr.Dataset,
     split: Split,
     *,
@@ -59,8 +61,8 @@ def fit(
     split
         Which of them are which.
     seed
-        Of weights, order and dropout. The same seed gives the same network, on CPUs and with
-        as many threads.
+        Of weights, order and dropout. On the same kind of CPU the same seed gives the same
+        network.
     recipe
         Default: that of the benchmark.
     checkpoint
@@ -84,7 +86,8 @@ def fit(
         to_torch(known.sel(stimulus=part), cache=True) for part in (split.train, split.validation)
     )
     held_out = StimulusDataset.collate(list(validation))
-    with torch.random.fork_rng(), tqdm(total=recipe.n_epochs, unit="epoch", disable=None) as bar:
+    bar = tqdm(total=recipe.n_epochs, unit="epoch", leave=False, disable=None)
+    with torch.random.fork_rng(), _one_thread(), bar:
         torch.manual_seed(seed)
         dt_ms = schema.bin_width_ms(known)
         network = kind(known.sizes["freq"], known.sizes["neuron"], dt_ms=dt_ms)
@@ -202,6 +205,17 @@ def correlation(rates: torch.Tensor, responses: torch.Tensor, mask: torch.Tensor
     x, y = (values.double() for values in (rates, responses))
     x, y = ((v - (v * mask).sum((0, 2), keepdim=True) / count) * mask for v in (x, y))
     return (x * y).sum((0, 2)) / ((x * x).sum((0, 2)) * (y * y).sum((0, 2))).sqrt()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Many small steps gain nothing from threads that wait for each other, nor do other units."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _calibrate(network: Network, train: StimulusDataset) -> None:
