@@ -1,7 +1,4 @@
-"""Population models in torch: one network for all neurons of an area, from sound to rates.
-
-Like `aa1xr.export.torch_dataset`, this cannot be imported without torch.
-"""
+"""One network for all neurons of an area, from sound to rates; needs torch."""
 
 from __future__ import annotations
 
@@ -74,8 +71,7 @@ class GRU(Network):
 
     def features(self, sound: torch.Tensor) -> torch.Tensor:
         """The states of the recurrent layer."""
-        states: torch.Tensor = self.recurrent(_by_time(self.filters(sound)))[0]
-        return states
+        return self.recurrent(self.filters(sound).flatten(1, 2).transpose(1, 2))[0]
 
 
 class CNN(Network):
@@ -92,7 +88,7 @@ class CNN(Network):
 
     def features(self, sound: torch.Tensor) -> torch.Tensor:
         """What the last layer finds."""
-        return _by_time(self.layers(sound))
+        return self.layers(sound).flatten(1, 2).transpose(1, 2)
 
 
 class _Filters(nn.Module):  # type: ignore[misc]
@@ -113,8 +109,3 @@ class _Filters(nn.Module):  # type: ignore[misc]
         """From (batch, channel, freq, time) to the same."""
         found = self.convolution(pad(sound, (self.n_past, 0)))
         return gelu(self.norm(found.movedim(1, -1)).movedim(-1, 1))
-
-
-def _by_time(found: torch.Tensor) -> torch.Tensor:
-    """From (batch, channel, freq, time) to (batch, time, feature)."""
-    return found.flatten(1, 2).transpose(1, 2)

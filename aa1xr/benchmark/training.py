@@ -1,13 +1,9 @@
-"""Fit a network to the responses of a population, and predict with it.
-
-Like `aa1xr.benchmark.networks`, this cannot be imported without torch.
-"""
+"""Fit a network to the responses of a population, and predict with it; needs torch."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,50 +44,41 @@ def fit(
     recipe: Recipe | None = None,
     checkpoint: Path | None = None,
 ) -> Network:
-    """Train on the training stimuli, for as long as the validation stimuli are predicted better.
+    """Train on training stimuli for as long as validation stimuli are predicted better.
 
-    On a GPU if there is one.
+    On a GPU if there is one. The network is that of the epoch with the best correlation with the
+    validation responses, averaged over neurons.
 
     Parameters
     ----------
-    kind
-        `GRU` or `CNN`.
-    known
-        `psth`, `n_trials` and `spectrogram` of training and validation stimuli.
-    split
-        Which of them are which.
+    kind, known, split
+        Which network, and a Dataset of training and validation stimuli.
     seed
-        Of weights, order and dropout. On the same kind of CPU the same seed gives the same
-        network.
+        Of weights, order and dropout. On one kind of CPU the same seed gives the same network.
     recipe
         Default: that of the benchmark.
     checkpoint
         A file that keeps the state after each epoch. If it is there, training goes on from it, to
-        the same network.
-
-    Returns
-    -------
-    Network
-        With the weights of the best epoch: that of the highest correlation with the validation
-        responses, averaged over neurons.
-
-    Raises
-    ------
-    ValueError
-        If the checkpoint is of another network or other stimuli.
+        the same network; `ValueError` if it is of something else.
     """
     recipe = recipe or Recipe()
     known = known[["psth", "n_trials", "spectrogram"]].compute()
-    train, validation = (
-        to_torch(known.sel(stimulus=part), cache=True) for part in (split.train, split.validation)
-    )
-    held_out = StimulusDataset.collate(list(validation))
-    bar = tqdm(total=recipe.n_epochs, unit="epoch", leave=False, disable=None)
-    with torch.random.fork_rng(), _one_thread(), bar:
+    train = to_torch(known.sel(stimulus=split.train), cache=True)
+    held_out = StimulusDataset.collate(list(to_torch(known.sel(stimulus=split.validation))))
+    with contextlib.ExitStack() as stack:
+        # Many small steps gain nothing from threads that wait for each other.
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)
+        stack.enter_context(torch.random.fork_rng())
+        bar = tqdm(total=recipe.n_epochs, unit="epoch", leave=False, disable=None)
+        stack.enter_context(bar)
         torch.manual_seed(seed)
         dt_ms = schema.bin_width_ms(known)
         network = kind(known.sizes["freq"], known.sizes["neuron"], dt_ms=dt_ms)
-        _calibrate(network, train)
+        network.calibrate(
+            torch.cat([item.spectrogram for item in train], 1),
+            torch.cat([item.responses.where(item.mask, math.nan) for item in train], 1),
+        )
         training = _Training(network, train, recipe)
         parts = [known["neuron"].values.tolist(), *(part.tolist() for part in split)]
         label = f"{kind.__name__}, seed {seed}, {dt_ms:g} ms, {recipe}, {parts}"
@@ -127,26 +114,22 @@ class _Training:
         self.network = network.to(self.device)
         self.recipe = recipe
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
+        self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.weight_decay)
         self.batches = DataLoader(train, recipe.batch_size, shuffle=True, collate_fn=train.collate)
         self.epoch = self.best_epoch = 0
         self.best_score = -math.inf
-        self.best: dict[str, Any] = {}
+        self.best: dict[str, Any] = deepcopy(network.state_dict())
 
     @property
     def finished(self) -> bool:
         """Whether all epochs are done, or the last ones have not helped."""
-        waited = self.epoch - self.best_epoch
-        return self.epoch >= self.recipe.n_epochs or waited >= self.recipe.patience
+        return self.epoch >= min(self.recipe.n_epochs, self.best_epoch + self.recipe.patience)
 
     def run_epoch(self) -> None:
         """Once through the training stimuli."""
         self.network.train()
-        progress = self.epoch / self.recipe.n_epochs
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+        fraction = (1 + math.cos(math.pi * self.epoch / self.recipe.n_epochs)) / 2
+        self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * fraction
         for item in self.batches:
             sound, responses, mask = (tensor.to(self.device) for tensor in item[:3])
             error = loss(self.network(sound), responses, mask, self.network.rate_scale)
@@ -197,27 +180,8 @@ def loss(
 
 
 def correlation(rates: torch.Tensor, responses: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Of each neuron, over all stimuli [shape: (neuron,)]; NaN where there is none.
-
-    All of shape (stimulus, neuron, time); only where the mask is True.
-    """
+    """Of each neuron, where the mask is True, from (stimulus, neuron, time); NaN for none."""
     count = mask.sum((0, 2), keepdim=True)
     x, y = (values.double() for values in (rates, responses))
     x, y = ((v - (v * mask).sum((0, 2), keepdim=True) / count) * mask for v in (x, y))
     return (x * y).sum((0, 2)) / ((x * x).sum((0, 2)) * (y * y).sum((0, 2))).sqrt()
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Many small steps gain nothing from threads that wait for each other, nor do other units."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _calibrate(network: Network, train: StimulusDataset) -> None:
-    responses = [item.responses.where(item.mask, math.nan) for item in train]
-    network.calibrate(torch.cat([item.spectrogram for item in train], 1), torch.cat(responses, 1))
