@@ -23,7 +23,7 @@ def code(notebook):
 
 
 def test_notebooks__are_there():
-    assert len(NOTEBOOKS) >= 6
+    assert len(NOTEBOOKS) >= 8
 
 
 def test_notebook__opens_with_what_it_answers(notebook):
