@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from aa1xr.analysis.split import Split
 from aa1xr.benchmark.models import MODELS
 from aa1xr.benchmark.protocols import Protocol
 from aa1xr.benchmark.scoring import score
+from aa1xr.cluster import open_client
 from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.persist import load, save
 
@@ -208,30 +209,18 @@ def _evaluate_all(
     from tqdm.auto import tqdm
 
     with tqdm(total=len(units), unit="fit", disable=None) as progress:
-        if (distributed := _cluster()) is None:
+        if (client := open_client()) is None:
             for unit in units:
                 yield unit, evaluate(prepared, protocol, unit, folder)
                 progress.update()
             return
-        submit = distributed.default_client().submit
         futures = {
-            submit(evaluate, prepared, protocol, unit, folder, pure=False): unit for unit in units
+            client.submit(evaluate, prepared, protocol, unit, folder, pure=False): unit
+            for unit in units
         }
-        for future in distributed.as_completed(futures):
+        for future in import_module("distributed").as_completed(futures):
             yield futures[future], future.result()
             progress.update()
-
-
-def _cluster() -> Any | None:
-    """`distributed`, if this process has a Client: a library that is not loaded has none."""
-    distributed: Any = sys.modules.get("distributed")
-    if distributed is None:
-        return None
-    try:
-        distributed.default_client()
-    except ValueError:
-        return None
-    return distributed
 
 
 def _checkpoint(folder: Path, unit: Unit) -> Path:

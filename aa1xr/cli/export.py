@@ -8,8 +8,8 @@ from pathlib import Path
 import xarray as xr
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source
-from aa1xr.export.files import whole_file
+from aa1xr.cli.options import Commands, add_source, plain_errors
+from aa1xr.store.whole import whole_file
 
 _LABELS = ("area", "type")
 
@@ -60,7 +60,5 @@ def _run(args: argparse.Namespace) -> None:
 
 def _select(ds: xr.Dataset, args: argparse.Namespace) -> xr.Dataset:
     labels = {name: wanted for name in _LABELS if (wanted := getattr(args, name))}
-    try:
+    with plain_errors():
         return ds.sel(labels)
-    except KeyError as error:  # the message of which is in quotes unless taken out
-        raise ValueError(error.args[0]) from error

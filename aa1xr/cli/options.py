@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeAlias
 
 #: What a command adds itself to. In quotes: only type checkers can index this class.
@@ -28,3 +30,12 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where stores are kept; default: $AA1XR_DATA_DIR, else the user's cache",
     )
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Let a label that is not there be an error of one line: a KeyError's text stands in quotes."""
+    try:
+        yield
+    except KeyError as error:
+        raise ValueError(error.args[0]) from error

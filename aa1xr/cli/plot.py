@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source
+from aa1xr.cli.options import Commands, add_source, plain_errors
 
 
 def add(commands: Commands) -> None:
@@ -50,10 +50,8 @@ def _run(args: argparse.Namespace) -> None:
         data_dir=args.data_dir,
     )
     figure = Figure(figsize=(8, 6), layout="constrained")
-    try:
+    with plain_errors():
         aa1xr.plot.response(ds, args.neuron, args.stimulus, figure=figure)
-    except KeyError as error:  # the message is its argument: as text it stands in quotes
-        raise ValueError(error.args[0]) from error
     out = args.out or Path(f"{args.neuron}_{args.stimulus}.png")
     figure.savefig(out, dpi=120)
     print(out)

@@ -18,7 +18,7 @@ from aa1xr.dataset.open import Chunks
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.store.layout import METADATA, quiet_consolidation
 from aa1xr.store.read import is_url, zarr_store
-from aa1xr.store.whole import whole
+from aa1xr.store.whole import refuse_existing, whole
 
 #: A chunk in the file; read whole even for one neuron's response.
 _CHUNK = 8 * 2**20
@@ -74,8 +74,7 @@ def save(
             ds.to_zarr(zarr_store(path, storage_options, read_only=False), **options)
             return
         target = Path(path).expanduser()
-        if target.exists():
-            raise FileExistsError(f"{target} exists; remove it first, or save elsewhere")
+        refuse_existing(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole(target) as partial:
             ds.to_zarr(partial, **options)

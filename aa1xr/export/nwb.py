@@ -16,8 +16,8 @@ import xarray as xr
 from aa1xr import citation, schema
 from aa1xr.dataset.events import as_events, store_of, waveforms
 from aa1xr.export.clock import Site, lay_out
-from aa1xr.export.files import refuse_existing, whole_file
 from aa1xr.export.need import need
+from aa1xr.store.whole import refuse_existing, whole_file
 
 #: NWB demands a date. This one is nobody's, and looks it.
 _NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)

@@ -9,7 +9,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -17,13 +16,13 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aa1xr.archive.files import Files, identity, open_files
 from aa1xr.archive.read import Archive
+from aa1xr.cluster import open_client
 from aa1xr.errors import ArchiveError, DataNotFoundError
 
 logger = logging.getLogger("aa1xr")
@@ -85,7 +84,7 @@ def find_workers(neurons: int, *, processes: int) -> Iterator[Workers | None]:
     """
     if neurons < _WORTH_IT:
         yield None
-    elif (client := _client()) and (threads := sum(client.nthreads().values())):
+    elif (client := open_client()) and (threads := sum(client.nthreads().values())):
         try:
             with client.get_executor(pure=False) as executor:
                 yield Workers(executor, threads)
@@ -101,16 +100,6 @@ def find_workers(neurons: int, *, processes: int) -> Iterator[Workers | None]:
             yield Workers(executor, processes)
     else:
         yield None
-
-
-def _client() -> Any:
-    """The Client that is open, if one is; distributed is not imported to ask."""
-    if (distributed := sys.modules.get("distributed")) is None:
-        return None
-    try:
-        return distributed.default_client()
-    except ValueError:
-        return None
 
 
 def _start() -> None:

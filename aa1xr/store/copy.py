@@ -13,7 +13,7 @@ from aa1xr.errors import StoreError
 from aa1xr.store.layout import METADATA
 from aa1xr.store.locate import find_store
 from aa1xr.store.read import file_system, is_url
-from aa1xr.store.whole import whole
+from aa1xr.store.whole import refuse_existing, whole
 
 #: Files that are under way at once; those of a store have a quarter of a MiB at most.
 _BATCH = 64
@@ -74,8 +74,7 @@ def copy_store(
         _copy(files, root, there, place, names)
         return
     path = Path(target).expanduser()
-    if path.exists():
-        raise FileExistsError(f"{path} exists; remove it first, or copy elsewhere")
+    refuse_existing(path)
     with whole(path) as partial:
         there, place = file_system(str(partial), None)
         for folder in {(partial / name).parent for name in names}:

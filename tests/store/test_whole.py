@@ -1,6 +1,6 @@
 import pytest
 
-from aa1xr.export.files import whole_file
+from aa1xr.store.whole import whole_file
 
 
 def test_whole_file__appears_at_the_end(tmp_path):
