@@ -21,6 +21,7 @@ from aa1xr.archive.read import Archive
 from aa1xr.archive.session import BY_HAND, TemporaryError
 from aa1xr.citation import TERMS
 from aa1xr.errors import ArchiveError, DownloadError
+from aa1xr.whole import locked
 
 logger = logging.getLogger("aa1xr")
 
@@ -61,9 +62,7 @@ def download(
     _agree(target.with_name(ACCEPTED), accept_terms)
     credentials = find_credentials(username, password, host=portal.host)
 
-    from filelock import FileLock  # imported where it is used, as for the store
-
-    with FileLock(target.with_name(f".{target.name}.lock")), portal:
+    with locked(target), portal:
         if target.exists():  # another process may have fetched it while this one waited
             if (damaged := damage(target)) is None:
                 return

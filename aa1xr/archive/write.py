@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
-import shutil
-import uuid
 import wave
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +15,7 @@ import numpy.typing as npt
 
 from aa1xr.archive.parse import Sound
 from aa1xr.archive.read import Cell, Recording
+from aa1xr.whole import whole
 
 #: Zip members carry a time; a constant one keeps equal archives equal to the byte.
 _ZIP_TIME = (2009, 1, 1, 0, 0, 0)
@@ -81,22 +79,13 @@ def write_archive(
         If something is at `path`.
     """
     path = Path(path).expanduser()
-    if path.exists():
-        raise FileExistsError(f"{path} exists; remove it first, or write elsewhere")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     files = _contents(sounds, cells, extra or {})
-    try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as partial:
         if path.suffix == ".zip":
-            _write_zip(part, files)
+            _write_zip(partial, files)
         else:
-            _write_folder(part, files)
-        part.rename(path)
-    finally:
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            part.unlink()
+            _write_folder(partial, files)
     return path
 
 

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 
 import aa1xr
-from aa1xr.cli import benchmark, build, cite, copy, demo, download, export, info, plot
+from aa1xr.cli import benchmark, build, cite, copy, demo, download, export, info, plot, verify
 from aa1xr.errors import ArchiveError, DataNotFoundError, StoreError
 
 #: In the order in which the help names them.
-_COMMANDS = (demo, download, build, copy, info, plot, export, benchmark, cite)
+_COMMANDS = (demo, download, build, verify, copy, info, plot, export, benchmark, cite)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

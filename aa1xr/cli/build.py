@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from dask.system import CPU_COUNT
-
 from aa1xr.cli.options import Commands, add_source
 from aa1xr.store import locate
 
@@ -19,17 +17,14 @@ def add(commands: Commands) -> None:
         "by itself when it first meets an archive.",
     )
     parser.add_argument(
-        "--processes",
-        type=int,
-        default=min(4, CPU_COUNT),
-        metavar="N",
-        help="how many may parse an archive of thousands of neurons (default: one for each core, "
-        "at most 4)",
+        "--rebuild",
+        action="store_true",
+        help="build it also if it is there, in its place: what is damaged is mended",
     )
     add_source(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
-    store = locate.find_store(args.source, data_dir=args.data_dir, processes=args.processes)
+    store = locate.find_store(args.source, data_dir=args.data_dir, rebuild=args.rebuild)
     print(store.url)

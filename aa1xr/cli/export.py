@@ -9,7 +9,7 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.cli.options import Commands, add_source, plain_errors
-from aa1xr.store.whole import whole_file
+from aa1xr.whole import whole
 
 _LABELS = ("area", "type")
 
@@ -51,7 +51,8 @@ def _run(args: argparse.Namespace) -> None:
         except ModuleNotFoundError as error:
             raise ValueError(str(error)) from error
     else:
-        with whole_file(args.out) as partial:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        with whole(args.out) as partial:
             aa1xr.to_pandas(ds).to_csv(partial, index=False)
         paths = [args.out]
     for path in paths:

@@ -30,6 +30,7 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
     data_dir: str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    rebuild: bool = False,
     download: bool = False,
     username: str | None = None,
     password: str | None = None,
@@ -62,6 +63,9 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
         Where stores are kept; default $AA1XR_DATA_DIR, else the user's cache directory.
     storage_options
         For a URL: what fsspec needs to reach it.
+    rebuild
+        Build the store again from the archive, in the place of one that may be damaged. Who reads
+        it meanwhile reads on.
     download
         Fetch the archive from CRCNS into the data directory first, unless it, or a store of it,
         is there already: then there is no network traffic at all.
@@ -87,6 +91,8 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
         If the download fails; the message says what to do.
     ArchiveError, StoreError
         If what is there is damaged; the message says where.
+    OSError
+        If the store cannot be written to the data directory, or read; the message says where.
     ValueError
         If an argument is out of range.
 
@@ -104,7 +110,9 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
             )
         folder = locate.find_data_dir(data_dir)
         locate.ensure_data(folder, username=username, password=password, accept_terms=accept_terms)
-    store = locate.find_store(source, data_dir=data_dir, storage_options=storage_options)
+    store = locate.find_store(
+        source, data_dir=data_dir, storage_options=storage_options, rebuild=rebuild
+    )
     with warnings.catch_warnings():
         # The blocks are computed, not stored: those of the user are as good as ours.
         warnings.filterwarnings("ignore", message="The specified chunks separate the stored")

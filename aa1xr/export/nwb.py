@@ -17,7 +17,7 @@ from aa1xr import citation, schema
 from aa1xr.dataset.events import as_events, store_of, waveforms
 from aa1xr.export.clock import Site, lay_out
 from aa1xr.export.need import need
-from aa1xr.store.whole import refuse_existing, whole_file
+from aa1xr.whole import refuse_existing, whole
 
 #: NWB demands a date. This one is nobody's, and looks it.
 _NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -117,6 +117,7 @@ def to_nwb(
         animals.setdefault(Path(folder).expanduser() / f"{site.animal_id}.nwb", []).append(site)
     for path in animals:
         refuse_existing(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
     for path, own in animals.items():
         file = _session(pynwb, own[0].animal_id, store.attrs)
         file.units = _units(pynwb, events, own)
@@ -125,7 +126,7 @@ def to_nwb(
             file.add_stimulus_template(
                 _sound(pynwb, events.isel(stimulus=stimulus), sounds[stimulus])
             )
-        with whole_file(path) as partial, pynwb.NWBHDF5IO(str(partial), "w") as io:
+        with whole(path) as partial, pynwb.NWBHDF5IO(str(partial), "w") as io:
             io.write(file)
     return list(animals)
 

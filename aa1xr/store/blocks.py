@@ -1,4 +1,4 @@
-"""The responses in blocks of neurons, parsed here or by other processes, in order.
+"""The responses in blocks of neurons, parsed here or by the workers of a cluster, in order.
 
 Whoever parses, one process writes, and what it writes is the same to the byte.
 """
@@ -6,13 +6,10 @@ Whoever parses, one process writes, and what it writes is the same to the byte.
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,8 +28,8 @@ logger = logging.getLogger("aa1xr")
 _NEURONS = 16
 #: Blocks that are being parsed or wait to be written, for each worker.
 _AHEAD = 3
-#: From so many neurons on: a process takes a second to start, and then half a second for each
-#: 1000 neurons to list a zip, which one process parses at 2 ms a neuron.
+#: From so many neurons on: a worker takes half a second for each 1000 neurons to list a zip, which
+#: one process parses at 2 ms a neuron.
 _WORTH_IT = 2000
 
 
@@ -74,46 +71,22 @@ class Workers:
 
 
 @contextmanager
-def find_workers(neurons: int, *, processes: int) -> Iterator[Workers | None]:
-    """Who is to parse so many neurons: a dask cluster, processes made for it, or None.
+def find_workers(neurons: int) -> Iterator[Workers | None]:
+    """The workers of the `dask.distributed.Client` that is open, if so many neurons are worth it.
 
-    Parameters
-    ----------
-    processes
-        How many to make where no `dask.distributed.Client` is open.
+    There are none but a cluster's: where one is killed the cluster notices, while Python's own
+    pools of processes wait for ever for a worker that was killed in the midst of an answer.
     """
-    if neurons < _WORTH_IT:
+    client = open_client() if neurons >= _WORTH_IT else None
+    if client is None or not (threads := sum(client.nthreads().values())):
         yield None
-    elif (client := open_client()) and (threads := sum(client.nthreads().values())):
-        try:
-            with client.get_executor(pure=False) as executor:
-                yield Workers(executor, threads)
-        finally:
-            if client.status == "running":
-                client.run(close_files)
-    elif processes > 1:
-        # Spawned, everywhere: a fork of a process with threads, such as zarr's, may hang, and
-        # Python 3.12 warns of it. A script that is spawned again must not start over, so only
-        # the command line, whose main module is safe, asks for processes.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, context, _start) as executor:
-            yield Workers(executor, processes)
-    else:
-        yield None
-
-
-def _start() -> None:
-    """Let the building process alone decide about the end of a worker."""
-    # Ctrl-C goes to all processes of a terminal.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # One that is killed cannot say so, and its workers would wait for ever.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
+        return
+    try:
+        with client.get_executor(pure=False) as executor:
+            yield Workers(executor, threads)
+    finally:
+        if client.status == "running":
+            client.run(close_files)
 
 
 def read_blocks(archive: Archive, *, key: str, workers: Workers | None) -> Generator[Block]:

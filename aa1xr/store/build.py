@@ -13,67 +13,81 @@ import numpy.typing as npt
 import zarr
 from zarr.storage import LocalStore
 
+from aa1xr.archive.files import identity
 from aa1xr.archive.read import Archive
+from aa1xr.errors import ArchiveError
 from aa1xr.store.blocks import Block, find_workers, read_blocks
 from aa1xr.store.layout import (
     ARRAYS,
+    DIGESTS,
     FORMAT_VERSION,
     METADATA,
+    Digest,
     create,
     quiet_consolidation,
     seal,
 )
-from aa1xr.store.whole import remove_leftovers, whole
+from aa1xr.whole import whole
 
 
 def build_store(
-    archive: Archive, path: Path, *, identity: str, processes: int = 1, progress: bool = True
+    archive: Archive,
+    path: Path,
+    *,
+    key: str,
+    replace: bool = False,
+    progress: bool = True,
 ) -> None:
     """Write the store of `archive` to `path`, where nothing is yet.
 
     It is written beside its name and moved there when it is whole and sealed, so a process
-    killed at any instant leaves no store, or all of it. The caller holds the lock; what an
-    earlier, killed build left beside the name is removed.
+    killed at any instant leaves no store, or all of it. Where a dask Client is open its workers
+    parse a large archive; this process alone writes, and the store is the same to the byte.
 
     Parameters
     ----------
-    identity
+    key
         The archive's SHA-256, recorded as provenance.
-    processes
-        How many may parse a large archive, unless a dask Client is open, whose workers then do.
-        This process alone writes; the store is the same, to the byte.
+    replace
+        Put it in the place of a store of the same archive, which may be damaged.
     progress
         Show a bar on a terminal if it takes longer than a second.
+
+    Raises
+    ------
+    FileExistsError
+        If something is at `path` that is not to be replaced.
+    ArchiveError
+        If a file of the archive is not right, or it has changed in the meantime.
     """
-    remove_leftovers(path)
     with (
-        whole(path) as partial,
-        find_workers(len(archive.cell_ids), processes=processes) as workers,
-        closing(read_blocks(archive, key=identity, workers=workers)) as blocks,
+        whole(path, replace=replace) as partial,
+        find_workers(len(archive.cell_ids)) as workers,
+        closing(read_blocks(archive, key=key, workers=workers)) as blocks,
         _bar(archive, progress) as bar,
     ):
-        _write(archive, blocks, partial, identity=identity, bar=bar)
+        _write(archive, blocks, partial, key=key, bar=bar)
+        # Such as a folder into which an archive is still being extracted.
+        if identity(archive.files.path) != key:
+            raise ArchiveError(
+                f"{archive.files.path}: changed while it was read; wait until it is complete, "
+                "then open it again"
+            )
 
 
-def _write(
-    archive: Archive, blocks: Iterable[Block], path: Path, *, identity: str, bar: Any
-) -> None:
+def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, bar: Any) -> None:
     sounds = archive.sounds()
     group = zarr.create_group(store=LocalStore(path), zarr_format=3)
-    group.attrs.update(
-        {
-            "format_version": FORMAT_VERSION,
-            "aa1xr_version": version("aa1xr"),
-            "source": archive.files.path.name,
-            "source_sha256": identity,
-            "sample_rate": sounds[0].sample_rate,
-            "simulation": archive.simulation,
-        }
-    )
-    _put(group, "name", np.array([sound.name for sound in sounds]))
-    _put(group, "type", np.array([sound.type for sound in sounds]))
-    _put(group, "n_samples", np.array([sound.samples.size for sound in sounds]))
-    _put(group, "waveform", np.concatenate([sound.samples for sound in sounds]))
+    digests: dict[str, str] = {}
+
+    def put(name: str, values: npt.NDArray[Any]) -> None:
+        create(group, name, values.shape)[...] = values
+        digests[name] = Digest().update(values.astype(ARRAYS[name].dtype, copy=False)).hex()
+
+    put("name", np.array([sound.name for sound in sounds]))
+    put("type", np.array([sound.type for sound in sounds]))
+    put("n_samples", np.array([sound.samples.size for sound in sounds]))
+    put("waveform", np.concatenate([sound.samples for sound in sounds]))
 
     n_trials, file_number, row_size = [], [], []
     spikes = _Flat(group, "spike_time")
@@ -83,18 +97,29 @@ def _write(
         row_size.append(block.row_size)
         spikes.append(block.spike_time)
         bar.update(len(block.n_trials))
-    spikes.close()
+    digests["spike_time"] = spikes.close()
 
     trials = np.concatenate(n_trials)
     rows = np.zeros((*trials.shape, trials.max()), np.int32)
     rows[np.arange(trials.max()) < trials[..., np.newaxis]] = np.concatenate(row_size)
-    _put(group, "row_size", rows)
-    _put(group, "n_trials", trials)
-    _put(group, "file_number", np.concatenate(file_number))
-    _put(group, "n_spikes", rows.sum((1, 2), dtype=np.int64))
-    _put(group, "neuron", np.array([cell for _, cell in archive.cell_ids]))
-    _put(group, "area", np.array([area for area, _ in archive.cell_ids]))
+    put("row_size", rows)
+    put("n_trials", trials)
+    put("file_number", np.concatenate(file_number))
+    put("n_spikes", rows.sum((1, 2), dtype=np.int64))
+    put("neuron", np.array([cell for _, cell in archive.cell_ids]))
+    put("area", np.array([area for area, _ in archive.cell_ids]))
 
+    group.attrs.update(
+        {
+            "format_version": FORMAT_VERSION,
+            "aa1xr_version": version("aa1xr"),
+            "source": archive.files.path.name,
+            "source_sha256": key,
+            "sample_rate": sounds[0].sample_rate,
+            "simulation": archive.simulation,
+            DIGESTS: digests,
+        }
+    )
     with quiet_consolidation():
         zarr.consolidate_metadata(group.store, zarr_format=3)
     root = path / METADATA
@@ -114,10 +139,6 @@ def _bar(archive: Archive, progress: bool) -> Any:
     )
 
 
-def _put(group: zarr.Group, name: str, values: npt.NDArray[Any]) -> None:
-    create(group, name, values.shape)[...] = values
-
-
 class _Flat:
     """A flat array of the layout, written chunk by chunk as its values arrive."""
 
@@ -126,6 +147,7 @@ class _Flat:
         self._chunk = ARRAYS[name].chunks[0]
         self._waiting: list[npt.NDArray[Any]] = []
         self._n_waiting = 0
+        self._digest = Digest()
 
     def append(self, values: npt.NDArray[Any]) -> None:
         self._waiting.append(values)
@@ -133,8 +155,10 @@ class _Flat:
         if self._n_waiting >= 16 * self._chunk:
             self._flush(self._n_waiting // self._chunk * self._chunk)
 
-    def close(self) -> None:
+    def close(self) -> str:
+        """Write the rest, and give the digest of all."""
         self._flush(self._n_waiting)
+        return self._digest.hex()
 
     def _flush(self, n: int) -> None:
         if n == 0:
@@ -143,4 +167,5 @@ class _Flat:
         start = self._array.shape[0]
         self._array.resize((start + n,))
         self._array[start:] = values[:n]
+        self._digest.update(values[:n])
         self._waiting, self._n_waiting = [values[n:]], values.size - n

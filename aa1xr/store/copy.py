@@ -13,7 +13,7 @@ from aa1xr.errors import StoreError
 from aa1xr.store.layout import METADATA
 from aa1xr.store.locate import find_store
 from aa1xr.store.read import file_system, is_url
-from aa1xr.store.whole import refuse_existing, whole
+from aa1xr.whole import is_leftover, whole
 
 #: Files that are under way at once; those of a store have a quarter of a MiB at most.
 _BATCH = 64
@@ -64,8 +64,7 @@ def copy_store(
     origin.check()
     files, root = file_system(origin.url, origin.storage_options)
     names = [path.removeprefix(f"{root}/") for path in sorted(files.find(root))]
-    # What a killed writer left is no part of the store.
-    names = [name for name in names if not name.endswith(".partial")]
+    names = [name for name in names if not any(map(is_leftover, name.split("/")))]
 
     target = os.fspath(target)
     if is_url(target):
@@ -74,7 +73,7 @@ def copy_store(
         _copy(files, root, there, place, names)
         return
     path = Path(target).expanduser()
-    refuse_existing(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as partial:
         there, place = file_system(str(partial), None)
         for folder in {(partial / name).parent for name in names}:

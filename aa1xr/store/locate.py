@@ -37,7 +37,7 @@ def find_store(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
-    processes: int = 1,
+    rebuild: bool = False,
     progress: bool = True,
 ) -> Store:
     """The store of `source`, which is built in `data_dir` if it is not there yet.
@@ -48,26 +48,36 @@ def find_store(
         A zip, an extracted folder, a store (path or URL), or None: what is in `data_dir`.
     data_dir
         As `find_data_dir` takes it; not looked for where `source` is a store.
-    processes
-        How many may parse a large archive; see `build_store`.
+    rebuild
+        Build it also if it is there, in its place.
 
     Raises
     ------
     DataNotFoundError
         If nothing is there.
     ValueError
-        If `source` is None and there are several stores to choose from.
+        If `source` is None and there are several stores to choose from, or it is a store and is to
+        be rebuilt.
     """
     if source is None:
         source = _in_data_dir(find_data_dir(data_dir))
     source = os.fspath(source)
-    if is_url(source):
-        return Store(source, storage_options)
     path = Path(source).expanduser()
-    if (path / METADATA).is_file() or (path.is_dir() and path.suffix == ".zarr"):
-        return Store(str(path), storage_options)
-    folder = find_data_dir(data_dir)
-    return Store(str(ensure_store(path, data_dir=folder, processes=processes, progress=progress)))
+    is_store = (path / METADATA).is_file() or (path.is_dir() and path.suffix == ".zarr")
+    if is_store or is_url(source):
+        if rebuild:
+            raise ValueError(
+                f"rebuild=True, but {source} is a store; what it was built of is needed: "
+                'aa1xr.open("path/to/crcns-aa1.zip", rebuild=True)'
+            )
+        return Store(source if is_url(source) else str(path), storage_options)
+    built = ensure_store(
+        path,
+        data_dir=find_data_dir(data_dir),
+        rebuild=rebuild,
+        progress=progress,
+    )
+    return Store(str(built))
 
 
 def ensure_data(
@@ -111,27 +121,44 @@ def ensure_data(
 
 
 def ensure_store(
-    source: Path, *, data_dir: Path, processes: int = 1, progress: bool = True
+    source: Path,
+    *,
+    data_dir: Path,
+    rebuild: bool = False,
+    progress: bool = True,
 ) -> Path:
     """The path of the store of the archive at `source`, built now if it was not yet.
 
     The name of a store is made of the archive's content and the store's format, so a changed
     archive or a new format is built anew and what was there before stays.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written to `data_dir`; the message says what to do.
     """
     key = identity(source)
-    if built := _built(key, data_dir):
+    if not rebuild and (built := _built(key, data_dir)):
         return built
-
-    from filelock import FileLock  # imported where it is used: a warm open takes no lock
-
     with open_files(source) as files:
         archive = Archive(files)
         kind = "aa1" if archive.simulation is None else "simulated"
         path = _store_path(kind, key, data_dir)
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            if not path.exists():  # another process may have built it while this one waited
-                build_store(archive, path, identity=key, processes=processes, progress=progress)
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            build_store(archive, path, key=key, replace=rebuild, progress=progress)
+        except OSError as error:
+            if isinstance(error, FileExistsError) and path.exists():
+                return path  # another process has built it
+            if isinstance(error, DataNotFoundError) or error.errno is None:
+                raise
+            raise OSError(
+                error.errno,
+                f"{error.strerror}; the store of {source.name} cannot be written to {data_dir}. "
+                "Make room, or get the right to write there, or choose another place with "
+                "data_dir= or $AA1XR_DATA_DIR",
+                error.filename,
+            ) from error
     return path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,12 +25,26 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore
 
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.schema import fixed_width
-from aa1xr.store.layout import ARRAYS, FORMAT_VERSION, METADATA, SEAL, create_array, is_sealed, seal
+from aa1xr.store.layout import (
+    ARRAYS,
+    DIGESTS,
+    FORMAT_VERSION,
+    METADATA,
+    SEAL,
+    Digest,
+    create_array,
+    is_sealed,
+    seal,
+)
+from aa1xr.whole import is_leftover, whole
 
 #: Bytes in a chunk of what is added: a few stimuli, which can be read without the others.
 _ADDED = 2**20
 
-_REBUILD = "Remove it and open the archive again to rebuild it."
+_REBUILD = (
+    "Build it again from the archive: aa1xr.open(archive, rebuild=True), or `aa1xr build "
+    "--rebuild`. If it was copied: remove it and copy again. `aa1xr verify` checks all of a store."
+)
 
 
 def is_url(path: str) -> bool:
@@ -151,27 +164,12 @@ class Store:
         """The bytes of one file of the store, or None."""
         try:
             if not is_url(self.url):
-                return (Path(self.url) / key).read_bytes()
+                return _read_bytes(Path(self.url) / key)
             with _as_os_error(self.url):
                 fs, path = file_system(self.url, self.storage_options)
                 return cast("bytes", fs.cat_file(f"{path}/{key}"))
         except (FileNotFoundError, NotADirectoryError):
             return None
-
-    def _put(self, key: str, data: bytes) -> None:
-        """Write one file of the store, whole or not at all."""
-        if is_url(self.url):
-            fs, path = file_system(self.url, self.storage_options)
-            fs.pipe_file(f"{path}/{key}", data)
-            return
-        target = Path(self.url) / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
-        try:
-            part.write_bytes(data)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
 
     @cached_property
     def _zarr(self) -> zarr.abc.store.Store:
@@ -254,40 +252,54 @@ class Store:
     ) -> None:
         """Keep an array that was derived from the store beside what it was built with.
 
-        Its metadata come last, so a reader finds all of it or none, and two processes that add
-        the same at once do no harm.
+        A reader finds all of it or none, and several processes that add the same do no harm.
         """
-        files: dict[str, Any] = {}
-        rows = max(1, _ADDED * len(values) // max(1, values.nbytes))
-        array = create_array(
-            MemoryStore(files),
-            values.shape,
-            dtype=values.dtype.name,
-            chunks=(rows, *values.shape[1:]),
-            fill_value=float("nan"),
-            dims=dims,
-            attrs=attrs,
-        )
-        metadata = files.pop(METADATA).to_bytes()
-        for start in range(0, len(values), rows):
-            array[start : start + rows] = values[start : start + rows]
-            for key in list(files):
-                self._put(f"{path}/{key}", files.pop(key).to_bytes())
-        self._put(f"{path}/{METADATA}", seal(metadata))
+        if is_url(self.url):
+            fs, root = file_system(self.url, self.storage_options)
+            for key, data in _files(values, dims=dims, attrs=attrs):
+                fs.pipe_file(f"{root}/{path}/{key}", data)
+            return
+        with whole(Path(self.url) / path, replace=True) as partial:
+            for key, data in _files(values, dims=dims, attrs=attrs):
+                (partial / key).parent.mkdir(parents=True, exist_ok=True)
+                (partial / key).write_bytes(data)
 
-    def check(self) -> None:
-        """Read all that it was built with, in small parts, and so prove every checksum.
+    def added(self) -> list[str]:
+        """The paths of what `add` put there."""
+        fs, root = file_system(self.url, self.storage_options)
+        fs.invalidate_cache()
+        files = (path.removeprefix(f"{root}/").split("/") for path in fs.find(root))
+        names = {file[0] for file in files if file[1:] == [METADATA]}
+        return sorted(name for name in names.difference(ARRAYS) if not is_leftover(name))
+
+    def check(self) -> list[str]:
+        """Read all of it, in small parts, and so prove every checksum.
+
+        Returns
+        -------
+        list of str
+            The names of all arrays.
 
         Raises
         ------
         StoreError
-            If any of it is damaged or gone.
+            If any of it is damaged, gone or in the wrong place.
         """
         for name in ARRAYS:
             array = self._array(name)
             step = 16 * array.chunks[0]
+            digest = Digest()
             for start in range(0, array.shape[0], step):
-                self.read(name, slice(start, start + step))
+                digest.update(self.read(name, slice(start, start + step)))
+            if digest.hex() != self.attrs[DIGESTS][name]:
+                raise StoreError(
+                    f"{self.url}: {name} is not what was built, though no chunk of it is damaged: "
+                    f"files were exchanged. {_REBUILD}"
+                )
+        added = self.added()
+        for path in added:
+            self.read_added(path)
+        return [*ARRAYS, *added]
 
     def _checked(self, array: zarr.Array[Any], selection: Any = ...) -> npt.NDArray[Any]:
         try:
@@ -329,6 +341,41 @@ class Store:
             n_trials=self._array("row_size").shape[2],
             sample_rate=int(self.attrs["sample_rate"]),
         )
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except PermissionError as error:
+        raise PermissionError(
+            error.errno,
+            f"{error.strerror}; ask its owner for the right to read it, or keep a store of your "
+            "own in another place, with data_dir= or $AA1XR_DATA_DIR",
+            str(path),
+        ) from error
+
+
+def _files(
+    values: npt.NDArray[np.float32], *, dims: tuple[str, ...], attrs: Mapping[str, Any]
+) -> Iterator[tuple[str, bytes]]:
+    """The files of an array, its metadata last: without them it is not there."""
+    files: dict[str, Any] = {}
+    rows = max(1, _ADDED * len(values) // max(1, values.nbytes))
+    array = create_array(
+        MemoryStore(files),
+        values.shape,
+        dtype=values.dtype.name,
+        chunks=(rows, *values.shape[1:]),
+        fill_value=float("nan"),
+        dims=dims,
+        attrs=attrs,
+    )
+    metadata = files.pop(METADATA).to_bytes()
+    for start in range(0, len(values), rows):
+        array[start : start + rows] = values[start : start + rows]
+        for key in list(files):
+            yield key, files.pop(key).to_bytes()
+    yield METADATA, seal(metadata)
 
 
 #: Stores that came out of pickles, by what was in those.

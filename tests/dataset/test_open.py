@@ -124,7 +124,15 @@ def test_open__engine_lists_its_arguments():
     listed = set(inspect.signature(engine.open_dataset).parameters)
     assert listed == set(engine.open_dataset_parameters)
     # What aa1xr.open takes besides is for finding the store, or is xarray's own.
-    finding = {"source", "data_dir", "download", "username", "password", "accept_terms"}
+    finding = {
+        "source",
+        "data_dir",
+        "rebuild",
+        "download",
+        "username",
+        "password",
+        "accept_terms",
+    }
     ours = set(inspect.signature(aa1xr.open).parameters) - finding - {"chunks"}
     assert ours | {"filename_or_obj", "drop_variables"} == listed
 

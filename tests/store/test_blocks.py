@@ -1,10 +1,4 @@
-import os
-import signal
-import subprocess
-import sys
-import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +7,9 @@ from aa1xr import ArchiveError
 from aa1xr.archive.files import identity, open_files
 from aa1xr.archive.read import Archive
 from aa1xr.archive.write import write_archive
-from aa1xr.store import blocks, locate
+from aa1xr.store import blocks
 from aa1xr.store.blocks import Workers, find_workers, read_blocks
-from tests.store.conftest import SOUNDS, cells, contents
+from tests.store.conftest import SOUNDS, cells
 
 
 @pytest.fixture
@@ -122,119 +116,6 @@ def test_read_blocks__of_a_damaged_archive(tmp_path, small, caplog):
 
 
 def test_find_workers__only_where_it_is_worth_it():
-    for neurons, processes in ((98, 4), (blocks._WORTH_IT - 1, 4), (10**6, 1)):
-        with find_workers(neurons, processes=processes) as workers:
+    for neurons in (98, blocks._WORTH_IT - 1, 10**6):
+        with find_workers(neurons) as workers:
             assert workers is None
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # One that has ended but was not yet waited for (Linux).
-    status = Path(f"/proc/{pid}/status")
-    return not (status.exists() and "State:\tZ" in status.read_text())
-
-
-def wait_until(true, seconds=20):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
-def test_find_workers__processes_of_which_one_is_killed(opened, caplog):
-    expected = read(opened)
-    with find_workers(12, processes=2) as workers:
-        some = read_blocks(opened, key=identity(opened.files.path), workers=workers)
-        found = [next(some), next(some)]
-        assert not caplog.records
-        pids = list(workers.executor._processes)
-        assert 1 <= len(pids) <= 2
-        assert os.getpid() not in pids
-        os.kill(pids[0], signal.SIGKILL)
-        wait_until(lambda: workers.executor._broken)
-        found += some
-    assert_equal(found, expected)
-    assert "a worker failed (BrokenProcessPool" in caplog.text
-    wait_until(lambda: not any(map(alive, pids)))
-
-
-#: Builds in two processes, as the command line does, stopping where it is told to.
-SCRIPT = """
-import multiprocessing, sys, time
-from pathlib import Path
-from aa1xr import cli
-from aa1xr.store import blocks, build
-
-def slowly(*args, **kwargs):
-    for block in read_blocks(*args, **kwargs):
-        yield block
-        if sys.argv[3] == "stop":
-            pids = [str(child.pid) for child in multiprocessing.active_children()]
-            Path(sys.argv[2], "pids").write_text(" ".join(pids))
-            time.sleep(60)
-
-if __name__ == "__main__":
-    blocks._WORTH_IT, blocks._NEURONS = 0, 1
-    read_blocks, build.read_blocks = build.read_blocks, slowly
-    sys.exit(cli.main(["build", sys.argv[1], "--data-dir", sys.argv[2], "--processes", "2"]))
-"""
-
-
-@pytest.fixture
-def command(tmp_path, sample_archive):
-    """Begin a build with two processes."""
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    folder = tmp_path / "data"
-    folder.mkdir()
-
-    def begin(how):
-        return folder, subprocess.Popen(
-            [sys.executable, "-W", "error", script, sample_archive, folder, how],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
-
-    return begin
-
-
-def test_build__by_two_processes_is_the_same_to_the_byte(command, sample_store):
-    folder, process = command("go")
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "")
-    assert contents(Path(out.strip())) == {
-        name: data
-        for name, data in contents(sample_store).items()
-        if not name.startswith("spectrogram")
-    }
-    assert Path(out.strip()).parent == folder
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_build__by_two_processes_that_is_stopped_leaves_nothing(
-    command, sample_archive, sample_store, how
-):
-    folder, process = command("stop")
-    wait_until(lambda: (folder / "pids").exists() and (folder / "pids").read_text())
-    pids = list(map(int, (folder / "pids").read_text().split()))
-    assert len(pids) == 2
-    assert all(map(alive, pids))
-    if how == signal.SIGINT:
-        os.killpg(process.pid, how)  # as a terminal does
-    else:
-        process.kill()
-    _, err = process.communicate(timeout=30)
-    wait_until(lambda: not any(map(alive, pids)))
-    left = [path.name for path in folder.iterdir() if path.suffix != ".lock"]
-    if how == signal.SIGINT:
-        # Before that, one that was only just starting may say where it was interrupted.
-        assert (process.returncode, err[-19:]) == (130, "aa1xr: interrupted\n")
-        assert left == ["pids"]
-    else:
-        assert len(left) == 2  # what no process could remove, and the next one does
-    store = locate.ensure_store(sample_archive, data_dir=folder)
-    assert not list(folder.glob(".*.partial"))
-    assert store.name == sample_store.name

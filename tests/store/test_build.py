@@ -22,10 +22,6 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def lock_of(store: Path) -> str:
-    return f".{store.name}.lock"
-
-
 def differing(found: list, expected: list) -> list[int]:
     """Where two long lists differ; pytest would take minutes to show how, and show data."""
     pairs = enumerate(zip(found, expected, strict=True))
@@ -125,20 +121,42 @@ def test_build_store__a_damaged_archive_leaves_nothing(tmp_path):
     (path / "MLd_cells/a1_10_A/flatrip/spike1").write_bytes(b"oops\n")
     with pytest.raises(ArchiveError, match="oops"):
         locate.ensure_store(path, data_dir=tmp_path / "stores")
-    (left,) = names(tmp_path / "stores")
-    assert left.endswith(".lock")
+    assert names(tmp_path / "stores") == []
 
 
-def test_build_store__removes_what_a_killed_build_left(archive, tmp_path):
-    store = locate.ensure_store(archive, data_dir=tmp_path / "first")
-    folder = tmp_path / "second"
-    for name in (f".{store.name}.123.partial", ".aa1-of-another.zarr.456.partial"):
-        (folder / name / "spike_time").mkdir(parents=True)
-        (folder / name / "zarr.json").write_bytes(b"{}")
-    locate.ensure_store(archive, data_dir=folder)
-    # Another archive's may be in the making.
-    expected = {".aa1-of-another.zarr.456.partial", lock_of(store), store.name}
-    assert set(names(folder)) == expected
+def test_build_store__an_archive_that_changes_meanwhile_is_refused(tmp_path, monkeypatch):
+    path = write_archive(tmp_path / "cells", SOUNDS, cells())
+    read_blocks = build.read_blocks
+
+    def still_extracting(*args, **kwargs):
+        write_archive(
+            tmp_path / "more", SOUNDS, [Cell("b1_1_A", "MLd", next(iter(cells())).recordings)]
+        )
+        (tmp_path / "more/MLd_cells/b1_1_A").rename(path / "MLd_cells/b1_1_A")
+        return read_blocks(*args, **kwargs)
+
+    monkeypatch.setattr(build, "read_blocks", still_extracting)
+    with pytest.raises(ArchiveError, match="cells: changed while it was read; wait"):
+        locate.ensure_store(path, data_dir=tmp_path / "stores")
+    assert names(tmp_path / "stores") == []
+    monkeypatch.undo()
+    store = locate.ensure_store(path, data_dir=tmp_path / "stores")
+    assert "b1_1_A" in Store(str(store)).read("neuron")
+
+
+def test_build_store__in_the_place_of_a_damaged_one(archive, store):
+    right = contents(store)
+    for name, damage in (("spike_time/c/0", b"oops"), ("zarr.json", b""), ("area/c/0", None)):
+        path = store / name
+        path.unlink() if damage is None else path.write_bytes(damage)
+    (store / "stray" / "c").mkdir(parents=True)
+    (store / "stray" / "c" / "0").write_bytes(b"what is this")
+    assert locate.ensure_store(archive, data_dir=store.parent) == store
+    assert contents(store) != right
+    assert locate.ensure_store(archive, data_dir=store.parent, rebuild=True) == store
+    assert contents(store) == right
+    assert names(store.parent) == [store.name]
+    assert not (store / "stray").exists()
 
 
 # With other processes
@@ -164,14 +182,14 @@ def test_build_store__killed_at_any_instant_leaves_none_or_all(archive, store, t
     partial = complete = 0
     for folder in (tmp_path / "killed").glob("killed-*"):
         left = names(folder)
-        partial += any(name.endswith(".partial") for name in left)
+        partial += any("aa1xr-partial" in name for name in left)
         if store.name in left:
             complete += 1
             assert contents(folder / store.name) == whole
         # The next process to come along.
         assert contents(locate.ensure_store(archive, data_dir=folder)) == whole
         if store.name not in left:
-            assert names(folder) == [lock_of(store), store.name]
+            assert names(folder) == [store.name]
     assert partial > 15
 
 
@@ -180,7 +198,7 @@ def test_build_store__a_disk_that_fills_up_at_any_instant_leaves_nothing(archive
     run_children("full", archive, tmp_path / "full")
     folders = list((tmp_path / "full").glob("full-at-*"))
     assert len(folders) > 15
-    assert {name for folder in folders for name in names(folder)} == {lock_of(store)}
+    assert [name for folder in folders for name in names(folder)] == []
 
 
 @needs_fork
@@ -189,7 +207,7 @@ def test_build_store__four_at_once_build_one_store(archive, store, tmp_path):
     run_children("race", archive, root)
     assert [path.read_text() for path in root.glob("done-*")] == [store.name] * 4
     assert (root / "builds").read_text() == "x"
-    assert names(root / "stores") == [lock_of(store), store.name]
+    assert names(root / "stores") == [store.name]
     assert contents(root / "stores" / store.name) == contents(store)
 
 
@@ -215,7 +233,7 @@ def test_build_store__a_disk_that_is_too_small_is_left_as_it_was(small_disk, tmp
     with pytest.raises(OSError, match="No space left") as info:
         locate.ensure_store(archive, data_dir=small_disk)
     assert info.value.errno == errno.ENOSPC
-    assert all(name.endswith(".lock") for name in names(small_disk))
+    assert names(small_disk) == []
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
     assert_same(locate.ensure_store(archive, data_dir=small_disk), archive)
 
@@ -240,7 +258,9 @@ def test_build_store__shows_progress_on_a_terminal(
     monkeypatch.setattr("tqdm.std.time", itertools.count().__next__)
     monkeypatch.setattr(sys, "stderr", stream())
     with open_files(archive) as files:
-        build.build_store(Archive(files), tmp_path / "x.zarr", identity="", progress=progress)
+        build.build_store(
+            Archive(files), tmp_path / "x.zarr", key=locate.identity(archive), progress=progress
+        )
     written = sys.stderr.getvalue()
     assert ("building the store of cells.zip" in written) == shown
     assert bool(written) == shown
@@ -250,5 +270,5 @@ def test_build_store__quick_ones_show_nothing(archive, tmp_path, monkeypatch):
     monkeypatch.setattr("tqdm.std.time", lambda: 0.0)
     monkeypatch.setattr(sys, "stderr", Terminal())
     with open_files(archive) as files:
-        build.build_store(Archive(files), tmp_path / "x.zarr", identity="")
+        build.build_store(Archive(files), tmp_path / "x.zarr", key=locate.identity(archive))
     assert "building" not in sys.stderr.getvalue()

@@ -54,11 +54,13 @@ def test_copy_store__of_an_archive(sample_archive, sample_store, bucket, url):
 
 def test_copy_store__takes_kept_spectrograms_and_no_leftovers(store, bucket, url):
     aa1xr.open(store).spectrogram.compute()
-    (store / "spectrogram-x" / "c").mkdir(parents=True)
-    (store / "spectrogram-x" / "c" / ".0.abc.partial").write_bytes(b"half")
+    half = store / f".{'0' * 32}.aa1xr-partial.spectrogram-x"
+    half.mkdir()
+    (half / "0").write_bytes(b"half")
+    (store / ".spectrogram-x.aa1xr-lock").write_bytes(b"")
     aa1xr.copy_store(store, url, target_options=bucket.options)
     names = files_at(url, bucket.options)
-    assert not [name for name in names if name.endswith(".partial")]
+    assert not [name for name in names if name.startswith(".")]
     writes = len([line for line in bucket.requests if line.startswith("PUT")])
     aa1xr.open(url, storage_options=bucket.options).spectrogram.compute()
     assert len([line for line in bucket.requests if line.startswith("PUT")]) == writes

@@ -4,7 +4,7 @@ import pytest
 
 from aa1xr import ArchiveError, DataNotFoundError
 from aa1xr.archive.write import write_archive
-from aa1xr.store import locate
+from aa1xr.store import layout, locate
 from aa1xr.store.locate import ARCHIVE, ensure_store, find_data_dir, find_store
 from tests.store.conftest import SOUNDS, cells, contents
 
@@ -201,7 +201,7 @@ def test_ensure_store__a_store_of_an_older_format_is_left_alone(archive, data, m
     old = ensure_store(archive, data_dir=data)
     kept = contents(old)
     for module in ("locate", "build", "read"):
-        monkeypatch.setattr(f"aa1xr.store.{module}.FORMAT_VERSION", 2)
+        monkeypatch.setattr(f"aa1xr.store.{module}.FORMAT_VERSION", layout.FORMAT_VERSION + 1)
     new = ensure_store(archive, data_dir=data)
     assert new != old
     assert contents(old) == kept

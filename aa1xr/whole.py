@@ -1,0 +1,198 @@
+"""Files and folders that appear under their name when they are whole, and not before.
+
+One process at a time writes to a name. It holds a lock, a file beside that name, which is removed
+with the hold; so what killed writers left is known by nobody holding its lock, and is removed by
+whoever writes next in the same folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+logger = logging.getLogger("aa1xr")
+
+#: What is beside a name: what is being written (it ends as the name does, for libraries that go by
+#: that), and its lock.
+_LEFTOVER = re.compile(
+    r"\.[0-9a-f]{32}\.aa1xr-partial\.(?P<partial>.+)|\.(?P<locked>.+)\.aa1xr-lock"
+)
+
+#: How file systems say that they have no locks.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+@contextmanager
+def whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A file or folder to write beside `target`, which gets that name once the block has ended.
+
+    Where the block raises, nothing is left; a process killed at any instant leaves nothing at
+    `target`, or all of it, on the disk.
+
+    Parameters
+    ----------
+    target
+        In a folder that is there.
+    replace
+        Put a folder in the place of one that holds the same but may be damaged. It is done file by
+        file, so that who reads there meanwhile finds each of them, the old or the new.
+
+    Raises
+    ------
+    FileExistsError
+        If something is at `target` already, unless it is to be replaced.
+    """
+    _refuse(target, replace)
+    with locked(target) as alone:
+        _refuse(target, replace)  # another process may have been here while this one waited
+        if alone:
+            _remove_leftovers(target)
+        partial = target.with_name(f".{uuid.uuid4().hex}.aa1xr-partial.{target.name}")
+        try:
+            yield partial
+            _sync(partial)
+            if replace and target.is_dir():
+                _move_into(partial, target)
+            else:
+                _rename(partial, target)
+            _sync_entry(target.parent)
+        finally:
+            _remove(partial)
+
+
+@contextmanager
+def locked(target: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of `target`; False where the file system has none.
+
+    Raises
+    ------
+    TimeoutError
+        If another process holds it, unless this one is to `wait`.
+    """
+    from filelock import FileLock  # imported where it is used: a warm open takes no lock
+
+    target.parent.stat()  # filelock would make the folder: a store that has gone came back empty
+    path = target.with_name(f".{target.name}.aa1xr-lock")
+    # Anybody may use a lock that a killed process left, whatever the umask of its user was.
+    lock = FileLock(path, mode=0o666, blocking=wait)
+    try:
+        lock.acquire()
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        logger.warning(
+            "%s: this file system has no locks (%s); if several processes write %s at once, "
+            "each does all the work and the first to finish counts",
+            target.parent,
+            error.strerror,
+            target.name,
+        )
+        path.unlink(missing_ok=True)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        # While it is held: who waits for it finds that its file is gone, and takes a new one.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()
+
+
+def refuse_existing(target: Path) -> None:
+    """Raise FileExistsError if something is at `target`."""
+    if target.exists():
+        raise FileExistsError(f"{target} exists; remove it first, or write elsewhere")
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder of that name is being written, or was when its writer was killed."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def _refuse(target: Path, replace: bool) -> None:
+    if not replace:
+        refuse_existing(target)
+
+
+def _remove_leftovers(held: Path) -> None:
+    """Remove what killed writers left in the folder of `held`, whose lock this process has."""
+    left: dict[str, list[Path]] = {}
+    for path in held.parent.iterdir():
+        if match := _LEFTOVER.fullmatch(path.name):
+            partials = left.setdefault(match["partial"] or match["locked"], [])
+            if match["partial"]:
+                partials.append(path)
+    for name, partials in left.items():
+        with contextlib.ExitStack() as stack:
+            if name != held.name:
+                try:
+                    if not stack.enter_context(locked(held.with_name(name), wait=False)):
+                        continue
+                except OSError:  # it is being written, or is another user's
+                    continue
+            for partial in partials:
+                _remove(partial)
+
+
+def _rename(partial: Path, target: Path) -> None:
+    try:
+        partial.rename(target)
+    except OSError:
+        refuse_existing(target)  # where there are no locks, another process may have been quicker
+        raise
+
+
+def _move_into(partial: Path, target: Path) -> None:
+    """Move all files of a folder to their places in another, where then is nothing else.
+
+    What is at the top comes last: it says how the rest is to be read.
+    """
+    deepest_first = sorted(_files(partial), key=lambda file: (-len(file.parts), file))
+    for file in deepest_first:
+        place = target / file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (partial / file).replace(place)
+    for file in sorted(_files(target).difference(deepest_first), key=lambda file: len(file.parts)):
+        (target / file).unlink()
+    for folder in sorted(target.rglob("*"), reverse=True):
+        if folder.is_dir():
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
+
+
+def _files(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()}
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or a folder with all in it, is on the disk: before it gets its name."""
+    if path.is_dir():
+        for entry in path.rglob("*"):
+            _sync_entry(entry)
+    _sync_entry(path)
+
+
+def _sync_entry(path: Path) -> None:
+    if os.name == "nt":  # Windows knows no fsync of a folder, nor of what is opened to be read
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

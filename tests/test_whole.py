@@ -1,0 +1,233 @@
+import errno
+import logging
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from aa1xr.whole import is_leftover, locked, whole
+
+PARTIAL = f".{'0' * 32}.aa1xr-partial."
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_whole__appears_at_the_end(tmp_path):
+    target = tmp_path / "a.csv"
+    with whole(target) as partial:
+        partial.write_text("all of it")
+        assert partial.suffix == ".csv"
+        assert not target.exists()
+    assert target.read_text() == "all of it"
+    assert names(tmp_path) == ["a.csv"]
+
+
+def test_whole__or_not_at_all(tmp_path):
+    def write():
+        with whole(tmp_path / "a") as partial:
+            partial.mkdir()
+            (partial / "half").write_text("half")
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        write()
+    assert names(tmp_path) == []
+
+
+def test_whole__never_overwrites(tmp_path):
+    (tmp_path / "a.csv").write_text("mine")
+    with pytest.raises(FileExistsError, match="write elsewhere"), whole(tmp_path / "a.csv"):
+        pass
+    assert (tmp_path / "a.csv").read_text() == "mine"
+
+
+def test_whole__makes_no_folder_for_it(tmp_path):
+    # A store that has gone must not come back as an empty folder with a spectrogram.
+    with pytest.raises(FileNotFoundError), whole(tmp_path / "gone" / "a"):
+        pass
+    assert names(tmp_path) == []
+
+
+def test_whole__is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done = []
+    fsync = os.fsync
+
+    def record(descriptor):
+        done.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        assert not (tmp_path / "a").exists() or done[-1] == str(tmp_path)
+        fsync(descriptor)
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("needs /proc")
+    monkeypatch.setattr(os, "fsync", record)
+    with whole(tmp_path / "a") as partial:
+        (partial / "c").mkdir(parents=True)
+        (partial / "c" / "0").write_text("all of it")
+    assert set(done[:-1]) == {str(partial), f"{partial}/c", f"{partial}/c/0"}
+    assert done[-1] == str(tmp_path)
+
+
+def test_whole__the_second_of_two_writers_waits_and_is_refused(tmp_path):
+    target = tmp_path / "a"
+    outcome = []
+
+    def second():
+        try:
+            with whole(target) as partial:
+                partial.write_text("second")
+        except FileExistsError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=second)
+    with whole(target) as partial:
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        partial.write_text("first")
+    thread.join(30)
+    assert len(outcome) == 1
+    assert target.read_text() == "first"
+    assert names(tmp_path) == ["a"]
+
+
+# What killed writers left
+
+CHILD = """
+import sys
+from pathlib import Path
+from aa1xr.whole import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def held(tmp_path):
+    """The lock of the name `held`, in another process."""
+    command = [sys.executable, "-c", CHILD, str(tmp_path / "held")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_whole__removes_what_killed_writers_left_in_the_folder(tmp_path):
+    for name in ("a", "b.csv"):
+        (tmp_path / f"{PARTIAL}{name}").mkdir()
+        (tmp_path / f"{PARTIAL}{name}" / "c").write_text("half")
+        (tmp_path / f".{name}.aa1xr-lock").touch()
+    (tmp_path / f"{PARTIAL}c").write_text("half")
+    (tmp_path / ".d.aa1xr-lock").touch()
+    others = [".hidden", ".x.lock", "a.partial"]
+    for name in others:
+        (tmp_path / name).touch()
+    with whole(tmp_path / "a") as partial:
+        partial.touch()
+    assert names(tmp_path) == sorted([*others, "a"])
+
+
+def test_whole__leaves_alone_what_is_being_written(tmp_path, held):
+    (tmp_path / f"{PARTIAL}held").write_text("half")
+    with whole(tmp_path / "a") as partial:
+        partial.touch()
+    assert names(tmp_path) == sorted([f"{PARTIAL}held", ".held.aa1xr-lock", "a"])
+    held.kill()
+    held.wait()
+    with whole(tmp_path / "b") as partial:
+        partial.touch()
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_is_leftover__knows_ours():
+    assert is_leftover(f"{PARTIAL}a.zarr")
+    assert is_leftover(".a.zarr.aa1xr-lock")
+    assert not any(map(is_leftover, ["a.zarr", ".DS_Store", "x.lock", f"x{PARTIAL}", "zarr.json"]))
+
+
+# Locks
+
+
+def test_locked__does_not_wait_unless_it_is_to(tmp_path, held):
+    with pytest.raises(TimeoutError), locked(tmp_path / "held", wait=False):
+        pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_whole__where_there_are_no_locks(tmp_path, monkeypatch, caplog, code):
+    fcntl = pytest.importorskip("fcntl")
+
+    def none(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    # It may be being written: nobody knows.
+    (tmp_path / f"{PARTIAL}a").touch()
+    with caplog.at_level(logging.WARNING), whole(tmp_path / "a") as partial:
+        partial.write_text("all of it")
+    assert "has no locks" in caplog.text
+    assert (tmp_path / "a").read_text() == "all of it"
+    assert names(tmp_path) == sorted(["a", f"{PARTIAL}a"])
+
+
+def test_locked__a_lock_of_another_user_can_be_used(tmp_path):
+    before = os.umask(0o077)
+    try:
+        with locked(tmp_path / "a"):
+            assert (tmp_path / ".a.aa1xr-lock").stat().st_mode & 0o777 == 0o666
+    finally:
+        os.umask(before)
+
+
+# In the place of what is there
+
+
+def fill(folder, files):
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def test_whole__replaces_a_folder_file_by_file(tmp_path, monkeypatch):
+    target = tmp_path / "a"
+    fill(target, {"zarr.json": "old", "x/c/0": "old", "stray/c/0": "old"})
+    moved = []
+    replace = type(target).replace
+
+    def record(self, place):
+        moved.append(place.relative_to(target).as_posix())
+        # Whoever reads now finds each file.
+        assert {"zarr.json", "x/c/0"} <= {
+            path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()
+        }
+        return replace(self, place)
+
+    monkeypatch.setattr(type(target), "replace", record)
+    with whole(target, replace=True) as partial:
+        fill(partial, {"zarr.json": "new", "x/c/0": "new", "y": "new"})
+    assert moved == ["x/c/0", "y", "zarr.json"]
+    found = {p.relative_to(target).as_posix(): p.read_text() for p in target.rglob("*.json")}
+    assert found == {"zarr.json": "new"}
+    assert sorted(path.name for path in target.iterdir()) == ["x", "y", "zarr.json"]
+    assert names(tmp_path) == ["a"]
+
+
+def test_whole__replaces_nothing_if_there_is_an_error(tmp_path):
+    target = tmp_path / "a"
+    fill(target, {"zarr.json": "old"})
+
+    def write():
+        with whole(target, replace=True) as partial:
+            fill(partial, {"zarr.json": "new"})
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        write()
+    assert (target / "zarr.json").read_text() == "old"
+    assert names(tmp_path) == ["a"]
