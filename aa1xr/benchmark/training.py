@@ -163,9 +163,17 @@ class _Training:
 
     def restore(self, path: Path, label: str) -> None:
         """Go back to where a checkpoint was written."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["label"] != label:
-            raise ValueError(f"{path} is of {state['label']}, and this is {label}; remove it")
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            found = state["label"]
+        except OSError:
+            raise
+        except Exception as error:  # torch raises what it likes about what it will not load
+            raise ValueError(
+                f"{path} is no checkpoint of a network ({type(error).__name__}); remove it"
+            ) from error
+        if found != label:
+            raise ValueError(f"{path} is of {found}, and this is {label}; remove it")
         for name in self._KEPT:
             setattr(self, name, state[name])
         for name in self._PARTS:

@@ -58,19 +58,20 @@ def _run(args: argparse.Namespace) -> None:
     ds = aa1xr.open(source, **protocol.options)
     if args.area:
         ds = ds.sel(area=[args.area])
-    simulation = Store(source).attrs["simulation"]
+    store = Store(source)
+    recorded = store.attrs["simulation"] is None
+    truth = None if recorded else _truth(store, protocol)
     with _cluster(args.scheduler):
         if args.prediction is not None:
             result = score_prediction(_read(args.prediction), ds, protocol)
             results = [result.assign_attrs(model=Path(args.prediction).name)]
         else:
             results = [run(ds, protocol, args.model, seeds=args.seeds, out=args.out)]
-    if simulation is not None:
-        rate = _truth(simulation, source, protocol)
-        truth = score_prediction(rate, ds, protocol)
-        results.append(truth.assign_attrs(model="true rate"))
+    if truth is not None:
+        of_truth = score_prediction(truth, ds, protocol)
+        results.append(of_truth.assign_attrs(model="true rate"))
     print(f"{protocol}\n")
-    print(table(results, published=simulation is None))
+    print(table(results, published=recorded))
 
 
 def _read(path: str) -> xr.DataArray:
@@ -82,11 +83,28 @@ def _read(path: str) -> xr.DataArray:
     return found["prediction"]
 
 
-def _truth(simulation: dict[str, Any], source: str, protocol: Protocol) -> xr.DataArray:
+def _truth(store: Store, protocol: Protocol) -> xr.DataArray:
     """The true rates of simulated cells, whose simulation is run again."""
+    simulation, labels = store.attrs["simulation"], store.labels
+    # It comes with the archive, which may be anybody's.
+    most = {
+        "n_neurons": labels.neuron.size,
+        "n_songs": labels.name.size,
+        "n_ripples": labels.name.size,
+        "n_trials": labels.n_trials,
+    }
+    if (
+        simulation.keys() != {*most, "seed"}
+        or not all(isinstance(value, int) for value in simulation.values())
+        or any(simulation[name] > size for name, size in most.items())
+    ):
+        raise ValueError(
+            f"{store.url} was simulated with {simulation}; expected {', '.join(most)}, no more of "
+            "each than are in it, and seed, as aa1xr.simulate_archive writes them"
+        )
     with tempfile.TemporaryDirectory() as folder:
         truth = aa1xr.simulate_archive(Path(folder) / "again.zip", **simulation)
-    return true_rate(truth, aa1xr.open(source, dt_ms=truth.attrs["dt_ms"]), protocol)
+    return true_rate(truth, aa1xr.open(store.url, dt_ms=truth.attrs["dt_ms"]), protocol)
 
 
 def _cluster(address: str | None) -> contextlib.AbstractContextManager[Any]:

@@ -35,9 +35,10 @@ def _options(text: str) -> dict[str, Any]:
     try:
         options = json.loads(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no JSON: {error}") from None
+        # The text itself is left out, since it may hold a key.
+        raise argparse.ArgumentTypeError(f"no JSON: {error}") from None
     if not isinstance(options, dict):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected an object, {{...}}")
+        raise argparse.ArgumentTypeError("expected an object of JSON, {...}")
     return options
 
 

@@ -17,7 +17,7 @@ from aa1xr import schema
 from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import Chunks
 from aa1xr.errors import DataNotFoundError, StoreError
-from aa1xr.store.layout import METADATA, quiet_consolidation
+from aa1xr.store.layout import METADATA, quiet_consolidation, require_format_3
 from aa1xr.store.read import Store, file_system, is_url, zarr_store
 from aa1xr.whole import whole
 
@@ -133,15 +133,28 @@ def load(
             raise StoreError(f"{path}: no Zarr store (it has no {METADATA})")
     _check(path, storage_options)
     store = zarr_store(path, storage_options, read_only=True)
-    group = zarr.open_group(store, mode="r")
-    for name, array in group.arrays():
+    try:
+        group = zarr.open_group(store, mode="r", zarr_format=3)
+        arrays = list(group.arrays())
+    except FileNotFoundError:
+        raise DataNotFoundError(
+            f"{path}: no such store of Zarr format 3; expected what aa1xr.save wrote"
+        ) from None
+    except OSError:
+        raise  # a network that fails is not a damaged store
+    except Exception as error:  # zarr raises what it likes about metadata
+        raise StoreError(
+            f"{path}: its {METADATA} does not say what is in it ({error}); save it again"
+        ) from error
+    for name, array in arrays:
+        require_format_3(path, array)
         if (found := array.nchunks_initialized) < array.nchunks:
             raise StoreError(
                 f"{path}: {name} has {found} of its {array.nchunks} chunks; the store is "
                 "damaged, save it again"
             )
     consolidated = group.metadata.consolidated_metadata is not None
-    ds = xr.open_zarr(store, chunks=chunks, consolidated=consolidated)
+    ds = xr.open_zarr(store, chunks=chunks, consolidated=consolidated, zarr_format=3)
     # Labels are for the process that selects by them, not for the workers of a cluster.
     coords = {name: coord.compute(scheduler="synchronous") for name, coord in ds.coords.items()}
     strings = {

@@ -22,6 +22,8 @@ import zarr
 from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from aa1xr.errors import StoreError
+
 #: Part of a store's file name, so that a new format is a new store.
 FORMAT_VERSION = 2
 
@@ -131,6 +133,17 @@ def create_array(
         # Else chunks that hold nothing but the fill value are left out, and look lost.
         config={"write_empty_chunks": True},
     )
+
+
+def require_format_3(place: str, array: zarr.Array[Any]) -> None:
+    """Refuse an array of Zarr format 2, which metadata of format 3 can list among their own.
+
+    Any codec of numcodecs may be in it, and one of them runs what it reads.
+    """
+    if (found := array.metadata.zarr_format) != 3:
+        raise StoreError(
+            f"{place}: {array.path} is of Zarr format {found}; expected 3, as aa1xr writes"
+        )
 
 
 @contextmanager

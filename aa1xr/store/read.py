@@ -34,6 +34,7 @@ from aa1xr.store.layout import (
     Digest,
     create_array,
     is_sealed,
+    require_format_3,
     seal,
 )
 from aa1xr.whole import is_leftover, whole
@@ -198,7 +199,14 @@ class Store:
                 f"{self.url}: another store than when the Dataset was opened. Open it again."
             )
         self._sealed_as = attributes[SEAL]
-        return zarr.open_group(self._zarr, mode="r", zarr_format=3, use_consolidated=True)
+        try:
+            return zarr.open_group(self._zarr, mode="r", zarr_format=3, use_consolidated=True)
+        except OSError:
+            raise
+        except Exception as error:  # zarr raises what it likes about metadata
+            raise StoreError(
+                f"{self.url}: its {METADATA} does not say what is in it ({error}). {_REBUILD}"
+            ) from error
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -226,7 +234,9 @@ class Store:
     def _array(self, name: str) -> zarr.Array[Any]:
         # Kept, since looking one up in a group takes as long as reading a small one.
         if name not in self._arrays:
-            self._arrays[name] = cast("zarr.Array[Any]", self._group[name])
+            array = cast("zarr.Array[Any]", self._group[name])
+            require_format_3(self.url, array)
+            self._arrays[name] = array
         return self._arrays[name]
 
     def read_added(self, path: str, selection: Any = ...) -> npt.NDArray[Any] | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,6 +79,20 @@ def test_fit__refuses_a_checkpoint_of_something_else(fitted, tmp_path):
         ValueError, match=r"state is of GRU, seed 0, .* and this is GRU, seed 1, .*; remove"
     ):
         fit(GRU, known, split, seed=1, recipe=Recipe(n_epochs=1), checkpoint=tmp_path / "state")
+
+
+def test_fit__refuses_a_checkpoint_that_runs_code(fitted, tmp_path):
+    known, split, _ = fitted
+    ran, checkpoint = tmp_path / "ran", tmp_path / "state"
+
+    class Runs:
+        def __reduce__(self):
+            return Path.touch, (ran,)
+
+    torch.save({"label": Runs()}, checkpoint)
+    with pytest.raises(ValueError, match=r"state is no checkpoint .*; remove it"):
+        fit(GRU, known, split, seed=0, recipe=Recipe(n_epochs=1), checkpoint=checkpoint)
+    assert not ran.exists()
 
 
 def test_fit__learns(fitted):

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import sys
 
 import pytest
@@ -76,6 +77,23 @@ def test_benchmark__refuses(quick, arguments, message, sample_archive, tmp_path,
     aa1xr.save(aa1xr.open_sample()[["psth"]].isel(neuron=[0]), tmp_path / "other.zarr")
     assert cli.main([*quick, *(text.format(tmp=tmp_path) for text in arguments)]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"n_neurons": 10**9, "n_songs": 1, "n_ripples": 1, "n_trials": 10, "seed": 0},
+        {"n_neurons": 2, "n_songs": 1, "n_ripples": 1, "n_trials": 10, "seed": "0"},
+        {"path": "elsewhere", "n_neurons": 2, "n_songs": 1, "n_ripples": 1, "n_trials": 1},
+    ],
+)
+def test_benchmark__of_a_simulation_that_is_none(quick, said, tmp_path, capsys):
+    aa1xr.simulate_archive(tmp_path / "cells", n_neurons=2, n_songs=1, n_ripples=1)
+    (tmp_path / "cells" / "simulation.json").write_text(json.dumps(said))
+    data = ["--data-dir", str(tmp_path / "data")]
+    assert cli.main([*quick, str(tmp_path / "cells"), *data]) == 1
+    assert "expected n_neurons, n_songs" in capsys.readouterr().err
 
 
 def test_benchmark__on_the_real_archive(quick, real_archive, capsys):

@@ -26,6 +26,17 @@ def test_main__errors_have_no_traceback(arguments, code, message):
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("text", ["{'secret': 'hush'}", '["secret", "hush"]', '{"secret": "hush"'])
+def test_main__options_that_are_no_json_are_not_shown(text, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["copy", "a.zarr", "s3://b/a.zarr", "--target-options", text])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert "--target-options" in error
+    assert "JSON" in error
+    assert "hush" not in error
+
+
 def test_main__help_names_every_command(capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(["--help"])

@@ -1,3 +1,4 @@
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -125,3 +126,47 @@ def test_load__damaged(sample_archive, tmp_path):
         with pytest.raises(aa1xr.StoreError, match="of its"):
             aa1xr.load(bad)
         shutil.rmtree(bad)
+
+
+@pytest.mark.parametrize("place", ["{}", "file://{}"])
+def test_load__of_zarr_format_2(sample_archive, tmp_path, place):
+    ds = aa1xr.open_sample()[["n_trials"]].drop_encoding()
+    ds.to_zarr(tmp_path / "a.zarr", zarr_format=2, consolidated=False)
+    with pytest.raises(
+        (aa1xr.DataNotFoundError, aa1xr.StoreError), match=r"no Zarr store|format 3"
+    ):
+        aa1xr.load(place.format(tmp_path / "a.zarr"))
+
+
+def test_load__of_an_array_of_format_2_among_others(tmp_path):
+    aa1xr.save(xr.Dataset({"x": ("a", [1, 2]), "y": ("a", [1, 2])}), tmp_path / "a.zarr")
+    root = tmp_path / "a.zarr" / "zarr.json"
+    document = json.loads(root.read_text())
+    arrays = document["consolidated_metadata"]["metadata"]
+    arrays["y"] = {
+        "zarr_format": 2,
+        "shape": [2],
+        "chunks": [2],
+        "dtype": "<i8",
+        "compressor": None,
+        "fill_value": 0,
+        "order": "C",
+        "filters": None,
+        "attributes": {"_ARRAY_DIMENSIONS": ["a"]},
+    }
+    root.write_text(json.dumps(document))
+    with pytest.raises(aa1xr.StoreError, match="y is of Zarr format 2; expected 3"):
+        aa1xr.load(tmp_path / "a.zarr")
+
+
+def test_load__of_a_codec_that_is_none(tmp_path):
+    aa1xr.save(xr.Dataset({"x": ("a", [1, 2])}), tmp_path / "a.zarr")
+    root = tmp_path / "a.zarr" / "zarr.json"
+    root.write_text(root.read_text().replace('"zstd"', '"aa1xr.cli:main"'))
+    with pytest.raises(aa1xr.StoreError, match="does not say what is in it"):
+        aa1xr.load(tmp_path / "a.zarr")
+
+
+def test_load__nothing_at_a_url(tmp_path):
+    with pytest.raises(aa1xr.DataNotFoundError, match="no such store of Zarr format 3"):
+        aa1xr.load(f"file://{tmp_path}/nothing.zarr")

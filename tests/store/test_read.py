@@ -129,6 +129,41 @@ def test_store__nothing_there(tmp_path, place):
         _ = Store(str(tmp_path / place)).labels
 
 
+def resealed(store, change):
+    """A store whose metadata say something else, with the right checksum."""
+    root = store / METADATA
+    document = json.loads(root.read_bytes())
+    change(document["consolidated_metadata"]["metadata"])
+    root.write_bytes(seal(json.dumps(document).encode()))
+    return Store(str(store))
+
+
+def test_store__an_array_of_zarr_format_2_is_refused(store):
+    def old(arrays):
+        arrays["area"] = {
+            "zarr_format": 2,
+            "shape": arrays["area"]["shape"],
+            "chunks": arrays["area"]["shape"],
+            "dtype": "|O",
+            "compressor": None,
+            "fill_value": "",
+            "order": "C",
+            "filters": [{"id": "vlen-utf8"}],
+            "attributes": {},
+        }
+
+    with pytest.raises(StoreError, match="area is of Zarr format 2; expected 3"):
+        _ = resealed(store, old).labels
+
+
+def test_store__a_codec_that_is_none_is_refused(store):
+    def strange(arrays):
+        arrays["area"]["codecs"][0] = {"name": "aa1xr.cli:main"}
+
+    with pytest.raises(StoreError, match="does not say what is in it"):
+        _ = resealed(store, strange).labels
+
+
 def test_store__reads_nothing_before_it_is_asked(tmp_path):
     assert repr(Store("nowhere.zarr")) == "Store('nowhere.zarr')"
 
