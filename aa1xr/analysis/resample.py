@@ -166,7 +166,9 @@ def _join(
     if lead or trail:
         margins = [(lead, trail) if a == axis else (0, 0) for a in range(values.ndim)]
         values = np.pad(values, margins, constant_values=outside)
-    shape = (*values.shape[:axis], -1, factor, *values.shape[axis + 1 :])
+    # Said rather than left to NumPy (-1), which cannot tell where another axis is empty.
+    n_wide = values.shape[axis] // factor
+    shape = (*values.shape[:axis], n_wide, factor, *values.shape[axis + 1 :])
     joined = values.reshape(shape).sum(axis + 1)
     if average:
         there = np.pad(np.ones(size, values.dtype), (lead, trail)).reshape(-1, factor).sum(1)

@@ -51,14 +51,17 @@ def index_labels(ds: xr.Dataset, **labels: Any) -> xr.Dataset:
     >>> ds.sel(depth_um=slice(500, None), area="MLd").sizes["neuron"]
     3
     """
-    indexed = [n for n, i in ds.xindexes.items() if isinstance(i, LabelIndex) or n in LABELLED]
+    held = [name for name, index in ds.xindexes.items() if isinstance(index, LabelIndex)]
+    # Whatever `rename` called an axis that has the index, it keeps it.
+    axes = dict.fromkeys([*LABELLED, *(ds[name].dims[0] for name in held)])
+    indexed = {*held, *(dim for dim in axes if dim in ds.dims)} & set(ds.xindexes)
     ds = ds.drop_indexes(indexed).assign_coords(
         {name: values for name, values in labels.items() if values is not None}
     )
     ds = ds.drop_vars([name for name, values in labels.items() if values is None])
     of = {
         dim: [name for name, coord in ds.coords.items() if coord.dims == (dim,)]
-        for dim in LABELLED
+        for dim in axes
         if dim in ds.dims and dim in ds.coords
     }
     variables = {name: ds.variables[name] for names in of.values() for name in names}
@@ -67,15 +70,14 @@ def index_labels(ds: xr.Dataset, **labels: Any) -> xr.Dataset:
 
 
 def label_coords(variables: Mapping[Any, xr.Variable]) -> xr.Coordinates:
-    """The coordinates of some labels, all along axes that carry labels, with their indexes."""
+    """The coordinates of some axes and their labels, with an index for each axis."""
     coords: dict[Any, xr.Variable] = {}
     indexes: dict[Any, LabelIndex] = {}
-    for dim in LABELLED:
+    for dim in dict.fromkeys(variable.dims[0] for variable in variables.values()):
         along = {name: v for name, v in variables.items() if v.dims == (dim,)}
-        if along:
-            index = LabelIndex.from_variables(along, options={})
-            coords |= index.create_variables(along)
-            indexes |= dict.fromkeys(index.values, index)
+        index = LabelIndex.from_variables(along, options={})
+        coords |= index.create_variables(along)
+        indexes |= dict.fromkeys(index.values, index)
     return xr.Coordinates(coords, indexes)
 
 
@@ -136,8 +138,13 @@ class LabelIndex(xr.Index):
         return pd.Index(self._coordinate, name=self.dim)
 
     @property
+    def _name(self) -> Hashable:
+        # Not always that of the dimension: `rename_dims` and `rename_vars` change one of the two.
+        return next(iter(self.values))
+
+    @property
     def _coordinate(self) -> Values:
-        return self.values[self.dim]
+        return self.values[self._name]
 
     # Selecting
 
@@ -150,12 +157,12 @@ class LabelIndex(xr.Index):
         """
         labels = dict(labels)
         positions: Any = np.arange(self._coordinate.size)
-        if self.dim in labels:
-            positions = self._locate(labels.pop(self.dim))
+        if self._name in labels:
+            positions = self._locate(labels.pop(self._name))
             if not labels:
                 return IndexSelResult({self.dim: _as_slice(positions)})
             if isinstance(positions, xr.Variable | xr.DataArray):
-                raise ValueError(f"cannot combine an array of {self.dim!r} with other labels")
+                raise ValueError(f"cannot combine an array of {self._name!r} with other labels")
         keep = np.ones(self._coordinate.size, bool)
         for name, label in labels.items():
             keep &= self._mask(name, label)
@@ -168,24 +175,33 @@ class LabelIndex(xr.Index):
     def _locate(self, label: Any) -> Any:
         """Positions of labels of the dimension coordinate, in their order."""
         if isinstance(label, slice) or callable(label):
-            return np.flatnonzero(self._mask(self.dim, label))
+            return np.flatnonzero(self._mask(self._name, label))
         values = _plain(np.asarray(label))
         if values.dtype.kind == "b":
-            return np.flatnonzero(self._mask(self.dim, values))
-        index = self.to_pandas_index()
-        if not index.is_unique:
-            return np.concatenate(
-                [np.flatnonzero(self._match(self.dim, value)) for value in values.ravel()]
-            )
-        positions = index.get_indexer(pd.Index(values.ravel(), dtype=index.dtype))
-        for missing in np.flatnonzero(positions < 0):
-            raise self._missing(self.dim, values.ravel()[missing])
+            return np.flatnonzero(self._mask(self._name, values))
+        found = self._places(values.ravel())
         if values.ndim == 0:
-            return positions[0]
+            return found[0][0] if found[0].size == 1 else found[0]
         # An array along other dimensions selects point by point, as anywhere in xarray.
         if isinstance(label, xr.DataArray | xr.Variable) and label.dims != (self.dim,):
-            return xr.Variable(label.dims, positions.reshape(values.shape))
-        return positions.reshape(values.shape)
+            for value, places in zip(values.ravel().tolist(), found, strict=True):
+                if places.size > 1:
+                    raise ValueError(
+                        f"{self._name} {value!r} is there {places.size} times, so an array along "
+                        f"{label.dims} cannot say which; select with a list"
+                    )
+            return xr.Variable(label.dims, np.reshape(found, values.shape).astype(np.intp))
+        return np.concatenate([*found, np.zeros(0, np.intp)])
+
+    def _places(self, wanted: Values) -> list[Values]:
+        """Positions of each of these labels of the dimension coordinate."""
+        index = self.to_pandas_index()
+        if not index.is_unique:
+            return [np.flatnonzero(self._match(self._name, value)) for value in wanted]
+        positions = index.get_indexer(pd.Index(wanted))
+        for missing in np.flatnonzero(positions < 0):
+            raise self._missing(self._name, wanted[missing])
+        return list(positions[:, np.newaxis])
 
     def _mask(self, name: Hashable, label: Any) -> Values:
         """Where the coordinate `name` matches `label`."""
@@ -213,10 +229,16 @@ class LabelIndex(xr.Index):
         if label.step is not None:
             raise ValueError(f"a slice of {name!r} takes no step")
         mask = np.ones(values.size, bool)
-        if label.start is not None:
-            mask &= np.asarray(values >= label.start, bool)
-        if label.stop is not None:
-            mask &= np.asarray(values <= label.stop, bool)
+        try:
+            if label.start is not None:
+                mask &= np.asarray(values >= label.start, bool)
+            if label.stop is not None:
+                mask &= np.asarray(values <= label.stop, bool)
+        except TypeError as error:
+            raise TypeError(
+                f"{name!r} cannot be compared with {label.start!r} to {label.stop!r}; "
+                f"it holds such as {values[0].item()!r}"
+            ) from error
         if not mask.any():
             # What is NaN is in no range, nor does it bound one.
             known = [value for value in values.tolist() if value == value]  # noqa: PLR0124 - NaN is not
@@ -256,6 +278,8 @@ class LabelIndex(xr.Index):
 
     def isel(self, indexers: Mapping[Any, Any]) -> LabelIndex | None:
         """Go along with the axis, unless it is dropped or replaced by another."""
+        if self.dim not in indexers:  # `swap_dims` gave the axis another name
+            return None
         indexer = indexers[self.dim]
         if isinstance(indexer, xr.Variable):
             if indexer.dims != (self.dim,):
@@ -276,7 +300,7 @@ class LabelIndex(xr.Index):
 
     def join(self, other: LabelIndex, how: str = "inner") -> LabelIndex:
         """What both have, or either has, in the order of this one."""
-        here, there = self.to_pandas_index(), other.to_pandas_index()
+        here, there = self._unique(), other._unique()
         both = here.isin(there)
         matching = other._take(there.get_indexer(here[both]))
         for name, values in self._take(both).values.items():
@@ -292,7 +316,17 @@ class LabelIndex(xr.Index):
 
     def reindex_like(self, other: LabelIndex) -> dict[Hashable, Any]:
         """Where each element of the other is here; -1 where it is not."""
-        return {self.dim: self.to_pandas_index().get_indexer(other.to_pandas_index())}
+        return {self.dim: self._unique().get_indexer(other.to_pandas_index())}
+
+    def _unique(self) -> pd.Index[Any]:
+        """The dimension coordinate, if what to align by it is no question."""
+        index = self.to_pandas_index()
+        for twice in index[index.duplicated()]:
+            raise ValueError(
+                f"cannot align along {self.dim!r}: {twice!r} is there more than once; "
+                f"select each {self._name} once, or take arrays of equal order"
+            )
+        return index
 
     @classmethod
     def concat(

@@ -155,6 +155,13 @@ def test_resample__refusal_says_what_to_do(ds):
         aa1xr.resample(ds, dt_ms=12)
 
 
+@pytest.mark.parametrize("chunks", [{}, None])
+def test_resample__of_no_neurons(sample_archive, chunks):
+    none = aa1xr.open_sample(chunks=chunks).isel(neuron=[])
+    got = aa1xr.resample(none, dt_ms=20).compute()
+    assert got.spikes.shape == (0, 15, 15, 109)
+
+
 def test_resample__refuses_broken_axes(ds):
     for broken in (ds.isel(time=slice(None, None, 2)), ds.isel(time=[3, 2])):
         with pytest.raises(ValueError, match="adjacent"):

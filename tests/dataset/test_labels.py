@@ -83,6 +83,30 @@ def test_sel__keeps_the_order_asked_for(ds):
     assert got.sel(neuron=["sim0001_1_A"]).sizes["neuron"] == 2
 
 
+def test_sel__where_a_neuron_is_there_twice(ds):
+    twice = ds.isel(neuron=[0, 0, 1])
+    first, other = twice.neuron.values[[0, 2]].tolist()
+    assert twice.sel(neuron=first).sizes["neuron"] == 2
+    # What is there once is dropped from the axis, as pandas and xarray do it.
+    assert "neuron" not in twice.sel(neuron=other).dims
+    pairs = {"stimulus": xr.DataArray(["flatrip-00", "flatrip-01"], dims="pair")}
+    others = xr.DataArray([other, other], dims="pair")
+    expected = ds.psth.sel(neuron=other, **pairs)
+    np.testing.assert_array_equal(twice.psth.sel(neuron=others, **pairs), expected)
+    # Which of the two is meant cannot be said, and rows and columns crossed are no pairs.
+    with pytest.raises(ValueError, match=f"{first!r} is there 2 times"):
+        twice.psth.sel(neuron=xr.DataArray([first, other], dims="pair"), **pairs)
+
+
+def test_sel__a_number_is_no_text(ds):
+    numbered = ds.assign_coords(ds.coords).drop_indexes(list(ds.xindexes["neuron"].values))
+    numbered = aa1xr.index_labels(numbered, neuron=("neuron", [str(k) for k in range(12)]))
+    assert numbered.sel(neuron=["7"]).sizes["neuron"] == 1
+    for wrong in (7, [7]):
+        with pytest.raises(KeyError, match="no neuron is 7"):
+            numbered.sel(neuron=wrong)
+
+
 def test_sel__by_another_array(ds):
     mld = ds.neuron[(ds.area == "MLd").values]
     assert ds.sel(neuron=mld).sizes["neuron"] == 6
@@ -135,6 +159,8 @@ def test_sel__misuse(ds):
         ds.sel(area=lambda values: values)
     with pytest.raises(ValueError, match="no step"):
         ds.sel(cell_seq=slice(1, 4, 2))
+    with pytest.raises(TypeError, match=r"'cell_seq' cannot be compared with 'a' to 'b'; .* as 1"):
+        ds.sel(cell_seq=slice("a", "b"))
 
 
 @given(data=st.data())
@@ -259,6 +285,29 @@ def test_index__rename(ds):
     assert indexed(renamed, "cell")
 
 
+@pytest.mark.parametrize(
+    "rename", [{"rename_dims": {"neuron": "cell"}}, {"rename_vars": {"neuron": "cell"}}]
+)
+def test_index__rename_of_the_dimension_or_the_coordinate_alone(ds, rename):
+    ((method, names),) = rename.items()
+    renamed = getattr(ds, method)(names)
+    (dim,) = renamed.area.dims
+    repr(renamed)
+    some = renamed.sel(area="MLd", animal_id="sim0000")
+    assert some.sizes[dim] == 5
+    difference = some.psth - renamed.psth
+    assert difference.sizes[dim] == 5
+    assert difference.sel(rig="A").sizes[dim] == 5
+
+
+def test_index__swap_dims(ds):
+    """xarray does not tell the index, which then gives way rather than speak of another axis."""
+    swapped = ds.swap_dims(neuron="area")
+    assert swapped.isel(area=[0, 7]).area.values.tolist() == ["Field_L", "MLd"]
+    again = aa1xr.index_labels(swapped)
+    assert again.sel(area=["MLd"], rig="A").sizes["area"] == 6
+
+
 def test_index__stack(ds):
     stacked = ds.psth.stack(pair=("neuron", "stimulus"))
     assert stacked.sizes["pair"] == 12 * 15
@@ -303,6 +352,11 @@ def test_index__to_dataframe(ds):
             "label 'rig' differs",
         ),
         (
+            lambda ds: ds.isel(neuron=[0, 0]).psth - ds.psth,
+            ValueError,
+            "cannot align along 'neuron': 'sim0000_1_B' is there more than once",
+        ),
+        (
             lambda ds: xr.concat([ds.psth, aa1xr.index_labels(ds, rig=None).psth], "neuron"),
             ValueError,
             r"only some of the Datasets have the labels \['rig'\]",
@@ -340,6 +394,21 @@ def test_index_labels__of_a_plain_dataset(ds):
     difference = again.drop_vars([]).psth.sel(area="MLd", depth=slice(6, 7))
     assert difference.sizes["neuron"] == 2
     assert indexed(aa1xr.index_labels(plain) - ds)
+
+
+def test_index_labels__of_a_renamed_axis(ds):
+    renamed = ds.rename(neuron="cell", stimulus="sound")
+    own = aa1xr.index_labels(renamed, depth=("cell", np.arange(12)))
+    assert own.sel(depth=slice(6, None), area="MLd", type="flatrip").sizes["cell"] == 6
+    assert indexed(own, "cell")
+    assert indexed(own, "sound")
+
+
+def test_index_labels__beside_a_stacked_axis(ds):
+    stacked = ds.stack(pair=("neuron", "trial"))
+    own = aa1xr.index_labels(stacked, loud=("stimulus", [True, False, False] * 5))
+    assert own.sel(loud=True).sizes["stimulus"] == 5
+    assert own.indexes["pair"].equals(stacked.indexes["pair"])
 
 
 def test_index_labels__leaves_other_datasets_alone():
