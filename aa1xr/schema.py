@@ -162,7 +162,7 @@ def bin_numbers(ds: xr.Dataset | xr.DataArray) -> npt.NDArray[np.int64]:
         If there is no time axis, or its bins are not one next to the other.
     """
     width = bin_width_ms(ds)
-    if ds["time"].ndim == 0 or ds["time"].size == 0:
+    if ds["time"].dims != ("time",) or ds["time"].size == 0:
         raise ValueError("time is no axis of several bins; select with a slice to keep one")
     exact = ds["time"].values * 1000 / width
     numbers = np.round(exact).astype(np.int64)

@@ -166,7 +166,9 @@ def test_resample__refuses_broken_axes(ds):
     for broken in (ds.isel(time=slice(None, None, 2)), ds.isel(time=[3, 2])):
         with pytest.raises(ValueError, match="adjacent"):
             aa1xr.resample(broken, dt_ms=10)
-    for none in (ds.isel(time=3), ds.isel(time=[])):
+    points = {dim: xr.DataArray([3, 4], dims="point") for dim in ("time", "neuron")}
+    others = (ds.isel(points), ds.stack(both=("time", "trial")))
+    for none in (ds.isel(time=3), ds.isel(time=[]), *others):
         with pytest.raises(ValueError, match="slice"):
             aa1xr.resample(none, dt_ms=10)
     with pytest.raises(ValueError, match="drop_vars"):
