@@ -36,6 +36,9 @@ class _Virtual(BackendArray):
         raise NotImplementedError
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> npt.NDArray[Any]:
+        if not isinstance(key, indexing.VectorizedIndexer):
+            # The adapter has nothing to add, and fails on a slice like 5:5:-1.
+            return self._outer(key.tuple)
         values: npt.NDArray[Any] = indexing.explicit_indexing_adapter(
             key, self.shape, indexing.IndexingSupport.OUTER, self._outer
         )
