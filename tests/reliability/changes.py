@@ -57,6 +57,7 @@ def concat(rng: Random, table: Table) -> Step | None:
         lambda ds: xr.concat([ds.isel(one), ds.isel(two)], dim, **options),
         lambda t: t.isel(one).concat(t.isel(two), dim),
         reads=True,
+        whole=True,
     )
 
 
@@ -126,7 +127,9 @@ def rename(rng: Random, table: Table) -> Step | None:
     if not names:
         return None
     new = {name: both[name] for name in rng.sample(names, min(len(names), rng.randint(1, 2)))}
-    return Step(f"rename({new})", lambda ds: ds.rename(new), lambda table: table.rename(new))
+    return Step(
+        f"rename({new})", lambda ds: ds.rename(new), lambda table: table.rename(new), whole=True
+    )
 
 
 # To another place and back
@@ -163,7 +166,7 @@ def saved(rng: Random, table: Table, *, folder: Path) -> Step | None:
         return ds
 
     text = f"save, load(chunks={chunks}){', and again' if twice else ''}"
-    return Step(text, act, functions.loaded, lazy=False, reads=True)
+    return Step(text, act, functions.loaded, lazy=False, reads=True, whole=True)
 
 
 # aa1xr's own
@@ -179,7 +182,7 @@ def own(rng: Random, table: Table) -> Step | None:
     )
     if name == "presented" and "presented" in table.data:
         return None
-    return Step(f"aa1xr.{name}(ds)", act, expect, lazy=lazy, reads=True)
+    return Step(f"aa1xr.{name}(ds)", act, expect, lazy=lazy, reads=True, whole=True)
 
 
 def _with_presented(ds: xr.Dataset) -> xr.Dataset:
@@ -194,6 +197,7 @@ def resample(rng: Random, table: Table) -> Step | None:
         lambda ds: aa1xr.resample(ds, dt_ms=dt_ms),
         partial(functions.resample, factor=factor),
         reads=True,
+        whole=True,
     )
 
 
@@ -212,4 +216,5 @@ def index_labels(rng: Random, table: Table) -> Step | None:
         f"aa1xr.index_labels(ds, {labels})",
         lambda ds: aa1xr.index_labels(ds, **labels),
         partial(functions.index_labels, labels=labels),
+        whole=True,
     )

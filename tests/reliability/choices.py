@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -20,6 +21,7 @@ class Step:
     expect: Callable[[Table], Table]
     lazy: bool = True  #: must not compute what is in dask arrays
     reads: bool = False  #: may read what is lazy without dask
+    whole: bool = False  #: takes a Dataset, and no single array
 
 
 #: What draws a step, or None where there is nothing that it could be done to.
@@ -217,6 +219,7 @@ def where_presented(rng: Random, table: Table) -> Step | None:
         lambda t: t.where(Array(array.dims, array.values > 2), drop=drop),
         lazy=False,
         reads=True,
+        whole=True,
     )
 
 
@@ -226,9 +229,14 @@ def groupby(rng: Random, table: Table) -> Step | None:
     if name is None:
         return None
     how = rng.choice(["mean", "sum", "count"])
+
+    def act(ds: xr.Dataset) -> xr.Dataset:
+        # Of a Dataset the groups come first, of an array where the axis was.
+        return getattr(ds.groupby(name), how)().transpose(name, ...)
+
     return Step(
         f"groupby({name!r}).{how}()",
-        lambda ds: getattr(ds.groupby(name), how)(),
+        act,
         lambda table: table.groupby(name, how),
         reads=True,
     )
@@ -236,19 +244,14 @@ def groupby(rng: Random, table: Table) -> Step | None:
 
 def pick(rng: Random, table: Table) -> Step | None:
     names = some(rng, table.data)
+    return Step(f"[{names}]", lambda ds: ds[names], partial(only, names=names), whole=True)
 
-    def expect(table: Table) -> Table:
-        data = {name: table.data[name] for name in names}
-        dims = {dim for array in data.values() for dim in array.dims}
-        coords = {n: a for n, a in table.coords.items() if set(a.dims) <= dims}
-        gone = set(table.sizes) - dims
-        return Table(
-            data,
-            coords,
-            **table.without_index(*gone),
-            dt_ms=table.dt_ms,
-            attrs=table.attrs,
-            stacked=table.stacked,
-        )
 
-    return Step(f"[{names}]", lambda ds: ds[names], expect)
+def only(table: Table, *, names: list[str]) -> Table:
+    """Some of the variables, and the coordinates of their axes."""
+    data = {name: table.data[name] for name in names}
+    dims = {dim for array in data.values() for dim in array.dims}
+    coords = {n: a for n, a in table.coords.items() if set(a.dims) <= dims}
+    index = table.without_index(*(set(table.sizes) - dims))
+    stacked = {new: pair for new, pair in table.stacked.items() if new in dims}
+    return replace(table, data=data, coords=coords, stacked=stacked, **index)

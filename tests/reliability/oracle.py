@@ -109,12 +109,11 @@ class Table:
             except ExpectedError as refused:
                 wrong += refused.errors
                 continue
-            if dim in found and not np.isin(found[dim], chosen).all():
-                chosen = np.asarray(found[dim])[np.isin(found[dim], chosen)]
+            if dim in found:
+                both = np.isin(found[dim], chosen)
+                chosen = found[dim] if both.all() else np.asarray(found[dim])[both]
                 if np.size(chosen) == 0:
                     wrong.append(KeyError)
-            elif dim in found:
-                chosen = found[dim]
             found[dim] = chosen
         if wrong:  # which of them is found first is nobody's business
             raise ExpectedError(*wrong)

@@ -8,7 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -24,7 +24,7 @@ from aa1xr.dataset.labels import LabelIndex
 from aa1xr.dataset.virtual import _Virtual
 from tests.reliability import changes, choices
 from tests.reliability.attack import Tally, tally, times
-from tests.reliability.choices import Draw, Step
+from tests.reliability.choices import Draw, Step, only
 from tests.reliability.counted import Text, Window
 from tests.reliability.lookup import ExpectedError
 from tests.reliability.oracle import Array, Table
@@ -100,21 +100,31 @@ def attempt(seed: str, starts, work: Path, counted: Tally, seen: Seen) -> None:
 def chain(rng: Random, starts, work: Path, taken: list[str], seen: Seen) -> bool:
     """Take some steps on both sides; whether the last one was refused."""
     ds, table = rng.choice(starts)
+    as_array = rng.random() < 0.2
+    if as_array:
+        name = rng.choice(list(table.data))
+        taken.append(f"ds.{name}")
+        ds, table = ds[name].to_dataset(), replace(only(table, names=[name]), attrs=False)
     refused = False
     for _ in range(rng.randint(1, 6)):
         kind, step = draw(rng, table, work)
         taken.append(step.text)
         seen.steps[kind] += 1
+        given = ds
+        if as_array and not step.whole:
+            (given,) = ds.data_vars.values()
         try:
             after = step.expect(table)
         except ExpectedError as expected:
-            refuse(step, ds, expected.errors)
+            refuse(step, given, expected.errors)
             seen.refused += 1
             refused = True
             continue
         with watched(step):
-            ds = step.act(ds)
+            got = step.act(given)
+        ds = got.to_dataset() if isinstance(got, xr.DataArray) else got
         table, refused = after, False
+        as_array = as_array and len(table.data) == 1
         check_labels(ds, table)
     check_values(ds, table)
     return refused
