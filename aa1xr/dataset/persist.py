@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -18,16 +17,11 @@ from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import Chunks
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.store.layout import METADATA, quiet_consolidation, require_format_3
-from aa1xr.store.read import Store, file_system, is_url, zarr_store
+from aa1xr.store.read import is_url, zarr_store
 from aa1xr.whole import whole
 
 #: A chunk in the file; read whole even for one neuron's response.
 _CHUNK = 8 * 2**20
-
-#: Beside the root's zarr.json, its checksum, as `sha256sum --check` reads it: chunks carry their
-#: own, but nothing else guards shapes and attributes. What only xarray wrote has none.
-_CHECKSUM = f"{METADATA}.sha256"
-_UNFINISHED = b"unfinished\n"
 
 
 def save(
@@ -75,21 +69,14 @@ def save(
         # Else a chunk that is all NaN is left out, and cannot be told from one that is lost.
         "write_empty_chunks": True,
     }
-    if is_url(path):
-        files, root = file_system(path, storage_options)
-        if files.exists(f"{root}/{METADATA}"):
-            raise FileExistsError(f"{path} exists; remove it first, or write elsewhere")
-        files.pipe_file(f"{root}/{_CHECKSUM}", _UNFINISHED)
-        with quiet_consolidation():
+    with quiet_consolidation():
+        if is_url(path):
             ds.to_zarr(zarr_store(path, storage_options, read_only=False), **options)
-        files.pipe_file(f"{root}/{_CHECKSUM}", _checksum(files.cat_file(f"{root}/{METADATA}")))
-        return
-    target = Path(path).expanduser()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with whole(target) as partial:
-        with quiet_consolidation():
+            return
+        target = Path(path).expanduser()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole(target) as partial:
             ds.to_zarr(partial, **options)
-        (partial / _CHECKSUM).write_bytes(_checksum((partial / METADATA).read_bytes()))
 
 
 def load(
@@ -131,7 +118,6 @@ def load(
             raise DataNotFoundError(f"{path}: no such store; expected what aa1xr.save wrote")
         if not (local / METADATA).is_file():
             raise StoreError(f"{path}: no Zarr store (it has no {METADATA})")
-    _check(path, storage_options)
     store = zarr_store(path, storage_options, read_only=True)
     try:
         group = zarr.open_group(store, mode="r", zarr_format=3)
@@ -163,23 +149,6 @@ def load(
         if coord.dtype.kind == "T"
     }
     return index_labels(ds.assign_coords(coords | strings))
-
-
-def _check(path: str, storage_options: Mapping[str, Any] | None) -> None:
-    """Refuse what was not finished, or whose metadata are not those that `save` wrote."""
-    store = Store(path, storage_options)
-    checksum = store.get(_CHECKSUM)
-    if checksum == _UNFINISHED:
-        raise StoreError(f"{path}: its writing was not finished; remove it and save it again")
-    if checksum not in {None, _checksum(store.get(METADATA) or b"")}:
-        raise StoreError(
-            f"{path}: damaged, or changed by something other than aa1xr.save: {METADATA} does not "
-            f"match {_CHECKSUM}. Save it again; if you changed it yourself, remove {_CHECKSUM}"
-        )
-
-
-def _checksum(metadata: bytes) -> bytes:
-    return f"{hashlib.sha256(metadata).hexdigest()}  {METADATA}\n".encode()
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
