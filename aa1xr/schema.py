@@ -18,7 +18,7 @@ AREAS = ("Field_L", "MLd")
 TYPES = ("conspecific", "flatrip")
 
 #: The cell id is <animal>_<seq>[_<rig>]; equal animal and seq on two rigs were recorded at once.
-_CELL_ID = re.compile(r"(?P<animal>[^_]+)_(?P<seq>[0-9]{1,9})(?:_(?P<rig>[^_]+))?")
+_CELL_ID = re.compile(r"(?P<animal>[A-Za-z0-9-]+)_(?P<seq>[0-9]{1,9})(?:_(?P<rig>[A-Za-z0-9-]+))?")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ def parse_cell_id(cell: str) -> tuple[str, int, str]:
     """
     match = _CELL_ID.fullmatch(cell)
     if match is None:
-        raise ValueError(f"{cell!r} is no cell id; expected <animal>_<number>[_<rig>]")
+        raise ValueError(
+            f"{cell!r} is no cell id; expected <animal>_<number>[_<rig>] of letters and digits"
+        )
     return match["animal"], int(match["seq"]), match["rig"] or ""
 
 

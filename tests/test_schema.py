@@ -12,13 +12,29 @@ from aa1xr import schema
         ("gg0304_10_B", ("gg0304", 10, "B")),
         ("pipu1018_2_A", ("pipu1018", 2, "A")),
         ("x_3", ("x", 3, "")),
+        ("x-2_007_b-1", ("x-2", 7, "b-1")),
     ],
 )
 def test_parse_cell_id__parts(cell, parts):
     assert schema.parse_cell_id(cell) == parts
 
 
-@pytest.mark.parametrize("cell", ["", "gg0304", "gg0304_", "gg_x_A", "_1_A", "a_1_A_B", "a_-1"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "",
+        "gg0304",
+        "gg0304_",
+        "gg_x_A",
+        "_1_A",
+        "a_1_A_B",
+        "a_-1",
+        "a b_1",
+        "a_1_\u00e4",
+        "a\0_1",
+        "a_1\n",
+    ],
+)
 def test_parse_cell_id__refuses(cell):
     with pytest.raises(ValueError, match="expected <animal>_<number>"):
         schema.parse_cell_id(cell)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import zipfile
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +22,19 @@ from aa1xr.errors import ArchiveError, DataNotFoundError
 ARCHIVE = "crcns-aa1.zip"
 
 #: What operating systems strew about.
-_JUNK = re.compile(r"(?:^|/)(?:__MACOSX(?:/|$)|\._[^/]*$|\.DS_Store$|Thumbs\.db$|desktop\.ini$)")
+_JUNK = re.compile(
+    r"(?:^|/)(?:__MACOSX(?:/|$)|\._[^/]*$|\.DS_Store$|Icon\r$|Thumbs\.db$|desktop\.ini$)"
+)
+
+#: Names of zip members that lead elsewhere, or to one place by two names.
+_UNSAFE = re.compile(r"[\\:]|^/|//|/\.(?:/|$)|(?:^|/)\.\.(?:/|$)")
 
 #: No file of AA1 is above 200 kB; a trial of a million spikes is 12 MB.
 _LARGEST_FILE = 64 * 2**20
 #: Spike text deflates by about 4. Only a bomb unpacks to 200 times its size.
 _LARGEST_RATIO = 200
+#: What zipfile unpacks piece by piece; the others unpack a few kB to gigabytes at once.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class Files(Protocol):
@@ -74,10 +83,10 @@ def identity(path: str | os.PathLike[str]) -> str:
     digest = hashlib.sha256()
     for name in _Folder(path).names:
         try:
-            stat = (path / name).stat()  # of the file itself where this is a link
+            found = (path / name).stat()  # of the file itself where this is a link
         except OSError as error:
             _raise(error)
-        digest.update(os.fsencode(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n"))
+        digest.update(os.fsencode(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\n"))
     return digest.hexdigest()
 
 
@@ -85,6 +94,8 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     path = Path(path).expanduser()
     if not path.exists():
         raise DataNotFoundError(f"{path}: no such file or folder; expected the AA1 zip or folder")
+    if not (path.is_file() or path.is_dir()):  # a pipe, which might be waited for for ever
+        raise ArchiveError(f"{path}: neither a file nor a folder; expected the AA1 zip or folder")
     return path
 
 
@@ -103,10 +114,10 @@ class _Zip:
         except BaseException:
             self.close()
             raise
-        entries = [info for info in self._zip.infolist() if not _JUNK.search(info.filename)]
-        self.names = sorted(info.filename for info in entries if not info.is_dir())
-        folders = (info.filename.rstrip("/") for info in entries if info.is_dir())
-        self.empty_folders = _without_files(folders, self.names)
+        names = self._zip.namelist()
+        files = [name for name in names if not name.endswith("/")]
+        folders = [name for name in names if name.endswith("/")]
+        self.names, self.empty_folders = _sorted(files, folders)
 
     def _check(self) -> None:
         """Refuse what no honest archive holds, before a byte of it is unpacked."""
@@ -122,7 +133,7 @@ class _Zip:
         for info in members:
             name = info.filename
             where = f"{self.path}: member {name!r}"
-            if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
+            if _UNSAFE.search(name) or stat.S_ISLNK(info.external_attr >> 16):
                 raise ArchiveError(f"{where} points outside the archive; this zip is not safe")
             if name in seen:
                 raise ArchiveError(f"{where} is there twice; expected each name once")
@@ -149,6 +160,10 @@ class _Zip:
     def read(self, name: str) -> bytes:
         info = self._zip.getinfo(name)
         try:
+            if info.compress_type not in _METHODS:
+                raise NotImplementedError(
+                    f"compression method {info.compress_type}; expected 0 (stored) or 8 (deflated)"
+                )
             with self._zip.open(info) as file:
                 # Bounded, since a member may unpack to more than it declares; and by one byte
                 # more than that, since the CRC is checked at the end.
@@ -168,42 +183,70 @@ class _Folder:
         self.path = path
         self.names: list[str] = []
         self.empty_folders: list[str] = []
-        for folder, subfolders, filenames in os.walk(path, onerror=_raise):
-            relative = Path(folder).relative_to(path).as_posix()
-            prefix = "" if relative == "." else f"{relative}/"
-            for name in subfolders:
-                # os.walk passes over these in silence, and a cell would be lost.
-                if (Path(folder) / name).is_symlink():
+        folders = [""]
+        # No os.walk, which runs out of stack in deep folders and passes over links in silence.
+        for folder in folders:
+            for entry in _entries(path / folder):
+                name = f"{folder}{entry.name}"
+                if not _is_folder(entry):
+                    self.names.append(name)
+                elif entry.is_symlink():
                     raise ArchiveError(
-                        f"{Path(folder) / name}: a link to a folder, which is not followed; "
+                        f"{shown(str(path / name))}: a link to a folder, which is not followed; "
                         "put the folder itself there"
                     )
-            files = [prefix + name for name in filenames if not _JUNK.search(prefix + name)]
-            self.names += files
-            if not files and not subfolders and prefix and not _JUNK.search(relative):
-                self.empty_folders.append(relative)
-        self.names.sort()
-        self.empty_folders.sort()
+                else:
+                    folders.append(f"{name}/")
+        self.names, self.empty_folders = _sorted(self.names, folders[1:])
 
     def read(self, name: str) -> bytes:
         path = self.path / name
         try:
             if not path.is_file():
-                raise ArchiveError(f"{path}: not a regular file")
+                raise ArchiveError(f"{shown(str(path))}: not a regular file")
             if path.stat().st_size > _LARGEST_FILE:
-                raise ArchiveError(f"{path}: larger than {_LARGEST_FILE} bytes")
+                raise ArchiveError(f"{shown(str(path))}: larger than {_LARGEST_FILE} bytes")
             return path.read_bytes()
         except OSError as error:
-            raise ArchiveError(f"{path}: cannot be read ({error.strerror})") from error
+            _raise(error)
 
     def close(self) -> None:
         pass
 
 
-def _without_files(folders: Iterator[str], names: list[str]) -> list[str]:
-    filled = {name[:i] for name in names for i, char in enumerate(name) if char == "/"}
-    return sorted(folder for folder in folders if folder not in filled)
+def shown(name: str) -> str:
+    """The name of a file as it may be printed: whoever made it may have put anything in it."""
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        _raise(error)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
+
+
+def _sorted(files: list[str], folders: list[str]) -> tuple[list[str], list[str]]:
+    """The names of files, and of folders without any, but for junk; those of folders end in "/"."""
+    names = sorted(name for name in files if not _JUNK.search(name))
+    empty = []
+    for folder in sorted(folders):
+        first = bisect_left(names, folder)
+        filled = first < len(names) and names[first].startswith(folder)
+        if not filled and not _JUNK.search(folder):
+            empty.append(folder.rstrip("/"))
+    return names, empty
 
 
 def _raise(error: OSError) -> NoReturn:
-    raise ArchiveError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    raise ArchiveError(
+        f"{shown(str(error.filename))}: cannot be read ({error.strerror})"
+    ) from error

@@ -20,7 +20,14 @@ from aa1xr.errors import ArchiveError
 _TIME = re.compile(rb"-?[0-9]{1,7}(?:\.[0-9]{1,3})?")
 #: A whole file as CRCNS wrote them: three decimals always, nothing between but spaces and newlines.
 _REGULAR = re.compile(rb"(?:-?[0-9]{1,7}\.[0-9]{3}[ \n]|[ \n])*+")
+#: What lies between the times of a line.
+_TOKEN = re.compile(rb"[^ \t]+")
 _MICROSECONDS_MAX = 2**31 - 1
+
+# Far beyond what was ever recorded, and small enough to be read into memory.
+_MOST_TRIALS = 10_000  #: AA1 has 10 or 15 presentations of a sound
+_LARGEST_SPIKES = 16 * 2**20  #: bytes; a trial of a million spikes is 12 MB
+_HIGHEST_RATE = 1_000_000  #: Hz
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +50,7 @@ def parse_spikes(data: bytes, where: str) -> tuple[npt.NDArray[np.int32], npt.ND
     counts : [array, shape: (n_trials,)]
         Spikes in each trial; an empty line is a trial without spikes.
     """
-    lines = data.splitlines()
-    if not lines:
-        raise ArchiveError(f"{where}: empty; expected a line of spike times for each trial")
+    lines = _lines(data, where)
     microseconds: npt.NDArray[np.int64]
     if b"." in data and _REGULAR.fullmatch(data):
         # Three times as fast as token by token, and most of what building a store takes.
@@ -53,11 +58,11 @@ def parse_spikes(data: bytes, where: str) -> tuple[npt.NDArray[np.int32], npt.ND
         counts = [line.count(b".") for line in lines]
     else:
         trials = [
-            [_microseconds(token, f"{where}, line {number}") for token in line.split()]
+            _trial(line.removesuffix(b"\r"), f"{where}, line {number}")
             for number, line in enumerate(lines, start=1)
         ]
-        microseconds = np.array([time for trial in trials for time in trial], dtype=np.int64)
-        counts = [len(trial) for trial in trials]
+        microseconds = np.concatenate(trials)
+        counts = [trial.size for trial in trials]
     beyond = np.flatnonzero(np.abs(microseconds) > _MICROSECONDS_MAX)
     if beyond.size:
         number = 1 + int(np.searchsorted(np.cumsum(counts), beyond[0], side="right"))
@@ -68,12 +73,40 @@ def parse_spikes(data: bytes, where: str) -> tuple[npt.NDArray[np.int32], npt.ND
     return microseconds.astype(np.int32), np.array(counts, dtype=np.int32)
 
 
+def _lines(data: bytes, where: str) -> list[bytes]:
+    """The lines of a spike file, which end with LF, or with CRLF and then in a CR."""
+    if not data:
+        raise ArchiveError(f"{where}: empty; expected a line of spike times for each trial")
+    if not data.endswith(b"\n"):
+        # 159.3 may be what is left of 159.375.
+        raise ArchiveError(
+            f"{where}: its last line has no end; expected a newline after each trial. "
+            "The file is cut off: fetch the archive again"
+        )
+    if len(data) > _LARGEST_SPIKES:
+        raise ArchiveError(
+            f"{where}: {len(data)} bytes; expected spike times, at most {_LARGEST_SPIKES} bytes"
+        )
+    if (trials := data.count(b"\n")) > _MOST_TRIALS:
+        raise ArchiveError(
+            f"{where}: {trials} lines; expected one for each presentation of a sound, at most "
+            f"{_MOST_TRIALS}"
+        )
+    return data.split(b"\n")[:-1]
+
+
+def _trial(line: bytes, where: str) -> npt.NDArray[np.int64]:
+    # One by one, since the tokens of a long line take many times its memory.
+    tokens = (match[0] for match in _TOKEN.finditer(line))
+    return np.fromiter((_microseconds(token, where) for token in tokens), dtype=np.int64)
+
+
 def _microseconds(token: bytes, where: str) -> int:
     if not _TIME.fullmatch(token):
         text = token[:40].decode("utf-8", "replace")
         raise ArchiveError(
-            f"{where}: {text!r} is no spike time; "
-            "expected milliseconds with at most three decimals, such as 159.375"
+            f"{where}: {text!r} is no spike time; expected milliseconds with at most three "
+            "decimals, such as 159.375, between spaces, and lines that end with LF or CRLF"
         )
     whole, _, decimals = token.partition(b".")
     return int(whole + decimals.ljust(3, b"0"))
@@ -81,7 +114,7 @@ def _microseconds(token: bytes, where: str) -> int:
 
 def parse_stim(data: bytes, where: str) -> str:
     """Read a stim file: the name of a wav file and a newline."""
-    lines = data.split()
+    lines = data.split(maxsplit=1)
     if len(lines) != 1 or b"/" in lines[0] or b"\\" in lines[0]:
         text = data[:60].decode("utf-8", "replace")
         raise ArchiveError(f"{where}: {text!r}; expected the name of one wav file")
@@ -94,7 +127,7 @@ def parse_stim(data: bytes, where: str) -> str:
 def parse_wav(data: bytes, type_: str, name: str, where: str) -> Sound:
     """Read a wav file, whose name is the MD5 of its bytes."""
     digest = hashlib.md5(data, usedforsecurity=False).hexdigest().upper()
-    if name[: -len(".wav")].upper() != digest:
+    if name.lower() != f"{digest.lower()}.wav":
         raise ArchiveError(
             f"{where}: its MD5 is {digest}, but the name of an AA1 wav file is its MD5; "
             "the file is damaged: fetch the archive again"
@@ -105,9 +138,13 @@ def parse_wav(data: bytes, type_: str, name: str, where: str) -> Sound:
             raw = file.readframes(frames)
     except (wave.Error, EOFError, RuntimeError) as error:  # the last where chunks do not fit
         raise ArchiveError(f"{where}: not a PCM wav file ({error})") from error
-    if (channels, width) != (1, 2) or len(raw) != 2 * frames or not raw or rate <= 0:
+    if (channels, width) != (1, 2) or len(raw) != 2 * frames or not raw:
         raise ArchiveError(
-            f"{where}: {channels} channel(s) of {8 * width} bit, {len(raw)} bytes of sound "
-            f"at {rate} Hz; expected one channel of 16 bit, {2 * frames} bytes"
+            f"{where}: {channels} channel(s) of {8 * width} bit, {len(raw)} bytes of sound; "
+            f"expected one channel of 16 bit, {2 * frames} bytes"
+        )
+    if not 0 < rate <= _HIGHEST_RATE:
+        raise ArchiveError(
+            f"{where}: sampled at {rate} Hz; expected a rate from 1 to {_HIGHEST_RATE} Hz"
         )
     return Sound(type_, name, rate, np.frombuffer(raw, dtype="<i2").astype(np.int16))

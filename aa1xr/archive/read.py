@@ -9,12 +9,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from aa1xr.archive.files import Files
+from aa1xr.archive.files import Files, shown
 from aa1xr.archive.parse import Sound, parse_spikes, parse_stim, parse_wav
 from aa1xr.errors import ArchiveError
 from aa1xr.schema import AREAS, TYPES, parse_cell_id
@@ -24,8 +25,19 @@ logger = logging.getLogger("aa1xr")
 #: A file that `simulate_archive` writes, so that simulated cells never pass for recorded ones.
 SIMULATION = "simulation.json"
 
-_TOP = re.compile(r"all_stims|(?P<area>.+)_cells")
+_TOP = re.compile(r"all_stims|(?P<area>[^/]+)_cells")
 _PAIR = re.compile(r"(?P<kind>stim|spike)(?P<number>[1-9][0-9]{0,8})")
+#: A file of data, and the folder that wraps everything.
+_DATA = re.compile(
+    r"(?P<root>(?:.*/)?)(?:all_stims/[^/]+/[^/]*\.[wW][aA][vV]|"
+    rf"[^/]+_cells/[^/]+/[^/]+/{_PAIR.pattern})",
+    re.DOTALL,
+)
+
+# Far beyond what was ever recorded, and small enough to be held in memory.
+_MOST_SAMPLES = 2**27  #: of all sounds: an hour
+_MOST_SPIKES = 10**7  #: of one cell
+_LARGEST_SIMULATION = 2**20  #: bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +81,7 @@ class Archive:
     def __post_init__(self) -> None:
         self.root = _root(self.files)
         for folder in self.files.empty_folders:
-            logger.info("%s: skipped %s, an empty folder", self.files.path, folder)
+            logger.info("%s: skipped %s, an empty folder", self.files.path, shown(folder))
         inside = [
             name.removeprefix(self.root) for name in self.files.names if name.startswith(self.root)
         ]
@@ -84,17 +96,24 @@ class Archive:
             raise ArchiveError(f"{self.files.path}: empty archive; expected at least {what}")
         self.pairs = dict(pairs)
         self.sound_names = sorted(sounds)
+        self._check_sounds()
         self._check_cells()
         self.cell_ids = sorted(pairs, key=lambda cell: (cell[0], parse_cell_id(cell[1])))
 
     def _read_simulation(self) -> dict[str, Any]:
         data = self.files.read(self.root + SIMULATION)
         try:
-            simulation = json.loads(data)
+            simulation = json.loads(data) if len(data) <= _LARGEST_SIMULATION else None
         except (ValueError, RecursionError) as error:
             raise ArchiveError(f"{self._where(SIMULATION)}: not JSON ({error})") from error
-        if not isinstance(simulation, dict):
-            raise ArchiveError(f"{self._where(SIMULATION)}: expected a JSON object")
+        # Nothing else was ever written there, and little else can be kept in any store.
+        if not isinstance(simulation, dict) or not all(
+            name.isascii() and type(value) is int for name, value in simulation.items()
+        ):
+            raise ArchiveError(
+                f"{self._where(SIMULATION)}: expected a JSON object of whole numbers, the "
+                f"arguments of aa1xr.simulate_archive, in at most {_LARGEST_SIMULATION} bytes"
+            )
         return simulation
 
     def _sort_in(
@@ -109,7 +128,7 @@ class Archive:
             # Documents are expected here; data would belong to a folder with a wrong name.
             data = name.lower().endswith(".wav") or _PAIR.fullmatch(name.rpartition("/")[2])
             level = logging.WARNING if data else logging.DEBUG
-            logger.log(level, "%s: skipped %s, in no folder of AA1", self.files.path, name)
+            logger.log(level, "%s: skipped %s, in no folder of AA1", self.files.path, shown(name))
             return
         area = match["area"]
         if area is None and len(rest) == 2 and rest[1].lower().endswith(".wav"):
@@ -118,7 +137,7 @@ class Archive:
             return
         file = _PAIR.fullmatch(rest[-1])
         if area is None or len(rest) != 3 or file is None:
-            logger.warning("%s: skipped %s, no file of AA1", self.files.path, name)
+            logger.warning("%s: skipped %s, no file of AA1", self.files.path, shown(name))
             return
         self._expect(area, AREAS, name, "area")
         self._expect(rest[1], TYPES, name, "stimulus type")
@@ -131,18 +150,30 @@ class Archive:
                 f"{self._where(name)}: unknown {what} {value!r}; expected {' or '.join(allowed)}"
             )
 
+    def _check_sounds(self) -> None:
+        for (type_, name), (next_type, next_name) in pairwise(
+            sorted(self.sound_names, key=lambda sound: (sound[0], sound[1].lower()))
+        ):
+            if (type_, name.lower()) == (next_type, next_name.lower()):
+                raise ArchiveError(
+                    f"{self._where(f'all_stims/{type_}/{name}')}: is there as {next_name!r} too; "
+                    "expected each sound once"
+                )
+
     def _check_cells(self) -> None:
-        areas: dict[str, str] = {}
+        seen: dict[tuple[str, int, str], tuple[str, str]] = {}
         for area, cell in sorted(self.pairs):
             folder = f"{area}_cells/{cell}"
             try:
-                parse_cell_id(cell)
+                animal, seq, rig = parse_cell_id(cell)
             except ValueError as error:
                 raise ArchiveError(f"{self._where(folder)}: {error}") from error
-            if areas.setdefault(cell, area) != area:
+            # Neither the case of a name nor a zero in front of a number makes another cell.
+            other = seen.setdefault((animal.lower(), seq, rig.lower()), (area, cell))
+            if other != (area, cell):
                 raise ArchiveError(
-                    f"{self._where(folder)}: this cell is in {areas[cell]}_cells too; "
-                    "expected each cell in one area"
+                    f"{self._where(folder)}: this cell is in {other[0]}_cells too, as {other[1]}; "
+                    "expected each cell once"
                 )
             for (type_, number), kinds in self.pairs[area, cell].items():
                 if missing := {"stim", "spike"} - kinds:
@@ -153,11 +184,12 @@ class Archive:
                     )
 
     def _where(self, name: str) -> str:
-        return f"{self.files.path}: {self.root}{name}"
+        return f"{self.files.path}: {shown(self.root + name)}"
 
     def sounds(self) -> list[Sound]:
         """All sounds, sorted by type and name."""
         sounds: list[Sound] = []
+        samples = 0
         for type_, name in self.sound_names:
             path = f"all_stims/{type_}/{name}"
             sound = parse_wav(self.files.read(self.root + path), type_, name, self._where(path))
@@ -167,6 +199,12 @@ class Archive:
                     f"{sounds[0].name} at {sounds[0].sample_rate} Hz; expected one rate for all"
                 )
             sounds.append(sound)
+            samples += sound.samples.size
+            if samples > _MOST_SAMPLES:
+                raise ArchiveError(
+                    f"{self._where('all_stims')}: more than {_MOST_SAMPLES} samples; "
+                    "this is no AA1 archive"
+                )
         return sounds
 
     def part(self, cells: slice) -> Archive:
@@ -186,14 +224,15 @@ class Archive:
         known = set(self.sound_names)
         for area, cell in self.cell_ids:
             heard: dict[tuple[str, str], str] = {}
-            recordings = []
+            recordings: list[Recording] = []
+            spikes = 0
             for type_, number in sorted(self.pairs[area, cell]):
                 folder = f"{area}_cells/{cell}/{type_}"
                 stim, spike = f"{folder}/stim{number}", f"{folder}/spike{number}"
                 sound = parse_stim(self.files.read(self.root + stim), self._where(stim))
                 if (type_, sound) not in known:
                     raise ArchiveError(
-                        f"{self._where(stim)}: points to {sound!r}, which is not in "
+                        f"{self._where(stim)}: points to {sound[:60]!r}, which is not in "
                         f"all_stims/{type_}; the archive is incomplete: fetch it again"
                     )
                 if other := heard.get((type_, sound)):
@@ -204,20 +243,19 @@ class Archive:
                 heard[type_, sound] = f"stim{number}"
                 times, counts = parse_spikes(self.files.read(self.root + spike), self._where(spike))
                 recordings.append(Recording(number, type_, sound, times, counts))
+                spikes += times.size
+                if spikes > _MOST_SPIKES:
+                    raise ArchiveError(
+                        f"{self._where(f'{area}_cells/{cell}')}: more than {_MOST_SPIKES} spikes; "
+                        "this is no cell of AA1"
+                    )
             yield Cell(cell, area, recordings)
 
 
 def _root(files: Files) -> str:
     """The folder in which all_stims and the <area>_cells lie: "" or "some-folder/"."""
-    roots = set()
-    for name in files.names:
-        parts = name.split("/")[:-1]
-        top = next((i for i, part in enumerate(parts) if _TOP.fullmatch(part)), None)
-        if top is not None:
-            roots.add("".join(f"{part}/" for part in parts[:top]))
+    roots = {match["root"] for match in map(_DATA.fullmatch, files.names) if match}
     if len(roots) > 1:
-        raise ArchiveError(
-            f"{files.path}: holds several archives, in {', '.join(sorted(roots)) or '.'}; "
-            "expected one"
-        )
+        places = ", ".join(shown(root or ".") for root in sorted(roots))
+        raise ArchiveError(f"{files.path}: holds several archives, in {places}; expected one")
     return roots.pop() if roots else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 from importlib.metadata import version
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from aa1xr.store.layout import (
     seal,
 )
 from aa1xr.whole import whole
+
+#: Neurons x stimuli x trials, each of which takes five bytes of memory; AA1 has 44,100.
+_MOST_PRESENTATIONS = 10**8
 
 
 def build_store(
@@ -92,6 +96,7 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
     n_trials, file_number, row_size = [], [], []
     spikes = _Flat(group, "spike_time")
     for block in blocks:
+        _check_size(archive, int(block.n_trials.max()))
         n_trials.append(block.n_trials)
         file_number.append(block.file_number)
         row_size.append(block.row_size)
@@ -124,6 +129,16 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
         zarr.consolidate_metadata(group.store, zarr_format=3)
     root = path / METADATA
     root.write_bytes(seal(root.read_bytes()))
+
+
+def _check_size(archive: Archive, trials: int) -> None:
+    """Refuse an archive that is small only because hardly any cell heard any of its sounds."""
+    sizes = len(archive.cell_ids), len(archive.sound_names), trials
+    if prod(sizes) > _MOST_PRESENTATIONS:
+        raise ArchiveError(
+            f"{archive.files.path}: {sizes[0]} cells, {sizes[1]} sounds and up to {trials} "
+            f"presentations make {prod(sizes)} places; expected at most {_MOST_PRESENTATIONS}"
+        )
 
 
 def _bar(archive: Archive, progress: bool) -> Any:

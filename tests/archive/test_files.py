@@ -1,4 +1,5 @@
 import os
+import stat
 import sys
 import tracemalloc
 import zipfile
@@ -19,6 +20,7 @@ JUNK = [
     "a/b/Thumbs.db",
     "a/desktop.ini",
     "a/__MACOSX/b/c",
+    "a/Icon\r",
 ]
 
 
@@ -92,8 +94,11 @@ def test_open_files__a_zip_with_a_flipped_bit_is_refused_or_right(tiny, pack):
 
 @pytest.mark.parametrize(
     "name",
-    ["../x", "a/../../x", "a/..", "/etc/passwd", "a\\b", "..\\x", "C:/x", "C:x", "//host/x"],
-)
+    [
+        "../x", "a/../../x", "a/..", "/etc/passwd", "a\\b", "..\\x", "C:/x", "C:x", "//host/x",
+        "a//b", "a/./b", "a/.", "a//", "..", "../",
+    ],
+)  # fmt: skip
 def test_open_files__a_member_outside_the_archive_is_refused(tiny, pack, name):
     path = pack(tiny | {name: b"1"}, "zip")
     with pytest.raises(ArchiveError, match="points outside the archive"):
@@ -127,6 +132,10 @@ def compress_by_unknown_method(info):
     info.compress_type = 99
 
 
+def make_a_link(info):
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+
+
 def falsify_crc(info):
     info.CRC ^= 1
 
@@ -139,10 +148,11 @@ def falsify_crc(info):
         (declare(63 * 2**20), r"archive\.zip: unpacks to \d+ bytes, over 200 times its size"),
         (encrypt, r"stims.*cannot be read.*encrypted"),
         (compress_by_unknown_method, r"stims.*cannot be read.*compression"),
+        (make_a_link, r"stims.*points outside the archive"),
         (falsify_crc, r"stims.*cannot be read.*Bad CRC-32.*fetch it again"),
         (declare(0), r"stims.*cannot be read.*Bad CRC-32"),
     ],
-    ids=["large", "enormous", "ratio", "encrypted", "method", "crc", "declared empty"],
+    ids=["large", "enormous", "ratio", "encrypted", "method", "link", "crc", "declared empty"],
 )
 def test_open_files__a_member_that_cannot_be_right_is_refused(tiny, pack, change, says):
     path = pack(tiny, "zip")
@@ -164,6 +174,50 @@ def test_open_files__a_member_is_not_unpacked_beyond_what_it_declares(tmp_path):
             assert tracemalloc.get_traced_memory()[1] < 5 * 2**20
         finally:
             tracemalloc.stop()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_open_files__a_method_that_unpacks_all_at_once_is_refused(tmp_path, method):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("bomb", bytes(50 * 2**20))
+    alter(path, declare(10))
+    with open_files(path) as files:
+        tracemalloc.start()
+        try:
+            with pytest.raises(ArchiveError, match=rf"bomb.*method {method}; expected 0 \(stored"):
+                files.read("bomb")
+            assert tracemalloc.get_traced_memory()[1] < 5 * 2**20
+        finally:
+            tracemalloc.stop()
+
+
+def test_open_files__a_long_name_takes_no_more_memory_than_it_has(tiny, pack):
+    right = read_all(pack(tiny, "zip"))
+    path = pack(tiny | {"a/" * 20_000 + "b": b"", "empty/": b""}, "zip")
+    tracemalloc.start()
+    try:
+        assert read_all(path) == right
+        assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_open_files__a_deep_folder_is_read(tmp_path):
+    deep = tmp_path
+    for _ in range(1200):  # deeper than Python's stack
+        deep = deep / "a"
+        deep.mkdir()
+    (deep / "b").write_bytes(b"1")
+    try:
+        with open_files(tmp_path) as files:
+            assert files.names == ["a/" * 1200 + "b"]
+            assert files.read(files.names[0]) == b"1"
+    finally:
+        # pytest, which would remove it later, runs out of stack too.
+        (deep / "b").unlink()
+        os.removedirs(deep)
+        tmp_path.mkdir(parents=True, exist_ok=True)
 
 
 def test_open_files__a_name_twice_is_refused(tiny, pack):
@@ -203,6 +257,18 @@ class TestLinks:
         spike.symlink_to(path / "nowhere")
         with pytest.raises(ArchiveError, match="flatrip/spike1: "):
             use(path)
+
+    @pytest.mark.parametrize("use", [read_all, identity])
+    def test_open_files__a_pipe_for_an_archive_is_refused(self, tmp_path, use):
+        os.mkfifo(tmp_path / "crcns-aa1.zip")
+        with pytest.raises(ArchiveError, match=r"crcns-aa1\.zip: neither a file nor a folder"):
+            use(tmp_path / "crcns-aa1.zip")
+
+    def test_open_files__a_link_to_itself_is_no_folder(self, tiny, pack):
+        path = pack(tiny, "folder")
+        right = read_all(path)
+        (path / "circle").symlink_to(path / "circle")
+        assert read_all(path) == right
 
     def test_open_files__a_pipe_is_refused(self, tiny, pack):
         path = pack(tiny, "folder")

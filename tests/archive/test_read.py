@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from aa1xr import ArchiveError
+from aa1xr.archive import read
 from aa1xr.archive.files import open_files
 from aa1xr.archive.read import Archive
 from aa1xr.archive.write import make_sound, wav_bytes
@@ -36,7 +37,9 @@ def test_archive__everything_is_read(tiny, pack, kind):
     ]
 
 
-@pytest.mark.parametrize("top", ["aa1/", "data of mine/aa1/", "a/b/c/"])
+@pytest.mark.parametrize(
+    "top", ["aa1/", "data of mine/aa1/", "a/b/c/", "my_cells/", "all_stims/", "x\n_cells/\u202e/"]
+)
 def test_archive__a_folder_around_everything_changes_nothing(tiny, pack, kind, top):
     right = read_all(pack(tiny, kind))
     wrapped = {f"{top}{name}": data for name, data in tiny.items()}
@@ -81,6 +84,21 @@ def move(old: str, new: str) -> Damage:
             files[new + name.removeprefix(old)] = files.pop(name)
 
     return damage
+
+
+def copy(old: str, new: str) -> Damage:
+    return lambda files: files.update(
+        {new + name.removeprefix(old): files[name] for name in files if name.startswith(old)}
+    )
+
+
+def same_wav_in_lower_case(files: Files) -> None:
+    name = wav_names(files, "conspecific")[0]
+    files[f"all_stims/conspecific/{name.lower()}"] = files[f"all_stims/conspecific/{name}"]
+
+
+def nested(depth: int) -> bytes:
+    return b'{"a":' * depth + b"1" + b"}" * depth
 
 
 def remove_wav(files: Files) -> None:
@@ -176,6 +194,11 @@ DAMAGES = {
     "cell id": (move(CELL, "MLd_cells/a1"), r"MLd_cells/a1: 'a1' is no cell id; expected <animal>"),
     "cell number": (move(CELL, "MLd_cells/a1_x_A"), r"'a1_x_A' is no cell id"),
     "both areas": (both_areas, r"MLd_cells/a1_10_A: this cell is in Field_L_cells too"),
+    "other case": (copy(CELL, "MLd_cells/A1_10_a"), r"a1_10_A: this cell is in .*, as A1_10_a"),
+    "a zero": (copy(CELL, "MLd_cells/a1_010_A"), r"a1_10_A: this cell is in .*, as a1_010_A"),
+    "a sound in other case": (same_wav_in_lower_case, r"conspecific/.*: is there as '.*' too"),
+    "letters of no cell": (move(CELL, "MLd_cells/\u00e11_10_A"), r"'\u00e11_10_A' is no cell id"),
+    "control characters": (move(CELL, "MLd_cells/\x1b[2J_1"), r"_cells/\\x1b\[2J_1: '\\x1b"),
     "two archives": (second_archive, r"several archives, in .*copy/"),
     "no sounds": (keep("MLd", "Field_L"), r"empty archive; expected at least a wav file"),
     "no cells": (keep("all_stims"), r"empty archive; expected at least a cell"),
@@ -183,6 +206,15 @@ DAMAGES = {
     "other things": (put("simulation.json", b"{"), r"simulation\.json: not JSON"),
     "no object": (put("simulation.json", b"[1]"), r"simulation\.json: expected a JSON object"),
     "no end of JSON": (put("simulation.json", b"[" * 10**5), r"simulation\.json: not JSON"),
+    "JSON nested": (put("simulation.json", nested(900)), r"simulation\.json: not JSON|JSON object"),
+    "JSON of NaN": (put("simulation.json", b'{"seed": NaN}'), r"expected a JSON object of whole"),
+    "JSON of truth": (put("simulation.json", b'{"seed": true}'), r"object of whole numbers"),
+    "JSON of half": (put("simulation.json", b'{"\\ud800": 1}'), r"object of whole numbers"),
+    "JSON of digits": (put("simulation.json", b'{"seed": %b}' % (b"1" * 10**4)), r"not JSON"),
+    "JSON without end": (
+        put("simulation.json", b'{"seed": 1%b}' % bytes(2**20)),
+        r"at most 1048576",
+    ),
     "JSON of bytes": (put("simulation.json", b'{"a": "\xff"}'), r"simulation\.json: not JSON"),
 }
 
@@ -199,7 +231,7 @@ def test_archive__damage_is_named(tiny, pack, kind, top, damage, says):
 
 def test_archive__other_encodings_of_the_same_are_read(tiny, pack, kind):
     right = read_all(pack(tiny, kind))
-    tiny[f"{CELL}/conspecific/spike1"] = b"-1999.969  0.000\t159.375\r\n\r\n3"
+    tiny[f"{CELL}/conspecific/spike1"] = b"-1999.969  0.000\t159.375\r\n\r\n3\n"
     tiny[f"{CELL}/conspecific/stim1"] = tiny[f"{CELL}/conspecific/stim1"].strip() + b"\r\n"
     assert read_all(pack(tiny, kind)) == right
 
@@ -244,6 +276,38 @@ def test_archive__says_whether_it_was_simulated(tiny, pack, kind):
     for simulation, content in ((None, {}), ({}, {"simulation.json": b"{}"})):
         with open_files(pack(tiny | content, kind)) as files:
             assert Archive(files).simulation == simulation
+
+
+@pytest.mark.parametrize("extra", ["papers/place_cells/x.pdf", "b/all_stims/list.txt"])
+def test_archive__documents_make_no_second_archive(tiny, pack, kind, extra):
+    right = read_all(pack(tiny, kind))
+    assert read_all(pack(tiny | {extra: b"?"}, kind)) == right
+
+
+def test_archive__what_is_skipped_cannot_write_to_the_terminal(tiny, pack, kind, caplog):
+    path = pack(tiny | {"\x1b[2J\u202e\nWARNING/stim1": b""}, kind)
+    with caplog.at_level(logging.DEBUG, "aa1xr"):
+        read_all(path)
+    (record,) = caplog.records
+    assert record.getMessage().isprintable()
+
+
+def test_cells__no_more_spikes_than_fit_in_memory(tiny, pack, monkeypatch):
+    path = pack(tiny, "zip")
+    monkeypatch.setattr(read, "_MOST_SPIKES", 9)
+    assert read_all(path)
+    monkeypatch.setattr(read, "_MOST_SPIKES", 8)
+    with pytest.raises(ArchiveError, match=rf"{CELL}: more than 8 spikes"):
+        read_all(path)
+
+
+def test_sounds__no_more_samples_than_fit_in_memory(tiny, pack, monkeypatch):
+    path = pack(tiny, "zip")
+    monkeypatch.setattr(read, "_MOST_SAMPLES", 120)
+    assert read_all(path)
+    monkeypatch.setattr(read, "_MOST_SAMPLES", 119)
+    with pytest.raises(ArchiveError, match="all_stims: more than 119 samples"):
+        read_all(path)
 
 
 def test_cells__are_read_one_at_a_time(tiny, pack):

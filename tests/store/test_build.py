@@ -102,6 +102,15 @@ def test_build_store__a_clipped_sound_is_not_taken_for_a_lost_chunk(tmp_path, sa
     assert_same(locate.ensure_store(archive, data_dir=tmp_path), archive)
 
 
+def test_build_store__no_more_places_than_fit_in_memory(archive, tmp_path, monkeypatch):
+    # A few files could ask for all neurons x stimuli x trials there are.
+    monkeypatch.setattr(build, "_MOST_PRESENTATIONS", 3 * 3 * 4)
+    assert locate.ensure_store(archive, data_dir=tmp_path / "enough")
+    monkeypatch.setattr(build, "_MOST_PRESENTATIONS", 3 * 3 * 4 - 1)
+    with pytest.raises(ArchiveError, match=r"3 cells, 3 sounds and up to 4 .* at most 35$"):
+        locate.ensure_store(archive, data_dir=tmp_path / "too many")
+
+
 def test_build_store__says_where_it_came_from(archive, store):
     attrs = Store(str(store)).attrs
     assert attrs["source"] == "cells.zip"
