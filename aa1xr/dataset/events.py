@@ -230,4 +230,13 @@ def _read(
     for run in runs(neurons):
         spikes, row_size[run] = read_spikes(store, neurons[run], stimuli, trials)
         times.append(spikes)
-    return np.concatenate(times), row_size
+    return _ascending(np.concatenate(times), row_size), row_size
+
+
+def _ascending(
+    times: npt.NDArray[np.int32], row_size: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Spike times sorted within each presentation, as all of AA1 are in its files."""
+    row = np.repeat(np.arange(row_size.size), row_size.ravel())
+    descends = (times[1:] < times[:-1]) & (row[1:] == row[:-1])
+    return times[np.lexsort((times, row))] if descends.any() else times

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aa1xr
+from aa1xr.archive.read import Cell, Recording
+from aa1xr.archive.write import make_sound, write_archive
 from aa1xr.dataset.events import as_events, waveforms
 from tests.analysis.ragged import opened
 from tests.dataset.conftest import archives
@@ -23,6 +25,16 @@ def by_presentation(events):
         at += size
     assert at == events.sizes["spike"]
     return out
+
+
+def test_events__ascend_in_each_presentation_whatever_the_file_says(tmp_path):
+    trials = [[3000, -1, 3000, 7], [], [2, 1]]
+    sound = make_sound("flatrip", np.arange(320, dtype=np.int16), 32000)
+    flat = np.array([time for trial in trials for time in trial], np.int32)
+    recording = Recording(1, "flatrip", sound.name, flat, np.array([4, 0, 2], np.int32))
+    path = write_archive(tmp_path / "x.zip", [sound], [Cell("a1_1", "MLd", [recording])])
+    found = by_presentation(aa1xr.events(path, data_dir=tmp_path))
+    assert list(found.values()) == [[-1, 7, 3000, 3000], [], [1, 2]]
 
 
 @given(archives(), st.data())
