@@ -182,16 +182,25 @@ class LabelIndex(xr.Index):
         found = self._places(values.ravel())
         if values.ndim == 0:
             return found[0][0] if found[0].size == 1 else found[0]
+        along = label.dims if isinstance(label, xr.DataArray | xr.Variable) else (self.dim,)
+        if values.ndim == 1 and along == (self.dim,):
+            self._refuse_twice(values[pd.Index(values).duplicated()].tolist(), "asked for twice")
+            return np.concatenate([*found, np.zeros(0, np.intp)])
         # An array along other dimensions selects point by point, as anywhere in xarray.
-        if isinstance(label, xr.DataArray | xr.Variable) and label.dims != (self.dim,):
-            for value, places in zip(values.ravel().tolist(), found, strict=True):
-                if places.size > 1:
-                    raise ValueError(
-                        f"{self._name} {value!r} is there {places.size} times, so an array along "
-                        f"{label.dims} cannot say which; select with a list"
-                    )
-            return xr.Variable(label.dims, np.reshape(found, values.shape).astype(np.intp))
-        return np.concatenate([*found, np.zeros(0, np.intp)])
+        self._refuse_twice(values.ravel().tolist(), f"asked for along {along}")
+        positions = np.reshape(found, values.shape).astype(np.intp)
+        return xr.Variable(along, positions) if len(along) == values.ndim else positions
+
+    def _refuse_twice(self, labels: list[Any], what: str) -> None:
+        """Which of several, or how many, is not for us to say."""
+        index = self.to_pandas_index()
+        if index.is_unique:
+            return
+        for twice in index[index.duplicated()].intersection(labels):
+            raise ValueError(
+                f"the {self._name} {twice!r}, {what}, is there more than once itself; "
+                "select by position, with isel"
+            )
 
     def _places(self, wanted: Values) -> list[Values]:
         """Positions of each of these labels of the dimension coordinate."""

@@ -94,8 +94,13 @@ def test_sel__where_a_neuron_is_there_twice(ds):
     expected = ds.psth.sel(neuron=other, **pairs)
     np.testing.assert_array_equal(twice.psth.sel(neuron=others, **pairs), expected)
     # Which of the two is meant cannot be said, and rows and columns crossed are no pairs.
-    with pytest.raises(ValueError, match=f"{first!r} is there 2 times"):
+    with pytest.raises(ValueError, match=rf"{first!r}, asked for along \('pair',\), is there more"):
         twice.psth.sel(neuron=xr.DataArray([first, other], dims="pair"), **pairs)
+    # As pandas does it, this would be all pairs of the two: four.
+    with pytest.raises(ValueError, match=f"{first!r}, asked for twice, is there more than once"):
+        twice.sel(neuron=[first, first])
+    with pytest.raises(ValueError, match="isel"):
+        twice.drop_sel(neuron=other)
 
 
 def test_sel__a_number_is_no_text(ds):
@@ -159,6 +164,8 @@ def test_sel__misuse(ds):
         ds.sel(area=lambda values: values)
     with pytest.raises(ValueError, match="no step"):
         ds.sel(cell_seq=slice(1, 4, 2))
+    with pytest.raises(IndexError, match="multi-dimensional"):
+        ds.sel(neuron=[["sim0000_1_A"]])
     with pytest.raises(TypeError, match=r"'cell_seq' cannot be compared with 'a' to 'b'; .* as 1"):
         ds.sel(cell_seq=slice("a", "b"))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 import aa1xr
@@ -25,7 +26,7 @@ def arithmetic(rng: Random, table: Table) -> Step | None:
     kept = {*table.plain, *(n for names in table.held.values() for n in names)}
     if not dims or table.stacked or any(a.dims for n, a in table.coords.items() if n not in kept):
         return None
-    join = rng.choice(["inner", "outer"])
+    join = rng.choice(["inner", "inner", "outer", "outer", "left", "right"])
     name, op = rng.choice([("-", operator.sub), ("+", operator.add), ("*", operator.mul)])
     parts = []
     for _ in range(2):
@@ -74,6 +75,33 @@ def sortby(rng: Random, table: Table) -> Step | None:
         f"sortby({name!r}, ascending={ascending})",
         lambda ds: ds.sortby(name, ascending=ascending),
         lambda table: table.sortby(name, ascending=ascending),
+    )
+
+
+def roll(rng: Random, table: Table) -> Step | None:
+    dim = one_of(rng, [d for d in table.sizes if d not in table.stacked])
+    if dim is None:
+        return None
+    by = rng.randint(-3, 3)
+    return Step(
+        f"roll({dim}={by}, roll_coords=True)",
+        lambda ds: ds.roll({dim: by}, roll_coords=True),
+        lambda table: table.take(dim, np.roll(np.arange(table.sizes[dim]), by)),
+        reads=True,
+    )
+
+
+def drop_sel(rng: Random, table: Table) -> Step | None:
+    dim = one_of(rng, [d for d in (*table.held, *sorted(table.plain)) if table.sizes[d]])
+    if dim is None:
+        return None
+    gone = some(rng, dict.fromkeys(table.coords[dim].values.tolist()))[:2]
+    if rng.random() < 0.1:
+        gone.append("nobody" if isinstance(gone[0], str) else -1)
+    return Step(
+        f"drop_sel({dim}={gone})",
+        lambda ds: ds.drop_sel({dim: gone}),
+        lambda t: t.drop_sel(dim, gone),
     )
 
 

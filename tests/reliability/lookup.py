@@ -34,6 +34,10 @@ def labelled(array: np.ndarray, label: Any, *, on_axis: bool) -> Any:
         return _something(np.array(sorted({k for place in places for k in place}), int))
     if not isinstance(label, list) and len(places[0]) == 1:
         return places[0][0]
+    if any(
+        len(place) > 1 and wanted.count(one) > 1 for one, place in zip(wanted, places, strict=True)
+    ):
+        raise ExpectedError(ValueError)
     return np.array([k for place in places for k in place], int)
 
 

@@ -122,6 +122,15 @@ class Table:
             out = out.take(dim, positions)
         return out
 
+    def drop_sel(self, dim: str, gone: list[Any]) -> Table:
+        values = self.coords[dim].values.tolist()
+        if not set(gone) <= set(values):
+            raise ExpectedError(KeyError)
+        left = [value for value in values if value not in gone]
+        if dim in self.held and len(set(left)) < len(left):
+            raise ExpectedError(ValueError)
+        return self.sel({dim: left})
+
     def pointwise(self, labels: Mapping[str, list[str]], new: str) -> Table:
         """Element by element along a new axis, in the place of the first that goes."""
         at = {}
@@ -196,7 +205,9 @@ class Table:
                 continue
             if len(set(here)) < len(here) or len(set(there)) < len(there):
                 raise ExpectedError(ValueError)
-            if dim in self.held:  # in the order of the first
+            if join in {"left", "right"}:
+                wanted = here if join == "left" else there
+            elif dim in self.held:  # in the order of the first
                 wanted = [v for v in here if join == "outer" or v in there]
                 wanted += [v for v in there if join == "outer" and v not in here]
             else:

@@ -141,6 +141,8 @@ WEIGHTS: dict[Draw, float] = {
     changes.arithmetic: 5,
     changes.concat: 3,
     changes.sortby: 4,
+    changes.roll: 1,
+    changes.drop_sel: 2,
     changes.transpose: 3,
     changes.stack: 2,
     changes.unstack: 30,
