@@ -216,22 +216,26 @@ class LabelIndex(xr.Index):
         """Where the coordinate `name` matches `label`."""
         values = self.values[name]
         if callable(label):
-            label = np.asarray(label(values))
-            if label.dtype.kind != "b":
+            mask = np.asarray(label(values))
+            if mask.dtype.kind != "b":
                 raise TypeError(f"the function given for {name!r} must return booleans")
+            return self._checked(name, mask)
         if isinstance(label, slice):
             return self._between(name, label)
         wanted = _plain(np.asarray(label))
         if wanted.dtype.kind == "b" and values.dtype.kind != "b":
-            if wanted.shape != values.shape:
-                raise ValueError(
-                    f"a mask for {name!r} must have {values.size} elements; got {wanted.shape}"
-                )
-            if not wanted.any():
-                raise KeyError(f"no {name} is True in the mask")
-            return wanted
+            return self._checked(name, wanted)
         masks = [self._match(name, value) for value in wanted.ravel()]
         return np.any(masks, axis=0) if masks else np.zeros(values.size, bool)
+
+    def _checked(self, name: Hashable, mask: Values) -> Values:
+        """A mask, if it is one for this axis and leaves something of it."""
+        size = self._coordinate.size
+        if mask.shape != (size,):
+            raise ValueError(f"a mask for {name!r} must have {size} elements; got {mask.shape}")
+        if not mask.any():
+            raise KeyError(f"no {name} is True in the mask")
+        return mask
 
     def _between(self, name: Hashable, label: slice) -> Values:
         values = self.values[name]

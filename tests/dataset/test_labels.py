@@ -112,6 +112,15 @@ def test_sel__a_number_is_no_text(ds):
             numbered.sel(neuron=wrong)
 
 
+def test_sel__a_label_of_booleans(ds):
+    loud = aa1xr.index_labels(ds, loud=("neuron", [True] * 3 + [False] * 9))
+    assert loud.sel(loud=True).sizes["neuron"] == 3
+    assert loud.sel(loud=[True, False]).sizes["neuron"] == 12
+    assert loud.sel(loud=lambda values: ~values).sizes["neuron"] == 9
+    with pytest.raises(KeyError, match="no loud is True in the mask"):
+        loud.sel(loud=lambda values: values & ~values)
+
+
 def test_sel__by_another_array(ds):
     mld = ds.neuron[(ds.area == "MLd").values]
     assert ds.sel(neuron=mld).sizes["neuron"] == 6

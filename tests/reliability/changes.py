@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import pickle
 from functools import partial
@@ -235,7 +236,12 @@ def index_labels(rng: Random, table: Table) -> Step | None:
     if dim is not None:
         size = table.sizes[dim] + (rng.random() < 0.05)
         name, values = rng.choice(
-            [("depth_um", [100.0 * (k % 4) for k in range(size)]), ("area", ["CM", "NCM"] * size)]
+            [
+                ("depth_um", [100.0 * (k % 4) for k in range(size)]),
+                ("area", ["CM", "NCM"] * size),
+                ("loud", [k % 3 == 0 for k in range(size)]),
+                ("snr", [0.25 * k if k % 3 else math.nan for k in range(size)]),
+            ]
         )
         labels[name] = (dim, values[:size])
     if rng.random() < 0.4:

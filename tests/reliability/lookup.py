@@ -17,15 +17,16 @@ def labelled(array: np.ndarray, label: Any, *, on_axis: bool) -> Any:
     """Where there is an index of labels. On the axis itself, order counts and a scalar is one."""
     values = array.tolist()
     if callable(label):
-        label = np.array(label(array))
-        if label.dtype.kind != "b":
+        mask = np.array(label(array))
+        if mask.dtype.kind != "b":
             raise ExpectedError(TypeError)
+        return _masked(values, mask)
     if isinstance(label, slice):
         return np.flatnonzero(_inside(values, label))
-    if isinstance(label, np.ndarray):
-        if label.size != len(values):
-            raise ExpectedError(ValueError)
-        return _something(np.flatnonzero(label))
+    if isinstance(label, np.ndarray) and array.dtype.kind != "b":
+        return _masked(values, label)
+    # Booleans for a label that has booleans are what is in them, as in any list.
+    label = label.tolist() if isinstance(label, np.ndarray) else label
     wanted = label if isinstance(label, list) else [label]
     places = [[k for k, value in enumerate(values) if value == one] for one in wanted]
     if not all(places):
@@ -39,6 +40,12 @@ def labelled(array: np.ndarray, label: Any, *, on_axis: bool) -> Any:
     ):
         raise ExpectedError(ValueError)
     return np.array([k for place in places for k in place], int)
+
+
+def _masked(values: list[Any], mask: np.ndarray) -> np.ndarray:
+    if mask.size != len(values):
+        raise ExpectedError(ValueError)
+    return _something(np.flatnonzero(mask))
 
 
 def _inside(values: list[Any], label: slice) -> list[bool]:

@@ -246,9 +246,8 @@ class Table:
 
     def sortby(self, name: str, *, ascending: bool) -> Table:
         (dim,) = self.coords[name].dims
-        values = self.coords[name].values.tolist()
-        order = sorted(range(len(values)), key=values.__getitem__)
-        return self.take(dim, np.array(order if ascending else order[::-1], int))
+        order = np.argsort(self.coords[name].values, kind="stable")
+        return self.take(dim, order if ascending else order[::-1])
 
     def transpose(self, order: Sequence[str]) -> Table:
         def change(array: Array) -> Array:
