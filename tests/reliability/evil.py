@@ -56,12 +56,13 @@ class Mark:
 
 
 @contextlib.contextmanager
-def numcodecs_of_old() -> Iterator[None]:
-    """Let numcodecs unpickle, as releases before 0.16.6 always did."""
+def pickles_allowed() -> Iterator[None]:
+    """Let numcodecs and zarr unpickle, as they always did before 0.16.6 and 3.4."""
     allowed = numcodecs.pickles.ALLOW_UNSAFE_PICKLE_DECODE
     numcodecs.pickles.ALLOW_UNSAFE_PICKLE_DECODE = True
     try:
-        yield
+        with zarr.config.set({"array.allow_unsafe_pickle_decode": True}):
+            yield
     finally:
         numcodecs.pickles.ALLOW_UNSAFE_PICKLE_DECODE = allowed
 
