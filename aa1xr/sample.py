@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from aa1xr import arguments
 from aa1xr.archive.parse import Sound
 from aa1xr.archive.read import SIMULATION, Cell, Recording
 from aa1xr.archive.write import make_sound, write_archive
@@ -85,14 +86,15 @@ def simulate_archive(
     >>> aa1xr.open(tmp / "cells.zip", data_dir=tmp).sizes["neuron"]
     2
     """
+    path = arguments.path("path", path)
     for name, value, least in (
         ("n_neurons", n_neurons, 1),
         ("n_songs", n_songs, 0),
         ("n_ripples", n_ripples, 1),
         ("n_trials", n_trials, 1),
+        ("seed", seed, 0),
     ):
-        if not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name}={value!r}; expected a whole number, at least {least}")
+        arguments.whole(name, value, least)
     sounds = [_song(_rng(seed, 0, k)) for k in range(n_songs)]
     sounds += [_ripple(_rng(seed, 1, k)) for k in range(n_ripples)]
     stimuli = _Stimuli(sounds, seed)

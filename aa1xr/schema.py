@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from aa1xr import arguments
+
 DIMS = ("neuron", "stimulus", "trial", "time", "freq")
 AREAS = ("Field_L", "MLd")
 TYPES = ("conspecific", "flatrip")
@@ -113,18 +115,37 @@ def parse_cell_id(cell: str) -> tuple[str, int, str]:
     return match["animal"], int(match["seq"]), match["rig"] or ""
 
 
-def validate(ds: xr.Dataset, *variables: str) -> xr.Dataset:
-    """Check that `ds` holds `variables` (all that it has of the contract's, if none are named).
+def require(ds: xr.Dataset, *variables: str, name: str = "", of: str = "") -> None:
+    """Check that something is a Dataset and has `variables`; `of` says what gives such a one.
 
     Raises
     ------
+    TypeError
+        If it is no Dataset.
+    ValueError
+        If a variable is missing.
+    """
+    arguments.expect(name or "ds", ds, xr.Dataset, f"what {of} gives" if of else "")
+    for variable in variables:
+        if variable not in ds:
+            have = ", ".join(map(str, ds.data_vars)) or "none"
+            raise ValueError(
+                f"{name or 'the Dataset'} has no variable {variable!r}; it has: {have}"
+                + (f"; expected what {of} gives" if of else "")
+            )
+
+
+def validate(ds: xr.Dataset, *variables: str) -> xr.Dataset:
+    """Check that `ds` holds `variables`, and that all that it has of the contract is as it says.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset.
     ValueError
         If one is missing, or has other dimensions or another kind of values.
     """
-    for name in variables:
-        if name not in ds:
-            have = ", ".join(map(str, ds.data_vars)) or "none"
-            raise ValueError(f"the Dataset has no variable {name!r}; it has: {have}")
+    require(ds, *variables)
     for name, spec in (COORDINATES | VARIABLES).items():
         # Scalars are what a selection of one element leaves of a coordinate.
         if name not in ds.variables or ds[name].ndim == 0:
@@ -135,8 +156,44 @@ def validate(ds: xr.Dataset, *variables: str) -> xr.Dataset:
         kind = "U" if array.dtype.kind in "OUT" else array.dtype.kind
         # Masking with .where turns integers into floats.
         if kind != spec.kind and not (spec.kind == "i" and kind in "uf"):
-            raise ValueError(f"{name!r} is of type {array.dtype}; expected kind {spec.kind!r}")
+            raise ValueError(f"{name!r} is of type {array.dtype}; expected {_KINDS[spec.kind]}")
     return ds
+
+
+_KINDS = {"U": "strings", "i": "integers", "f": "floats, in which NaN is missing"}
+
+
+def check_dims(
+    name: str, array: xr.DataArray, *needed: str, allowed: tuple[str, ...] | None = None
+) -> None:
+    """Check that an array has axes `needed`, with something along them, and only those `allowed`.
+
+    Raises
+    ------
+    ValueError
+        If not; the message says how to keep an axis.
+    """
+    for dim in array.dims if allowed is not None else ():
+        if dim not in (allowed or ()):
+            raise ValueError(
+                f"{name} has dimensions {array.dims}; expected {allowed}: there is one too many, "
+                f"{dim!r}"
+            )
+    for dim in needed:
+        if dim not in array.dims:
+            raise ValueError(
+                f"{name} has dimensions {array.dims}; expected {' and '.join(needed)} among them: "
+                "select with a list or slice to keep one"
+            )
+        if array.sizes[dim] == 0:
+            raise ValueError(f"{name} is empty: nothing is selected along {dim!r}")
+
+
+def values_along(array: xr.DataArray | xr.Dataset, dim: str) -> Any:
+    """The coordinate `dim`, which says which is which, or ValueError if it is gone."""
+    if dim not in array.coords:
+        raise ValueError(f"there is no coordinate {dim!r}, which says which {dim} is which")
+    return array.coords[dim].values
 
 
 def bin_width_ms(ds: xr.Dataset | xr.DataArray) -> float:
@@ -145,14 +202,22 @@ def bin_width_ms(ds: xr.Dataset | xr.DataArray) -> float:
     Raises
     ------
     ValueError
-        If `ds` has no time axis, or one that does not say how wide its bins are.
+        If `ds` has no time axis, or one that does not say how wide its bins are, or says so
+        of bins that are no more: joined, thinned out or rescaled by hand.
     """
     if "time" not in ds.coords or "dt_ms" not in ds["time"].attrs:
         raise ValueError(
             "there is no time coordinate with the attribute 'dt_ms', the bin width; "
             "aa1xr.open and aa1xr.load give one"
         )
-    return float(ds["time"].attrs["dt_ms"])
+    width = float(ds["time"].attrs["dt_ms"])
+    steps = 1000 * np.diff(np.atleast_1d(ds["time"].values))
+    if steps.size and not np.isclose(steps.min(), width, rtol=1e-3):
+        raise ValueError(
+            f"time goes in steps of {steps.min():g} ms, and its attribute dt_ms says adjacent "
+            f"bins of {width:g} ms; time is in s and ascends, and aa1xr.resample joins bins"
+        )
+    return width
 
 
 def bin_numbers(ds: xr.Dataset | xr.DataArray) -> npt.NDArray[np.int64]:

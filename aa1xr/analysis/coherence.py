@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.analysis.pairs import Bools, Floats, complete, labelled, some, tell
 from aa1xr.analysis.prediction import match
 from aa1xr.analysis.reliability import repeated
@@ -71,11 +71,13 @@ def coherence(prediction: xr.DataArray, ds: xr.Dataset, *, window_ms: float = 25
     True
     """
     ds, rate, counts = match(prediction, ds)
+    schema.bin_numbers(ds)  # spectra need an unbroken axis
     dt = schema.bin_width_ms(ds) / 1000
-    length = round(window_ms / 1000 / dt)
+    length = round(arguments.number("window_ms", window_ms) / 1000 / dt)
     if not 2 <= length <= counts.sizes["time"]:
         raise ValueError(
-            f"window_ms={window_ms} is {length} bins; expected 2 to {counts.sizes['time']}"
+            f"window_ms={window_ms} is {length} bins of {1000 * dt:g} ms; expected 2 to "
+            f"{counts.sizes['time']}"
         )
     frequency = np.fft.rfftfreq(length, dt)[1:]
     stacked = xr.apply_ufunc(
@@ -101,6 +103,7 @@ def coherence(prediction: xr.DataArray, ds: xr.Dataset, *, window_ms: float = 25
     return out.assign_coords(frequency=("frequency", frequency, attrs))
 
 
+@np.errstate(invalid="ignore")  # a model that diverged predicts inf, and has no score
 def _coherence(counts: Floats, rate: Floats, *, length: int) -> Floats:
     """Coherence, its maximum and the bits of each. [shape: (neuron, 4, frequency)]."""
     pairs = complete(counts, ~np.isnan(rate))

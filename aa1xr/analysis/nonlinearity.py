@@ -8,9 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from aa1xr import arguments, schema
 from aa1xr.analysis.pairs import tell
+from aa1xr.analysis.prediction import check_time
 
 Floats = npt.NDArray[np.float64]
+
+_BINS = ("stimulus", "time")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +30,17 @@ class Nonlinearity:
         Straight lines between levels. Below the lowest its rate goes on; above the highest the
         last line does, unless it falls: sounds not heard before may drive a neuron harder.
         """
+        arguments.expect("prediction", prediction, xr.DataArray)
+        schema.check_dims("the prediction", prediction, "time")
+        drive, rate = self.drive, self.rate
+        if "neuron" in prediction.coords and "neuron" in drive.dims:
+            # Those of the prediction alone: a curve for others does no harm.
+            drive, rate = (array.sel(neuron=prediction["neuron"].values) for array in (drive, rate))
         out: xr.DataArray = xr.apply_ufunc(
             _apply,
             prediction,
-            self.drive,
-            self.rate,
+            drive,
+            rate,
             input_core_dims=[["time"], ["level"], ["level"]],
             output_core_dims=[["time"]],
             vectorize=True,
@@ -85,10 +95,15 @@ def fit_nonlinearity(
     >>> float(aa1xr.mean_score(aa1xr.score(rate, ds)).cc_norm) > 0.95
     True
     """
-    if not isinstance(n_levels, int | np.integer) or n_levels < 2:
-        raise ValueError(f"n_levels={n_levels!r}; expected a whole number, at least 2")
+    arguments.whole("n_levels", n_levels, 2)
+    for name, array in (("prediction", prediction), ("response", response)):
+        arguments.expect(name, array, xr.DataArray)
+        schema.check_dims(name, array, *_BINS, allowed=schema.VARIABLES["psth"].dims)
+    check_time(prediction, response, "response")
     prediction, response = xr.align(prediction, response, join="inner")
-    bins = ["stimulus", "time"]
+    if 0 in prediction.shape:
+        raise ValueError("prediction and response have no neuron, or no stimulus, in common")
+    bins = list(_BINS)
     both: xr.DataArray = xr.apply_ufunc(
         _levels,
         prediction,

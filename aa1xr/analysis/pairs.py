@@ -112,6 +112,8 @@ def spikes(ds: xr.Dataset) -> xr.DataArray:
     Coordinates are left out so that nothing aligns by them: `labelled` puts them back.
     """
     schema.validate(ds, "spikes")
+    present = [dim for dim in ("neuron", "stimulus", "trial") if dim in ds["spikes"].dims]
+    schema.check_dims("'spikes'", ds["spikes"], "time", *present)
     counts = xr.DataArray(ds["spikes"].variable)
     counts = counts.expand_dims([dim for dim in _DIMS if dim not in counts.dims]).transpose(*_DIMS)
     if counts.chunks is None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.analysis.pairs import spikes
 
 _DIMS = schema.VARIABLES["psth"].dims
@@ -25,18 +25,22 @@ def match(
     rate, counts : [dask arrays, shape: (neuron, stimulus, time) and (..., trial, time)]
         In the same blocks of neurons, without coordinates.
     """
+    arguments.expect("prediction", prediction, xr.DataArray)
     ds = schema.validate(ds, "spikes")[["spikes"]]
     for dim in ("neuron", "stimulus"):
         if dim in prediction.coords and dim not in prediction.dims:
             prediction = prediction.expand_dims(dim)
         if dim in ds.coords and dim not in ds.dims:
             ds = ds.expand_dims(dim)
-    if set(prediction.dims) != set(_DIMS):
-        raise ValueError(f"the prediction has dimensions {prediction.dims}; expected {_DIMS}")
-    _check_time(prediction, ds)
+    if prediction.dtype.kind not in "fiu" or set(prediction.dims) != set(_DIMS):
+        raise ValueError(
+            f"the prediction has dimensions {prediction.dims} and type {prediction.dtype}; "
+            f"expected {_DIMS} and numbers"
+        )
+    check_time(prediction, ds)
     chosen: dict[str, Any] = {}
     for dim in ("neuron", "stimulus"):
-        names = [pd.Index(_values(array, dim)) for array in (prediction, ds)]
+        names = [pd.Index(schema.values_along(array, dim)) for array in (prediction, ds)]
         for array, index in zip(("prediction", "Dataset"), names, strict=True):
             if not index.is_unique:
                 raise ValueError(f"a {dim} occurs twice in the {array}")
@@ -60,16 +64,13 @@ def _is_all(positions: Any, size: int) -> bool:
     return np.array_equal(positions, np.arange(size))
 
 
-def _values(array: xr.DataArray | xr.Dataset, dim: str) -> Any:
-    if dim not in array.coords:
-        raise ValueError(f"there is no coordinate {dim!r}, which says which {dim} is which")
-    return array.coords[dim].values
-
-
-def _check_time(prediction: xr.DataArray, ds: xr.Dataset) -> None:
+def check_time(
+    prediction: xr.DataArray, ds: xr.Dataset | xr.DataArray, name: str = "Dataset"
+) -> None:
+    """Check that a prediction has the bins of a Dataset, or raise ValueError."""
     if "time" not in prediction.coords:
         raise ValueError(
-            "the prediction has no time coordinate; give it that of the Dataset it was made "
+            f"the prediction has no time coordinate; give it that of the {name} it was made "
             "for: prediction.assign_coords(time=ds.time)"
         )
     ours, theirs = np.atleast_1d(ds["time"].values), prediction["time"].values
@@ -78,13 +79,13 @@ def _check_time(prediction: xr.DataArray, ds: xr.Dataset) -> None:
         width = 1000 * float(np.diff(theirs[:2])[0])
     if width is not None and not np.isclose(width, dt_ms, rtol=1e-6):
         raise ValueError(
-            f"the prediction has bins of {width:g} ms, the Dataset of {dt_ms:g} ms; bring both "
+            f"the prediction has bins of {width:g} ms, the {name} of {dt_ms:g} ms; bring both "
             f"to one: aa1xr.open(dt_ms={width:g}), or aa1xr.resample"
         )
     # Half a bin is more than rounding and less than a shift.
     if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=0, atol=dt_ms / 2000):
         raise ValueError(
-            f"the prediction has {_extent(theirs)}, the Dataset {_extent(ours)}; select the "
+            f"the prediction has {_extent(theirs)}, the {name} {_extent(ours)}; select the "
             "same times of both, as ds.sel(time=prediction.time)"
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.analysis.pairs import (
     Bools,
     Floats,
@@ -123,12 +123,10 @@ def quality(
     >>> aa1xr.quality(ds, by="stimulus").ccmax.dims
     ('neuron', 'stimulus')
     """
-    if by not in ("neuron", "stimulus"):
-        raise ValueError(f"by={by!r}; expected 'neuron' or 'stimulus'")
-    if not isinstance(max_splits, int | np.integer) or max_splits < 1:
-        raise ValueError(f"max_splits={max_splits!r}; expected a whole number, at least 1")
-    dt = schema.bin_width_ms(ds) / 1000
+    arguments.choice("by", by, ("neuron", "stimulus"))
+    arguments.whole("max_splits", max_splits)
     counts = spikes(ds)
+    dt = schema.bin_width_ms(ds) / 1000
     time = np.atleast_1d(ds["time"].values)
     if "duration_s" not in ds.coords:
         raise ValueError("there is no coordinate 'duration_s', which says while the sound plays")

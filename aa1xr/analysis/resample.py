@@ -58,6 +58,7 @@ def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
     >>> bool(totals[0] == totals[1])
     True
     """
+    schema.require(ds)
     numbers = schema.bin_numbers(ds)
     width = exact_ms("the Dataset's dt_ms", schema.bin_width_ms(ds))
     factor = _factor(width, dt_ms)

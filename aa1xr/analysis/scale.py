@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from aa1xr import arguments
+
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
@@ -58,6 +60,7 @@ class Scaling:
         As bare Variables: what is asked of the data is to have these neurons, not to have the
         same further labels as when the statistics were taken.
         """
+        _check("da", da)
         dtype = np.result_type(da.dtype, np.float32)
         for dim in self.offset.dims:
             if dim not in da.coords and dim not in da.dims:
@@ -117,7 +120,8 @@ def standardize(
     True
     >>> xr.testing.assert_allclose(scaling.undo(sound), ds.spectrogram, atol=1e-4)
     """
-    source = da if stats_from is None else stats_from
+    _check("da", da)
+    source = da if stats_from is None else _check("stats_from", stats_from)
     dims = _dims(source, over)
     # Responses are in single precision, which is too short for sums over all of them.
     values = source.astype(np.float64)
@@ -169,15 +173,22 @@ def normalize(
     >>> float(rates.max()), scaling.scale.dims
     (1.0, ('neuron',))
     """
-    source = da if stats_from is None else stats_from
+    arguments.choice("method", method, ("max", "zscore"))
+    _check("da", da)
+    source = da if stats_from is None else _check("stats_from", stats_from)
     over = [dim for dim in source.dims if dim != "neuron"]
     if method == "zscore":
         return standardize(da, over=over, stats_from=stats_from)
-    if method != "max":
-        raise ValueError(f"method={method!r}; expected 'max' or 'zscore'")
     largest = abs(source).max(over)
     scaling = _scaling(source, xr.zeros_like(largest), largest.where(largest != 0, 1))
     return scaling.apply(da), scaling
+
+
+def _check(name: str, da: xr.DataArray) -> xr.DataArray:
+    arguments.expect(name, da, xr.DataArray)
+    if da.dtype.kind not in "fiub" or 0 in da.shape:
+        raise ValueError(f"{name} is of shape {da.shape} and type {da.dtype}; expected numbers")
+    return da
 
 
 def _dims(da: xr.DataArray, over: Hashable | Iterable[Hashable] | EllipsisType) -> list[Hashable]:

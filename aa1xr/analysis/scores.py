@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.analysis.pairs import (
     Bools,
     Floats,
@@ -102,9 +102,13 @@ def score(prediction: xr.DataArray, ds: xr.Dataset, *, max_splits: int = 10_000)
     >>> bool((scores.cc_norm > scores.cc_raw).sel(area="MLd").all())
     True
     """
-    if not isinstance(max_splits, int | np.integer) or max_splits < 1:
-        raise ValueError(f"max_splits={max_splits!r}; expected a whole number, at least 1")
+    arguments.whole("max_splits", max_splits)
     ds, rate, counts = match(prediction, ds)
+    if (units := prediction.attrs.get("units")) in ("spikes", "1"):
+        raise ValueError(
+            f"the prediction is in units of {units!r}; expected spikes/s: divide counts by the bin "
+            "width in s, and undo a scaling: scaling.undo(prediction)"
+        )
     arrays = map_blocks(
         _score,
         counts,
@@ -138,6 +142,8 @@ def mean_score(scores: xr.Dataset, *, dim: str = "neuron") -> xr.Dataset:
     >>> float(means.cc_raw.round(3)), means.cc_raw.attrs["n_left_out"]
     (1.0, 0)
     """
+    schema.require(scores, name="scores", of="aa1xr.score")
+    arguments.choice("dim", dim, list(map(str, scores.dims)))
     scores = scores.compute()
     out = scores.mean(dim, keep_attrs=True)
     for name, array in scores.items():
@@ -146,6 +152,7 @@ def mean_score(scores: xr.Dataset, *, dim: str = "neuron") -> xr.Dataset:
     return out
 
 
+@np.errstate(invalid="ignore")  # a model that diverged predicts inf, and has no score
 def _score(counts: Floats, rate: Floats, *, dt: float, max_splits: int) -> Floats:
     """All scores for a block of neurons. [shape: (neuron, 1, score)]."""
     pairs = complete(counts, ~np.isnan(rate))

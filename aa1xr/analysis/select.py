@@ -72,17 +72,40 @@ def drop_missing(ds: xr.Dataset) -> xr.Dataset:
     >>> songs.sizes["neuron"], aa1xr.drop_missing(songs).sizes["neuron"]
     (12, 11)
     """
+    schema.validate(ds, "n_trials")
     if "trial" in ds.coords:
         mask = presented(ds)
         heard = mask.any("trial") if "trial" in mask.dims else mask
     else:
-        heard = schema.validate(ds, "n_trials")["n_trials"] > 0
+        heard = ds["n_trials"] > 0
     heard = heard.compute()
     if not heard.any():
         raise ValueError("nothing is left: none of these neurons was presented any of these sounds")
     # Once is enough: a neuron that goes had data for no stimulus, so it keeps none in.
     keep = {dim: heard.any([d for d in heard.dims if d != dim]).values for dim in heard.dims}
     return ds.isel({dim: np.flatnonzero(kept) for dim, kept in keep.items() if not kept.all()})
+
+
+def refuse_lost_trials(ds: xr.Dataset) -> None:
+    """`psth` is over all presentations: with trials held out, it would hold them all the same.
+
+    Raises
+    ------
+    ValueError
+        If `ds` is a selection of trials, and its `psth` is not of them.
+    """
+    if not {"trial", "psth", "n_trials"} <= set(ds.variables):
+        return
+    if ds["psth"].attrs.get("comment") != schema.VARIABLES["psth"].comment:
+        return
+    left = presented(ds)
+    left = left.sum("trial") if "trial" in left.dims else left.astype(int)
+    if (left < ds["n_trials"]).any():
+        raise ValueError(
+            "a selection of trials does not reach `psth`, which is over all presentations; put the "
+            "rates of those selected in its place: "
+            'ds.drop_vars("psth").merge({"psth": aa1xr.psth(ds)})'
+        )
 
 
 def simultaneous(ds: xr.Dataset) -> xr.Dataset:
@@ -120,10 +143,14 @@ def simultaneous(ds: xr.Dataset) -> xr.Dataset:
     >>> xr.corr(a, b, ["trial", "time"]).dims
     ('pair', 'stimulus')
     """
+    schema.require(ds)
     names = ("neuron", "animal_id", "cell_seq", "rig")
     for name in names:
         if name not in ds.coords or ds[name].dims != ("neuron",):
-            raise ValueError(f"the Dataset has no coordinate {name!r} along 'neuron'")
+            raise ValueError(
+                f"the Dataset has no coordinate {name!r} along 'neuron': select with a list or "
+                "slice to keep it"
+            )
     cells: dict[tuple[str, int], dict[str, str]] = {}
     for neuron, animal, seq, rig in zip(*(ds[name].values for name in names), strict=True):
         cells.setdefault((animal, int(seq)), {})[rig] = neuron

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 
 Floats = npt.NDArray[np.floating[Any]]
 Window = Literal["hann", "gaussian"]
@@ -75,13 +75,16 @@ def smooth(
     Hsu A, Borst A, Theunissen FE (2004). Quantifying variability in neural responses and its
     application for the validation of model predictions. Network 15(2), 91-109.
     """
+    arguments.expect("da", da, xr.DataArray)
     schema.bin_numbers(da)
     dt_ms = schema.bin_width_ms(da)
-    if not window_ms > 0 or not math.isfinite(window_ms):
-        raise ValueError(f"window_ms={window_ms!r}; expected a positive number of milliseconds")
-    if window not in _INTEGRALS:
-        raise ValueError(f"window={window!r}; expected one of {', '.join(_INTEGRALS)}")
-    if match not in {None, "deepSTRF"}:
+    if arguments.number("window_ms", window_ms) < dt_ms / 10:
+        raise ValueError(
+            f"window_ms={window_ms} would smooth nothing: bins are {dt_ms:g} ms wide; it is a "
+            "number of milliseconds, such as 21"
+        )
+    arguments.choice("window", window, _INTEGRALS)
+    if match not in (None, "deepSTRF"):
         raise ValueError(f"match={match!r}; expected 'deepSTRF' or None")
     if match is not None and window != "hann":
         raise ValueError(f"deepSTRF has no window {window!r}; leave match or window out")

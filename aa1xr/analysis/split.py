@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+
+from aa1xr import arguments, schema
 
 Labels = npt.NDArray[Any]
 
@@ -114,6 +115,9 @@ def split(
     >>> [fold.test.size for fold in aa1xr.split(ds, n_folds=4)]
     [4, 4, 4, 3]
     """
+    if not isinstance(ds, xr.DataArray):
+        schema.require(ds)
+    arguments.whole("seed", seed, 0)
     strata = _strata(ds, by, stratify)
     order = _draw(strata, seed)
     if n_folds is None:
@@ -121,7 +125,7 @@ def split(
         return _part(strata, order, n_test, validation)
     if test is not None:
         raise ValueError("give either test or n_folds; each fold is the test part once")
-    if not 2 <= n_folds <= len(order):
+    if not 2 <= arguments.whole("n_folds", n_folds, None) <= len(order):
         raise ValueError(f"n_folds={n_folds!r}; expected 2 to {len(order)}, the number of {by!r}")
     folds = []
     for fold in np.array_split(np.arange(len(order)), n_folds):
@@ -133,10 +137,16 @@ def split(
 
 def _strata(ds: xr.Dataset | xr.DataArray, by: str, stratify: str | None) -> dict[Any, Any]:
     """Each value of `by`, in order of appearance, and its stratum."""
-    for name in (by, stratify) if stratify is not None else (by,):
-        if name not in ds.coords or ds[name].ndim != 1 or ds[name].dims != ds[by].dims:
-            other = "" if name == by else f" along {ds[by].dims[0]!r}; give another, or None"
-            raise ValueError(f"there is no label {name!r}{other}")
+    labels = [str(name) for name, coord in ds.coords.items() if coord.ndim == 1]
+    if by not in labels:
+        raise ValueError(f"there is no label {by!r} to split by; there are {', '.join(labels)}")
+    if stratify is not None:
+        along = [name for name in labels if ds[name].dims == ds[by].dims]
+        if stratify not in along:
+            raise ValueError(
+                f"there is no label {stratify!r} along {ds[by].dims[0]!r}; give stratify=None or "
+                f"one of {', '.join(along)}"
+            )
     values = ds[by].values.tolist()
     of = [None] * len(values) if stratify is None else ds[stratify].values.tolist()
     strata: dict[Any, Any] = {}
@@ -168,7 +178,8 @@ def _hash(seed: int, value: Any) -> str:
 
 def _number(name: str, part: float, order: list[Any]) -> int:
     """How many labels a fraction or number is; at least one, unless it is zero."""
-    if not math.isfinite(part) or part < 0 or (part >= 1 and part != int(part)):
+    arguments.number(name, part, "labels, nor a fraction of them")
+    if part < 0 or (part >= 1 and part != int(part)):
         raise ValueError(f"{name}={part!r}; expected a fraction below 1, or a whole number")
     if part >= 1 or part == 0:
         return int(part)

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from dask.delayed import delayed
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.analysis import ridge
 from aa1xr.analysis.pairs import labelled
 
@@ -117,23 +117,26 @@ def strf(
     >>> float(aa1xr.mean_score(aa1xr.score(rate, ds)).cc_norm) > 0.9
     True
     """
-    parts = {"train": list(train), "validation": list(validation)}
-    if both := sorted(set(parts["train"]) & set(parts["validation"])):
-        raise ValueError(f"{both[0]!r} is in train and in validation; each stimulus is for one")
-    for name, stimuli in parts.items():
-        if not stimuli:
-            raise ValueError(f"{name} names no stimulus")
-    penalties = np.asarray(alphas, np.float64)
-    if penalties.ndim != 1 or not penalties.size or not (penalties > 0).all():
-        raise ValueError(f"alphas={alphas!r}; expected one or more positive numbers")
-    dt_ms = schema.bin_width_ms(ds)
-    n_lags = round(lags_ms / dt_ms) if np.isfinite(lags_ms) else 0
-    if n_lags < 1:
-        raise ValueError(f"lags_ms={lags_ms}; expected at least one bin, {dt_ms:g} ms")
-
     sound = schema.validate(ds, "spectrogram")["spectrogram"]
     rate = schema.validate(ds, "psth")["psth"] if response is None else response
-    if not np.array_equal(rate["time"], sound["time"]):
+    arguments.expect("response", rate, xr.DataArray)
+    schema.check_dims("'spectrogram'", sound, *_SOUND)
+    schema.check_dims("the response", rate, *_RESPONSE[1:], allowed=_RESPONSE)
+    parts = {
+        "train": arguments.names("train", train),
+        "validation": arguments.names("validation", validation),
+    }
+    _check_parts(parts, sound, rate)
+    penalties = _penalties(alphas)
+    schema.bin_numbers(ds)  # a lag is a number of bins
+    dt_ms = schema.bin_width_ms(ds)
+    n_lags = round(arguments.number("lags_ms", lags_ms) / dt_ms)
+    if not 1 <= n_lags <= sound.sizes["time"]:
+        raise ValueError(
+            f"lags_ms={lags_ms} is {n_lags} bins of {dt_ms:g} ms; expected 1 to "
+            f"{sound.sizes['time']}"
+        )
+    if "time" not in rate.coords or not np.array_equal(rate["time"], sound["time"]):
         raise ValueError("response and spectrogram are not on the same time axis")
     labels_of = rate.coords.to_dataset().assign_coords(freq=sound["freq"])
     if "neuron" not in rate.dims:
@@ -153,6 +156,33 @@ def strf(
     attrs = {"units": "s", "long_name": "lag", "dt_ms": dt_ms}
     lag = ("lag", np.arange(n_lags) * dt_ms / 1000, attrs)
     return labelled(labels_of, arrays, STRF).assign_coords(lag=lag)
+
+
+def _check_parts(parts: dict[str, list[str]], *arrays: xr.DataArray) -> None:
+    """Each stimulus for one part alone, each part with some, and all of them in the arrays."""
+    if both := sorted(set(parts["train"]) & set(parts["validation"])):
+        raise ValueError(f"{both[0]!r} is in train and in validation; each stimulus is for one")
+    for name, stimuli in parts.items():
+        if not stimuli:
+            raise ValueError(f"{name} names no stimulus")
+        for array in arrays:
+            there = schema.values_along(array, "stimulus").tolist()
+            if unknown := [stimulus for stimulus in stimuli if stimulus not in there]:
+                raise KeyError(f"{name}: no stimulus is {unknown[0]!r}; {there[0]!r} is one")
+
+
+def _penalties(alphas: Sequence[float]) -> ridge.Floats:
+    try:
+        penalties = np.asarray(alphas, np.float64)
+    except (TypeError, ValueError):
+        penalties = np.zeros(0)
+    if (
+        penalties.ndim != 1
+        or not penalties.size
+        or not np.all((penalties > 0) & np.isfinite(penalties))
+    ):
+        raise ValueError(f"alphas={alphas!r}; expected a list of one or more positive numbers")
+    return penalties
 
 
 def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.DataArray:
@@ -188,7 +218,14 @@ def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.Data
     >>> aa1xr.predict(fit, ds.sel(stimulus=test)).sizes["stimulus"]
     2
     """
+    schema.require(fit, "strf", "scale", "offset", "intercept", name="fit", of="aa1xr.strf")
+    if "dt_ms" not in fit["lag"].attrs:
+        raise ValueError("the lags of fit have lost their attribute 'dt_ms'; aa1xr.strf gives it")
+    schema.check_dims("'strf'", fit["strf"], "freq", "lag")
     sound = schema.validate(ds, "spectrogram")["spectrogram"]
+    several = [dim for dim in ("stimulus",) if dim in sound.dims]
+    schema.check_dims("'spectrogram'", sound, "freq", "time", *several)
+    schema.bin_numbers(ds)  # a lag is a number of bins
     ours, theirs = schema.bin_width_ms(ds), fit["lag"].attrs["dt_ms"]
     if not np.isclose(ours, theirs, rtol=1e-9):
         raise ValueError(f"the fit has bins of {theirs:g} ms, the sound of {ours:g} ms")

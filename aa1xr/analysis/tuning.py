@@ -81,9 +81,11 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
     >>> bool(latency.sel(area="MLd").median() < latency.sel(area="Field_L").median())
     True
     """
-    if "strf" not in strfs or set(strfs["strf"].dims) - {"neuron"} != {"freq", "lag"}:
-        raise ValueError("there is no variable 'strf' (neuron, freq, lag), as aa1xr.strf gives it")
+    schema.require(strfs, "strf", name="strfs", of="aa1xr.strf")
     field = strfs["strf"]
+    schema.check_dims("'strf'", field, "freq", "lag", allowed=("neuron", "freq", "lag"))
+    if min(field.sizes["freq"], field.sizes["lag"]) < 2:
+        raise ValueError("'strf' has one band or one lag; expected several to measure between")
     stacked: xr.DataArray = xr.apply_ufunc(
         _measure,
         xr.DataArray(field.variable),

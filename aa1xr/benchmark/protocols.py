@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from aa1xr import arguments, schema
+from aa1xr.analysis.select import refuse_lost_trials
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
 
@@ -47,6 +49,11 @@ class Protocol:
     fmax: float = 16000.0
     compression: str = "cubic"
 
+    def __post_init__(self) -> None:
+        arguments.names("types", self.types)
+        arguments.choice("order", self.order, ("sorted", "random"))
+        arguments.whole("n_splits", self.n_splits)
+
     @property
     def options(self) -> dict[str, Any]:
         """What `aa1xr.open` is to be given."""
@@ -68,6 +75,7 @@ class Protocol:
         ValueError
             If `ds` was opened with other options, or lacks one of the types.
         """
+        schema.validate(ds, "spikes", "psth", "spectrogram")
         for name, value in (self.options | _WINDOW).items():
             if ds.attrs.get(name) != value:
                 raise ValueError(
@@ -75,6 +83,8 @@ class Protocol:
                     f"{ds.attrs.get(name)!r}; open it with aa1xr.open(source, "
                     f"**aa1xr.benchmark.PROTOCOLS[{self.name!r}].options)"
                 )
+        _whole_window(ds, self.name)
+        refuse_lost_trials(ds)
         if missing := sorted(set(self.types) - set(ds["type"].values.tolist())):
             raise ValueError(f"protocol {self.name!r} needs sounds of type {missing[0]!r}")
         ds = ds.sel(type=list(self.types))
@@ -109,6 +119,14 @@ class Protocol:
             return split(sounds, test=n_held, validation=n_held, seed=seed)
         train, validation, test = np.split(sounds.values, [-2 * n_held, -n_held])
         return Split(train, validation, test)
+
+
+def _whole_window(ds: xr.Dataset, name: str) -> None:
+    """Refuse a selection of times: scores over less of a response do not compare."""
+    bins = schema.bin_numbers(ds)
+    end = 1000 * float(ds["duration_s"].max()) / schema.bin_width_ms(ds)
+    if bins[0] != 0 or bins[-1] + 1 < end:
+        raise ValueError(f"protocol {name!r} is over whole sounds; select no times")
 
 
 _SONGS, _ALL = ("conspecific",), ("conspecific", "flatrip")

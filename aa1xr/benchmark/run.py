@@ -15,9 +15,10 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from aa1xr import arguments, schema
 from aa1xr.analysis.split import Split
 from aa1xr.benchmark.models import MODELS
-from aa1xr.benchmark.protocols import Protocol
+from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.scoring import score
 from aa1xr.cluster import open_client
 from aa1xr.dataset.labels import index_labels
@@ -95,15 +96,18 @@ def run(
     >>> float(result.cc_norm.mean()) > 0.8, result.attrs["protocol"]
     (True, 'cv10')
     """
-    if model not in MODELS:
-        raise ValueError(f"model={model!r}; expected one of {', '.join(MODELS)}")
+    expect_protocol(protocol)
+    arguments.choice("model", model, MODELS)
+    seeds = [arguments.whole("seeds", seed, 0) for seed in arguments.listed("seeds", seeds)]
     prepared = protocol.prepare(ds)
     there = np.unique(ds["area"]).tolist()
-    areas = there if areas is None else list(areas)
+    areas = there if areas is None else list(dict.fromkeys(arguments.names("areas", areas)))
     if unknown := [area for area in areas if area not in there]:
         raise ValueError(f"there is no area {unknown[0]!r}; there are {', '.join(there)}")
+    if not areas or not seeds:
+        raise ValueError(f"areas={areas}, seeds={seeds}; expected at least one of each")
     attrs = protocol.attrs | {"source_sha256": ds.attrs.get("source_sha256", "")}
-    folder = None if out is None else _folder(Path(out), attrs)
+    folder = None if out is None else _folder(Path(arguments.path("out", out)), attrs)
     units = [
         Unit(model, area, split, seed)
         for area, split, seed in itertools.product(areas, range(protocol.n_splits), seeds)
@@ -152,6 +156,8 @@ def score_prediction(prediction: xr.DataArray, ds: xr.Dataset, protocol: Protoco
     >>> result.cc_norm.dims, result.cc_norm.shape
     (('split', 'seed', 'stimulus_type', 'neuron'), (1, 1, 1, 12))
     """
+    expect_protocol(protocol)
+    arguments.expect("prediction", prediction, xr.DataArray)
     if "split" not in prediction.dims:
         prediction = prediction.expand_dims(split=[0])
     if prediction.sizes["split"] != protocol.n_splits:
@@ -163,11 +169,22 @@ def score_prediction(prediction: xr.DataArray, ds: xr.Dataset, protocol: Protoco
     results = []
     for k, split in enumerate(protocol.splits(prepared)):
         rate = prediction.isel(split=k, drop=True)
-        if missing := sorted(set(split.test) - set(np.atleast_1d(rate["stimulus"]))):
-            raise ValueError(f"split {k} has no prediction of its test stimulus {missing[0]!r}")
+        if missing := sorted(
+            set(split.test) - set(np.atleast_1d(schema.values_along(rate, "stimulus")))
+        ):
+            raise ValueError(
+                f"split {k} has no prediction of its test stimulus {str(missing[0])!r}"
+            )
         results.append(_all_neurons(_scores(rate, prepared, split).compute(), ds))
     result = xr.concat(results, "split").assign_coords(split=np.arange(len(results)))
     return result.expand_dims(seed=[0]).transpose(*_DIMS).assign_attrs(protocol.attrs)
+
+
+def expect_protocol(protocol: Protocol) -> None:
+    """Check that it is one, and not its name, or raise TypeError."""
+    known = ", ".join(PROTOCOLS)
+    such_as = f"one of aa1xr.benchmark.PROTOCOLS ({known}), as PROTOCOLS['cv10']"
+    arguments.expect("protocol", protocol, Protocol, such_as)
 
 
 def evaluate(

@@ -75,6 +75,7 @@ def score(prediction: xr.DataArray, ds: xr.Dataset) -> xr.Dataset:
     return labelled(ds, arrays, SCORES)
 
 
+@np.errstate(invalid="ignore")  # a model that diverged predicts inf, and has no score
 def _score(counts: Floats, rate: Floats) -> Floats:
     """All scores for a block of neurons. [shape: (neuron, 1, score)]."""
     each = complete(counts.astype(np.float64), ~np.isnan(rate))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from aa1xr import arguments, schema
 from aa1xr.benchmark.run import TYPE
 
 
@@ -67,7 +68,13 @@ def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
     | ridge | MLd | conspecific | 50.0 | 50.0 | 50.0 | 1 of 2 |
     """
     rows = [_HEADER]
-    for result in results:
+    for result in arguments.listed("results", results):
+        schema.require(result, *_SCORES, name="a result", of="aa1xr.benchmark.run")
+        if "model" not in result.attrs:
+            raise ValueError(
+                "a result has no attribute 'model', its name in the table: "
+                'result.assign_attrs(model="...")'
+            )
         for area in np.unique(result["area"]):
             of_area = result.isel(neuron=np.flatnonzero(result["area"] == area))
             types = result[TYPE].values

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from aa1xr import schema
 from aa1xr.analysis.strf import predict
 from aa1xr.benchmark.protocols import Protocol
+from aa1xr.benchmark.run import expect_protocol
 
 
 def true_rate(truth: xr.Dataset, ds: xr.Dataset, protocol: Protocol) -> xr.DataArray:
@@ -38,6 +40,11 @@ def true_rate(truth: xr.Dataset, ds: xr.Dataset, protocol: Protocol) -> xr.DataA
     >>> bool((result.cc_norm > 0.9).all())
     True
     """
+    expect_protocol(protocol)
+    of = "aa1xr.simulate_archive"
+    schema.require(truth, "strf", "spontaneous", "gain", "threshold", name="truth", of=of)
+    if "dt_ms" not in truth.attrs:
+        raise ValueError(f"truth has lost its attribute 'dt_ms'; {of} gives it")
     dt_ms = truth.attrs["dt_ms"]
     factor = round(dt_ms / protocol.dt_ms)
     if factor < 1 or factor * protocol.dt_ms != dt_ms:

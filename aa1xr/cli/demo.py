@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_data_dir
+from aa1xr.cli.options import Commands, add_data_dir, picture
 
 #: Eight heights of a bar.
 _BARS = "▁▂▃▄▅▆▇█"
@@ -37,6 +37,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    out = picture(args.out)
     print("Opening the simulated sample (it is made on first use) ...")
     ds = aa1xr.open_sample(dt_ms=5, data_dir=args.data_dir)
     print(f"\n>>> ds = aa1xr.open_sample(dt_ms=5)\n>>> ds\n{ds}\n")
@@ -54,8 +55,8 @@ def _run(args: argparse.Namespace) -> None:
     loudest = songs.mean(["stimulus", "time"]).idxmax("neuron").item()
     figure = Figure(figsize=(8, 6), layout="constrained")
     aa1xr.plot.response(ds, loudest, "conspecific-00", figure=figure)
-    figure.savefig(args.out, dpi=120)
-    print(f"Wrote {args.out}: sound, raster and PSTH of {loudest}.")
+    figure.savefig(out, dpi=120)
+    print(f"Wrote {out}: sound, raster and PSTH of {loudest}.")
 
 
 def _sparkline(rate: xr.DataArray) -> str:

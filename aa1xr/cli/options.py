@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeAlias
 
 #: What a command adds itself to. In quotes: only type checkers can index this class.
@@ -30,6 +31,13 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where stores are kept; default: $AA1XR_DATA_DIR, else the user's cache",
     )
+
+
+def picture(path: Path) -> Path:
+    """Where a picture goes, with its ending: matplotlib would add one of its own."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file in it, such as {path / 'aa1xr.png'}")
+    return path if path.suffix else path.with_suffix(".png")
 
 
 @contextmanager

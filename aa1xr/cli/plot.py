@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source, plain_errors
+from aa1xr.cli.options import Commands, add_source, picture, plain_errors
 
 
 def add(commands: Commands) -> None:
@@ -42,6 +42,7 @@ def _run(args: argparse.Namespace) -> None:
         from matplotlib.figure import Figure  # unlike pyplot's, it needs no display
     except ImportError:
         raise ValueError("a picture needs matplotlib: pip install 'aa1xr[plot]'") from None
+    out = picture(args.out or Path(f"{args.neuron}_{args.stimulus}.png"))
     ds = aa1xr.open(
         args.source,
         dt_ms=args.dt_ms,
@@ -52,6 +53,5 @@ def _run(args: argparse.Namespace) -> None:
     figure = Figure(figsize=(8, 6), layout="constrained")
     with plain_errors():
         aa1xr.plot.response(ds, args.neuron, args.stimulus, figure=figure)
-    out = args.out or Path(f"{args.neuron}_{args.stimulus}.png")
     figure.savefig(out, dpi=120)
     print(out)

@@ -13,7 +13,7 @@ import xarray as xr
 from xarray.backends import BackendEntrypoint
 from xarray.core import indexing
 
-from aa1xr import citation, schema
+from aa1xr import arguments, citation, schema
 from aa1xr.dataset.grid import make_grid
 from aa1xr.dataset.labels import LABELLED, label_coords
 from aa1xr.dataset.spectrogram import make_mel
@@ -77,7 +77,7 @@ class AA1Backend(BackendEntrypoint):
         storage_options: Mapping[str, Any] | None = None,
     ) -> xr.Dataset:
         """See `aa1xr.open`, which takes the same arguments."""
-        url = os.fspath(filename_or_obj)
+        url = arguments.path("filename_or_obj", filename_or_obj)
         if not is_url(url):
             # The Dataset outlives the folder that a path is relative to, here and on workers.
             url = str(Path(url).expanduser().absolute())

@@ -136,6 +136,7 @@ def as_events(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = Non
     ValueError
         If they were selected or sorted after they were made, or what `events` raises.
     """
+    schema.require(ds)
     if "spike_time" not in ds:
         return events(ds, storage_options=storage_options)
     schema.validate(ds, "spike_time", "row_size", "row_start", "n_trials")
@@ -178,6 +179,7 @@ def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
     ValueError
         If the Dataset does not say.
     """
+    schema.require(ds)
     url = ds.encoding.get("source")
     store = Store(str(url), storage_options)
     if url is None or not is_sealed(store.get(METADATA) or b""):

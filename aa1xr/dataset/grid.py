@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from aa1xr import arguments
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,4 @@ def make_grid(
 
 def exact_ms(name: str, value: Any) -> Fraction:
     """A number of milliseconds as it is written: 0.1 is one tenth."""
-    if not isinstance(value, Real) or value is True or not math.isfinite(value):
-        raise ValueError(f"{name}={value!r} is no number of milliseconds")
-    return Fraction(str(value))
+    return Fraction(str(arguments.number(name, value)))

@@ -51,6 +51,10 @@ def index_labels(ds: xr.Dataset, **labels: Any) -> xr.Dataset:
     >>> ds.sel(depth_um=slice(500, None), area="MLd").sizes["neuron"]
     3
     """
+    schema.require(ds)
+    for name, values in labels.items():
+        if name not in ds.dims and isinstance(values, list | np.ndarray | pd.Series):
+            raise ValueError(f"{name}: say along which axis: {name}=('neuron', [...])")
     held = [name for name, index in ds.xindexes.items() if isinstance(index, LabelIndex)]
     # Whatever `rename` called an axis that has the index, it keeps it.
     axes = dict.fromkeys([*LABELLED, *(ds[name].dims[0] for name in held)])
@@ -268,6 +272,8 @@ class LabelIndex(xr.Index):
     def _missing(self, name: Hashable, value: Any) -> KeyError:
         there = list(dict.fromkeys(self.values[name].tolist()))
         value = value.item() if isinstance(value, np.generic) else value
+        if not there:
+            return KeyError(f"no {name} is {value!r}: nothing is selected along {self.dim!r}")
         if isinstance(value, str):
             plain = {str(other).casefold(): other for other in there}
             close = difflib.get_close_matches(value.casefold(), plain, n=3)

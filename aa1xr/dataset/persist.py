@@ -12,11 +12,11 @@ import xarray as xr
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import Chunks
 from aa1xr.errors import DataNotFoundError, StoreError
-from aa1xr.store.layout import METADATA, quiet_consolidation, require_format_3
+from aa1xr.store.layout import METADATA, SEAL, quiet_consolidation, require_format_3
 from aa1xr.store.read import is_url, zarr_store
 from aa1xr.whole import whole
 
@@ -56,11 +56,12 @@ def save(
     >>> aa1xr.load(tmp / "mld-ripples.zarr").sizes["stimulus"]
     5
     """
+    schema.require(ds)
+    path = arguments.path("path", path)
     encoding = {name: _encoding(variable) for name, variable in ds.variables.items()}
     # Rechunked also what is lazy without dask, which would else be computed at once.
     chunked = {name: v.variable.chunk(_chunks(v.variable)) for name, v in ds.data_vars.items()}
     ds = ds.drop_encoding().assign(chunked)
-    path = os.fspath(path)
     options: dict[str, Any] = {
         "mode": "w-",
         "encoding": encoding,
@@ -110,14 +111,16 @@ def load(
     >>> aa1xr.load(tmp / "two-trials.zarr").sel(area="MLd").sizes["trial"]
     2
     """
-    path = os.fspath(path)
+    path = arguments.path("path", path)
     if not is_url(path):
         local = Path(path).expanduser()
         path = str(local)
         if not local.exists():
             raise DataNotFoundError(f"{path}: no such store; expected what aa1xr.save wrote")
         if not (local / METADATA).is_file():
-            raise StoreError(f"{path}: no Zarr store (it has no {METADATA})")
+            raise StoreError(
+                f"{path}: no Zarr store (it has no {METADATA}); aa1xr.open opens an archive"
+            )
     store = zarr_store(path, storage_options, read_only=True)
     try:
         group = zarr.open_group(store, mode="r", zarr_format=3)
@@ -132,6 +135,8 @@ def load(
         raise StoreError(
             f"{path}: its {METADATA} does not say what is in it ({error}); save it again"
         ) from error
+    if SEAL in group.attrs:
+        raise StoreError(f"{path}: a store, and no saved Dataset; aa1xr.open opens it")
     for name, array in arrays:
         require_format_3(path, array)
         if (found := array.nchunks_initialized) < array.nchunks:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aa1xr import arguments
 from aa1xr.dataset.grid import Grid, exact_ms
 from aa1xr.store.read import Store
 
@@ -113,16 +114,15 @@ def make_mel(
             f"window_ms={window_ms} is not a whole number of audio samples (at least 2, "
             f"1/{rate} s each)"
         )
-    if not isinstance(n_mels, int | np.integer) or isinstance(n_mels, bool) or n_mels < 1:
-        raise ValueError(f"n_mels={n_mels!r}; expected a whole number of bands, at least 1")
-    top = rate / 2 if fmax is None else fmax
+    arguments.whole("n_mels", n_mels)
+    top = rate / 2 if fmax is None else arguments.number("fmax", fmax, "Hz")
+    arguments.number("fmin", fmin, "Hz")
     if not 0 <= fmin < top <= rate / 2:
         raise ValueError(
             f"fmin={fmin}, fmax={fmax}; expected 0 <= fmin < fmax <= {rate / 2:g} Hz, "
             "half the sample rate"
         )
-    if compression not in COMPRESSIONS:
-        raise ValueError(f"compression={compression!r}; expected one of {COMPRESSIONS}")
+    arguments.choice("compression", compression, COMPRESSIONS)
     # A window shorter than a bin would skip sound between the frames.
     n_fft = max(int(window), grid.hop)
     mel = Mel(rate, grid.hop, n_fft, int(n_mels), float(fmin), float(top), compression)

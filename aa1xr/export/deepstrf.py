@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from aa1xr import schema
 from aa1xr.export.need import need
 from aa1xr.export.stimuli import Stimuli
 
@@ -71,13 +72,9 @@ def to_deepstrf(ds: xr.Dataset) -> DeepSTRFLists:
     >>> lists.nrn_meta[0]["area"], lists.N_neurons
     ('Field_L', 12)
     """
-    torch = need("torch", extra="torch")
     stimuli = Stimuli(ds, "spikes")
-    if not {"neuron", "trial"} <= set(ds["spikes"].dims):
-        raise ValueError(
-            f"'spikes' has dimensions {ds['spikes'].dims}; expected neuron and trial among them: "
-            "select with a list or slice to keep one"
-        )
+    schema.check_dims("'spikes'", ds["spikes"], "neuron", "trial")
+    torch = need("torch", extra="torch")
     stims, responses = [], []
     for number in range(len(stimuli)):
         spectrogram, counts = stimuli.read(number)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import citation, schema
+from aa1xr import arguments, citation, schema
 from aa1xr.dataset.events import as_events, store_of, waveforms
 from aa1xr.export.clock import Site, lay_out
 from aa1xr.export.need import need
@@ -108,9 +108,10 @@ def to_nwb(
     >>> [path.name for path in aa1xr.to_nwb(ds, tmp / "nwb")]
     ['sim0000.nwb', 'sim0001.nwb']
     """
-    pynwb = need("pynwb", extra="nwb")
+    arguments.path("folder", folder)
     store = store_of(ds, storage_options=storage_options)
     events, sites = lay_out(as_events(ds, storage_options=storage_options))
+    pynwb = need("pynwb", extra="nwb")
     sounds = waveforms(ds, storage_options=storage_options)
     animals: dict[Path, list[Site]] = {}
     for site in sites:

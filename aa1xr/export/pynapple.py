@@ -70,8 +70,8 @@ def to_pynapple(ds: xr.Dataset) -> dict[str, Site]:
     >>> len(raster)
     15
     """
-    nap = need("pynapple", extra="pynapple")
     events, sites = lay_out(ds)
+    nap = need("pynapple", extra="pynapple")
     out = {}
     for site in sites:
         cells = events.isel(neuron=site.neurons)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
-from aa1xr.analysis.select import drop_missing, presented
+from aa1xr import arguments, schema
+from aa1xr.analysis.select import drop_missing, refuse_lost_trials
 
 Floats = npt.NDArray[np.float32]
 
@@ -34,13 +34,10 @@ class Stimuli:
     """
 
     def __init__(self, ds: xr.Dataset, responses: str) -> None:
+        arguments.expect("responses", responses, str, "the name of a variable, such as 'psth'")
         schema.validate(ds, "spectrogram", "n_trials", responses)
         for name in ("spectrogram", responses):
-            if not {"stimulus", "time"} <= set(ds[name].dims):
-                raise ValueError(
-                    f"{name!r} has dimensions {ds[name].dims}; expected stimulus and time among "
-                    "them: select with a list or slice to keep one"
-                )
+            schema.check_dims(f"{name!r}", ds[name], "stimulus", "time")
         unheard = set(ds["stimulus"].values) - set(drop_missing(ds)["stimulus"].values)
         if unheard:
             raise ValueError(
@@ -48,7 +45,7 @@ class Stimuli:
                 "was not: aa1xr.drop_missing(ds)"
             )
         if responses == "psth":
-            _refuse_lost_trials(ds)
+            refuse_lost_trials(ds)
         self.labels: list[str] = ds["stimulus"].values.tolist()
         self._spectrogram = ds["spectrogram"].variable
         self._responses = ds[responses].variable
@@ -81,20 +78,3 @@ def _read(variable: xr.Variable, stimulus: int) -> Floats:
     one = one.compute(scheduler="synchronous").isel(stimulus=0)
     ordered = one.transpose("neuron", "trial", "freq", "time", missing_dims="ignore")
     return np.asarray(ordered.values, dtype=np.float32)
-
-
-def _refuse_lost_trials(ds: xr.Dataset) -> None:
-    """`psth` is over all presentations: with trials held out, it would hold them all the same."""
-    if "trial" not in ds.coords or ds["psth"].attrs.get("comment") != _ALL_TRIALS:
-        return
-    left = presented(ds)
-    left = left.sum("trial") if "trial" in left.dims else left.astype(int)
-    if (left < ds["n_trials"]).any():
-        raise ValueError(
-            "a selection of trials does not reach `psth`, which is over all presentations; put the "
-            "rates of those selected in its place: "
-            'ds.drop_vars("psth").merge({"psth": aa1xr.psth(ds)})'
-        )
-
-
-_ALL_TRIALS = schema.VARIABLES["psth"].comment

@@ -72,7 +72,8 @@ def to_torch(ds: xr.Dataset, *, responses: str = "psth", cache: bool = False) ->
     >>> tuple(batch.responses.shape), batch.stimulus[0]
     ((4, 11, 433), 'conspecific-00')
     """
+    stimuli = Stimuli(ds, responses)
     need("torch", extra="torch")
     from aa1xr.export.torch_dataset import StimulusDataset
 
-    return StimulusDataset(Stimuli(ds, responses), cache=cache)
+    return StimulusDataset(stimuli, cache=cache)

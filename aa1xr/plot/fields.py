@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from aa1xr import schema
 from aa1xr.plot import panels
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ def strf(
     'lag (ms)'
     """
     field = panels.one(panels.variable(data, "strf"), neuron=neuron).compute()
+    schema.check_dims("'strf'", field, "freq", "lag", allowed=("freq", "lag"))
     field = field.transpose("freq", "lag")
     if not (largest := float(abs(field).max())) >= 0:
         raise ValueError(f"{panels.title(field)}: the receptive field is NaN, so was not estimated")
     largest = largest or 1  # a field of zeros is all white
-    ax = ax or panels.new_axes(4.8, 3.6)
+    ax = panels.axes(ax, 4.8, 3.6)
     bands = panels.frequency_axis(ax, field)
     lags = field["lag"].values * 1000
     # A frame is centred on the left edge of its bin, a response lies within its bin: a lag of

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from aa1xr import schema
 from aa1xr.analysis import quality as measures
 from aa1xr.plot import panels
 
@@ -44,7 +45,8 @@ def coverage(data: xr.Dataset | xr.DataArray, *, ax: Axes | None = None) -> Axes
     n_trials = n_trials.expand_dims([d for d in ("neuron", "stimulus") if d not in n_trials.dims])
     n_trials = _sorted(_sorted(n_trials, "neuron", "area"), "stimulus", "type")
     n_trials = n_trials.transpose("neuron", "stimulus")
-    ax = ax or panels.new_axes(6.4, 4.8)
+    schema.check_dims("'n_trials'", n_trials, "neuron", "stimulus")
+    ax = panels.axes(ax, 6.4, 4.8)
     from matplotlib import colormaps  # after that, which explains itself where there is none
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
@@ -135,7 +137,7 @@ def quality(
         raise ValueError(f"one value for each neuron is drawn; {values.name!r} is {values.dims}")
     if bool(values.isnull().all()):
         raise ValueError(f"{values.name} is NaN for all neurons: there is nothing to draw")
-    ax = ax or panels.new_axes(4.8, 4)
+    ax = panels.axes(ax, 4.8, 4)
     areas = panels.by_area(values)
     row = float(values.max() - values.min()) / 40 or 1.0
     for k, (area, colour) in enumerate(panels.colours(areas).items()):
@@ -163,9 +165,10 @@ def quality(
 def _measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
     if isinstance(data, xr.DataArray):
         return data
-    if measure in data.variables:
+    schema.require(data)
+    if measure in list(data.variables):
         return data[measure]
-    if measure not in measures.MEASURES:
+    if measure not in list(measures.MEASURES):
         raise ValueError(
             f"measure={measure!r}; expected a variable or label of the Dataset, or one of "
             f"{', '.join(measures.MEASURES)}"

@@ -43,6 +43,15 @@ def new_figure(width: float = 6.4, height: float = 4) -> Figure:
     return plt.figure(figsize=(width, height), layout="constrained")
 
 
+def axes(ax: Axes | None, width: float = 6.4, height: float = 4) -> Axes:
+    """The axes that were given, or new ones."""
+    if ax is None:
+        return new_axes(width, height)
+    if not hasattr(ax, "pcolormesh"):
+        raise TypeError(f"ax is {type(ax).__name__}; expected one matplotlib Axes, such as axes[0]")
+    return ax
+
+
 def new_axes(width: float = 6.4, height: float = 4) -> Axes:
     """The axes of such a figure."""
     return new_figure(width, height).subplots()
@@ -51,9 +60,12 @@ def new_axes(width: float = 6.4, height: float = 4) -> Axes:
 def variable(data: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
     """The variable of a Dataset that a picture is of; an array is that variable already."""
     if isinstance(data, xr.DataArray):
+        spec = schema.VARIABLES.get(name)
+        schema.check_dims(f"{data.name!r}", data, allowed=spec.dims if spec else None)
         return data
+    schema.require(data, name)
     # Of that alone, since masking with .where widens others.
-    return schema.validate(data[[name]] if name in data else data, name)[name]
+    return schema.validate(data[[name]], name)[name]
 
 
 def one(array: xr.DataArray, **wanted: str | None) -> xr.DataArray:
@@ -77,7 +89,11 @@ def one(array: xr.DataArray, **wanted: str | None) -> xr.DataArray:
                 f"one {dim} is drawn, and the data has {array.sizes[dim]}; name one, "
                 f"as in {dim}={array[dim].values[-1].item()!r}"
             )
+        if label is not None:
+            schema.values_along(array, dim)
         array = array.isel({dim: 0}) if label is None else array.sel({dim: label})
+        if dim in array.dims:
+            raise ValueError(f"{dim}={label!r} is {array.sizes[dim]} of them; expected one name")
     return array
 
 
@@ -89,6 +105,7 @@ def window(array: xr.DataArray) -> xr.DataArray:
     ValueError
         If there is no data at all.
     """
+    schema.check_dims(f"{array.name!r}", array, "time")
     there = array.notnull().any([dim for dim in array.dims if dim != "time"])
     bins = np.flatnonzero(there.values)
     if bins.size == 0:

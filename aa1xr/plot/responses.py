@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from aa1xr import schema
 from aa1xr.analysis import psth as rates
 from aa1xr.plot import panels
 
@@ -54,11 +55,14 @@ def response(
     >>> rate.get_xlabel()
     'time from stimulus onset (s)'
     """
+    schema.require(ds, "spikes")
     spikes = panels.one(panels.variable(ds, "spikes"), neuron=neuron, stimulus=stimulus).compute()
     heard = panels.window(spikes)
     rate = rates.psth(heard.to_dataset())
     sound = panels.one(panels.variable(ds, "spectrogram"), stimulus=stimulus).sel(time=heard.time)
 
+    if figure is not None and not hasattr(figure, "subplots"):
+        raise TypeError(f"figure is {type(figure).__name__}; expected a matplotlib Figure")
     if figure is None:
         figure = panels.new_figure(6.4, 5)
     axes: tuple[Axes, Axes, Axes] = tuple(
@@ -106,13 +110,14 @@ def spectrogram(
     'frequency (kHz)'
     """
     sound = panels.one(panels.variable(data, "spectrogram"), stimulus=stimulus).compute()
-    ax = ax or panels.new_axes(height=3)
+    schema.check_dims("'spectrogram'", sound, "freq", "time")
+    ax = panels.axes(ax, height=3)
     bands = panels.frequency_axis(ax, sound)
     edges = panels.time_axis(ax, sound, colour="white")
     # A grid of cells as an image in vector graphics shows no seams between them.
     values = sound.transpose("freq", "time").values
     ax.pcolormesh(edges, bands, values, cmap="magma", rasterized=True)
-    ax.set_title(str(sound.coords["stimulus"].item()))
+    ax.set_title(panels.title(sound))
     return ax
 
 
@@ -153,10 +158,12 @@ def raster(
     """
     spikes = panels.variable(data, "spikes")
     spikes = panels.window(panels.one(spikes, neuron=neuron, stimulus=stimulus).compute())
+    if "trial" not in spikes.coords:
+        raise ValueError(f"{spikes.name!r} has no 'trial': a raster is of single presentations")
     if "trial" not in spikes.dims:
         spikes = spikes.expand_dims("trial")
     spikes = spikes.transpose("trial", "time").dropna("trial", how="all")
-    ax = ax or panels.new_axes(height=3)
+    ax = panels.axes(ax, height=3)
     edges = panels.time_axis(ax, spikes)
 
     counts = np.nan_to_num(spikes.values).astype(int)
@@ -221,7 +228,7 @@ def psth(
     if neuron is not None or rate.sizes.get("neuron", 1) == 1:
         rate = panels.one(rate, neuron=neuron)
     rate = panels.window(rate.compute())
-    ax = ax or panels.new_axes(height=3)
+    ax = panels.axes(ax, height=3)
     edges = panels.time_axis(ax, rate)
     if "neuron" in rate.dims:
         areas = panels.by_area(rate.dropna("neuron", how="all"))

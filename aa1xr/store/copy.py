@@ -9,6 +9,7 @@ from typing import Any
 
 from fsspec import AbstractFileSystem
 
+from aa1xr import arguments
 from aa1xr.errors import StoreError
 from aa1xr.store.layout import METADATA
 from aa1xr.store.locate import find_store
@@ -60,13 +61,13 @@ def copy_store(
     >>> aa1xr.open(tmp / "copy.zarr").identical(ds)
     True
     """
+    target = arguments.path("target", target)
     origin = find_store(source, data_dir=data_dir, storage_options=source_options)
     origin.check()
     files, root = file_system(origin.url, origin.storage_options)
     names = [path.removeprefix(f"{root}/") for path in sorted(files.find(root))]
     names = [name for name in names if not any(map(is_leftover, name.split("/")))]
 
-    target = os.fspath(target)
     if is_url(target):
         there, place = file_system(target, target_options)
         _refuse_others(there, place, names, target)

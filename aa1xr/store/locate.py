@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aa1xr import arguments
 from aa1xr.archive.files import ARCHIVE, identity, open_files
 from aa1xr.archive.read import Archive
 from aa1xr.errors import DataNotFoundError
@@ -29,7 +30,12 @@ def find_data_dir(path: str | os.PathLike[str] | None = None) -> Path:
         from platformdirs import user_cache_path
 
         path = user_cache_path("aa1xr")
-    return Path(path).expanduser()
+    folder = Path(arguments.path("data_dir", path)).expanduser()
+    if folder.is_file():
+        raise NotADirectoryError(
+            f"data_dir={str(folder)!r} is a file; expected a folder for stores"
+        )
+    return folder
 
 
 def find_store(
@@ -61,7 +67,7 @@ def find_store(
     """
     if source is None:
         source = _in_data_dir(find_data_dir(data_dir))
-    source = os.fspath(source)
+    source = arguments.path("source", source)
     path = Path(source).expanduser()
     is_store = (path / METADATA).is_file() or (path.is_dir() and path.suffix == ".zarr")
     if is_store or is_url(source):

@@ -181,12 +181,14 @@ class Store:
         metadata = self.get(METADATA)
         if metadata is None:
             raise DataNotFoundError(
-                f"{self.url}: no store there (it has no {METADATA}). If it was one: {_REBUILD}"
+                f"{self.url}: no store there (it has no {METADATA}). If it is an archive, "
+                f"aa1xr.open builds its store; if it was a store: {_REBUILD}"
             )
         if not is_sealed(metadata):
             raise StoreError(
                 f"{self.url}: damaged or unfinished, or no store of aa1xr: the checksum of its "
-                f"{METADATA} does not match. {_REBUILD}"
+                f"{METADATA} does not match. If aa1xr.save wrote it, aa1xr.load opens it; else: "
+                f"{_REBUILD}"
             )
         attributes = json.loads(metadata)["attributes"]
         if (found := attributes.get("format_version")) != FORMAT_VERSION:

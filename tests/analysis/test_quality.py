@@ -208,7 +208,7 @@ def test_quality__says_once_why_it_is_undefined(caplog):
 
 def test_quality__refuses_what_it_cannot_take(sample_archive):
     ds = aa1xr.open_sample()
-    with pytest.raises(ValueError, match="by='trial'; expected 'neuron' or 'stimulus'"):
+    with pytest.raises(ValueError, match="by='trial'; expected one of 'neuron', 'stimulus'"):
         aa1xr.quality(ds, by="trial")
     with pytest.raises(ValueError, match="max_splits=0"):
         aa1xr.quality(ds, max_splits=0)

@@ -135,5 +135,5 @@ def test_normalize__is_lazy_and_keeps_labels(ds, lazily, method):
 def test_scale__refuses(ds):
     with pytest.raises(ValueError, match="no dimension 'freq'"):
         aa1xr.standardize(ds.psth, over="freq")
-    with pytest.raises(ValueError, match="'max' or 'zscore'"):
+    with pytest.raises(ValueError, match="'max', 'zscore'"):
         aa1xr.normalize(ds.psth, method="min")

@@ -174,7 +174,7 @@ def test_smooth__refuses(ds):
     for width in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="window_ms"):
             aa1xr.smooth(ds.psth, window_ms=width)
-    with pytest.raises(ValueError, match="hann, gaussian"):
+    with pytest.raises(ValueError, match="'hann', 'gaussian'"):
         aa1xr.smooth(ds.psth, window="boxcar")
     with pytest.raises(ValueError, match="'deepSTRF' or None"):
         aa1xr.smooth(ds.psth, match="other")

@@ -136,8 +136,9 @@ def test_strf__on_a_cluster(ds):
     [
         ({"validation": TRAIN[:1]}, "'flatrip-00' is in train and in validation"),
         ({"train": []}, "train names no stimulus"),
-        ({"lags_ms": 2}, "at least one bin, 5 ms"),
-        ({"lags_ms": float("nan")}, "at least one bin"),
+        ({"lags_ms": 2}, "lags_ms=2 is 0 bins of 5 ms; expected 1 to"),
+        ({"lags_ms": float("nan")}, "lags_ms=nan is no number of milliseconds"),
+        ({"lags_ms": 10**6}, "is 200000 bins of 5 ms; expected 1 to"),
         ({"alphas": []}, "one or more positive numbers"),
         ({"alphas": [0, 1]}, "one or more positive numbers"),
     ],

@@ -94,7 +94,7 @@ def test_run__refuses_a_folder_of_other_results(ds, protocol, guess, tmp_path):
 
 
 def test_run__refuses_unknown_names(ds, protocol):
-    with pytest.raises(ValueError, match="model='lstm'; expected one of ridge"):
+    with pytest.raises(ValueError, match="model='lstm'; expected one of 'ridge'"):
         run(ds, protocol, "lstm")
     with pytest.raises(ValueError, match="no area 'A1'; there are Field_L, MLd"):
         run(ds, protocol, areas=["A1"])
