@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from aa1xr import schema
-
 #: Options of the spectrogram, as `aa1xr.open` writes them into the attributes.
 _MEL = ("n_mels", "window_ms", "fmin", "fmax", "compression")
 _SOURCE = ("source", "source_sha256", "aa1xr_version", "doi", "license", "citation")
@@ -128,7 +126,8 @@ def _bins(ds: xr.Dataset) -> dict[str, Any]:
     time = _values(ds, "time")
     if time.size == 0 or "dt_ms" not in ds["time"].attrs:
         return {}
-    dt_ms = schema.bin_width_ms(ds)
+    # As it says, whether or not the axis is so: a summary is also of what is wrong.
+    dt_ms = float(ds["time"].attrs["dt_ms"])
     # Through milliseconds, so that 2.5 + 0.005 is 2.505.
     window = [float(time.min()), round(float(time.max()) * 1000 + dt_ms, 6) / 1000]
     return {"dt_ms": dt_ms, "count": int(time.size), "window_s": window}

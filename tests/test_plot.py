@@ -459,3 +459,19 @@ for draw in (ds.aa1.plot.coverage, ds.sel(stimulus="flatrip-00").aa1.plot.psth):
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.splitlines() == ["plots need matplotlib: pip install 'aa1xr[plot]'"] * 2
+
+
+def test_ax__is_one_axes(ds):
+    for wrong in (plt.subplots(2)[1], plt.figure(), 3):
+        with pytest.raises(TypeError, match=r"ax is .*; expected one matplotlib Axes"):
+            plot.coverage(ds, ax=wrong)
+    plt.close("all")
+
+
+def test_raster__is_not_of_rates(ds):
+    with pytest.raises(ValueError, match="'psth' has no 'trial'"):
+        plot.raster(ds.psth, "sim0000_1_B", "flatrip-00")
+    with pytest.raises(ValueError, match="one too many, 'trial'"):
+        plot.psth(ds.spikes, "sim0000_1_B", "flatrip-00")
+    with pytest.raises(ValueError, match=r"neuron=\[.*\] is 1 of them; expected one name"):
+        plot.raster(ds, ["sim0000_1_B"], "flatrip-00")

@@ -104,3 +104,10 @@ def test_open_sample__never_passes_for_aa1(sample_store, tmp_path):
     assert Store(str(sample_store)).attrs["simulation"]["n_neurons"] == 12
     with pytest.raises(aa1xr.DataNotFoundError, match="Three ways on"):
         aa1xr.open(data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", "a"), ("seed", -1), ("n_trials", True)])
+def test_simulate_archive__refuses_what_is_no_number(tmp_path, name, value):
+    with pytest.raises(ValueError, match=f"{name}=.*; expected a whole number"):
+        aa1xr.simulate_archive(tmp_path / "a.zip", **{name: value})
+    assert list(tmp_path.iterdir()) == []

@@ -74,3 +74,32 @@ def test_bin_numbers__must_be_adjacent(sample_archive):
             schema.bin_numbers(broken)
     with pytest.raises(ValueError, match="several bins"):
         schema.bin_numbers(ds.isel(time=0))
+
+
+def test_bin_width_ms__refuses_bins_that_are_no_more(sample_archive):
+    ds = aa1xr.open_sample(dt_ms=20)
+    time = ("time", ds.time.values * 1000, ds.time.attrs)
+    for wrong in (
+        ds.coarsen(time=2, boundary="trim", coord_func="min").sum(),
+        ds.isel(time=slice(None, None, 2)),
+        ds.isel(time=slice(None, None, -1)),
+        ds.assign_coords(time=time),
+    ):
+        with pytest.raises(
+            ValueError, match=r"time goes in steps of .*says adjacent bins of 20 ms"
+        ):
+            schema.bin_width_ms(wrong)
+    assert schema.bin_width_ms(ds.isel(time=[0, 1, 5])) == 20
+
+
+def test_check_dims__says_how_to_keep_an_axis(sample_archive):
+    rate = aa1xr.open_sample().psth
+    schema.check_dims("rate", rate, "neuron", "time", allowed=("neuron", "stimulus", "time"))
+    with pytest.raises(
+        ValueError, match=r"expected neuron and time among them: select with a list"
+    ):
+        schema.check_dims("rate", rate.isel(time=0), "neuron", "time")
+    with pytest.raises(ValueError, match="rate is empty: nothing is selected along 'time'"):
+        schema.check_dims("rate", rate.isel(time=[]), "neuron", "time")
+    with pytest.raises(ValueError, match="there is one too many, 'stimulus'"):
+        schema.check_dims("rate", rate, allowed=("neuron", "time"))

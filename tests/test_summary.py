@@ -126,3 +126,9 @@ def test_dataset__reads_well(ds):
     assert "StringDType" not in text
     html = ds._repr_html_()
     assert all(f"<dd>{units}</dd>" in html for units in ("spikes/s", "Hz", "s"))
+
+
+def test_summarize__of_an_axis_that_is_not_as_it_says(ds):
+    thinned = ds.isel(time=slice(None, None, 2))
+    assert summarize(thinned)["bins"]["dt_ms"] == 5
+    assert "of 5 ms" in repr(thinned.aa1)

@@ -86,9 +86,15 @@ def make_grid(
         exact_ms(name, value) * sample_rate / 1000
         for name, value in (("before_ms", before_ms), ("after_ms", after_ms))
     )
-    for name, samples in (("before_ms", before), ("after_ms", after)):
+    for name, samples, most in (("before_ms", before, 2000), ("after_ms", after, 4000)):
         if samples < 0:
             raise ValueError(f"{name} must not be negative; it widens the window")
+        # Beyond, no spike is no silence: nothing was recorded there.
+        if samples * 1000 > most * sample_rate:
+            raise ValueError(
+                f"{name} is more than {most} ms; AA1 was recorded from 2 s before each onset to "
+                "4 s after it"
+            )
     # A window begins and ends with a whole bin, so that it holds all that was asked for.
     n_before = math.ceil(before / hop)
     n_sound = -(-n_samples // hop)

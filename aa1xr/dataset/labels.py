@@ -180,7 +180,7 @@ class LabelIndex(xr.Index):
         """Positions of labels of the dimension coordinate, in their order."""
         if isinstance(label, slice) or callable(label):
             return np.flatnonzero(self._mask(self._name, label))
-        values = _plain(np.asarray(label))
+        values = _asked(self._name, label)
         if values.dtype.kind == "b":
             return np.flatnonzero(self._mask(self._name, values))
         found = self._places(values.ravel())
@@ -226,7 +226,7 @@ class LabelIndex(xr.Index):
             return self._checked(name, mask)
         if isinstance(label, slice):
             return self._between(name, label)
-        wanted = _plain(np.asarray(label))
+        wanted = _asked(name, label)
         if wanted.dtype.kind == "b" and values.dtype.kind != "b":
             return self._checked(name, wanted)
         masks = [self._match(name, value) for value in wanted.ravel()]
@@ -419,6 +419,16 @@ def _plain(values: Values) -> Values:
         values.dtype.kind == "O" and all(isinstance(value, str) for value in values.flat)
     )
     return schema.fixed_width(values) if strings else values
+
+
+def _asked(name: Hashable, label: Any) -> Values:
+    """The labels that a selection asks for."""
+    try:
+        return _plain(np.asarray(label))
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: lists of unequal lengths; select by one of them, such as split.train"
+        ) from error
 
 
 def _same(a: Values, b: Values) -> bool:

@@ -110,3 +110,9 @@ def test_coherence__refuses_a_window_that_does_not_fit(sample_archive, window_ms
     ds = aa1xr.open_sample()
     with pytest.raises(ValueError, match="expected 2 to 434"):
         aa1xr.coherence(ds.psth, ds, window_ms=window_ms)
+
+
+def test_coherence__refuses_gaps_in_time(sample_archive):
+    ds = aa1xr.open_sample().isel(time=[*range(100), *range(150, 300)])
+    with pytest.raises(ValueError, match="not one of adjacent bins"):
+        aa1xr.coherence(ds.psth, ds)

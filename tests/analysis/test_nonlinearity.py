@@ -49,3 +49,17 @@ def test_fit_nonlinearity__of_too_little_is_nan():
     assert curve.apply(drive).isnull().all(["stimulus", "time"]).values.tolist() == [False, True]
     with pytest.raises(ValueError, match="n_levels=1"):
         aa1xr.fit_nonlinearity(drive, response, n_levels=1)
+
+
+def test_fit_nonlinearity__refuses_another_bin_width(sample_archive):
+    ds = aa1xr.open_sample()
+    with pytest.raises(ValueError, match="bins of 5 ms, the response of 10 ms"):
+        aa1xr.fit_nonlinearity(ds.psth, aa1xr.resample(ds, dt_ms=10).psth)
+
+
+def test_apply__takes_fewer_neurons_in_any_order():
+    drive = linear([[[0, 0, 1, 1, 2, 2]]] * 3)
+    rate = linear([[[4, 4, 5, 5, 9, 9]], [[1, 1, 2, 2, 3, 3]], [[7, 7, 8, 8, 9, 9]]])
+    curve = aa1xr.fit_nonlinearity(drive, rate, n_levels=3)
+    expected = curve.apply(drive).isel(neuron=[2, 0])
+    xr.testing.assert_identical(curve.apply(drive.isel(neuron=[2, 0])), expected)

@@ -185,3 +185,9 @@ def test_resample__of_the_real_archive_is_what_open_gives(real_archive):
     np.testing.assert_allclose(got.psth, expected.transpose(*got.psth.dims), rtol=1e-5)
     counts = got.spikes.sum(["trial", "time"]).compute()
     np.testing.assert_array_equal(counts, wide.spikes.where(whole).sum(["trial", "time"]))
+
+
+@pytest.mark.parametrize("dim", ["neuron", "stimulus", "trial", "freq"])
+def test_resample__of_nothing_is_nothing(sample_archive, dim):
+    ds = aa1xr.open_sample(dt_ms=20, chunks=None).isel({dim: []})
+    assert aa1xr.resample(ds, dt_ms=40).compute().sizes == dict(ds.sizes) | {"time": 55}

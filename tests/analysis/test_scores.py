@@ -255,3 +255,13 @@ def test_mean_score__says_how_many_it_left_out(sample_archive):
     assert (got.cc_norm.attrs["n"], got.cc_norm.attrs["n_left_out"]) == (11, 1)
     assert got.cc_raw.attrs["n_left_out"] == 0
     assert "n" not in scores.cc_norm.attrs
+
+
+def test_score__refuses_other_units_and_knows_no_bound(sample_archive):
+    ds = aa1xr.open_sample(dt_ms=20).isel(neuron=[0, 1])
+    for other in (ds.spikes.mean("trial", keep_attrs=True), aa1xr.normalize(ds.psth)[0]):
+        with pytest.raises(ValueError, match=r"in units of '(spikes|1)'; expected spikes/s"):
+            aa1xr.score(other, ds)
+    diverged = ds.psth.where(ds.time != 0.1, np.inf)
+    assert aa1xr.score(diverged, ds).cc_raw.isnull().all()
+    assert aa1xr.coherence(diverged, ds).coherence.isnull().all()

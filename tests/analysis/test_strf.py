@@ -211,3 +211,19 @@ def test_predict__is_scored_as_it_is(ds):
     assert scores.cc_norm > 0.85
     assert scores.cc_norm.attrs["n_left_out"] == 1
     assert spectra.information.notnull().sum() == 5
+
+
+def test_strf__refuses_gaps_in_time():
+    ds, _ = heard()
+    gaps = ds.isel(time=[*range(10), *range(20, 40)])
+    with pytest.raises(ValueError, match="not one of adjacent bins"):
+        fit_to(gaps)
+    with pytest.raises(ValueError, match="not one of adjacent bins"):
+        aa1xr.predict(fit_to(ds), gaps)
+
+
+def test_strf__names_a_stimulus_that_is_not_there_without_the_label_index():
+    ds, _ = heard()
+    plain = ds.drop_indexes(["stimulus"]).set_xindex("stimulus")
+    with pytest.raises(KeyError, match="train: no stimulus is 'a'; 'flatrip-00' is one"):
+        fit_to(plain, train=["a"])

@@ -81,3 +81,10 @@ def test_prepare__refuses_what_was_opened_otherwise(ds, protocol):
         protocol.prepare(aa1xr.open_sample(before_ms=100))
     with pytest.raises(ValueError, match="needs sounds of type 'conspecific'"):
         protocol.prepare(ds.sel(type="flatrip"))
+
+
+def test_prepare__refuses_part_of_a_response(ds, protocol):
+    with pytest.raises(ValueError, match="over whole sounds; select no times"):
+        protocol.prepare(ds.sel(time=slice(0, 1)))
+    with pytest.raises(ValueError, match="selection of trials does not reach `psth`"):
+        protocol.prepare(ds.isel(trial=[0, 1]))

@@ -131,3 +131,12 @@ def test_score_prediction__refuses_what_is_incomplete(ds, protocol):
 def test_score_prediction__one_split_needs_no_axis(ds):
     protocol = dataclasses.replace(PROTOCOLS["rancon2025"], dt_ms=5.0)
     assert score_prediction(ds.psth, ds, protocol).sizes["split"] == 1
+
+
+def test_run__takes_lists(ds, protocol):
+    with pytest.raises(TypeError, match=r"areas is one str; expected a list: \['MLd'\]"):
+        run(ds, protocol, areas="MLd")
+    with pytest.raises(TypeError, match=r"seeds is one int; expected a list: \[0\]"):
+        run(ds, protocol, seeds=0)
+    with pytest.raises(TypeError, match="protocol is str; expected one of"):
+        run(ds, "cv10")

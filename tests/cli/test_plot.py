@@ -46,3 +46,12 @@ def test_plot__without_matplotlib_says_so(sample_archive, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert cli.main(["plot", "sim0000_1_B", "flatrip-00", str(sample_archive)]) == 1
     assert "pip install 'aa1xr[plot]'" in capsys.readouterr().err
+
+
+def test_plot__writes_where_it_says(sample_archive, tmp_path, capsys):
+    command = ["plot", "sim0000_1_B", "flatrip-00", str(sample_archive), "-o"]
+    assert cli.main([*command, str(tmp_path)]) == 1
+    assert "is a folder; name a file in it" in capsys.readouterr().err
+    assert cli.main([*command, str(tmp_path / "picture")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'picture.png'}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]

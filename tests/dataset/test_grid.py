@@ -79,3 +79,11 @@ def test_make_grid__refuses_bin_widths(dt_ms, message):
 def test_make_grid__refuses_windows(name, value):
     with pytest.raises(ValueError, match=name):
         grid(dt_ms=5, **{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("before_ms", 2001), ("after_ms", 4000.5)])
+def test_make_grid__refuses_what_was_not_recorded(name, value):
+    with pytest.raises(
+        ValueError, match=f"{name} is more than .*; AA1 was recorded from 2 s before"
+    ):
+        grid(dt_ms=5, **{name: value})

@@ -454,3 +454,18 @@ def test_sel__nan_is_in_no_range_and_near_nothing(ds):
         some.sel(none=slice(0, None))
     with pytest.raises(KeyError, match=r"did you mean 0\.9 or 0\.8\?"):
         some.sel(snr=5)
+
+
+def test_sel__says_what_it_cannot_compare(ds):
+    with pytest.raises(ValueError, match=r"stimulus: lists of unequal lengths; .* as split.train"):
+        ds.sel(stimulus=aa1xr.split(ds, test=2))
+    with pytest.raises(TypeError, match="duration_s from '1' to '2': cannot be compared"):
+        ds.sel(duration_s=slice("1", "2"))
+    with pytest.raises(KeyError, match="no neuron is 'a': nothing is selected along 'neuron'"):
+        ds.isel(neuron=[]).sel(neuron="a")
+
+
+@pytest.mark.parametrize("depth", [[1] * 12, np.arange(12), pd.Series(range(12))])
+def test_index_labels__wants_to_know_the_axis(ds, depth):
+    with pytest.raises(ValueError, match=r"depth: say along which axis: depth=\('neuron', "):
+        aa1xr.index_labels(ds, depth=depth)

@@ -170,3 +170,11 @@ def test_load__of_a_codec_that_is_none(tmp_path):
 def test_load__nothing_at_a_url(tmp_path):
     with pytest.raises(aa1xr.DataNotFoundError, match="no such store of Zarr format 3"):
         aa1xr.load(f"file://{tmp_path}/nothing.zarr")
+
+
+def test_load__and_open_name_each_other(sample_store, tmp_path):
+    with pytest.raises(aa1xr.StoreError, match=r"a store, and no saved Dataset; aa1xr.open opens"):
+        aa1xr.load(sample_store)
+    aa1xr.save(aa1xr.open(sample_store).isel(neuron=[0]), tmp_path / "a.zarr")
+    with pytest.raises(aa1xr.StoreError, match=r"If aa1xr.save wrote it, aa1xr.load opens it"):
+        aa1xr.open(tmp_path / "a.zarr")

@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
+
 import aa1xr
 from tests.reliability.attack import Tally, tally
 from tests.reliability.slips import (
@@ -66,6 +68,8 @@ def attempt(row: Row, things: Things) -> str:
     try:
         with warnings.catch_warnings(), contextlib.ExitStack() as stack:
             warnings.simplefilter("error")
+            # Threads cost more than they save on so little.
+            stack.enter_context(dask.config.set(scheduler="synchronous"))
             stack.callback(_close_figures)
             result = row.call(things)
             if row.right is not None:

@@ -85,7 +85,7 @@ def no_datasets() -> Iterator[Row]:
             yield refused(
                 name,
                 f"{what} for a Dataset",
-                lambda t, call=call, make=make: call(t, make(t)),
+                lambda t, call=call, what=what, make=make: call(t, _made(t, what, make)),
                 r"^(ds|scores|strfs|fit) is .*expected",
                 TypeError,
             )
@@ -259,7 +259,9 @@ def wrong_datasets() -> Iterator[Row]:
             yield refused(
                 name,
                 f"a Dataset with {what}",
-                lambda t, name=name, make=make: compute(ALL[name](t, make(t))),
+                lambda t, name=name, what=what, make=make: compute(
+                    ALL[name](t, _made(t, what, make))
+                ),
                 says,
                 (ValueError, KeyError),
             )
@@ -307,9 +309,13 @@ def usual_datasets() -> Iterator[Row]:
             yield works(
                 name,
                 f"a Dataset with {what}",
-                lambda t, call=call, make=make: call(t, make(t)),
+                lambda t, call=call, what=what, make=make: call(t, _made(t, what, make)),
                 right,
             )
+
+
+def _made(t: Things, what: str, make: Callable[[Things], Any]) -> Any:
+    return t.kept(f"made {what}", lambda: make(t))
 
 
 def compute(result: Any) -> Any:
@@ -336,7 +342,19 @@ def same(got: Any, right: Any) -> bool:
     return set(got.data_vars) == set(right.data_vars)
 
 
+def summaries() -> Iterator[Row]:
+    """What a Dataset holds is shown of any: a repr in a notebook never fails."""
+    for what, (make, _) in WRONG.items():
+        yield works(
+            "ds.aa1",
+            f"a Dataset with {what}",
+            lambda t, make=make: f"{make(t).aa1!r} {make(t).aa1._repr_html_()}",
+            lambda t, got: "title" in got or "<table>" in got,
+        )
+
+
 def rows() -> Iterator[Row]:
+    yield from summaries()
     yield from no_datasets()
     yield from wrong_datasets()
     yield from usual_datasets()
