@@ -253,8 +253,8 @@ class LabelIndex(xr.Index):
                 mask &= np.asarray(values <= label.stop, bool)
         except TypeError as error:
             raise TypeError(
-                f"{name!r} cannot be compared with {label.start!r} to {label.stop!r}; "
-                f"it holds such as {values[0].item()!r}"
+                f"{name} from {label.start!r} to {label.stop!r}: cannot be compared with its "
+                f"values, such as {values[:1].tolist()}"
             ) from error
         if not mask.any():
             # What is NaN is in no range, nor does it bound one.
