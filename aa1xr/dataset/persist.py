@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 import zarr
+from xarray.backends import ZarrStore
+from xarray.backends.zarr import ZarrArrayWrapper
+from xarray.core import indexing
 from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.core.group import AsyncGroup
+from zarr.storage import MemoryStore, StorePath
 
 from aa1xr import arguments, schema
 from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import Chunks
 from aa1xr.errors import DataNotFoundError, StoreError
-from aa1xr.store.layout import METADATA, SEAL, quiet_consolidation, require_format_3
-from aa1xr.store.read import is_url, zarr_store
+from aa1xr.store.layout import METADATA, SEAL, is_sealed, require_format_3, seal
+from aa1xr.store.read import Store, as_os_error, file_system, is_url, zarr_store
 from aa1xr.whole import whole
 
 #: A chunk in the file; read whole even for one neuron's response.
 _CHUNK = 8 * 2**20
+
+_AGAIN = "remove it and save it again"
 
 
 def save(
@@ -62,22 +71,56 @@ def save(
     # Rechunked also what is lazy without dask, which would else be computed at once.
     chunked = {name: v.variable.chunk(_chunks(v.variable)) for name, v in ds.data_vars.items()}
     ds = ds.drop_encoding().assign(chunked)
+    if is_url(path):
+        _write(ds, encoding, path, storage_options)
+        return
+    target = Path(path).expanduser()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with whole(target) as partial:
+        _write(ds, encoding, str(partial), None)
+
+
+def _write(
+    ds: xr.Dataset,
+    encoding: dict[Hashable, Any],
+    path: str,
+    storage_options: Mapping[str, Any] | None,
+) -> None:
+    """Write all of it; the seal comes last, and says that it is whole."""
     options: dict[str, Any] = {
-        "mode": "w-",
         "encoding": encoding,
         "zarr_format": 3,
-        "consolidated": True,
         # Else a chunk that is all NaN is left out, and cannot be told from one that is lost.
         "write_empty_chunks": True,
     }
-    with quiet_consolidation():
-        if is_url(path):
-            ds.to_zarr(zarr_store(path, storage_options, read_only=False), **options)
-            return
-        target = Path(path).expanduser()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with whole(target) as partial:
-            ds.to_zarr(partial, **options)
+    # Sealed are the metadata as they must be, not as storage may give them back.
+    files: dict[str, Any] = {}
+    ds.to_zarr(MemoryStore(files), compute=False, consolidated=False, **options)
+    unsealed = ds.assign_attrs({SEAL: "unfinished"})
+    store = zarr_store(path, storage_options, read_only=False)
+    unsealed.to_zarr(store, mode="w-", consolidated=False, **options)
+    with as_os_error(path):
+        fs, root = file_system(path, storage_options)
+        fs.pipe_file(f"{root}/{METADATA}", seal(_consolidated(files)))
+
+
+def _consolidated(files: Mapping[str, Any]) -> bytes:
+    """The root's metadata with those of all arrays in it.
+
+    As zarr does it, but without its warning, which no filter takes back in other threads.
+    """
+    documents = {
+        name.removesuffix(METADATA).rstrip("/"): json.loads(data.to_bytes())
+        for name, data in sorted(files.items())
+        if name.endswith(METADATA)
+    }
+    root = documents.pop("")
+    root["consolidated_metadata"] = {
+        "kind": "inline",
+        "must_understand": False,
+        "metadata": documents,
+    }
+    return json.dumps(root).encode()
 
 
 def load(
@@ -113,47 +156,76 @@ def load(
     """
     path = arguments.path("path", path)
     if not is_url(path):
-        local = Path(path).expanduser()
-        path = str(local)
-        if not local.exists():
+        path = str(Path(path).expanduser())
+        if not Path(path).exists():
             raise DataNotFoundError(f"{path}: no such store; expected what aa1xr.save wrote")
-        if not (local / METADATA).is_file():
-            raise StoreError(
-                f"{path}: no Zarr store (it has no {METADATA}); aa1xr.open opens an archive"
-            )
-    store = zarr_store(path, storage_options, read_only=True)
-    try:
-        group = zarr.open_group(store, mode="r", zarr_format=3)
-        arrays = list(group.arrays())
-    except FileNotFoundError:
-        raise DataNotFoundError(
-            f"{path}: no such store of Zarr format 3; expected what aa1xr.save wrote"
-        ) from None
-    except OSError:
-        raise  # a network that fails is not a damaged store
-    except Exception as error:  # zarr raises what it likes about metadata
-        raise StoreError(
-            f"{path}: its {METADATA} does not say what is in it ({error}); save it again"
-        ) from error
-    if SEAL in group.attrs:
-        raise StoreError(f"{path}: a store, and no saved Dataset; aa1xr.open opens it")
-    for name, array in arrays:
-        require_format_3(path, array)
-        if (found := array.nchunks_initialized) < array.nchunks:
-            raise StoreError(
-                f"{path}: {name} has {found} of its {array.nchunks} chunks; the store is "
-                "damaged, save it again"
-            )
-    consolidated = group.metadata.consolidated_metadata is not None
-    ds = xr.open_zarr(store, chunks=chunks, consolidated=consolidated, zarr_format=3)
-    # Labels are for the process that selects by them, not for the workers of a cluster.
-    coords = {name: coord.compute(scheduler="synchronous") for name, coord in ds.coords.items()}
+    group = _open(path, storage_options)
+    with _as_store_error(path):
+        for name, array in group.arrays():
+            require_format_3(path, array)
+            if (found := array.nchunks_initialized) < array.nchunks:
+                raise StoreError(
+                    f"{path}: {name} has {found} of its {array.nchunks} chunks; {_AGAIN}"
+                )
+        ds = xr.open_dataset(_Saved(group, path), chunks=chunks)
+        # Labels are for the process that selects by them, not for the workers of a cluster.
+        coords = ds.coords.to_dataset().compute(scheduler="synchronous").coords
     strings = {
         name: coord.copy(data=schema.fixed_width(coord.values))
         for name, coord in coords.items()
         if coord.dtype.kind == "T"
     }
-    return index_labels(ds.assign_coords(coords | strings))
+    ds = index_labels(ds.assign_coords(coords).assign_coords(strings))
+    ds.attrs.pop(SEAL, None)
+    return ds
+
+
+def _open(path: str, storage_options: Mapping[str, Any] | None) -> zarr.Group:
+    """The group at a place, of metadata that were checked if `save` sealed them."""
+    metadata = Store(path, storage_options).get(METADATA)
+    if metadata is None:
+        missing = DataNotFoundError if is_url(path) else StoreError
+        raise missing(f"{path}: no Zarr store (it has no {METADATA})")
+    with _as_store_error(path):
+        document = json.loads(metadata)
+        if SEAL in document["attributes"] and not is_sealed(metadata):
+            raise StoreError(f"{path}: {METADATA} is damaged, or the store unfinished; {_AGAIN}")
+        store = zarr_store(path, storage_options, read_only=True)
+        return zarr.Group(AsyncGroup.from_dict(StorePath(store), document))
+
+
+@contextmanager
+def _as_store_error(path: str) -> Iterator[None]:
+    """Say of what it is, if zarr cannot make sense of what it reads."""
+    try:
+        yield
+    except (OSError, StoreError):
+        raise  # a disk or network that fails is not a damaged store
+    except Exception as error:  # the codecs raise what they like about damaged bytes
+        raise StoreError(f"{path}: damaged ({error}); {_AGAIN}") from error
+
+
+class _Saved(ZarrStore):
+    """Variables that say where they are from if they cannot be read."""
+
+    def __init__(self, group: zarr.Group, path: str) -> None:
+        super().__init__(group, mode="r")
+        self._path = path
+
+    def open_store_variable(self, name: str) -> xr.Variable:
+        variable: xr.Variable = super().open_store_variable(name)  # type: ignore[no-untyped-call]
+        data = indexing.LazilyIndexedArray(_Part(self.members[name], self._path))
+        return xr.Variable(variable.dims, data, variable.attrs, variable.encoding)
+
+
+class _Part(ZarrArrayWrapper):
+    def __init__(self, array: Any, path: str) -> None:
+        super().__init__(array)  # type: ignore[no-untyped-call]
+        self._path = path
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        with _as_store_error(self._path):
+            return super().__getitem__(key)  # type: ignore[no-untyped-call]
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from aa1xr import arguments
 from aa1xr.errors import StoreError
 from aa1xr.store.layout import METADATA
 from aa1xr.store.locate import find_store
-from aa1xr.store.read import file_system, is_url
+from aa1xr.store.read import as_os_error, file_system, is_url
 from aa1xr.whole import is_leftover, whole
 
 #: Files that are under way at once; those of a store have a quarter of a MiB at most.
@@ -64,8 +64,9 @@ def copy_store(
     target = arguments.path("target", target)
     origin = find_store(source, data_dir=data_dir, storage_options=source_options)
     origin.check()
-    files, root = file_system(origin.url, origin.storage_options)
-    names = [path.removeprefix(f"{root}/") for path in sorted(files.find(root))]
+    with as_os_error(origin.url):
+        files, root = file_system(origin.url, origin.storage_options)
+        names = [path.removeprefix(f"{root}/") for path in sorted(files.find(root))]
     names = [name for name in names if not any(map(is_leftover, name.split("/")))]
 
     if is_url(target):
@@ -86,7 +87,8 @@ def _refuse_others(there: AbstractFileSystem, place: str, names: list[str], targ
     """Let nothing be at the target but a part of what will be written there."""
     there.invalidate_cache()
     try:
-        found = {path.removeprefix(f"{place}/") for path in there.find(place)}
+        with as_os_error(target):
+            found = {path.removeprefix(f"{place}/") for path in there.find(place)}
     except FileNotFoundError:
         return
     if METADATA in found:
@@ -109,10 +111,12 @@ def _copy(
     rest = [name for name in names if name != METADATA]
     batches = [rest[start : start + _BATCH] for start in range(0, len(rest), _BATCH)]
     for batch in [*batches, [METADATA]]:
-        found = files.cat([f"{root}/{name}" for name in batch])
+        with as_os_error(root):
+            found = files.cat([f"{root}/{name}" for name in batch])
         data = {f"{place}/{name}": found[f"{root}/{name}"] for name in batch}
-        there.pipe(data)
-        arrived = there.cat(list(data))
+        with as_os_error(place):
+            there.pipe(data)
+            arrived = there.cat(list(data))
         for path, content in data.items():
             if arrived[path] != content:
                 raise StoreError(f"{path}: not what was written there; copy again")

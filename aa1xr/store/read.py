@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ from dask.base import tokenize
 from fsspec.core import url_to_fs
 from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import FsspecStore, LocalStore, MemoryStore
+from zarr.core.group import AsyncGroup
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, WrapperStore
 
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.schema import fixed_width
@@ -42,6 +43,9 @@ from aa1xr.whole import is_leftover, whole
 #: Bytes in a chunk of what is added: a few stimuli, which can be read without the others.
 _ADDED = 2**20
 
+#: Files whose absence tells a reader something: metadata, of either format.
+_METADATA = {METADATA, ".zgroup", ".zarray", ".zattrs", ".zmetadata"}
+
 _REBUILD = (
     "Build it again from the archive: aa1xr.open(archive, rebuild=True), or `aa1xr build "
     "--rebuild`. If it was copied: remove it and copy again. `aa1xr verify` checks all of a store."
@@ -54,25 +58,67 @@ def is_url(path: str) -> bool:
 
 
 @contextmanager
-def _as_os_error(url: str) -> Iterator[None]:
-    """Make an error of what reaches object storage one of the system, as on a disk.
+def as_os_error(url: str) -> Iterator[None]:
+    """Make an error of what reaches object storage one of the system, as on a disk, with its URL.
 
-    botocore and aiohttp have exceptions of their own, which could pass for those of damage.
+    botocore and aiohttp have exceptions of their own, which could pass for those of damage, and
+    the system's, such as PermissionError, do not say of what.
     """
     try:
         yield
-    except OSError:
-        raise
     except Exception as error:
-        raise OSError(f"{url}: {error}") from error
+        if not isinstance(error, OSError):
+            raise OSError(f"{url}: {error}") from error
+        if url in str(error):
+            raise
+        kind = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
+        raise kind(f"{url}: {error}") from error
 
 
 class _Remote(FsspecStore):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        with _as_os_error(f"{self.path}/{key}"):
+        with as_os_error(f"{self.path}/{key}"):
             return await super().get(key, prototype, byte_range)
+
+    async def set(self, key: str, value: Buffer, byte_range: tuple[int, int] | None = None) -> None:
+        with as_os_error(f"{self.path}/{key}"):
+            await super().set(key, value, byte_range)
+
+    async def exists(self, key: str) -> bool:
+        with as_os_error(f"{self.path}/{key}"):
+            return await super().exists(key)
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        with as_os_error(f"{self.path}/{prefix}"):
+            async for key in super().list_dir(prefix):
+                yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        with as_os_error(f"{self.path}/{prefix}"):
+            async for key in super().list_prefix(prefix):
+                yield key
+
+
+class _Whole(WrapperStore[zarr.abc.store.Store]):
+    """A store of which no chunk may be missing: zarr would make up its values."""
+
+    def __init__(self, store: zarr.abc.store.Store, path: str) -> None:
+        super().__init__(store)
+        self._path = path
+
+    def _with_store(self, store: zarr.abc.store.Store) -> _Whole:
+        return type(self)(store, self._path)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        found = await super().get(key, prototype, byte_range)
+        file = key.rpartition("/")[2]
+        if found is None and file not in _METADATA:
+            raise StoreError(f"{self._path}: a part of {key.partition('/c/')[0]} is gone ({key})")
+        return found
 
 
 def zarr_store(
@@ -83,11 +129,12 @@ def zarr_store(
     URLs are fsspec's, S3's too: with `max_concurrency` below, s3fs needs as many requests as
     obstore, and users write the same `storage_options` for every kind of URL.
     """
-    if is_url(path):
-        return _Remote.from_url(
-            path, storage_options=_options(path, storage_options), read_only=read_only
-        )
-    return LocalStore(path, read_only=read_only)
+    store: zarr.abc.store.Store = (
+        _Remote.from_url(path, storage_options=_options(path, storage_options), read_only=read_only)
+        if is_url(path)
+        else LocalStore(path, read_only=read_only)
+    )
+    return _Whole(store, path) if read_only else store
 
 
 def file_system(
@@ -166,7 +213,7 @@ class Store:
         try:
             if not is_url(self.url):
                 return _read_bytes(Path(self.url) / key)
-            with _as_os_error(self.url):
+            with as_os_error(self.url):
                 fs, path = file_system(self.url, self.storage_options)
                 return cast("bytes", fs.cat_file(f"{path}/{key}"))
         except (FileNotFoundError, NotADirectoryError):
@@ -190,7 +237,8 @@ class Store:
                 f"{METADATA} does not match. If aa1xr.save wrote it, aa1xr.load opens it; else: "
                 f"{_REBUILD}"
             )
-        attributes = json.loads(metadata)["attributes"]
+        document = json.loads(metadata)
+        attributes = document["attributes"]
         if (found := attributes.get("format_version")) != FORMAT_VERSION:
             raise StoreError(
                 f"{self.url}: of store format {found}; this aa1xr reads format {FORMAT_VERSION}. "
@@ -202,9 +250,8 @@ class Store:
             )
         self._sealed_as = attributes[SEAL]
         try:
-            return zarr.open_group(self._zarr, mode="r", zarr_format=3, use_consolidated=True)
-        except OSError:
-            raise
+            # Of the bytes that were checked: what is read a second time may be something else.
+            return zarr.Group(AsyncGroup.from_dict(StorePath(self._zarr), document))
         except Exception as error:  # zarr raises what it likes about metadata
             raise StoreError(
                 f"{self.url}: its {METADATA} does not say what is in it ({error}). {_REBUILD}"
@@ -251,7 +298,7 @@ class Store:
             return None
         if not is_sealed(metadata):
             raise StoreError(f"{self.url}: {path}/{METADATA} is damaged. {_REBUILD}")
-        array = zarr.open_array(self._zarr, path=path, mode="r", zarr_format=3)
+        array = zarr.Array.from_dict(StorePath(self._zarr, path), json.loads(metadata))
         return self._checked(array, selection)
 
     def add(
@@ -315,21 +362,15 @@ class Store:
 
     def _checked(self, array: zarr.Array[Any], selection: Any = ...) -> npt.NDArray[Any]:
         try:
-            values = np.asarray(array[selection])
-            # zarr gives the fill value for a chunk that is not there. Chunks are only counted
-            # when one is seen, since that asks for a listing.
-            fill = array.fill_value
-            seen = np.isnan(values) if values.dtype.kind == "f" else values == fill
-            lost = bool(seen.any()) and array.nchunks_initialized < array.nchunks
+            return np.asarray(array[selection])
         except OSError:
             raise  # a disk or network that fails is not a damaged store
+        except StoreError as error:
+            raise StoreError(f"{error}. {_REBUILD}") from error
         except Exception as error:  # the codecs raise what they like about damaged bytes
             raise StoreError(
                 f"{self.url}: {array.path} is damaged ({error}). {_REBUILD}"
             ) from error
-        if lost:
-            raise StoreError(f"{self.url}: a part of {array.path} is gone. {_REBUILD}")
-        return values
 
     @cached_property
     def first_spike(self) -> npt.NDArray[np.int64]:
@@ -397,8 +438,10 @@ _SHARED: dict[str, Store] = {}
 def _shared(url: str, storage_options: Mapping[str, Any], seal: str) -> Store:
     """The store of a pickle: one for all the tasks of this process."""
     key = tokenize(url, storage_options, seal)
-    if key not in _SHARED:
-        if len(_SHARED) == 16:  # more than anybody works with at once
+    store = _SHARED.get(key)
+    if store is None:
+        if len(_SHARED) >= 16:  # more than anybody works with at once
             _SHARED.clear()
-        _SHARED[key] = Store(url, storage_options, sealed_as=seal)
-    return _SHARED[key]
+        # Of threads that come at once, the first decides, and all share the one store.
+        store = _SHARED.setdefault(key, Store(url, storage_options, sealed_as=seal))
+    return store
