@@ -31,6 +31,8 @@ from aa1xr.whole import whole
 _CHUNK = 8 * 2**20
 
 _AGAIN = "remove it and save it again"
+#: In the place of the seal, until all is written.
+_UNFINISHED = "unfinished"
 
 
 def save(
@@ -96,9 +98,12 @@ def _write(
     # Sealed are the metadata as they must be, not as storage may give them back.
     files: dict[str, Any] = {}
     ds.to_zarr(MemoryStore(files), compute=False, consolidated=False, **options)
-    unsealed = ds.assign_attrs({SEAL: "unfinished"})
+    unsealed = ds.assign_attrs({SEAL: _UNFINISHED})
     store = zarr_store(path, storage_options, read_only=False)
-    unsealed.to_zarr(store, mode="w-", consolidated=False, **options)
+    try:
+        unsealed.to_zarr(store, mode="w-", consolidated=False, **options)
+    except FileExistsError as error:
+        raise FileExistsError(f"{path} exists; remove it first, or write elsewhere") from error
     with as_os_error(path):
         fs, root = file_system(path, storage_options)
         fs.pipe_file(f"{root}/{METADATA}", seal(_consolidated(files)))
@@ -161,7 +166,11 @@ def load(
             raise DataNotFoundError(f"{path}: no such store; expected what aa1xr.save wrote")
     group = _open(path, storage_options)
     with _as_store_error(path):
-        for name, array in group.arrays():
+        arrays = dict(group.arrays())
+        if not arrays and SEAL not in group.attrs:
+            # What is left of a `save` that was cut off before it had said that it is unfinished.
+            raise StoreError(f"{path}: there is no variable in it; {_AGAIN}")
+        for name, array in arrays.items():
             require_format_3(path, array)
             if (found := array.nchunks_initialized) < array.nchunks:
                 raise StoreError(
@@ -185,11 +194,20 @@ def _open(path: str, storage_options: Mapping[str, Any] | None) -> zarr.Group:
     metadata = Store(path, storage_options).get(METADATA)
     if metadata is None:
         missing = DataNotFoundError if is_url(path) else StoreError
-        raise missing(f"{path}: no Zarr store (it has no {METADATA})")
+        raise missing(
+            f"{path}: no Zarr store of format 3 (it has no {METADATA}); expected what aa1xr.save "
+            "wrote, and an archive is opened by aa1xr.open"
+        )
     with _as_store_error(path):
         document = json.loads(metadata)
-        if SEAL in document["attributes"] and not is_sealed(metadata):
-            raise StoreError(f"{path}: {METADATA} is damaged, or the store unfinished; {_AGAIN}")
+        if (sealed := document["attributes"].get(SEAL)) and not is_sealed(metadata):
+            # xarray takes the seal along when it writes what it read, but does not consolidate.
+            if sealed == _UNFINISHED or "consolidated_metadata" in document:
+                raise StoreError(
+                    f"{path}: {METADATA} is damaged, or the store unfinished; {_AGAIN}"
+                )
+        elif "format_version" in document["attributes"]:
+            raise StoreError(f"{path}: a store, and no saved Dataset; aa1xr.open opens it")
         store = zarr_store(path, storage_options, read_only=True)
         return zarr.Group(AsyncGroup.from_dict(StorePath(store), document))
 

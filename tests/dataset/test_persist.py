@@ -1,6 +1,7 @@
 import json
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dask
@@ -11,6 +12,7 @@ import xarray as xr
 from hypothesis import given, settings
 
 import aa1xr
+from aa1xr.store.layout import SEAL, seal
 from tests.dataset.conftest import archives
 from tests.dataset.test_labels import indexed
 
@@ -69,6 +71,8 @@ def test_save__to_a_url(sample_archive):
     url = "memory://saved/mld.zarr"
     aa1xr.save(ds, url)
     xr.testing.assert_identical(aa1xr.load(url).compute(), ds.compute())
+    with pytest.raises(FileExistsError, match=f"{url} exists; remove it first"):
+        aa1xr.save(ds, url)
     fsspec.filesystem("memory").rm("/saved", recursive=True)
 
 
@@ -120,7 +124,7 @@ def test_load__damaged(sample_archive, tmp_path):
         data = bytearray(target.read_bytes())
         data[len(data) // 2] ^= 1
         target.write_bytes(data)
-        with pytest.raises(Exception, match=r"checksum|damaged"):
+        with pytest.raises(aa1xr.StoreError, match=r"bad\.zarr: damaged \(.*checksum"):
             aa1xr.load(bad).compute()
         target.unlink()
         with pytest.raises(aa1xr.StoreError, match="of its"):
@@ -154,7 +158,7 @@ def test_load__of_an_array_of_format_2_among_others(tmp_path):
         "filters": None,
         "attributes": {"_ARRAY_DIMENSIONS": ["a"]},
     }
-    root.write_text(json.dumps(document))
+    root.write_bytes(seal(json.dumps(document).encode()))
     with pytest.raises(aa1xr.StoreError, match="y is of Zarr format 2; expected 3"):
         aa1xr.load(tmp_path / "a.zarr")
 
@@ -162,13 +166,13 @@ def test_load__of_an_array_of_format_2_among_others(tmp_path):
 def test_load__of_a_codec_that_is_none(tmp_path):
     aa1xr.save(xr.Dataset({"x": ("a", [1, 2])}), tmp_path / "a.zarr")
     root = tmp_path / "a.zarr" / "zarr.json"
-    root.write_text(root.read_text().replace('"zstd"', '"aa1xr.cli:main"'))
-    with pytest.raises(aa1xr.StoreError, match="does not say what is in it"):
+    root.write_bytes(seal(root.read_bytes().replace(b'"zstd"', b'"aa1xr.cli:main"')))
+    with pytest.raises(aa1xr.StoreError, match=r"damaged \(.*aa1xr.cli:main"):
         aa1xr.load(tmp_path / "a.zarr")
 
 
 def test_load__nothing_at_a_url(tmp_path):
-    with pytest.raises(aa1xr.DataNotFoundError, match="no such store of Zarr format 3"):
+    with pytest.raises(aa1xr.DataNotFoundError, match="no Zarr store of format 3"):
         aa1xr.load(f"file://{tmp_path}/nothing.zarr")
 
 
@@ -178,3 +182,86 @@ def test_load__and_open_name_each_other(sample_store, tmp_path):
     aa1xr.save(aa1xr.open(sample_store).isel(neuron=[0]), tmp_path / "a.zarr")
     with pytest.raises(aa1xr.StoreError, match=r"If aa1xr.save wrote it, aa1xr.load opens it"):
         aa1xr.open(tmp_path / "a.zarr")
+
+
+def test_load__metadata_that_were_changed_are_refused(sample_archive, tmp_path):
+    path = tmp_path / "a.zarr"
+    aa1xr.save(aa1xr.open_sample()[["n_trials"]], path)
+    root = path / "zarr.json"
+    data = root.read_bytes()
+    name = data.index(SEAL.encode())
+    for position in range(1, len(data), 53):
+        if name <= position < name + len(SEAL):
+            continue  # what is wrong then is this name alone
+        damaged = bytearray(data)
+        damaged[position] ^= 1
+        root.write_bytes(damaged)
+        with pytest.raises(aa1xr.StoreError, match=r"a\.zarr: .*damaged"):
+            aa1xr.load(path)
+    # Those of the arrays are of no account: the root has them too.
+    root.write_bytes(data)
+    (path / "n_trials" / "zarr.json").unlink()
+    assert aa1xr.load(path).equals(aa1xr.open_sample()[["n_trials"]])
+
+
+def test_load__what_xarray_wrote_of_what_was_saved(sample_archive, tmp_path):
+    ds = aa1xr.open_sample()[["n_trials"]]
+    aa1xr.save(ds, tmp_path / "a.zarr")
+    xr.open_zarr(tmp_path / "a.zarr").drop_encoding().isel(stimulus=[0]).to_zarr(
+        tmp_path / "b.zarr"
+    )
+    back = aa1xr.load(tmp_path / "b.zarr")
+    xr.testing.assert_equal(back.compute(), ds.isel(stimulus=[0]).compute())
+    assert not [name for name in back.attrs if "seal" in name]
+
+
+@pytest.mark.parametrize("chunks", [{}, None])
+def test_load__a_damaged_chunk_is_told_when_it_is_read(sample_archive, tmp_path, chunks):
+    aa1xr.save(aa1xr.open_sample()[["psth"]], tmp_path / "a.zarr")
+    chunk = tmp_path / "a.zarr/psth/c/0/0/0"
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"?")
+    back = aa1xr.load(tmp_path / "a.zarr", chunks=chunks)
+    with pytest.raises(aa1xr.StoreError, match=r"a\.zarr: damaged .*; remove it and save it again"):
+        back["psth"].compute()
+
+
+def test_load__a_chunk_that_goes_later_is_not_made_up(sample_archive, tmp_path):
+    aa1xr.save(aa1xr.open_sample()[["psth"]], tmp_path / "a.zarr")
+    back = aa1xr.load(tmp_path / "a.zarr")
+    (tmp_path / "a.zarr/psth/c/0/0/0").unlink()
+    with pytest.raises(aa1xr.StoreError, match=r"a\.zarr: a part of psth is gone"):
+        back.compute()
+
+
+def test_save__interrupted_at_a_url_does_not_pass_for_whole(sample_archive, monkeypatch):
+    ds = aa1xr.open_sample()[["psth", "n_trials"]]
+    files = fsspec.filesystem("memory")
+    pipe = type(files).pipe_file
+    written, last = 0, None
+
+    def write(self, path, *args, **kwargs):
+        nonlocal written
+        written += 1
+        if written == last:
+            raise OSError("gone")
+        return pipe(self, path, *args, **kwargs)
+
+    monkeypatch.setattr(type(files), "pipe_file", write)
+    aa1xr.save(ds, "memory://saved/whole.zarr")
+    n = written
+    assert n > 30
+    for last in [*range(1, 9), *range(9, n - 1, 8), n - 1, n]:
+        written, url = 0, f"memory://saved/{last}-part.zarr"
+        with pytest.raises(OSError, match=r"part\.zarr.*gone"):
+            aa1xr.save(ds, url)
+        with pytest.raises((aa1xr.DataNotFoundError, aa1xr.StoreError), match="memory://"):
+            aa1xr.load(url)
+    files.rm("/saved", recursive=True)
+
+
+def test_save__by_several_threads(sample_archive, tmp_path):
+    # zarr's warning would be an error here.
+    ds = aa1xr.open_sample()[["n_trials"]]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: aa1xr.save(ds, tmp_path / f"{n}.zarr"), range(16)))
+    assert aa1xr.load(tmp_path / "15.zarr").equals(ds)

@@ -208,3 +208,26 @@ def test_spectrogram__of_a_bucket_that_may_only_be_read(store, bucket, url, monk
 
     monkeypatch.setattr(Store, "get", get)
     np.testing.assert_array_equal(ds.spectrogram.values, expected.values)
+
+
+async def unreachable(*args, **kwargs):
+    from botocore.exceptions import EndpointConnectionError
+
+    raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+
+
+def test_spectrogram__that_cannot_be_kept(store, bucket, url, monkeypatch):
+    aa1xr.copy_store(store, url, target_options=bucket.options)
+    ds = aa1xr.open(url, storage_options=bucket.options, n_mels=7)
+    fs, _ = file_system(url, bucket.options)
+    monkeypatch.setattr(type(fs), "_pipe_file", unreachable)
+    there = ds.spectrogram.values
+    np.testing.assert_array_equal(there, aa1xr.open(store, n_mels=7).spectrogram.values)
+
+
+@pytest.mark.parametrize("method", ["_pipe_file", "_cat_file", "_lsdir"])
+def test_copy_store__errors_of_the_network_name_the_place(store, bucket, url, monkeypatch, method):
+    fs, _ = file_system(url, bucket.options)
+    monkeypatch.setattr(type(fs), method, unreachable)
+    with pytest.raises(OSError, match=r"aa1xr-tests/aa1\.zarr: Could not connect"):
+        aa1xr.copy_store(store, url, target_options=bucket.options)

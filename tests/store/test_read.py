@@ -2,15 +2,18 @@ import json
 import os
 import pickle
 import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
 import numpy as np
 import pytest
+from zarr.storage import FsspecStore
 
 from aa1xr import DataNotFoundError, StoreError
 from aa1xr.store.layout import ARRAYS, METADATA, seal
-from aa1xr.store.read import Store, is_url
+from aa1xr.store.read import Store, _shared, as_os_error, is_url
 from tests.store.conftest import contents
 
 
@@ -179,6 +182,31 @@ def test_store__a_disk_that_fails_is_no_damage(store, monkeypatch):
         reader.read("neuron")
 
 
+def test_store__reads_its_metadata_once(memory, right_small, monkeypatch):
+    files, root = memory
+    get = Store.get
+
+    def replace(self, key):
+        found = get(self, key)
+        files.pipe_file(f"{root}/{key}", b"{}")  # as what is read again may be something else
+        return found
+
+    monkeypatch.setattr(Store, "get", replace)
+    assert read_all(Store(f"memory:/{root}")) == right_small
+
+
+def test_read__makes_up_no_chunk_that_is_not_given(memory, monkeypatch):
+    _, root = memory
+    get = FsspecStore.get
+
+    async def forget(self, key, *args, **kwargs):
+        return None if key == "waveform/c/0" else await get(self, key, *args, **kwargs)
+
+    monkeypatch.setattr(FsspecStore, "get", forget)
+    with pytest.raises(StoreError, match=f"memory:/{root}: a part of waveform is gone"):
+        Store(f"memory:/{root}").read("waveform")
+
+
 # Parts
 
 
@@ -224,6 +252,12 @@ def memory(store):
     files.rm("/aa1xr-tests", recursive=True)
 
 
+@pytest.fixture
+def right_small(store):
+    """What the small store holds."""
+    return read_all(Store(str(store)))
+
+
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_store__at_a_url(store, memory, slash):
     expected = read_all(Store(str(store)))
@@ -244,6 +278,46 @@ def test_store__damage_at_a_url(memory):
     files.rm(f"{root}/{METADATA}")
     with pytest.raises(DataNotFoundError, match=r"memory://aa1xr-tests.*no store there"):
         _ = Store(url).labels
+
+
+class ForeignError(Exception):
+    """An error of a library."""
+
+
+class FussyError(PermissionError):
+    """One of the system's by descent, which cannot be made of a message."""
+
+    def __init__(self, one, two):
+        super().__init__("Forbidden")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ForeignError("busy"), OSError),
+        (OSError(16, "reduce your rate"), OSError),
+        (PermissionError("Forbidden"), PermissionError),
+        (FussyError(1, 2), PermissionError),
+        (FileNotFoundError("gone"), FileNotFoundError),
+        (TimeoutError("s3://b/aa1.zarr: late"), TimeoutError),
+    ],
+)
+def test_as_os_error__names_the_url_and_keeps_the_kind(error, kind):
+    with pytest.raises(kind, match=r"^s3://b/aa1\.zarr: ") as info, as_os_error("s3://b/aa1.zarr"):
+        raise error
+    assert info.type is kind
+
+
+def test_shared__by_threads_that_unpickle_at_once(monkeypatch):
+    monkeypatch.setattr("aa1xr.store.read._SHARED", {})
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(16) as pool:  # of more stores than are kept
+            stores = list(pool.map(lambda n: _shared("x", {}, f"{n % 17}"), range(3400)))
+    finally:
+        sys.setswitchinterval(before)
+    assert [store._sealed_as for store in stores] == [f"{n % 17}" for n in range(3400)]
 
 
 # What is added
