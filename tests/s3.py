@@ -27,14 +27,14 @@ class Server:
 
 
 @contextmanager
-def serve():
-    """A server, while the block lasts."""
+def serve(wrap=lambda application: application):
+    """A server, while the block lasts. `wrap` may come between it and who asks (WSGI)."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     ours = Server()
-    application = ours.counting(DomainDispatcherApplication(create_backend_app))
+    application = ours.counting(wrap(DomainDispatcherApplication(create_backend_app)))
     server = make_server("127.0.0.1", 0, application, threaded=True)
     ours.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)

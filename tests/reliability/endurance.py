@@ -13,7 +13,6 @@ import shutil
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -199,7 +198,12 @@ def measure() -> tuple[int, int, int, int]:
     gc.collect()
     status = Path("/proc/self/status").read_text()
     rss = int(status.partition("VmRSS:")[2].split()[0])
-    return rss, sys.getallocatedblocks(), len(os.listdir("/proc/self/fd")), threading.active_count()
+    return (
+        rss,
+        sys.getallocatedblocks(),
+        len([*Path("/proc/self/fd").iterdir()]),
+        threading.active_count(),
+    )
 
 
 def _try(counted: Tally, attempt: Callable[[random.Random], bool], seed: int) -> None:

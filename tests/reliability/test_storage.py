@@ -1,0 +1,16 @@
+"""The short form of storage.py."""
+
+import pytest
+
+from tests.reliability import storage
+from tests.reliability.flaky import FAULTS
+
+
+def test_storage__gives_right_data_or_a_clear_error(tmp_path):
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto")
+    tallies = list(storage.run(tmp_path, 0.02))
+    assert len(tallies) == len(FAULTS)
+    assert [failure for tally in tallies for failure in tally.failures] == []
+    assert all(tally.tried for tally in tallies)
+    assert any(tally.refused for tally in tallies)
