@@ -18,7 +18,8 @@ from aa1xr.dataset.grid import make_grid
 from aa1xr.dataset.labels import LABELLED, label_coords
 from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
-from aa1xr.store.read import Store, is_url
+from aa1xr.store.place import is_url
+from aa1xr.store.read import Store
 
 #: A dask block is a stretch of neurons of about this size: large enough that AA1 is some ten
 #: tasks, small enough that a worker holds several.

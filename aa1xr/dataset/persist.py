@@ -24,7 +24,8 @@ from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import Chunks
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.store.layout import METADATA, SEAL, is_sealed, require_format_3, seal
-from aa1xr.store.read import Store, as_os_error, file_system, is_url, zarr_store
+from aa1xr.store.place import as_os_error, file_system, is_url, zarr_store
+from aa1xr.store.read import Store
 from aa1xr.whole import whole
 
 #: A chunk in the file; read whole even for one neuron's response.

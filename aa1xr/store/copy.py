@@ -13,7 +13,7 @@ from aa1xr import arguments
 from aa1xr.errors import StoreError
 from aa1xr.store.layout import METADATA
 from aa1xr.store.locate import find_store
-from aa1xr.store.read import as_os_error, file_system, is_url
+from aa1xr.store.place import as_os_error, file_system, is_url
 from aa1xr.whole import is_leftover, whole
 
 #: Files that are under way at once; those of a store have a quarter of a MiB at most.

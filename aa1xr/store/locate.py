@@ -14,7 +14,8 @@ from aa1xr.archive.read import Archive
 from aa1xr.errors import DataNotFoundError
 from aa1xr.store.build import build_store
 from aa1xr.store.layout import FORMAT_VERSION, METADATA
-from aa1xr.store.read import Store, is_url
+from aa1xr.store.place import is_url
+from aa1xr.store.read import Store
 
 logger = logging.getLogger("aa1xr")
 

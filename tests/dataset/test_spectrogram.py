@@ -95,10 +95,10 @@ def test_spectrogram__works_where_it_cannot_be_kept(sample_store, tmp_path, monk
     shutil.copytree(sample_store, store, ignore=shutil.ignore_patterns("spectrogram-*"))
 
     # The tests may run as root, whom no file mode stops.
-    def read_only(self, key, data):
+    def read_only(self, path, values, **kwargs):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(aa1xr.store.read.Store, "_put", read_only)
+    monkeypatch.setattr(aa1xr.store.read.Store, "add", read_only)
     xr.testing.assert_equal(aa1xr.open(store).spectrogram, ds.spectrogram)
     assert not list(store.glob("spectrogram-*"))
 

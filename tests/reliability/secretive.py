@@ -23,7 +23,8 @@ import aa1xr
 from aa1xr import cli
 from aa1xr.archive.credentials import find_credentials
 from aa1xr.benchmark import PROTOCOLS, run
-from aa1xr.store.read import Store, file_system, zarr_store
+from aa1xr.store.place import file_system, zarr_store
+from aa1xr.store.read import Store
 
 Features = Iterator[tuple[str, Callable[[], object]]]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 import aa1xr
 from aa1xr.store.locate import ensure_store
-from aa1xr.store.read import file_system
+from aa1xr.store.place import file_system
 from tests import s3
 from tests.reliability.attack import Tally, tally, times
 from tests.reliability.flaky import FAULTS, Flaky, options

@@ -10,7 +10,8 @@ from fsspec.implementations.local import LocalFileSystem
 import aa1xr
 from aa1xr import StoreError
 from aa1xr.store.layout import METADATA
-from aa1xr.store.read import Store, file_system
+from aa1xr.store.place import file_system
+from aa1xr.store.read import Store
 
 
 def files_at(path, options=None):

@@ -13,7 +13,8 @@ from zarr.storage import FsspecStore
 
 from aa1xr import DataNotFoundError, StoreError
 from aa1xr.store.layout import ARRAYS, METADATA, seal
-from aa1xr.store.read import Store, _shared, as_os_error, is_url
+from aa1xr.store.place import as_os_error, is_url
+from aa1xr.store.read import Store, _shared
 from tests.store.conftest import contents
 
 
