@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from aa1xr.errors import StoreError
 from aa1xr.store.layout import METADATA
+
+#: Of botocore, which else waits a minute for an answer, five times; and since s3fs has it do so 25
+#: times, storage that does not answer was an error after two hours.
+_PATIENCE = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 2}}
 
 #: Files whose absence tells a reader something: metadata, of either format.
 _METADATA = {METADATA, ".zgroup", ".zarray", ".zattrs", ".zmetadata"}
@@ -124,6 +129,8 @@ def _options(url: str, storage_options: Mapping[str, Any] | None) -> dict[str, A
         # Else s3fs asks for the size of each object before it reads it, in order to read large
         # ones in parallel parts; those of a store are small, and it doubled the requests.
         options.setdefault("max_concurrency", 1)
+        # A copy, since botocore changes what it is given, and these are by what a client is kept.
+        options["config_kwargs"] = deepcopy(_PATIENCE | options.get("config_kwargs", {}))
     if url.startswith("file:"):
         options.setdefault("auto_mkdir", True)
     return options

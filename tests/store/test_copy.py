@@ -232,3 +232,15 @@ def test_copy_store__errors_of_the_network_name_the_place(store, bucket, url, mo
     monkeypatch.setattr(type(fs), method, unreachable)
     with pytest.raises(OSError, match=r"aa1xr-tests/aa1\.zarr: Could not connect"):
         aa1xr.copy_store(store, url, target_options=bucket.options)
+
+
+def test_file_system__does_not_wait_for_ever():
+    pytest.importorskip("s3fs")
+    fs, _ = file_system("s3://b/aa1.zarr", {"anon": True})
+    assert fs.config_kwargs["read_timeout"] == 10
+    given = {"anon": True, "config_kwargs": {"read_timeout": 3, "retries": {"max_attempts": 1}}}
+    fs, _ = file_system("s3://b/aa1.zarr", given)
+    assert fs.config_kwargs["read_timeout"] == 3
+    assert fs.config_kwargs["connect_timeout"] == 5
+    # botocore changes what it is given, but not what the user gave.
+    assert given["config_kwargs"] == {"read_timeout": 3, "retries": {"max_attempts": 1}}
