@@ -18,9 +18,9 @@ from tests.reliability.attack import Tally, tally, times
 from tests.reliability.flaky import FAULTS, Flaky, options
 
 #: Seconds after which a try counts as hung.
-PATIENCE = 120
+PATIENCE = 300
 #: Tries at once: most of the time of one is waiting before it asks again.
-AT_ONCE = 12
+AT_ONCE = 8
 
 ALLOWED = (aa1xr.StoreError, OSError)
 
