@@ -32,8 +32,11 @@ from aa1xr.whole import whole
 _CHUNK = 8 * 2**20
 
 _AGAIN = "remove it and save it again"
-#: In the place of the seal, until all is written.
-_UNFINISHED = "unfinished"
+#: An attribute of the root until all is written.
+_UNFINISHED = "aa1xr_unfinished"
+#: Where the root then has its seal: zarr passes over it there, and so xarray does not write it with
+#: another Dataset, as it would an attribute.
+_SEALED = "consolidated_metadata"
 
 
 def save(
@@ -99,7 +102,7 @@ def _write(
     # Sealed are the metadata as they must be, not as storage may give them back.
     files: dict[str, Any] = {}
     ds.to_zarr(MemoryStore(files), compute=False, consolidated=False, **options)
-    unsealed = ds.assign_attrs({SEAL: _UNFINISHED})
+    unsealed = ds.assign_attrs({_UNFINISHED: "by aa1xr.save"})
     store = zarr_store(path, storage_options, read_only=False)
     try:
         unsealed.to_zarr(store, mode="w-", consolidated=False, **options)
@@ -107,7 +110,7 @@ def _write(
         raise FileExistsError(f"{path} exists; remove it first, or write elsewhere") from error
     with as_os_error(path):
         fs, root = file_system(path, storage_options)
-        fs.pipe_file(f"{root}/{METADATA}", seal(_consolidated(files)))
+        fs.pipe_file(f"{root}/{METADATA}", seal(_consolidated(files), part=_SEALED))
 
 
 def _consolidated(files: Mapping[str, Any]) -> bytes:
@@ -121,7 +124,7 @@ def _consolidated(files: Mapping[str, Any]) -> bytes:
         if name.endswith(METADATA)
     }
     root = documents.pop("")
-    root["consolidated_metadata"] = {
+    root[_SEALED] = {
         "kind": "inline",
         "must_understand": False,
         "metadata": documents,
@@ -168,7 +171,7 @@ def load(
     group = _open(path, storage_options)
     with _as_store_error(path):
         arrays = dict(group.arrays())
-        if not arrays and SEAL not in group.attrs:
+        if not arrays and group.metadata.consolidated_metadata is None:
             # What is left of a `save` that was cut off before it had said that it is unfinished.
             raise StoreError(f"{path}: there is no variable in it; {_AGAIN}")
         for name, array in arrays.items():
@@ -185,9 +188,7 @@ def load(
         for name, coord in coords.items()
         if coord.dtype.kind == "T"
     }
-    ds = index_labels(ds.assign_coords(coords).assign_coords(strings))
-    ds.attrs.pop(SEAL, None)
-    return ds
+    return index_labels(ds.assign_coords(coords).assign_coords(strings))
 
 
 def _open(path: str, storage_options: Mapping[str, Any] | None) -> zarr.Group:
@@ -201,14 +202,12 @@ def _open(path: str, storage_options: Mapping[str, Any] | None) -> zarr.Group:
         )
     with _as_store_error(path):
         document = json.loads(metadata)
-        if (sealed := document["attributes"].get(SEAL)) and not is_sealed(metadata):
-            # xarray takes the seal along when it writes what it read, but does not consolidate.
-            if sealed == _UNFINISHED or "consolidated_metadata" in document:
-                raise StoreError(
-                    f"{path}: {METADATA} is damaged, or the store unfinished; {_AGAIN}"
-                )
-        elif "format_version" in document["attributes"]:
+        if _UNFINISHED in document["attributes"]:
+            raise StoreError(f"{path}: it was not saved to the end; {_AGAIN}")
+        if SEAL in document["attributes"]:
             raise StoreError(f"{path}: a store, and no saved Dataset; aa1xr.open opens it")
+        if SEAL in document.get(_SEALED, {}) and not is_sealed(metadata, part=_SEALED):
+            raise StoreError(f"{path}: {METADATA} is damaged; {_AGAIN}")
         store = zarr_store(path, storage_options, read_only=True)
         return zarr.Group(AsyncGroup.from_dict(StorePath(store), document))
 

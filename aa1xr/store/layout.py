@@ -157,19 +157,19 @@ def quiet_consolidation() -> Iterator[None]:
         yield
 
 
-def seal(metadata: bytes) -> bytes:
-    """Add to a zarr.json the checksum of all that it says."""
+def seal(metadata: bytes, *, part: str = "attributes") -> bytes:
+    """Add to a zarr.json the checksum of all that it says, in that part of it."""
     document = json.loads(metadata)
-    document["attributes"].pop(SEAL, None)
-    document["attributes"][SEAL] = _digest(document)
+    document[part].pop(SEAL, None)
+    document[part][SEAL] = _digest(document)
     return json.dumps(document).encode()
 
 
-def is_sealed(metadata: bytes) -> bool:
+def is_sealed(metadata: bytes, *, part: str = "attributes") -> bool:
     """Whether a zarr.json has its checksum, and still says what it was sealed over."""
     try:
         document = json.loads(metadata)
-        return bool(document["attributes"].pop(SEAL) == _digest(document))
+        return bool(document[part].pop(SEAL) == _digest(document))
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
 
