@@ -47,6 +47,9 @@ class Files(Protocol):
     def read(self, name: str) -> bytes:
         """The bytes of one file."""
 
+    def check(self, name: str) -> None:
+        """Refuse a file that only goes by this name because its own is damaged."""
+
     def close(self) -> None:
         """Let go of the file handle."""
 
@@ -159,19 +162,26 @@ class _Zip:
 
     def read(self, name: str) -> bytes:
         info = self._zip.getinfo(name)
+        # Bounded, since a member may unpack to more than it declares; and by one byte more than
+        # that, since the CRC is checked at the end.
+        return self._read(info, info.file_size + 1)
+
+    def check(self, name: str) -> None:
+        # No checksum is of the names; but each is there twice, and zipfile compares them.
+        self._read(self._zip.getinfo(name), 0)
+
+    def _read(self, info: zipfile.ZipInfo, size: int) -> bytes:
         try:
             if info.compress_type not in _METHODS:
                 raise NotImplementedError(
                     f"compression method {info.compress_type}; expected 0 (stored) or 8 (deflated)"
                 )
             with self._zip.open(info) as file:
-                # Bounded, since a member may unpack to more than it declares; and by one byte
-                # more than that, since the CRC is checked at the end.
-                return file.read(info.file_size + 1)
+                return file.read(size)
         except Exception as error:  # zipfile and the codecs raise what they like about damage
             raise ArchiveError(
-                f"{self.path}: member {name!r} cannot be read ({error}); the zip is damaged: "
-                "fetch it again"
+                f"{self.path}: member {info.filename!r} cannot be read ({error}); the zip is "
+                "damaged: fetch it again"
             ) from error
 
     def close(self) -> None:
@@ -209,6 +219,9 @@ class _Folder:
             return path.read_bytes()
         except OSError as error:
             _raise(error)
+
+    def check(self, name: str) -> None:
+        pass
 
     def close(self) -> None:
         pass

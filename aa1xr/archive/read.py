@@ -82,15 +82,14 @@ class Archive:
         self.root = _root(self.files)
         for folder in self.files.empty_folders:
             logger.info("%s: skipped %s, an empty folder", self.files.path, shown(folder))
-        inside = [
-            name.removeprefix(self.root) for name in self.files.names if name.startswith(self.root)
-        ]
-        if SIMULATION in inside:
+        if self.root + SIMULATION in self.files.names:
             self.simulation = self._read_simulation()
         sounds: set[tuple[str, str]] = set()
         pairs: dict[tuple[str, str], dict[tuple[str, int], set[str]]] = defaultdict(dict)
-        for name in inside:
-            self._sort_in(name, sounds, pairs)
+        for name in self.files.names:
+            inside = name.startswith(self.root)
+            if not (inside and self._sort_in(name.removeprefix(self.root), sounds, pairs)):
+                self.files.check(name)
         if not sounds or not pairs:
             what = "a wav file in all_stims/<type>" if not sounds else "a cell with responses"
             raise ArchiveError(f"{self.files.path}: empty archive; expected at least {what}")
@@ -121,7 +120,8 @@ class Archive:
         name: str,
         sounds: set[tuple[str, str]],
         pairs: dict[tuple[str, str], dict[tuple[str, int], set[str]]],
-    ) -> None:
+    ) -> bool:
+        """Note a sound, or half of a pair; or say that it is neither."""
         top, *rest = name.split("/")
         match = _TOP.fullmatch(top)
         if match is None or not rest:
@@ -129,20 +129,21 @@ class Archive:
             data = name.lower().endswith(".wav") or _PAIR.fullmatch(name.rpartition("/")[2])
             level = logging.WARNING if data else logging.DEBUG
             logger.log(level, "%s: skipped %s, in no folder of AA1", self.files.path, shown(name))
-            return
+            return False
         area = match["area"]
         if area is None and len(rest) == 2 and rest[1].lower().endswith(".wav"):
             self._expect(rest[0], TYPES, name, "stimulus type")
             sounds.add((rest[0], rest[1]))
-            return
+            return True
         file = _PAIR.fullmatch(rest[-1])
         if area is None or len(rest) != 3 or file is None:
             logger.warning("%s: skipped %s, no file of AA1", self.files.path, shown(name))
-            return
+            return False
         self._expect(area, AREAS, name, "area")
         self._expect(rest[1], TYPES, name, "stimulus type")
         key = (rest[1], int(file["number"]))
         pairs[area, rest[0]].setdefault(key, set()).add(file["kind"])
+        return True
 
     def _expect(self, value: str, allowed: tuple[str, ...], name: str, what: str) -> None:
         if value not in allowed:

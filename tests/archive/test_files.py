@@ -5,10 +5,12 @@ import tracemalloc
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aa1xr import ArchiveError, DataNotFoundError
 from aa1xr.archive.files import identity, open_files
+from aa1xr.archive.write import make_sound, wav_bytes
 from tests.archive.reading import read_all
 
 JUNK = [
@@ -90,6 +92,29 @@ def test_open_files__a_zip_with_a_flipped_bit_is_refused_or_right(tiny, pack):
         else:
             assert found == right, position
     assert refused > len(data) / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "damaged"),
+    [
+        ("all_stims/flatrip", "all_wtims/flatrip"),  # as if it were a document
+        ("all_stims/flatrip", "allostims/flatrip"),
+        ("simulation.json", "simulatioo.json"),  # as if it were recorded
+    ],
+)
+@pytest.mark.parametrize("top", ["", "aa1/"])
+def test_open_files__a_damaged_name_is_refused(tiny, pack, name, damaged, top):
+    # A sound that no cell heard would else be lost, unnoticed.
+    samples = np.arange(7, dtype=np.int16)
+    sound = f"all_stims/flatrip/{make_sound('flatrip', samples, 32000).name}"
+    tiny |= {sound: wav_bytes(samples, 32000), "simulation.json": b"{}"}
+    path = pack({f"{top}{name}": data for name, data in tiny.items()}, "zip")
+    assert read_all(path)
+    data = path.read_bytes()
+    at = data.rfind(f"{top}{name}".encode()) + len(top)
+    path.write_bytes(data[:at] + damaged.encode() + data[at + len(name) :])
+    with pytest.raises(ArchiveError, match=rf"member '.*{damaged}.*' cannot be read .*differ"):
+        read_all(path)
 
 
 @pytest.mark.parametrize(
