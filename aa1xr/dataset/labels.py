@@ -93,6 +93,8 @@ class LabelIndex(xr.Index):
     - A list takes what is in it, a slice the values from start to stop inclusive (sorted or
       not), a callable gets the values and returns a boolean mask.
     - Several labels must all hold.
+    - What lies there twice is selected twice. Asked for twice as well, or point by point, it is a
+      ValueError: how many, or which of them, is not for us to say.
     - What matches nothing is a KeyError.
     """
 
