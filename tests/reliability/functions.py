@@ -48,7 +48,8 @@ def index_labels(table: Table, labels: Mapping[str, tuple[str, list[Any]] | None
     out = replace(table, coords=coords)
     axes = [d for d in dict.fromkeys((*AXES, *table.held)) if d in out.sizes and d in coords]
     held = {d: (d, *(n for n in out.along(d) if n != d)) for d in axes}
-    return replace(out, held=held, plain=(table.plain & set(coords)) - set(held))
+    plain = {d for d in table.plain if d in coords and coords[d].dims == (d,)}
+    return replace(out, held=held, plain=frozenset(plain - set(held)))
 
 
 def presented(table: Table) -> Table:
