@@ -79,6 +79,138 @@ def test_save__to_a_url(sample_archive):
 def test_save__never_overwrites(sample_archive, tmp_path):
     ds = aa1xr.open_sample()[["n_trials"]]
     aa1xr.save(ds, tmp_path / "a.zarr")
+    before = sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*"))
+    with pytest.raises(FileExistsError, match="remove it first"):
+        aa1xr.save(ds, tmp_path / "a.zarr")
+    assert sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*")) == before
+
+
+def test_save__leaves_nothing_half_written(sample_archive, tmp_path):
+    def fail(block):
+        raise OSError("disk full")
+
+    ds = aa1xr.open_sample()
+    broken = ds[["psth"]].copy(data={"psth": ds.psth.data.map_blocks(fail, dtype="f4")})
+    with pytest.raises(OSError, match="disk full"):
+        aa1xr.save(broken, tmp_path / "a.zarr")
+    assert not list(tmp_path.iterdir())
+
+
+def test_load__is_lazy(sample_archive, tmp_path):
+    aa1xr.save(aa1xr.open_sample(), tmp_path / "a.zarr")
+
+    def no_compute(*args, **kwargs):
+        raise AssertionError("something was computed")
+
+    # Not even labels go through the scheduler, which may be that of a cluster.
+    with dask.config.set(scheduler=no_compute):
+        back = aa1xr.load(tmp_path / "a.zarr")
+        assert all(back[name].chunks is not None for name in back.data_vars)
+        assert all(back[name].chunks is None for name in back.coords)
+        back.sel(area="MLd")
+
+
+def test_load__damaged(sample_archive, tmp_path):
+    with pytest.raises(aa1xr.DataNotFoundError, match="no such store"):
+        aa1xr.load(tmp_path / "nothing.zarr")
+    with pytest.raises(aa1xr.StoreError, match="no Zarr store"):
+        aa1xr.load(tmp_path)
+    good = tmp_path / "good.zarr"
+    aa1xr.save(aa1xr.open_sample(), good)
+    for chunk in [path for path in good.rglob("c/**/*") if path.is_file()]:
+        bad = tmp_path / "bad.zarr"
+        shutil.copytree(good, bad)
+        target = bad / chunk.relative_to(good)
+        data = bytearray(target.read_bytes())
+        data[len(data) // 2] ^= 1
+        target.write_bytes(data)
+        with pytest.raises(aa1xr.StoreError, match=r"bad\.zarr: damaged \(.*checksum"):
+            aa1xr.load(bad).compute()
+        target.unlink()
+        with pytest.raises(aa1xr.StoreError, match="of its"):
+            aa1xr.load(bad)
+        shutil.rmtree(bad)
+
+
+@pytest.mark.parametrize("place", ["{}", "file://{}"])
+def test_load__of_zarr_format_2(sample_archive, tmp_path, place):
+    ds = aa1xr.open_sample()[["n_trials"]].drop_encoding()
+    ds.to_zarr(tmp_path / "a.zarr", zarr_format=2, consolidated=False)
+    with pytest.raises(
+        (aa1xr.DataNotFoundError, aa1xr.StoreError), match=r"no Zarr store|format 3"
+    ):
+        aa1xr.load(place.format(tmp_path / "a.zarr"))
+
+
+def test_load__of_an_array_of_format_2_among_others(tmp_path):
+    aa1xr.save(xr.Dataset({"x": ("a", [1, 2]), "y": ("a", [1, 2])}), tmp_path / "a.zarr")
+    root = tmp_path / "a.zarr" / "zarr.json"
+    document = json.loads(root.read_text())
+    arrays = document["consolidated_metadata"]["metadata"]
+    arrays["y"] = {
+        "zarr_format": 2,
+        "shape": [2],
+        "chunks": [2],
+        "dtype": "<i8",
+        "compressor": None,
+        "fill_value": 0,
+        "order": "C",
+        "filters": None,
+        "attributes": {"_ARRAY_DIMENSIONS": ["a"]},
+    }
+    root.write_bytes(seal(json.dumps(document).encode(), part="consolidated_metadata"))
+    with pytest.raises(aa1xr.StoreError, match="y is of Zarr format 2; expected 3"):
+        aa1xr.load(tmp_path / "a.zarr")
+
+
+def test_load__of_a_codec_that_is_none(tmp_path):
+    aa1xr.save(xr.Dataset({"x": ("a", [1, 2])}), tmp_path / "a.zarr")
+    root = tmp_path / "a.zarr" / "zarr.json"
+    root.write_bytes(
+        seal(
+            root.read_bytes().replace(b'"zstd"', b'"aa1xr.cli:main"'), part="consolidated_metadata"
+        )
+    )
+    with pytest.raises(aa1xr.StoreError, match=r"damaged \(.*aa1xr.cli:main"):
+        aa1xr.load(tmp_path / "a.zarr")
+
+
+def test_load__nothing_at_a_url(tmp_path):
+    with pytest.raises(aa1xr.DataNotFoundError, match="no Zarr store of format 3"):
+        aa1xr.load(f"file://{tmp_path}/nothing.zarr")
+
+
+def test_load__and_open_name_each_other(sample_store, tmp_path):
+    with pytest.raises(aa1xr.StoreError, match=r"a store, and no saved Dataset; aa1xr.open opens"):
+        aa1xr.load(sample_store)
+    aa1xr.save(aa1xr.open(sample_store).isel(neuron=[0]), tmp_path / "a.zarr")
+    with pytest.raises(aa1xr.StoreError, match=r"If aa1xr.save wrote it, aa1xr.load opens it"):
+        aa1xr.open(tmp_path / "a.zarr")
+
+
+def test_load__metadata_that_were_changed_are_refused(sample_archive, tmp_path):
+    path = tmp_path / "a.zarr"
+    aa1xr.save(aa1xr.open_sample()[["n_trials"]], path)
+    root = path / "zarr.json"
+    data = root.read_bytes()
+    name = data.index(SEAL.encode())
+    for position in range(1, len(data), 53):
+        if name <= position < name + len(SEAL):
+            continue  # what is wrong then is this name alone
+        damaged = bytearray(data)
+        damaged[position] ^= 1
+        root.write_bytes(damaged)
+        with pytest.raises(aa1xr.StoreError, match=r"a\.zarr: .*damaged"):
+            aa1xr.load(path)
+    # Those of the arrays are of no account: the root has them too.
+    root.write_bytes(data)
+    (path / "n_trials" / "zarr.json").unlink()
+    assert aa1xr.load(path).equals(aa1xr.open_sample()[["n_trials"]])
+
+
+def test_load__what_xarray_wrote_of_what_was_saved(sample_archive, tmp_path):
+    ds = aa1xr.open_sample()[["n_trials"]]
+    aa1xr.save(ds, tmp_path / "a.zarr")
     part = xr.open_zarr(tmp_path / "a.zarr").drop_encoding().isel(stimulus=[0])
     with quiet_consolidation():
         part.to_zarr(tmp_path / "b.zarr", consolidated=True)
