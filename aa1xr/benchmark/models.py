@@ -14,12 +14,14 @@ from aa1xr.export.need import need
 
 #: From a Dataset of the training and validation stimuli, which of them are which, a Dataset with
 #: the `spectrogram` of the test stimuli alone, and a seed, to a prediction for the latter
-#: [shape: (neuron, stimulus, time)]. Test responses are out of reach. Last, a file where a model
-#: that takes long may keep its state and go on from, or None.
+#: [shape: (neuron, stimulus, time)]. Test responses are out of reach. Last, a path or None: a
+#: model that takes long may keep its state, to go on from, in files whose names begin so.
 Model = Callable[[xr.Dataset, Split, xr.Dataset, int, Path | None], xr.DataArray]
 
 #: How far back a field may reach, in ms.
 _LAGS_MS = (50, 75, 100)
+#: Networks of an ensemble.
+_N_MEMBERS = 5
 
 
 def ridge(
@@ -49,6 +51,27 @@ def gru(
 ) -> xr.DataArray:
     """A recurrent network for all neurons: `aa1xr.benchmark.networks.GRU`. Needs torch."""
     return _network("GRU", known, split, sounds, seed, checkpoint)
+
+
+def gru_ensemble(
+    known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
+) -> xr.DataArray:
+    """The mean of five such networks, alike but for their seeds. Needs torch.
+
+    Seed 0 takes seeds 0 to 4, the next 5 to 9.
+    """
+    rates = [
+        _network(
+            "GRU",
+            known,
+            split,
+            sounds,
+            member,
+            checkpoint and checkpoint.with_name(f"{checkpoint.name}-{member}"),
+        )
+        for member in range(seed * _N_MEMBERS, (seed + 1) * _N_MEMBERS)
+    ]
+    return xr.concat(rates, "member").mean("member")
 
 
 def cnn(
@@ -86,4 +109,10 @@ def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
     return max(fits, key=lambda fit: float(fit["cc_validation"].mean()))
 
 
-MODELS: dict[str, Model] = {"ridge": ridge, "ridge-ln": ridge_ln, "gru": gru, "cnn": cnn}
+MODELS: dict[str, Model] = {
+    "ridge": ridge,
+    "ridge-ln": ridge_ln,
+    "gru": gru,
+    "gru-ensemble": gru_ensemble,
+    "cnn": cnn,
+}

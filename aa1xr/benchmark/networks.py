@@ -66,8 +66,9 @@ class GRU(Network):
 
     def __init__(self, n_freq: int, n_neurons: int, *, dt_ms: float) -> None:
         super().__init__(n_freq, n_neurons, 96, dt_ms=dt_ms)
-        self.filters = _Filters(1, 16, (7, self.window), (4, self.step))
-        self.recurrent = nn.GRU(16 * -(-n_freq // 4), 96, batch_first=True)
+        filters = _Filters(1, 16, (5, self.window), (1, self.step))
+        self.filters = nn.Sequential(filters, nn.Dropout(0.4))
+        self.recurrent = nn.GRU(16 * n_freq, 96, batch_first=True)
 
     def features(self, sound: torch.Tensor) -> torch.Tensor:
         """The states of the recurrent layer."""

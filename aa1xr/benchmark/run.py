@@ -122,7 +122,8 @@ def run(
         results[unit] = result
         if folder is not None:
             save(result, folder / str(unit))
-            _checkpoint(folder, unit).unlink(missing_ok=True)
+            for unfinished in folder.glob(f"{_checkpoint(folder, unit).name}*"):
+                unfinished.unlink()
     return _combine(results, areas).assign_attrs(attrs, model=model)
 
 

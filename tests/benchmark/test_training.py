@@ -9,7 +9,7 @@ import pytest
 
 import aa1xr
 from aa1xr import cli
-from aa1xr.benchmark import PROTOCOLS, run
+from aa1xr.benchmark import MODELS, PROTOCOLS, run
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
@@ -207,3 +207,23 @@ def test_run__goes_on_within_a_unit(ds, protocol, two_epochs, tmp_path, monkeypa
     assert seen == [1, 2, 2]
     np.testing.assert_array_equal(again.cc_norm, whole.cc_norm)
     assert not (tmp_path / "out" / "gru-MLd-00-0.unfinished").exists()
+
+
+def test_gru_ensemble__is_the_mean_of_networks_that_can_be_gone_on_from(
+    fitted, two_epochs, tmp_path
+):
+    known, split, sounds = fitted
+    alone = [MODELS["gru"](known, split, sounds, seed, None) for seed in range(5, 10)]
+    for _ in range(2):  # the second time from what is finished
+        got = MODELS["gru-ensemble"](known, split, sounds, 1, tmp_path / "state")
+        np.testing.assert_allclose(got, np.mean(alone, 0), rtol=1e-5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"state-{n}" for n in range(5, 10)]
+
+
+def test_run__an_ensemble_leaves_nothing_unfinished(ds, protocol, two_epochs, tmp_path):
+    one = dataclasses.replace(protocol, n_splits=1)
+    run(ds, one, "gru-ensemble", areas=["MLd"], out=tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "gru-ensemble-MLd-00-0",
+        "zarr.json",
+    ]
