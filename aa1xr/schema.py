@@ -228,9 +228,9 @@ def bin_numbers(ds: xr.Dataset | xr.DataArray) -> npt.NDArray[np.int64]:
     ValueError
         If there is no time axis, or its bins are not one next to the other.
     """
-    width = bin_width_ms(ds)
-    if ds["time"].dims != ("time",) or ds["time"].size == 0:
+    if "time" in ds.coords and (ds["time"].dims != ("time",) or ds["time"].size == 0):
         raise ValueError("time is no axis of several bins; select with a slice to keep one")
+    width = bin_width_ms(ds)
     exact = ds["time"].values * 1000 / width
     numbers = np.round(exact).astype(np.int64)
     if (np.abs(exact - numbers) > 1e-6).any() or (np.diff(numbers) != 1).any():

@@ -64,6 +64,10 @@ def whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
             else:
                 _rename(partial, target)
             _sync_entry(target.parent)
+        except OSError as error:
+            if error.errno is None or error.filename is not None:
+                raise
+            raise OSError(error.errno, error.strerror, str(target)) from error  # say of what
         finally:
             _remove(partial)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class Server:
     """A bucket of moto's, and how `storage_options` reach it."""
 
-    bucket: str = "aa1xr-tests"
+    bucket: str
     url: str = ""
     requests: list[str] = field(default_factory=list)  #: "GET /bucket/key", as they came
 
@@ -27,13 +27,16 @@ class Server:
 
 
 @contextmanager
-def serve(wrap=lambda application: application):
-    """A server, while the block lasts. `wrap` may come between it and who asks (WSGI)."""
+def serve(wrap=lambda application: application, *, bucket="aa1xr-tests"):
+    """A server, while the block lasts. `wrap` may come between it and who asks (WSGI).
+
+    All servers of a process have the same buckets, since moto keeps them.
+    """
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    ours = Server()
+    ours = Server(bucket)
     application = ours.counting(wrap(DomainDispatcherApplication(create_backend_app)))
     server = make_server("127.0.0.1", 0, application, threaded=True)
     ours.url = f"http://127.0.0.1:{server.server_port}"

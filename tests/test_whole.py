@@ -39,6 +39,17 @@ def test_whole__or_not_at_all(tmp_path):
     assert names(tmp_path) == []
 
 
+def test_whole__a_disk_that_is_full_says_which(tmp_path):
+    def write():
+        with whole(tmp_path / "a"):
+            raise OSError(
+                errno.ENOSPC, "No space left on device"
+            )  # as of a file that is written to
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*/a'"):
+        write()
+
+
 def test_whole__never_overwrites(tmp_path):
     (tmp_path / "a.csv").write_text("mine")
     with pytest.raises(FileExistsError, match="write elsewhere"), whole(tmp_path / "a.csv"):

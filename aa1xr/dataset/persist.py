@@ -197,8 +197,8 @@ def _open(path: str, storage_options: Mapping[str, Any] | None) -> zarr.Group:
     if metadata is None:
         missing = DataNotFoundError if is_url(path) else StoreError
         raise missing(
-            f"{path}: no Zarr store of format 3 (it has no {METADATA}); expected what aa1xr.save "
-            "wrote, and an archive is opened by aa1xr.open"
+            f"{path}: no Zarr store of format 3 (it has no {METADATA}). If aa1xr.save wrote it, "
+            "remove it and save it again; an archive is opened by aa1xr.open"
         )
     with _as_store_error(path):
         document = json.loads(metadata)

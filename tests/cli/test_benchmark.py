@@ -93,7 +93,7 @@ def test_benchmark__of_a_simulation_that_is_none(quick, said, tmp_path, capsys):
     (tmp_path / "cells" / "simulation.json").write_text(json.dumps(said))
     data = ["--data-dir", str(tmp_path / "data")]
     assert cli.main([*quick, str(tmp_path / "cells"), *data]) == 1
-    assert "expected n_neurons, n_songs" in capsys.readouterr().err
+    assert "aa1xr.simulate_archive" in capsys.readouterr().err
 
 
 def test_benchmark__on_the_real_archive(quick, real_archive, capsys):

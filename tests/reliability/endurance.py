@@ -64,7 +64,7 @@ def growth(work: Path, scale: float) -> Iterator[Tally]:
     yield rounds("events of a selection", truth.events, times(1000, scale))
     yield rounds("save, load, remove", Saved(store, work / "saved.zarr"), times(500, scale))
     yield rounds("pickle, unpickle, compute", Pickled(store, work), times(1000, scale))
-    with s3.serve() as server:
+    with s3.serve(bucket="endurance") as server:
         fsspec.filesystem("s3", **server.options).mkdir(server.bucket)
         url = f"s3://{server.bucket}/aa1.zarr"
         aa1xr.copy_store(store, url, target_options=server.options)

@@ -32,7 +32,7 @@ def run(work: Path, scale: float) -> Iterator[Tally]:
         flaky.append(Flaky(application))
         return flaky[0]
 
-    with s3.serve(wrap) as server, ThreadPoolExecutor(AT_ONCE) as pool:
+    with s3.serve(wrap, bucket="flaky") as server, ThreadPoolExecutor(AT_ONCE) as pool:
         scene = Scene(server, work)
         n = times(64, scale)
         tries = {

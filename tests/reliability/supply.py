@@ -103,7 +103,8 @@ def _servers(work: Path) -> Iterator[tuple[dict[str, Any], dict[str, str], Any]]
         (work / name).mkdir()
     archive = work / "given.zip"
     aa1xr.simulate_archive(archive, n_neurons=4, n_songs=4, n_ripples=1, n_trials=4)
-    with CRCNS(archive.read_bytes()) as crcns, s3.serve() as server, _refusing() as refusing:
+    crcns, served = CRCNS(archive.read_bytes()), s3.serve(bucket="secrets")
+    with crcns, served as server, _refusing() as refusing:
         options = OPTIONS | {
             "endpoint_url": server.url,
             "config_kwargs": {"retries": {"max_attempts": 0}},

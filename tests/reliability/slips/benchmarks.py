@@ -51,7 +51,7 @@ NAME_FOR_PROTOCOL = r"protocol is str; expected one of aa1xr.benchmark.PROTOCOLS
 
 ROWS: tuple[tuple[Any, ...], ...] = (
     ("benchmark.run", "a misspelt model", lambda t: _run(t, model="ridge_ln"),
-     "model='ridge_ln'; expected one of 'ridge', 'ridge-ln', 'gru', 'cnn'"),
+     "model='ridge_ln'; expected one of 'ridge', 'ridge-ln', 'gru', 'gru-ensemble', 'cnn'"),
     ("benchmark.run", "model=None", lambda t: _run(t, model=None), "model=None; expected one of"),
     ("benchmark.run", "a function for a model",
      lambda t: _run(t, model=benchmark.MODELS["ridge"]),
