@@ -191,6 +191,9 @@ def _sync_entry(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():  # of folders, some file systems cannot
+            raise
     finally:
         os.close(descriptor)
 

@@ -19,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 misused."""
     args = _parser().parse_args(argv)
     logging.basicConfig(format="aa1xr: %(message)s", level=logging.WARNING)
+    # Where a chunk is damaged, zarr leaves reads of others behind, which asyncio says at the end.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     # A terminal that cannot show a bar shows a question mark.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

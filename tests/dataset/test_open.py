@@ -3,6 +3,7 @@
 import inspect
 import pickle
 import zipfile
+from pathlib import Path
 
 import dask
 import numpy as np
@@ -164,3 +165,17 @@ def test_open__unknown_argument_or_source(sample_archive, tmp_path):
         aa1xr.open(tmp_path / "nothing.zip")
     with pytest.raises(aa1xr.DataNotFoundError, match="Three ways on"):
         aa1xr.open(data_dir=tmp_path)
+
+
+def test_open__rebuilds_in_the_place_of_a_damaged_store(sample_archive, tmp_path):
+    before = aa1xr.open(sample_archive, data_dir=tmp_path)
+    store = Path(before.encoding["source"])
+    (store / "zarr.json").unlink()
+    with pytest.raises(aa1xr.DataNotFoundError, match="rebuild=True"):
+        aa1xr.open(sample_archive, data_dir=tmp_path)
+    after = aa1xr.open(sample_archive, data_dir=tmp_path, rebuild=True)
+    assert after.encoding["source"] == str(store)
+    # Whoever had it open reads on.
+    xr.testing.assert_identical(before.n_trials.compute(), after.n_trials.compute())
+    with pytest.raises(ValueError, match=r"rebuild=True, but .*\.zarr is a store; what it was"):
+        aa1xr.open(store, rebuild=True)

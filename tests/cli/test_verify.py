@@ -1,0 +1,44 @@
+import shutil
+import subprocess
+import sys
+
+import aa1xr
+from aa1xr import cli
+
+
+def test_verify__says_what_was_proved(sample_store, tmp_path, capsys):
+    store = tmp_path / "copy.zarr"
+    shutil.copytree(sample_store, store, ignore=shutil.ignore_patterns("spectrogram-*"))
+    assert cli.main(["verify", str(store)]) == 0
+    assert capsys.readouterr().out == f"{store}: 11 arrays, all right\n"
+    aa1xr.open(store).spectrogram.compute()
+    assert cli.main(["verify", str(store)]) == 0
+    assert "12 arrays" in capsys.readouterr().out
+
+
+def test_verify__names_what_is_damaged_and_nothing_else(sample_store, tmp_path):
+    store = tmp_path / "copy.zarr"
+    shutil.copytree(sample_store, store)
+    chunk = store / "spike_time/c/0"
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"?")
+    done = subprocess.run(
+        [sys.executable, "-m", "aa1xr", "verify", str(store)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "spike_time is damaged" in done.stderr
+    assert "--rebuild" in done.stderr
+    # What zarr leaves behind is nothing for a user.
+    assert done.stderr.startswith("aa1xr: error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_verify__of_chunks_that_were_exchanged(sample_store, tmp_path, capsys):
+    store = tmp_path / "copy.zarr"
+    shutil.copytree(sample_store, store)
+    first, second = store / "waveform/c/0", store / "waveform/c/1"
+    data = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(data)
+    assert cli.main(["verify", str(store)]) == 1
+    assert "waveform is not what was built" in capsys.readouterr().err
