@@ -172,6 +172,13 @@ def compute(rng: Random, table: Table) -> Step | None:
 
 
 def chunk(rng: Random, table: Table) -> Step | None:
+    indexed = {
+        *table.plain,
+        *table.stacked,
+        *(name for held in table.held.values() for name in held),
+    }
+    if any(array.dims for name, array in table.coords.items() if name not in indexed):
+        return None  # xarray chunks labels that are in no index, and cannot mask by them then
     sizes = {dim: rng.choice([1, 2, 3, -1]) for dim in some(rng, sorted(table.sizes), least=0)}
     return Step(f"chunk({sizes})", lambda ds: ds.chunk(sizes), lambda table: table)
 

@@ -92,7 +92,8 @@ def psth(table: Table) -> Table:
     dims = tuple(d for d in spikes.dims if d != "trial")
     values = spikes.along((*dims, "trial"))
     there = ~np.isnan(values)
-    if "time" not in table.coords:
+    steps = np.diff(np.atleast_1d(table.coords["time"].values)) if "time" in table.coords else None
+    if steps is None or (steps.size and not np.isclose(1000 * steps.min(), table.dt_ms, rtol=1e-3)):
         raise ExpectedError(ValueError)
     with np.errstate(invalid="ignore"):
         mean = np.where(there, values, 0).astype(float).sum(-1) / there.sum(-1)

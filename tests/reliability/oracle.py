@@ -125,7 +125,7 @@ class Table:
     def drop_sel(self, dim: str, gone: list[Any]) -> Table:
         values = self.coords[dim].values.tolist()
         if not set(gone) <= set(values):
-            raise ExpectedError(KeyError)
+            raise ExpectedError(KeyError, IndexError)  # pandas' where a label is there twice
         left = [value for value in values if value not in gone]
         if dim in self.held and len(set(left)) < len(left):
             raise ExpectedError(ValueError)
