@@ -236,7 +236,7 @@ def vanishing(one: Try) -> None:
     child = Child(lambda: "".join({one.open(data) for _ in range(3)}))
     time.sleep(one.rng.uniform(0, 2 * longest))
     shutil.rmtree(data, ignore_errors=True)
-    one.check(child.end(), way_on="", place=data)
+    one.check(child.end(), way_on=data.name, place=data)
     one.check(done(lambda: one.open(data)))
 
 
