@@ -104,6 +104,9 @@ class Scene:
             return "refused" if self.root.removeprefix("s3://") in str(error) else _told(error)
         except Exception as error:  # noqa: BLE001 - any is a failure
             return _told(error)
+        finally:
+            # Each try has a client of its own, which takes 30 MB.
+            fsspec.get_filesystem_class("s3").clear_instance_cache()
 
     # What may end with an error, but not with other data
 

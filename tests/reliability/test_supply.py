@@ -118,7 +118,7 @@ def test_both_ways__with_another_zarr(tmp_path):
 
 
 #: What is imported of a distribution, where that is not its name.
-IMPORTED = {"moto": "moto.server", "dask": "dask.array"}
+IMPORTED = {"moto": "moto.server", "dask": "dask.array", "pytest-xdist": "xdist"}
 
 
 @pytest.fixture(scope="module")
