@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ from aa1xr.store.layout import METADATA
 #: Of botocore, which else waits a minute for an answer, five times; and since s3fs has it do so 25
 #: times, storage that does not answer was an error after two hours.
 _PATIENCE = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 2}}
+
+#: Seconds for one object, all that is asked again included: where a connection breaks off in the
+#: midst of a request, aiohttp may wait for ever, whatever its own limits are.
+_LONGEST = 300
 
 #: Files whose absence tells a reader something: metadata, of either format.
 _METADATA = {METADATA, ".zgroup", ".zarray", ".zattrs", ".zmetadata"}
@@ -44,6 +49,8 @@ def as_os_error(url: str) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, OSError):
             raise OSError(f"{url}: {error}") from error
+        if isinstance(error, TimeoutError):
+            raise TimeoutError(f"{url}: no answer in time") from error
         if url in str(error):
             raise
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
@@ -55,11 +62,13 @@ class _Remote(FsspecStore):
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         with as_os_error(f"{self.path}/{key}"):
-            return await super().get(key, prototype, byte_range)
+            async with asyncio.timeout(_LONGEST):
+                return await super().get(key, prototype, byte_range)
 
     async def set(self, key: str, value: Buffer, byte_range: tuple[int, int] | None = None) -> None:
         with as_os_error(f"{self.path}/{key}"):
-            await super().set(key, value, byte_range)
+            async with asyncio.timeout(_LONGEST):
+                await super().set(key, value, byte_range)
 
     async def exists(self, key: str) -> bool:
         with as_os_error(f"{self.path}/{key}"):

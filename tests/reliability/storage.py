@@ -18,7 +18,7 @@ from tests.reliability.attack import Tally, tally, times
 from tests.reliability.flaky import FAULTS, Flaky, options
 
 #: Seconds after which a try counts as hung.
-PATIENCE = 300
+PATIENCE = 400
 #: Tries at once: most of the time of one is waiting before it asks again.
 AT_ONCE = 8
 

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import pickle
@@ -7,6 +8,7 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
+import zarr
 from zarr.storage import LocalStore
 
 from aa1xr import DataNotFoundError, StoreError
@@ -427,3 +429,17 @@ def test_add__to_a_read_only_store(read_only):
         add(Store(str(read_only)))
     assert Store(str(read_only)).read_added("spectrogram-abc") is None
     assert contents(read_only) == before
+
+
+def test_zarr_store__does_not_wait_for_ever(monkeypatch):
+    from zarr.storage import FsspecStore
+
+    from aa1xr.store import place
+
+    async def never(self, *args, **kwargs):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(place, "_LONGEST", 0.05)
+    monkeypatch.setattr(FsspecStore, "get", never)
+    with pytest.raises(TimeoutError, match=r"aa1\.zarr/neuron/zarr\.json: no answer in time"):
+        zarr.open_array(place.zarr_store("memory://aa1.zarr", None, read_only=True), path="neuron")
