@@ -44,6 +44,14 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk():
+    """No test cuts the power, and on a busy disk most of the time would go into this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def sample_archive(data_dir: Path) -> Path:
     """The archive of the sample: 12 simulated cells, 15 sounds, unequal and missing trials."""

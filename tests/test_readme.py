@@ -16,7 +16,7 @@ SAMPLE = {
     '"gg0304", "yg0331"': '"sim0000", "sim0001"',
     'aa1xr.open("crcns-aa1.zip", dt_ms=5)': "aa1xr.open_sample(dt_ms=5)",
     '"crcns-aa1.zip"': "sample_archive",
-    '"scheduler:8786"': "processes=False, dashboard_address=None",
+    '"scheduler:8786"': 'processes=False, dashboard_address=":0"',
     '{"endpoint_url": "https://..."}': "bucket.options",
     "s3://bucket/": "s3://aa1xr-tests/",
 }

@@ -127,7 +127,7 @@ def test_strf__on_a_cluster(ds):
     distributed = pytest.importorskip("distributed")
     options = {"train": ds.stimulus.values[10:12], "validation": ds.stimulus.values[12:13]}
     expected = aa1xr.strf(ds, **options).compute(scheduler="synchronous")
-    with distributed.Client(processes=False, n_workers=1, dashboard_address=None):
+    with distributed.Client(processes=False, n_workers=1, dashboard_address=":0"):
         xr.testing.assert_allclose(aa1xr.strf(ds, **options).compute(), expected)
 
 

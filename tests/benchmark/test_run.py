@@ -103,7 +103,7 @@ def test_run__refuses_unknown_names(ds, protocol):
 def test_run__on_a_cluster(ds, protocol, guess):
     distributed = pytest.importorskip("distributed")
     expected = run(ds, protocol, "guess", areas=["MLd"])
-    with distributed.Client(processes=False, n_workers=1, dashboard_address=None) as client:
+    with distributed.Client(processes=False, n_workers=1, dashboard_address=":0") as client:
         xr.testing.assert_allclose(run(ds, protocol, "guess", areas=["MLd"]), expected)
         assert client.run(len, guess).popitem()[1] == 4
 

@@ -44,7 +44,7 @@ def test_benchmark__of_a_prediction(quick, sample_archive, tmp_path, capsys, mon
 def test_benchmark__on_a_cluster(quick, sample_archive, capsys, monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source: _Recorded())
-    with distributed.LocalCluster(processes=False, n_workers=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(processes=False, n_workers=1, dashboard_address=":0") as cluster:
         arguments = ["--sample", "--area", "MLd", "--scheduler", cluster.scheduler_address]
         assert cli.main([*quick, *arguments]) == 0
     assert "| ridge | MLd | conspecific |" in capsys.readouterr().out

@@ -28,7 +28,7 @@ from aa1xr.store.locate import ensure_store
 from tests import s3
 from tests.reliability.attack import Tally, tally, times
 
-KIB, SLACK_KIB = 2, 4096  #: 2,000 rounds may so take 8 MiB in all
+KIB, SLACK_KIB = 2, 16384  #: 2,000 rounds may so take 20 MiB in all
 #: A Dataset that is not let go of is thousands.
 BLOCKS, SLACK_BLOCKS = 2, 5000
 #: Threads of asyncio's pool, which are started as they are first needed at once.
@@ -298,8 +298,15 @@ def killed(work: Path, scale: float) -> Iterator[Tally]:
     expected = {name: lazy.compute(scheduler="synchronous") for name, lazy in jobs.items()}
     with (
         tally("a cluster whose workers are killed") as counted,
-        # A worker that was busy with a task when it died is no proof against the task.
-        dask.config.set({"distributed.scheduler.allowed-failures": 1000}),
+        dask.config.set(
+            {
+                # A worker that was busy with a task when it died is no proof against the task.
+                "distributed.scheduler.allowed-failures": 1000,
+                # Else a worker that is not there some seconds after the last one died, since that
+                # one's successor has died too, is never replaced.
+                "distributed.deploy.lost-worker-timeout": "1 hour",
+            }
+        ),
         _cluster() as client,
     ):
         number = deaths = 0

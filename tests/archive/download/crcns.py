@@ -199,8 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for start in range(0, len(body) if cut is None else cut, _PIECE):
             stop = min(start + _PIECE, len(body) if cut is None else cut)
+            self.request_.sent += stop - start  # before the client can look
             self.wfile.write(body[start:stop])
-            self.request_.sent += stop - start
             time.sleep(self.crcns.pause)
 
 
