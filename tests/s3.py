@@ -33,12 +33,17 @@ def serve(wrap=lambda application: application, *, bucket="aa1xr-tests"):
     All servers of a process have the same buckets, since moto keeps them.
     """
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import make_server
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Handler(WSGIRequestHandler):
+        def handle_expect_100(self):
+            """Leave it to werkzeug, which also does it: aiohttp cannot take a second one."""
+            return True
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     ours = Server(bucket)
     application = ours.counting(wrap(DomainDispatcherApplication(create_backend_app)))
-    server = make_server("127.0.0.1", 0, application, threaded=True)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
     ours.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -23,8 +23,16 @@ from aa1xr import arguments, schema
 from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import Chunks
 from aa1xr.errors import DataNotFoundError, StoreError
-from aa1xr.store.layout import METADATA, SEAL, is_sealed, require_format_3, seal
-from aa1xr.store.place import as_os_error, file_system, is_url, zarr_store
+from aa1xr.store.layout import (
+    CONSOLIDATED,
+    METADATA,
+    SEAL,
+    consolidated,
+    is_sealed,
+    require_format_3,
+    seal,
+)
+from aa1xr.store.place import Files, is_url, zarr_store
 from aa1xr.store.read import Store
 from aa1xr.whole import whole
 
@@ -36,7 +44,7 @@ _AGAIN = "remove it and save it again"
 _UNFINISHED = "aa1xr_unfinished"
 #: Where the root then has its seal: zarr passes over it there, and so xarray does not write it with
 #: another Dataset, as it would an attribute.
-_SEALED = "consolidated_metadata"
+_SEALED = CONSOLIDATED
 
 
 def save(
@@ -108,28 +116,9 @@ def _write(
         unsealed.to_zarr(store, mode="w-", consolidated=False, **options)
     except FileExistsError as error:
         raise FileExistsError(f"{path} exists; remove it first, or write elsewhere") from error
-    with as_os_error(path):
-        fs, root = file_system(path, storage_options)
-        fs.pipe_file(f"{root}/{METADATA}", seal(_consolidated(files), part=_SEALED))
-
-
-def _consolidated(files: Mapping[str, Any]) -> bytes:
-    """The root's metadata with those of all arrays in it.
-
-    As zarr does it, but without its warning, which no filter takes back in other threads.
-    """
-    documents = {
-        name.removesuffix(METADATA).rstrip("/"): json.loads(data.to_bytes())
-        for name, data in sorted(files.items())
-        if name.endswith(METADATA)
-    }
-    root = documents.pop("")
-    root[_SEALED] = {
-        "kind": "inline",
-        "must_understand": False,
-        "metadata": documents,
-    }
-    return json.dumps(root).encode()
+    metadata = {name: data.to_bytes() for name, data in files.items() if name.endswith(METADATA)}
+    root = seal(consolidated(metadata), part=_SEALED)
+    Files(path, storage_options).write(METADATA, root)
 
 
 def load(

@@ -24,8 +24,8 @@ from aa1xr.store.layout import (
     FORMAT_VERSION,
     METADATA,
     Digest,
+    consolidated,
     create,
-    quiet_consolidation,
     seal,
 )
 from aa1xr.whole import whole
@@ -125,10 +125,10 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
             DIGESTS: digests,
         }
     )
-    with quiet_consolidation():
-        zarr.consolidate_metadata(group.store, zarr_format=3)
-    root = path / METADATA
-    root.write_bytes(seal(root.read_bytes()))
+    metadata = {
+        file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob(METADATA)
+    }
+    (path / METADATA).write_bytes(seal(consolidated(metadata)))
 
 
 def _check_size(archive: Archive, trials: int) -> None:

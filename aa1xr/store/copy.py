@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fsspec import AbstractFileSystem
-
 from aa1xr import arguments
 from aa1xr.errors import StoreError
 from aa1xr.store.layout import METADATA
 from aa1xr.store.locate import find_store
-from aa1xr.store.place import as_os_error, file_system, is_url
+from aa1xr.store.place import Files, is_url
 from aa1xr.whole import is_leftover, whole
 
 #: Files that are under way at once; those of a store have a quarter of a MiB at most.
@@ -64,59 +62,42 @@ def copy_store(
     target = arguments.path("target", target)
     origin = find_store(source, data_dir=data_dir, storage_options=source_options)
     origin.check()
-    with as_os_error(origin.url):
-        files, root = file_system(origin.url, origin.storage_options)
-        names = [path.removeprefix(f"{root}/") for path in sorted(files.find(root))]
-    names = [name for name in names if not any(map(is_leftover, name.split("/")))]
+    files = origin.files
+    names = [name for name in files.names() if not any(map(is_leftover, name.split("/")))]
 
     if is_url(target):
-        there, place = file_system(target, target_options)
-        _refuse_others(there, place, names, target)
-        _copy(files, root, there, place, names)
+        there = Files(target, target_options)
+        _refuse_others(there, names)
+        _copy(files, there, names)
         return
     path = Path(target).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as partial:
-        there, place = file_system(str(partial), None)
         for folder in {(partial / name).parent for name in names}:
             folder.mkdir(parents=True, exist_ok=True)
-        _copy(files, root, there, place, names)
+        _copy(files, Files(str(partial)), names)
 
 
-def _refuse_others(there: AbstractFileSystem, place: str, names: list[str], target: str) -> None:
+def _refuse_others(there: Files, names: list[str]) -> None:
     """Let nothing be at the target but a part of what will be written there."""
-    there.invalidate_cache()
-    try:
-        with as_os_error(target):
-            found = {path.removeprefix(f"{place}/") for path in there.find(place)}
-    except FileNotFoundError:
-        return
+    found = there.names()
     if METADATA in found:
-        raise FileExistsError(f"{target} exists; remove it first, or copy elsewhere")
-    if others := sorted(found.difference(names)):
+        raise FileExistsError(f"{there.path} exists; remove it first, or copy elsewhere")
+    if others := sorted(set(found).difference(names)):
         raise FileExistsError(
-            f"{target} holds {len(others)} files of something else, {others[0]} among them; "
+            f"{there.path} holds {len(others)} files of something else, {others[0]} among them; "
             "remove them first, or copy elsewhere"
         )
 
 
-def _copy(
-    files: AbstractFileSystem,
-    root: str,
-    there: AbstractFileSystem,
-    place: str,
-    names: list[str],
-) -> None:
+def _copy(files: Files, there: Files, names: list[str]) -> None:
     """Copy files, comparing what arrived; the root's metadata last, which make it a store."""
     rest = [name for name in names if name != METADATA]
     batches = [rest[start : start + _BATCH] for start in range(0, len(rest), _BATCH)]
     for batch in [*batches, [METADATA]]:
-        with as_os_error(root):
-            found = files.cat([f"{root}/{name}" for name in batch])
-        data = {f"{place}/{name}": found[f"{root}/{name}"] for name in batch}
-        with as_os_error(place):
-            there.pipe(data)
-            arrived = there.cat(list(data))
-        for path, content in data.items():
-            if arrived[path] != content:
-                raise StoreError(f"{path}: not what was written there; copy again")
+        data = files.read_all(batch)
+        there.write_all(data)
+        arrived = there.read_all(batch)
+        for name, content in data.items():
+            if arrived[name] != content:
+                raise StoreError(f"{there.path}/{name}: not what was written there; copy again")

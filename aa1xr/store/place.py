@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import fsspec
 import zarr.abc.store
+from fsspec.asyn import sync
 from fsspec.core import url_to_fs
 from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
@@ -24,8 +24,8 @@ from aa1xr.store.layout import METADATA
 #: times, storage that does not answer was an error after two hours.
 _PATIENCE = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 2}}
 
-#: Seconds for one object, all that is asked again included: where a connection breaks off in the
-#: midst of a request, aiohttp may wait for ever, whatever its own limits are.
+#: Seconds for one object, or a batch of them, all that is asked again included. A client that sends
+#: an object first waits for leave to do so (100 Continue), and aiohttp waits for that without end.
 _LONGEST = 300
 
 #: Files whose absence tells a reader something: metadata, of either format.
@@ -121,15 +121,50 @@ def zarr_store(
     return _Whole(store, path) if read_only else store
 
 
-def file_system(
-    path: str, storage_options: Mapping[str, Any] | None
-) -> tuple[fsspec.AbstractFileSystem, str]:
-    """What fsspec reads and writes the files of a path or URL with, and its name for the path."""
-    if is_url(path):
-        fs, inner = url_to_fs(path, **_options(path, storage_options))
-    else:
-        fs, inner = url_to_fs(Path(path).absolute().as_uri())
-    return fs, inner.rstrip("/")
+class Files:
+    """The files of a path or URL by their names there, through fsspec.
+
+    Every call ends in time, and an error is one of the system that names the place.
+    """
+
+    def __init__(self, path: str, storage_options: Mapping[str, Any] | None = None) -> None:
+        self.path = path
+        url = path if is_url(path) else Path(path).absolute().as_uri()
+        with as_os_error(path):
+            self.fs, root = url_to_fs(url, **_options(path, storage_options))
+        self.root = root.rstrip("/")
+
+    def names(self) -> list[str]:
+        """All of them, as they are now; none where nothing is."""
+        self.fs.invalidate_cache()
+        try:
+            found = self._call("find", self.root)
+        except FileNotFoundError:
+            return []
+        return sorted(path.removeprefix(f"{self.root}/") for path in found)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one."""
+        return cast("bytes", self._call("cat_file", f"{self.root}/{name}"))
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write one."""
+        self._call("pipe_file", f"{self.root}/{name}", data)
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        """The bytes of several, asked for at once."""
+        found = self._call("cat", [f"{self.root}/{name}" for name in names])
+        return {path.removeprefix(f"{self.root}/"): data for path, data in found.items()}
+
+    def write_all(self, data: Mapping[str, bytes]) -> None:
+        """Write several at once."""
+        self._call("pipe", {f"{self.root}/{name}": content for name, content in data.items()})
+
+    def _call(self, method: str, *args: Any) -> Any:
+        with as_os_error(self.path):
+            if not self.fs.async_impl:
+                return getattr(self.fs, method)(*args)
+            return sync(self.fs.loop, getattr(self.fs, f"_{method}"), *args, timeout=_LONGEST)
 
 
 def _options(url: str, storage_options: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from aa1xr.store.layout import (
     require_format_3,
     seal,
 )
-from aa1xr.store.place import as_os_error, file_system, is_url, read_bytes, zarr_store
+from aa1xr.store.place import Files, is_url, read_bytes, zarr_store
 from aa1xr.whole import is_leftover, whole
 
 #: Bytes in a chunk of what is added: a few stimuli, which can be read without the others.
@@ -98,11 +98,14 @@ class Store:
         try:
             if not is_url(self.url):
                 return read_bytes(Path(self.url) / key)
-            with as_os_error(self.url):
-                fs, path = file_system(self.url, self.storage_options)
-                return cast("bytes", fs.cat_file(f"{path}/{key}"))
+            return self.files.read(key)
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    @cached_property
+    def files(self) -> Files:
+        """Its files."""
+        return Files(self.url, self.storage_options)
 
     @cached_property
     def _zarr(self) -> zarr.abc.store.Store:
@@ -199,10 +202,8 @@ class Store:
         A reader finds all of it or none, and several processes that add the same do no harm.
         """
         if is_url(self.url):
-            with as_os_error(self.url):
-                fs, root = file_system(self.url, self.storage_options)
-                for key, data in _files(values, dims=dims, attrs=attrs):
-                    fs.pipe_file(f"{root}/{path}/{key}", data)
+            for key, data in _files(values, dims=dims, attrs=attrs):
+                self.files.write(f"{path}/{key}", data)
             return
         with whole(Path(self.url) / path, replace=True) as partial:
             for key, data in _files(values, dims=dims, attrs=attrs):
@@ -211,10 +212,7 @@ class Store:
 
     def added(self) -> list[str]:
         """The paths of what `add` put there."""
-        with as_os_error(self.url):
-            fs, root = file_system(self.url, self.storage_options)
-            fs.invalidate_cache()
-            files = [path.removeprefix(f"{root}/").split("/") for path in fs.find(root)]
+        files = [name.split("/") for name in self.files.names()]
         names = {file[0] for file in files if file[1:] == [METADATA]}
         return sorted(name for name in names.difference(ARRAYS) if not is_leftover(name))
 

@@ -23,7 +23,7 @@ import aa1xr
 from aa1xr import cli
 from aa1xr.archive.credentials import find_credentials
 from aa1xr.benchmark import PROTOCOLS, run
-from aa1xr.store.place import file_system, zarr_store
+from aa1xr.store.place import Files, zarr_store
 from aa1xr.store.read import Store
 
 Features = Iterator[tuple[str, Callable[[], object]]]
@@ -111,7 +111,7 @@ def _stores(given: dict[str, Any]) -> Features:
     yield "copy nowhere", lambda: aa1xr.copy_store(archive, nowhere, target_options=options)
     yield "copy back", lambda: aa1xr.copy_store(url, "back.zarr", source_options=options)
     yield "store", lambda: (Store(url, options), zarr_store(url, options, read_only=True))
-    yield "file system", lambda: file_system(url, options)
+    yield "files", lambda: Files(url, options)
     yield "open", lambda: aa1xr.open(url, storage_options=options)
     yield "open without dask", lambda: aa1xr.open(url, storage_options=options, chunks=None)
     yield "open nowhere", lambda: aa1xr.open(nowhere, storage_options=options)
@@ -173,9 +173,9 @@ def _longer(given: dict[str, Any]) -> Features:
     protocol = dataclasses.replace(PROTOCOLS["rancon2025"], name="quick", dt_ms=5.0)
     yield "benchmark", lambda: run(ds, protocol, areas=["MLd"], out="results.zarr")
     gone = aa1xr.open(f"{given['url']}-cli", storage_options=given["options"])
-    fs, path = file_system(f"{given['url']}-cli", given["options"])
-    fs.rm(path, recursive=True)
-    with Client(processes=False, n_workers=1, dashboard_address=None) as client:
+    files = Files(f"{given['url']}-cli", given["options"])
+    files.fs.rm(files.root, recursive=True)
+    with Client(processes=False, n_workers=1, dashboard_address=":0") as client:
         yield "on a cluster", ds.psth.compute
         yield "on a cluster, gone", gone.psth.compute
         yield "logs", lambda: (client.get_worker_logs(), client.get_scheduler_logs())

@@ -12,7 +12,7 @@ import numpy as np
 
 import aa1xr
 from aa1xr.store.locate import ensure_store
-from aa1xr.store.place import file_system
+from aa1xr.store.place import Files
 from tests import s3
 from tests.reliability.attack import Tally, tally, times
 from tests.reliability.flaky import FAULTS, Flaky, options
@@ -186,11 +186,8 @@ class Scene:
             return True
 
     def _same(self, url: str, storage_options: dict | None) -> bool:
-        fs, root = file_system(url, storage_options)
-        fs.invalidate_cache()
-        found = {path.removeprefix(root): fs.cat_file(path) for path in fs.find(root)}
-        files = [path for path in self.store.rglob("*") if path.is_file()]
-        return found == {f"/{path.relative_to(self.store)}": path.read_bytes() for path in files}
+        there, here = Files(url, storage_options), Files(str(self.store))
+        return there.read_all(there.names()) == here.read_all(here.names())
 
 
 def _told(error: Exception) -> str:

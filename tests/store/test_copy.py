@@ -1,5 +1,6 @@
 """Copies of stores, on a disk and on object storage."""
 
+import asyncio
 from pathlib import Path
 
 import fsspec
@@ -9,16 +10,16 @@ from fsspec.implementations.local import LocalFileSystem
 
 import aa1xr
 from aa1xr import StoreError
+from aa1xr.store import place
 from aa1xr.store.layout import METADATA
-from aa1xr.store.place import file_system
+from aa1xr.store.place import Files
 from aa1xr.store.read import Store
 
 
 def files_at(path, options=None):
     """Every file and what is in it."""
-    fs, root = file_system(str(path), options)
-    fs.invalidate_cache()
-    return {name.removeprefix(root): fs.cat_file(name) for name in fs.find(root)}
+    files = Files(str(path), options)
+    return files.read_all(files.names())
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_copy_store__takes_kept_spectrograms_and_no_leftovers(store, bucket, url
 @pytest.mark.parametrize("stop_at", ["spike_time", "row_size", METADATA])
 def test_copy_store__interrupted_is_no_store_and_goes_on(store, bucket, url, monkeypatch, stop_at):
     with monkeypatch.context() as patch:
-        fs, _ = file_system(url, bucket.options)
+        fs = Files(url, bucket.options).fs
         pipe = type(fs)._pipe_file
 
         async def stop(self, path, *args, **kwargs):
@@ -106,7 +107,7 @@ def test_copy_store__refuses_a_place_with_something_else(store, bucket, url):
     fs.pipe_file(f"{url}/notes.txt", b"mine")
     with pytest.raises(FileExistsError, match=r"1 files of something else, notes\.txt"):
         aa1xr.copy_store(store, url, target_options=bucket.options)
-    assert list(files_at(url, bucket.options)) == ["/notes.txt"]
+    assert list(files_at(url, bucket.options)) == ["notes.txt"]
 
 
 def test_copy_store__spreads_no_damage(store, tmp_path):
@@ -220,7 +221,7 @@ async def unreachable(*args, **kwargs):
 def test_spectrogram__that_cannot_be_kept(store, bucket, url, monkeypatch):
     aa1xr.copy_store(store, url, target_options=bucket.options)
     ds = aa1xr.open(url, storage_options=bucket.options, n_mels=7)
-    fs, _ = file_system(url, bucket.options)
+    fs = Files(url, bucket.options).fs
     monkeypatch.setattr(type(fs), "_pipe_file", unreachable)
     there = ds.spectrogram.values
     np.testing.assert_array_equal(there, aa1xr.open(store, n_mels=7).spectrogram.values)
@@ -228,19 +229,47 @@ def test_spectrogram__that_cannot_be_kept(store, bucket, url, monkeypatch):
 
 @pytest.mark.parametrize("method", ["_pipe_file", "_cat_file", "_lsdir"])
 def test_copy_store__errors_of_the_network_name_the_place(store, bucket, url, monkeypatch, method):
-    fs, _ = file_system(url, bucket.options)
+    fs = Files(url, bucket.options).fs
     monkeypatch.setattr(type(fs), method, unreachable)
     with pytest.raises(OSError, match=r"aa1xr-tests/aa1\.zarr: Could not connect"):
         aa1xr.copy_store(store, url, target_options=bucket.options)
 
 
-def test_file_system__does_not_wait_for_ever():
+def test_files__asks_s3_not_for_long():
     pytest.importorskip("s3fs")
-    fs, _ = file_system("s3://b/aa1.zarr", {"anon": True})
+    fs = Files("s3://b/aa1.zarr", {"anon": True}).fs
     assert fs.config_kwargs["read_timeout"] == 10
     given = {"anon": True, "config_kwargs": {"read_timeout": 3, "retries": {"max_attempts": 1}}}
-    fs, _ = file_system("s3://b/aa1.zarr", given)
+    fs = Files("s3://b/aa1.zarr", given).fs
     assert fs.config_kwargs["read_timeout"] == 3
     assert fs.config_kwargs["connect_timeout"] == 5
     # botocore changes what it is given, but not what the user gave.
     assert given["config_kwargs"] == {"read_timeout": 3, "retries": {"max_attempts": 1}}
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda files: files.names(),
+        lambda files: files.read("a"),
+        lambda files: files.write("a", b""),
+        lambda files: files.read_all(["a", "b"]),
+        lambda files: files.write_all({"a": b"", "b": b""}),
+    ],
+)
+def test_files__waits_for_nothing_for_ever(bucket, url, monkeypatch, use):
+    files = Files(url, bucket.options)
+
+    async def never(*args, **kwargs):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(place, "_LONGEST", 0.05)
+    monkeypatch.setattr(type(files.fs), "_call_s3", never)
+    monkeypatch.setattr(type(files.fs), "_find", never)
+    with pytest.raises(TimeoutError, match=r"aa1\.zarr: no answer in time"):
+        use(files)
+
+
+def test_files__through_a_cache(store, tmp_path):
+    files = Files(f"simplecache::file://{store}", {"simplecache": {"cache_storage": str(tmp_path)}})
+    assert files.read_all(files.names()) == files_at(store)
