@@ -1,10 +1,23 @@
 import json
 
 import pytest
+import zarr
+from zarr.storage import MemoryStore
 
-from aa1xr.store.layout import SEAL, is_sealed, seal
+from aa1xr.store.layout import METADATA, SEAL, consolidated, is_sealed, seal
 
 DOCUMENT = {"zarr_format": 3, "attributes": {"a": 1, "b": [1.5, None]}, "shape": [2, 3]}
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+def test_consolidated__as_zarr_does_it():
+    files = {}
+    group = zarr.create_group(MemoryStore(files), attributes={"a": 1})
+    group.create_array("y", shape=(2,), dtype="int32", dimension_names=["d"])
+    group.create_array("x", shape=(3, 4), dtype="float32")
+    ours = consolidated({name: data.to_bytes() for name, data in files.items()})
+    zarr.consolidate_metadata(group.store)
+    assert json.loads(ours) == json.loads(files[METADATA].to_bytes())
 
 
 def test_seal__says_all_that_was_said():
