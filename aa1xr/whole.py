@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,15 +62,18 @@ def whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
             _sync(partial)
             if replace and target.is_dir():
                 _move_into(partial, target)
+                _remove(partial)
             else:
                 _rename(partial, target)
             _sync_entry(target.parent)
-        except OSError as error:
-            if error.errno is None or error.filename is not None:
-                raise
-            raise OSError(error.errno, error.strerror, str(target)) from error  # say of what
-        finally:
-            _remove(partial)
+        except BaseException as error:
+            # zarr does not wait for what else it has begun when a part of it fails.
+            for _ in range(5):
+                _remove(partial)
+                time.sleep(0.02)
+            if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+                raise OSError(error.errno, error.strerror, str(target)) from error  # say of what
+            raise
 
 
 @contextmanager

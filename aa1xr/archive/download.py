@@ -38,7 +38,6 @@ def download(
     username: str | None = None,
     password: str | None = None,
     accept_terms: bool = False,
-    progress: bool = True,
 ) -> None:
     """Fetch the AA1 archive to `target`, unless a good one is there.
 
@@ -48,8 +47,6 @@ def download(
         Of a CRCNS account; else from the environment, .netrc or a prompt.
     accept_terms
         Whether the terms of CRCNS are accepted; on a terminal they are shown once.
-    progress
-        Show a bar on a terminal if it takes longer than a second.
 
     Raises
     ------
@@ -71,7 +68,7 @@ def download(
         size = _listed_size(portal.read("filelist.txt") or "")
         md5 = _listed_md5(portal.read("checksums.md5") or "")
         part = Part(target)
-        _fetch(portal, part, size, progress)
+        _fetch(portal, part, size)
         if (damaged := damage(part.path, size=size, md5=md5)) is not None:
             part.discard()
             raise DownloadError(
@@ -127,16 +124,12 @@ def _going_on() -> bool:
     return True
 
 
-def _fetch(portal: Portal, part: Part, size: int | None, progress: bool) -> None:
+def _fetch(portal: Portal, part: Part, size: int | None) -> None:
     from tqdm import tqdm
 
     # disable=None: not where standard error is no terminal.
     with tqdm(
-        desc=f"downloading {ARCHIVE}",
-        unit="B",
-        unit_scale=True,
-        delay=1,
-        disable=None if progress else True,
+        desc=f"downloading {ARCHIVE}", unit="B", unit_scale=True, delay=1, disable=None
     ) as bar:
         _fetch_rest(portal, part, size, bar)
 

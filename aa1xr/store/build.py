@@ -40,7 +40,6 @@ def build_store(
     *,
     key: str,
     replace: bool = False,
-    progress: bool = True,
 ) -> None:
     """Write the store of `archive` to `path`, where nothing is yet.
 
@@ -54,8 +53,6 @@ def build_store(
         The archive's SHA-256, recorded as provenance.
     replace
         Put it in the place of a store of the same archive, which may be damaged.
-    progress
-        Show a bar on a terminal if it takes longer than a second.
 
     Raises
     ------
@@ -68,7 +65,7 @@ def build_store(
         whole(path, replace=replace) as partial,
         find_workers(len(archive.cell_ids)) as workers,
         closing(read_blocks(archive, key=key, workers=workers)) as blocks,
-        _bar(archive, progress) as bar,
+        _bar(archive) as bar,
     ):
         _write(archive, blocks, partial, key=key, bar=bar)
         # Such as a folder into which an archive is still being extracted.
@@ -141,7 +138,7 @@ def _check_size(archive: Archive, trials: int) -> None:
         )
 
 
-def _bar(archive: Archive, progress: bool) -> Any:
+def _bar(archive: Archive) -> Any:
     from tqdm import tqdm  # imported where it is shown: a warm open has no use for it
 
     return tqdm(
@@ -149,8 +146,7 @@ def _bar(archive: Archive, progress: bool) -> Any:
         desc=f"building the store of {archive.files.path.name}",
         unit="cell",
         delay=1,
-        # None: not where standard error is no terminal.
-        disable=None if progress else True,
+        disable=None,  # not where standard error is no terminal
     )
 
 

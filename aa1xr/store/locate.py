@@ -45,7 +45,6 @@ def find_store(
     data_dir: str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
     rebuild: bool = False,
-    progress: bool = True,
 ) -> Store:
     """The store of `source`, which is built in `data_dir` if it is not there yet.
 
@@ -82,7 +81,6 @@ def find_store(
         path,
         data_dir=find_data_dir(data_dir),
         rebuild=rebuild,
-        progress=progress,
     )
     return Store(str(built))
 
@@ -93,7 +91,6 @@ def ensure_data(
     username: str | None = None,
     password: str | None = None,
     accept_terms: bool = False,
-    progress: bool = True,
 ) -> None:
     """Download the archive into `data_dir`, unless it or a store of it is there and good.
 
@@ -117,7 +114,6 @@ def ensure_data(
         username=username,
         password=password,
         accept_terms=accept_terms,
-        progress=progress,
     )
     if stores and not _built(identity(archive), data_dir):
         logger.warning(
@@ -132,7 +128,6 @@ def ensure_store(
     *,
     data_dir: Path,
     rebuild: bool = False,
-    progress: bool = True,
 ) -> Path:
     """The path of the store of the archive at `source`, built now if it was not yet.
 
@@ -153,7 +148,7 @@ def ensure_store(
         path = _store_path(kind, key, data_dir)
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            build_store(archive, path, key=key, replace=rebuild, progress=progress)
+            build_store(archive, path, key=key, replace=rebuild)
         except OSError as error:
             if isinstance(error, FileExistsError) and path.exists():
                 return path  # another process has built it

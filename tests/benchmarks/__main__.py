@@ -50,7 +50,7 @@ def report(args: argparse.Namespace, work: Path) -> Iterator[str]:
 
 def tables(args: argparse.Namespace, work: Path) -> Iterator[Table]:
     data_dir = work / "aa1"
-    store = find_store(args.archive, data_dir=data_dir, progress=False).url
+    store = find_store(args.archive, data_dir=data_dir).url
     if "peer" in args.only and args.peer_python:
         notes = f"{peer.NOTES}\n- {peer.peer_versions(args.peer_python)}"
         measured = peer.rows(args.archive, store, args.peer_python, args.runs)

@@ -86,9 +86,7 @@ def _thin(recording: Recording, rng: np.random.Generator) -> Recording:
 def rows(work: Path, scale: list[int], runs: int, sizes: Sizes | None = None) -> Iterator[Row]:
     archives = [make_archive(work, n, sizes or Sizes()) for n in scale]
     built = [side("side_aa1xr.py", "build", archive, work / "stores") for archive in archives]
-    stores = [
-        find_store(archive, data_dir=work / "stores", progress=False).url for archive in archives
-    ]
+    stores = [find_store(archive, data_dir=work / "stores").url for archive in archives]
     yield from _build(scale, archives, built, stores)
     yield from _local(scale, stores, runs)
     yield from _cluster(scale, stores, runs)

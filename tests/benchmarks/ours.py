@@ -30,7 +30,7 @@ def rows(archive: Path, store: str, data_dir: str, runs: int) -> Iterator[Row]:
 
     def build():
         with tempfile.TemporaryDirectory() as folder:
-            find_store(archive, data_dir=Path(folder), progress=False)
+            find_store(archive, data_dir=Path(folder))
 
     taken = median_time(build, runs)
     yield at_most("cold build, zip to store (no spectrogram)", taken, 1.5, seconds)

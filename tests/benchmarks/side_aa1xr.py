@@ -50,7 +50,7 @@ def build(stages, archive, data_dir):
     for store in Path(data_dir).glob(f"simulated-{identity(archive)[:16]}-*.zarr"):
         shutil.rmtree(store)
     stages.done("identity")
-    find_store(archive, data_dir=Path(data_dir), progress=False)
+    find_store(archive, data_dir=Path(data_dir))
     stages.done("build")
 
 

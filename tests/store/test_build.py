@@ -257,20 +257,14 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("stream", "progress", "shown"),
-    [(Terminal, True, True), (Terminal, False, False), (io.StringIO, True, False)],
-    ids=["terminal", "not wanted", "no terminal"],
+    ("stream", "shown"), [(Terminal, True), (io.StringIO, False)], ids=["terminal", "no terminal"]
 )
-def test_build_store__shows_progress_on_a_terminal(
-    archive, tmp_path, monkeypatch, stream, progress, shown
-):
+def test_build_store__shows_progress_on_a_terminal(archive, tmp_path, monkeypatch, stream, shown):
     # As if each look at the clock were a second later.
     monkeypatch.setattr("tqdm.std.time", itertools.count().__next__)
     monkeypatch.setattr(sys, "stderr", stream())
     with open_files(archive) as files:
-        build.build_store(
-            Archive(files), tmp_path / "x.zarr", key=locate.identity(archive), progress=progress
-        )
+        build.build_store(Archive(files), tmp_path / "x.zarr", key=locate.identity(archive))
     written = sys.stderr.getvalue()
     assert ("building the store of cells.zip" in written) == shown
     assert bool(written) == shown
