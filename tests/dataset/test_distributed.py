@@ -58,6 +58,8 @@ def graph(lazy):
 def client(sample_archive):
     """Two workers, each a process of its own, in which a warning is an error too."""
     with (
+        # Else a killed worker whose successor takes longer to start has none.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
         distributed.LocalCluster(
             processes=True, n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
@@ -223,5 +225,5 @@ def test_compute__a_killed_worker_loses_nothing(client, ds, tmp_path):
     thread.join()
     xr.testing.assert_identical(there, expected)
     # Its nanny has put another in its place.
-    client.wait_for_workers(2, timeout=30)
+    client.wait_for_workers(2, timeout=300)
     assert killed[0] not in client.run(os.getpid).values()

@@ -131,4 +131,5 @@ def race(archive, root):
 
 
 if __name__ == "__main__":
+    os.fsync = lambda descriptor: None  # nothing here cuts the power
     {"killed": killed, "full": full, "race": race}[sys.argv[1]](*map(Path, sys.argv[2:]))

@@ -177,7 +177,7 @@ def run_children(mode, archive, root):
     script = Path(__file__).with_name("children.py")
     done = subprocess.run(
         [sys.executable, script, mode, archive, root],
-        check=False, capture_output=True, text=True, timeout=120,
+        check=False, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 

@@ -491,7 +491,7 @@ def test_open__killed_at_ten_random_moments(crcns, target, no_account):
         for request in crcns.asked(ZIP)[n_asked:]:
             assert request.start == had
     process = start(crcns, target.parent, no_account)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert target.read_bytes() == crcns.archive
     assert left(target) == {ARCHIVE, locate.ensure_store(target, data_dir=target.parent).name}
@@ -501,7 +501,7 @@ def test_open__two_processes_fetch_once(crcns, target, no_account):
     crcns.pause = 0.01
     processes = [start(crcns, target.parent, no_account) for _ in range(2)]
     for process in processes:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     assert len(crcns.asked(ZIP)) == len(crcns.asked(LOGIN)) == 1
 
@@ -527,7 +527,7 @@ def test_open__leaves_no_password_anywhere(crcns, target, no_account, monkeypatc
     crcns.faults[ZIP] = [Fault(cut=9000), Fault(status=403)]
     monkeypatch.chdir(no_account)
     process = start(crcns, target.parent, no_account, code=TALKATIVE)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert output.count("DownloadError") == 2  # a wrong password; a refused file
     assert "<xarray.Dataset>" in output
