@@ -42,9 +42,6 @@ _CHUNK = 8 * 2**20
 _AGAIN = "remove it and save it again"
 #: An attribute of the root until all is written.
 _UNFINISHED = "aa1xr_unfinished"
-#: Where the root then has its seal: zarr passes over it there, and so xarray does not write it with
-#: another Dataset, as it would an attribute.
-_SEALED = CONSOLIDATED
 
 
 def save(
@@ -117,7 +114,9 @@ def _write(
     except FileExistsError as error:
         raise FileExistsError(f"{path} exists; remove it first, or write elsewhere") from error
     metadata = {name: data.to_bytes() for name, data in files.items() if name.endswith(METADATA)}
-    root = seal(consolidated(metadata), part=_SEALED)
+    # Zarr passes over the seal there, and so xarray does not write it with another Dataset, as it
+    # would an attribute.
+    root = seal(consolidated(metadata), part=CONSOLIDATED)
     Files(path, storage_options).write(METADATA, root)
 
 
@@ -195,7 +194,7 @@ def _open(path: str, storage_options: Mapping[str, Any] | None) -> zarr.Group:
             raise StoreError(f"{path}: it was not saved to the end; {_AGAIN}")
         if SEAL in document["attributes"]:
             raise StoreError(f"{path}: a store, and no saved Dataset; aa1xr.open opens it")
-        if SEAL in document.get(_SEALED, {}) and not is_sealed(metadata, part=_SEALED):
+        if SEAL in document.get(CONSOLIDATED, {}) and not is_sealed(metadata, part=CONSOLIDATED):
             raise StoreError(f"{path}: {METADATA} is damaged; {_AGAIN}")
         store = zarr_store(path, storage_options, read_only=True)
         return zarr.Group(AsyncGroup.from_dict(StorePath(store), document))

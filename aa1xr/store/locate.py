@@ -77,11 +77,7 @@ def find_store(
                 'aa1xr.open("path/to/crcns-aa1.zip", rebuild=True)'
             )
         return Store(source if is_url(source) else str(path), storage_options)
-    built = ensure_store(
-        path,
-        data_dir=find_data_dir(data_dir),
-        rebuild=rebuild,
-    )
+    built = ensure_store(path, data_dir=find_data_dir(data_dir), rebuild=rebuild)
     return Store(str(built))
 
 
@@ -123,12 +119,7 @@ def ensure_data(
         )
 
 
-def ensure_store(
-    source: Path,
-    *,
-    data_dir: Path,
-    rebuild: bool = False,
-) -> Path:
+def ensure_store(source: Path, *, data_dir: Path, rebuild: bool = False) -> Path:
     """The path of the store of the archive at `source`, built now if it was not yet.
 
     The name of a store is made of the archive's content and the store's format, so a changed
