@@ -44,7 +44,8 @@ def whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
         In a folder that is there.
     replace
         Put a folder in the place of one that holds the same but may be damaged. It is done file by
-        file, so that who reads there meanwhile finds each of them, the old or the new.
+        file, so that who reads there meanwhile finds each of them, the old or the new. What else is
+        there goes, but for what others are writing there.
 
     Raises
     ------
@@ -55,8 +56,8 @@ def whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
     with locked(target) as alone:
         _refuse(target, replace)  # another process may have been here while this one waited
         if alone:
-            _remove_leftovers(target)
-        partial = target.with_name(f".{uuid.uuid4().hex}.aa1xr-partial.{target.name}")
+            _remove_leftovers(target.parent, held=target.name)
+        partial = _beside(target)
         try:
             yield partial
             _sync(partial)
@@ -115,6 +116,14 @@ def locked(target: Path, *, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
+def discard(target: Path) -> None:
+    """Remove a file or folder, if it is there: who looks for it finds all of it, or nothing."""
+    aside = _beside(target)
+    with contextlib.suppress(FileNotFoundError):
+        target.rename(aside)
+        _remove(aside)
+
+
 def refuse_existing(target: Path) -> None:
     """Raise FileExistsError if something is at `target`."""
     if target.exists():
@@ -126,24 +135,28 @@ def is_leftover(name: str) -> bool:
     return _LEFTOVER.fullmatch(name) is not None
 
 
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{uuid.uuid4().hex}.aa1xr-partial.{target.name}")
+
+
 def _refuse(target: Path, replace: bool) -> None:
     if not replace:
         refuse_existing(target)
 
 
-def _remove_leftovers(held: Path) -> None:
-    """Remove what killed writers left in the folder of `held`, whose lock this process has."""
+def _remove_leftovers(folder: Path, *, held: str | None = None) -> None:
+    """Remove what killed writers left in a folder, of whose names this process may hold one."""
     left: dict[str, list[Path]] = {}
-    for path in held.parent.iterdir():
+    for path in folder.iterdir():
         if match := _LEFTOVER.fullmatch(path.name):
             partials = left.setdefault(match["partial"] or match["locked"], [])
             if match["partial"]:
                 partials.append(path)
     for name, partials in left.items():
         with contextlib.ExitStack() as stack:
-            if name != held.name:
+            if name != held:
                 try:
-                    if not stack.enter_context(locked(held.with_name(name), wait=False)):
+                    if not stack.enter_context(locked(folder / name, wait=False)):
                         continue
                 except OSError:  # it is being written, or is another user's
                     continue
@@ -164,21 +177,17 @@ def _move_into(partial: Path, target: Path) -> None:
 
     What is at the top comes last: it says how the rest is to be read.
     """
-    deepest_first = sorted(_files(partial), key=lambda file: (-len(file.parts), file))
-    for file in deepest_first:
+    ours = {path.relative_to(partial) for path in partial.rglob("*")}
+    files = [path for path in ours if not (partial / path).is_dir()]
+    for file in sorted(files, key=lambda file: (-len(file.parts), file)):
         place = target / file
         place.parent.mkdir(parents=True, exist_ok=True)
         (partial / file).replace(place)
-    for file in sorted(_files(target).difference(deepest_first), key=lambda file: len(file.parts)):
-        (target / file).unlink()
-    for folder in sorted(target.rglob("*"), reverse=True):
-        if folder.is_dir():
-            with contextlib.suppress(OSError):  # it is not empty
-                folder.rmdir()
-
-
-def _files(folder: Path) -> set[Path]:
-    return {path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()}
+    _remove_leftovers(target)
+    for folder in [target, *(target / path for path in ours if (target / path).is_dir())]:
+        for path in folder.iterdir():
+            if path.relative_to(target) not in ours and not is_leftover(path.name):
+                discard(path)
 
 
 def _sync(path: Path) -> None:

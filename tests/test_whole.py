@@ -1,6 +1,7 @@
 import errno
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aa1xr.whole import is_leftover, locked, whole
+from aa1xr.whole import discard, is_leftover, locked, whole
 
 PARTIAL = f".{'0' * 32}.aa1xr-partial."
 
@@ -227,6 +228,46 @@ def test_whole__replaces_a_folder_file_by_file(tmp_path, monkeypatch):
     assert found == {"zarr.json": "new"}
     assert sorted(path.name for path in target.iterdir()) == ["x", "y", "zarr.json"]
     assert names(tmp_path) == ["a"]
+
+
+def test_whole__replaces_nothing_that_others_are_writing_there(tmp_path):
+    target = tmp_path / "a"
+    fill(target, {"zarr.json": "old", f"{PARTIAL}killed/c/0": "half", ".killed.aa1xr-lock": ""})
+    with whole(target / "b") as other:
+        fill(other, {"c/0": "mine"})
+        writing = names(target)
+        with whole(target, replace=True) as partial:
+            fill(partial, {"zarr.json": "new"})
+        assert names(target) == [name for name in writing if "killed" not in name]
+        fill(other, {"zarr.json": "mine"})
+    assert names(target) == ["b", "zarr.json"]
+    assert names(target / "b") == ["c", "zarr.json"]
+    assert (target / "b" / "c" / "0").read_text() == "mine"
+
+
+def test_whole__replaces_all_else_at_once(tmp_path, monkeypatch):
+    # Who reads what goes finds no metadata of which a chunk has gone, or the reverse.
+    target = tmp_path / "a"
+    fill(target, {"zarr.json": "old", "x/c/0": "old", "x/c/1": "old", "b/zarr.json": "old"})
+    gone = []
+    rmtree = shutil.rmtree
+
+    def record(path, **how):
+        gone.append(not (target / "b").exists())
+        rmtree(path, **how)
+
+    monkeypatch.setattr(shutil, "rmtree", record)
+    with whole(target, replace=True) as partial:
+        fill(partial, {"zarr.json": "new", "x/c/0": "new"})
+    assert gone[0]
+    assert names(target) == ["x", "zarr.json"]
+    assert names(target / "x" / "c") == ["0"]
+
+
+def test_discard__what_is_not_there(tmp_path):
+    discard(tmp_path / "a")
+    discard(tmp_path / "gone" / "a")
+    assert names(tmp_path) == []
 
 
 def test_whole__replaces_nothing_if_there_is_an_error(tmp_path):

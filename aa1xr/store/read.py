@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +34,7 @@ from aa1xr.store.layout import (
     seal,
 )
 from aa1xr.store.place import Files, is_url, read_bytes, zarr_store
-from aa1xr.whole import is_leftover, whole
+from aa1xr.whole import discard, is_leftover, whole
 
 #: Bytes in a chunk of what is added: a few stimuli, which can be read without the others.
 _ADDED = 2**20
@@ -178,6 +179,13 @@ class Store:
 
     def read_added(self, path: str, selection: Any = ...) -> npt.NDArray[Any] | None:
         """The values of an array that `add` put there, all or some, or None."""
+        for _ in range(4):
+            # A rebuild takes it away; so it may go, and come again, while it is read.
+            with suppress(StoreError):
+                return self._read_added(path, selection)
+        return self._read_added(path, selection)
+
+    def _read_added(self, path: str, selection: Any) -> npt.NDArray[Any] | None:
         try:
             metadata = self.get(f"{path}/{METADATA}")
         except PermissionError:  # S3's "not there" for those who may not list
@@ -205,7 +213,10 @@ class Store:
             for key, data in _files(values, dims=dims, attrs=attrs):
                 self.files.write(f"{path}/{key}", data)
             return
-        with whole(Path(self.url) / path, replace=True) as partial:
+        target = Path(self.url) / path
+        if not (target / METADATA).exists():
+            discard(target)  # what is left of a damaged one
+        with suppress(FileExistsError), whole(target) as partial:
             for key, data in _files(values, dims=dims, attrs=attrs):
                 (partial / key).parent.mkdir(parents=True, exist_ok=True)
                 (partial / key).write_bytes(data)

@@ -269,7 +269,7 @@ def can_mount() -> bool:
 _ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 _ALWAYS = (
     ("sixteen at once in an empty data directory", sixteen, 20),
-    ("three that read while the store is rebuilt five times", readers, 20),
+    ("three that read while the store is rebuilt five times", readers, 100),
     ("four at once on a file system without locks", without_locks, 20),
     ("a data directory that is removed meanwhile", vanishing, 100),
 )

@@ -15,6 +15,7 @@ from aa1xr import DataNotFoundError, StoreError
 from aa1xr.store.layout import ARRAYS, METADATA, seal
 from aa1xr.store.place import as_os_error, is_url
 from aa1xr.store.read import Store, _shared
+from aa1xr.whole import discard
 from tests.store.conftest import contents
 
 
@@ -370,6 +371,40 @@ def test_add__again(store):
     add(Store(str(store)))
     add(Store(str(store)))
     np.testing.assert_array_equal(Store(str(store)).read_added("spectrogram-abc"), VALUES)
+
+
+def test_add__in_the_place_of_what_is_left_of_one(store):
+    add(Store(str(store)))
+    (store / "spectrogram-abc" / METADATA).unlink()
+    (store / "spectrogram-abc" / "c" / "0" / "0").write_text("damaged")
+    add(Store(str(store)))
+    np.testing.assert_array_equal(Store(str(store)).read_added("spectrogram-abc"), VALUES)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_read_added__while_a_rebuild_takes_it_away(store, monkeypatch, again):
+    add(Store(str(store)))
+    checked = Store._checked
+    read = []
+
+    def take_away_first(self, *args):
+        read.append(args)
+        if len(read) > 1:
+            return checked(self, *args)
+        discard(store / "spectrogram-abc")
+        try:
+            return checked(self, *args)
+        finally:
+            if again:
+                add(Store(str(store)))
+
+    monkeypatch.setattr(Store, "_checked", take_away_first)
+    found = Store(str(store)).read_added("spectrogram-abc")
+    if again:
+        np.testing.assert_array_equal(found, VALUES)
+    else:
+        assert found is None
+    assert read
 
 
 def test_add__is_not_there_until_it_is_whole(store, monkeypatch):
