@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import gelu, pad, softplus
 
 #: A step of the layers in between, in ms: shorter bins are taken several at a time.
@@ -35,11 +35,11 @@ class Network(nn.Module):  # type: ignore[misc]
         self.dropout = nn.Dropout(0.3)
         self.read_out = nn.Linear(n_features, n_neurons * self.step)
 
-    def features(self, sound: torch.Tensor) -> torch.Tensor:
+    def features(self, sound: Tensor) -> Tensor:
         """From (batch, 1, freq, time) to (batch, steps, n_features)."""
         raise NotImplementedError
 
-    def calibrate(self, spectrogram: torch.Tensor, rates: torch.Tensor) -> None:
+    def calibrate(self, spectrogram: Tensor, rates: Tensor) -> None:
         """Take units from training data, (freq, time) and (neuron, time) with NaN for none."""
         for name, values in (("band", spectrogram), ("rate", rates)):
             mean = values.nanmean(1, keepdim=True)
@@ -51,7 +51,7 @@ class Network(nn.Module):  # type: ignore[misc]
         with torch.no_grad():  # begin at the mean rates: the inverse of softplus
             self.read_out.bias.copy_(start.expm1().log().repeat_interleave(self.step))
 
-    def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Rates in the bins of the spectrograms."""
         n_bins = spectrogram.shape[-1]
         sound = pad(spectrogram, (self.n_lead * self.step, -n_bins % self.step))
@@ -70,7 +70,7 @@ class GRU(Network):
         self.filters = nn.Sequential(filters, nn.Dropout(0.4))
         self.recurrent = nn.GRU(16 * n_freq, 96, batch_first=True)
 
-    def features(self, sound: torch.Tensor) -> torch.Tensor:
+    def features(self, sound: Tensor) -> Tensor:
         """The states of the recurrent layer."""
         return self.recurrent(self.filters(sound).flatten(1, 2).transpose(1, 2))[0]
 
@@ -87,7 +87,7 @@ class CNN(Network):
             _Filters(32, 32, (3, past), (2, 1)),
         )
 
-    def features(self, sound: torch.Tensor) -> torch.Tensor:
+    def features(self, sound: Tensor) -> Tensor:
         """What the last layer finds."""
         return self.layers(sound).flatten(1, 2).transpose(1, 2)
 
@@ -106,7 +106,7 @@ class _Filters(nn.Module):  # type: ignore[misc]
         self.convolution = nn.Conv2d(n_in, n_out, kernel, stride, padding=(kernel[0] // 2, 0))
         self.norm = nn.LayerNorm(n_out)
 
-    def forward(self, sound: torch.Tensor) -> torch.Tensor:
+    def forward(self, sound: Tensor) -> Tensor:
         """From (batch, channel, freq, time) to the same."""
         found = self.convolution(pad(sound, (self.n_past, 0)))
         return gelu(self.norm(found.movedim(1, -1)).movedim(-1, 1))

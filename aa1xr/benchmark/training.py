@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import xarray as xr
-from torch.nn.utils import clip_grad_norm_
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
@@ -84,7 +84,7 @@ def fit(
         label = f"{kind.__name__}, seed {seed}, {dt_ms:g} ms, {recipe}, {parts}"
         if checkpoint is not None and checkpoint.exists():
             training.restore(checkpoint, label)
-        while not training.finished:
+        while training.epoch < min(recipe.n_epochs, training.best_epoch + recipe.patience):
             # From the seed and the epoch alone, so that there is no other state to keep.
             torch.manual_seed(seed * 100_003 + training.epoch + 1)
             training.run_epoch()
@@ -97,7 +97,7 @@ def fit(
     return network
 
 
-def predict(network: Network, sounds: xr.Dataset) -> torch.Tensor:
+def predict(network: Network, sounds: xr.Dataset) -> Tensor:
     """Rates for the `spectrogram` of a Dataset. [shape: (neuron, stimulus, time)]."""
     spectrograms = sounds["spectrogram"].transpose("stimulus", "freq", "time").values
     network.eval()
@@ -116,14 +116,8 @@ class _Training:
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
         self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.weight_decay)
         self.batches = DataLoader(train, recipe.batch_size, shuffle=True, collate_fn=train.collate)
-        self.epoch = self.best_epoch = 0
-        self.best_score = -math.inf
+        self.epoch, self.best_epoch, self.best_score = 0, 0, -math.inf
         self.best: dict[str, Any] = deepcopy(network.state_dict())
-
-    @property
-    def finished(self) -> bool:
-        """Whether all epochs are done, or the last ones have not helped."""
-        return self.epoch >= min(self.recipe.n_epochs, self.best_epoch + self.recipe.patience)
 
     def run_epoch(self) -> None:
         """Once through the training stimuli."""
@@ -135,7 +129,7 @@ class _Training:
             error = loss(self.network(sound), responses, mask, self.network.rate_scale)
             self.optimizer.zero_grad()
             error.backward()
-            clip_grad_norm_(self.network.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
             self.optimizer.step()
             self.average.update_parameters(self.network)
         self.epoch += 1
@@ -180,14 +174,12 @@ class _Training:
             getattr(self, name).load_state_dict(state[name])
 
 
-def loss(
-    rates: torch.Tensor, responses: torch.Tensor, mask: torch.Tensor, scale: torch.Tensor
-) -> torch.Tensor:
+def loss(rates: Tensor, responses: Tensor, mask: Tensor, scale: Tensor) -> Tensor:
     """Mean squared error where the mask is True, in units that make all neurons count alike."""
     return ((rates - responses) / scale)[mask].square().mean()
 
 
-def correlation(rates: torch.Tensor, responses: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def correlation(rates: Tensor, responses: Tensor, mask: Tensor) -> Tensor:
     """Of each neuron, where the mask is True, from (stimulus, neuron, time); NaN for none."""
     count = mask.sum((0, 2), keepdim=True)
     x, y = (values.double() for values in (rates, responses))
