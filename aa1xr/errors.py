@@ -15,3 +15,7 @@ class DataNotFoundError(FileNotFoundError):
 
 class DownloadError(OSError):
     """The archive could not be fetched from CRCNS; the message says why and what to do."""
+
+
+class WaitingWarning(UserWarning):
+    """Another process is writing what this one wants to write; this one waits."""
