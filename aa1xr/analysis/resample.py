@@ -17,8 +17,9 @@ from aa1xr.dataset.grid import exact_ms
 def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
     """Join bins to wider ones, lazily.
 
-    Counts (`spikes`, and whatever else has the units "spikes") add up; rates and all else
-    average. The time axis is the one of `aa1xr.open(dt_ms=dt_ms)`: left edges that are multiples
+    Counts add up: `spikes`, whatever its attributes, and other variables with the units "spikes".
+    Everything else averages: `psth` and `spectrogram`, and variables with other units. The time
+    axis is the one of `aa1xr.open(dt_ms=dt_ms)`: left edges that are multiples
     of `dt_ms` from onset, also before it, with incomplete bins at its ends.
 
     An incomplete bin is missing: where some of the bins that it joins are NaN or not there, as
@@ -45,8 +46,8 @@ def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
     Raises
     ------
     ValueError
-        If `dt_ms` is no multiple of the present bin width, bins were taken out of the time axis,
-        or it has coordinates besides `time`.
+        If `dt_ms` is not a multiple of the bin width of `ds`, bins were taken out of the time
+        axis, it has coordinates besides `time`, or a variable of your own has no units.
 
     Examples
     --------
@@ -86,7 +87,7 @@ def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
             array.variable,
             lead=lead,
             factor=factor,
-            average=array.attrs.get("units") != schema.VARIABLES["spikes"].units,
+            average=not schema.is_count(str(name), array),
             # Beyond its ends the spectrogram has nothing to add; for all else it is unknown.
             outside=0.0 if name == "spectrogram" else np.nan,
         )

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.analysis.select import drop_missing, refuse_lost_trials
+from aa1xr.analysis.presentations import check_trials
+from aa1xr.analysis.select import drop_missing
 
 Floats = npt.NDArray[np.float32]
 
@@ -45,10 +46,11 @@ class Stimuli:
                 "was not: aa1xr.drop_missing(ds)"
             )
         if responses == "psth":
-            refuse_lost_trials(ds)
+            check_trials(ds, "psth")
         self.labels: list[str] = ds["stimulus"].values.tolist()
         self._spectrogram = ds["spectrogram"].variable
         self._responses = ds[responses].variable
+        self._quiet = _find_silence(ds)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -68,6 +70,25 @@ class Stimuli:
         window = slice(int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0)
         # Copies, for a tensor to own: these may be views of the Dataset.
         return spectrogram[:, window].copy(), responses[..., window].copy()
+
+    def silence(self) -> Floats | None:
+        """The spectrogram of a bin in which no sound plays. [shape: (freq,)].
+
+        Zero as `aa1xr.open` gives it, and not zero after a scaling. None if there is no such bin.
+        """
+        if self._quiet is None:
+            return None
+        stimulus, bin_ = self._quiet
+        return _read(self._spectrogram.isel(time=slice(bin_, bin_ + 1)), stimulus)[..., 0]
+
+
+def _find_silence(ds: xr.Dataset) -> tuple[int, int] | None:
+    """Stimulus and bin after the end of the shortest sound."""
+    if "duration_s" not in ds.coords:
+        return None
+    durations = np.atleast_1d(ds["duration_s"].values)
+    shortest, last = int(durations.argmin()), ds.sizes["time"] - 1
+    return (shortest, last) if ds["time"].values[last] >= durations[shortest] else None
 
 
 def _read(variable: xr.Variable, stimulus: int) -> Floats:

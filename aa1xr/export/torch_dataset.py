@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -47,13 +48,36 @@ class StimulusDataset(torch.utils.data.Dataset[Item]):  # type: ignore[misc]
         mask = ~responses.isnan()
         return Item(spectrogram, responses.nan_to_num(0), mask, self._stimuli.labels[number])
 
-    @staticmethod
-    def collate(items: Sequence[Item]) -> Item:
-        """A batch: each item padded at its end to the longest."""
+    def collate(self, items: Sequence[Item]) -> Item:
+        """A batch: each item padded at its end to the longest, the spectrogram with silence.
+
+        Raises
+        ------
+        ValueError
+            If the Dataset has no bin in which no sound plays, which would say what silence is.
+        """
         longest = max(item.mask.shape[-1] for item in items)
 
         def batch(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
             return torch.stack([pad(each, (0, longest - each.shape[-1])) for each in tensors])
 
         spectrograms, responses, masks, labels = zip(*items, strict=True)
+        if any(each.shape[-1] < longest for each in spectrograms):
+            # Silence is 0 before a scaling, and any other number after it.
+            quiet = self._silence
+            spectrograms = tuple(
+                torch.cat([each, quiet.expand(-1, longest - each.shape[-1])], 1)
+                for each in spectrograms
+            )
         return Item(batch(spectrograms), batch(responses), batch(masks), list(labels))
+
+    @cached_property
+    def _silence(self) -> torch.Tensor:
+        silence = self._stimuli.silence()
+        if silence is None:
+            raise ValueError(
+                "items of different lengths must be padded with silence, and the Dataset does not "
+                "say what silence is: it must have the coordinate 'duration_s' and a time axis "
+                "that reaches beyond the end of the shortest stimulus"
+            )
+        return torch.from_numpy(silence)[:, None]
