@@ -16,6 +16,7 @@ from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
 from aa1xr.analysis.scale import Scaling, normalize, standardize
 from aa1xr.analysis.scores import mean_score, score
+from aa1xr.analysis.sel import sel
 from aa1xr.analysis.select import drop_missing, presented, simultaneous
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
@@ -23,7 +24,6 @@ from aa1xr.analysis.strf import predict, strf
 from aa1xr.analysis.tuning import tuning
 from aa1xr.citation import cite
 from aa1xr.dataset.events import events
-from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
 from aa1xr.dataset.persist import load, save
 from aa1xr.errors import ArchiveError, DataNotFoundError, DownloadError, StoreError
@@ -52,7 +52,6 @@ __all__ = [
     "drop_missing",
     "events",
     "fit_nonlinearity",
-    "index_labels",
     "load",
     "mean_score",
     "normalize",
@@ -65,6 +64,7 @@ __all__ = [
     "resample",
     "save",
     "score",
+    "sel",
     "simulate_archive",
     "simultaneous",
     "smooth",

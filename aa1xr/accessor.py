@@ -21,6 +21,7 @@ from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
 from aa1xr.analysis.scale import Scaling, normalize, standardize
 from aa1xr.analysis.scores import score
+from aa1xr.analysis.sel import sel
 from aa1xr.analysis.select import drop_missing, presented, simultaneous
 from aa1xr.analysis.smooth import Window, smooth
 from aa1xr.analysis.split import Split, split
@@ -92,6 +93,10 @@ class DatasetAccessor:
         """Score a predicted firing rate for each neuron."""
         return score(prediction, self._ds, max_splits=max_splits)
 
+    def sel(self, **labels: Any) -> xr.Dataset:
+        """Select by any labels: several of one dimension, lists, ranges, functions, masks."""
+        return sel(self._ds, **labels)
+
     def simultaneous(self) -> xr.Dataset:
         """The pairs of cells recorded at the same time."""
         return simultaneous(self._ds)
@@ -143,7 +148,7 @@ class DatasetAccessor:
         return to_torch(self._ds, responses=responses, cache=cache)
 
     def with_quality(self, *, max_splits: int = 10_000) -> xr.Dataset:
-        """Let `.sel` choose neurons by the quality of their responses."""
+        """Add the quality of the responses as coordinates of the neurons."""
         return with_quality(self._ds, max_splits=max_splits)
 
 
@@ -168,6 +173,10 @@ class DataArrayAccessor:
     ) -> tuple[xr.DataArray, Scaling]:
         """Bring the responses of all neurons to one scale."""
         return normalize(self._da, method=method, stats_from=stats_from)
+
+    def sel(self, **labels: Any) -> xr.DataArray:
+        """Select by any labels: several of one dimension, lists, ranges, functions, masks."""
+        return sel(self._da, **labels)
 
     def smooth(
         self,

@@ -21,7 +21,6 @@ from aa1xr import arguments
 from aa1xr.archive.parse import Sound
 from aa1xr.archive.read import SIMULATION, Cell, Recording
 from aa1xr.archive.write import make_sound, write_archive
-from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import Chunks
 from aa1xr.dataset.open import open as open_archive
 from aa1xr.dataset.spectrogram import Mel
@@ -332,4 +331,4 @@ def _truth(models: list[_Model]) -> xr.Dataset:
     )
     # In the order in which aa1xr.open gives the neurons.
     order = sorted(range(len(models)), key=lambda n: (models[n].area, parse_cell_id(models[n].id)))
-    return index_labels(truth.isel(neuron=order))
+    return truth.isel(neuron=order)

@@ -18,7 +18,6 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import schema
-from aa1xr.dataset.labels import index_labels
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -159,14 +158,13 @@ def map_blocks(
 def labelled(
     ds: xr.Dataset, arrays: Mapping[str, xr.DataArray], specs: Mapping[str, schema.Spec]
 ) -> xr.Dataset:
-    """The arrays as a Dataset, with those labels and label indexes of `ds` that lie along them."""
+    """The arrays as a Dataset, with the labels of `ds` along their dimensions."""
     for dim in ("neuron", "stimulus"):
         if dim not in ds.dims:  # one was selected, and so its dimension went
             arrays = {n: a.isel({dim: 0}) if dim in a.dims else a for n, a in arrays.items()}
     dims = {dim for array in arrays.values() for dim in array.dims}
     out = xr.Dataset(coords=ds.coords)
     out = out.drop_dims([dim for dim in out.dims if dim not in dims])
-    # Labels of an earlier measurement give way.
-    stale = [name for name in arrays if name in out.coords]
-    out = index_labels(out, **dict.fromkeys(stale)) if stale else out
+    # Measures of `with_quality` are replaced.
+    out = out.drop_vars([name for name in arrays if name in out.coords])
     return out.assign({name: (a.dims, a.data, specs[name].attrs) for name, a in arrays.items()})

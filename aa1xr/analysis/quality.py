@@ -24,7 +24,6 @@ from aa1xr.analysis.pairs import (
     tell,
 )
 from aa1xr.analysis.reliability import agreement, covariance, powers, repeated
-from aa1xr.dataset.labels import index_labels
 
 #: A bin answers if so many spikes come this rarely from the spontaneous rate; two in a row do.
 _RARE = 1e-3
@@ -153,10 +152,10 @@ def quality(
 
 
 def with_quality(ds: xr.Dataset, *, max_splits: int = 10_000) -> xr.Dataset:
-    """Let `.sel` choose neurons by the quality of their responses.
+    """Add the quality of the responses as coordinates of the neurons.
 
-    The measures of `quality` are computed over what `ds` holds and become labels.
-    A neuron without a value (NaN) is in no range.
+    The measures of `quality` are computed over what `ds` holds, to select neurons by. A neuron
+    without a value (NaN) is in no range.
 
     Parameters
     ----------
@@ -166,16 +165,16 @@ def with_quality(ds: xr.Dataset, *, max_splits: int = 10_000) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        `ds` with a label along `neuron` for each measure.
+        `ds` with a coordinate along `neuron` for each measure.
 
     Examples
     --------
     >>> ds = aa1xr.with_quality(aa1xr.open_sample().sel(type="conspecific"))
-    >>> ds.sel(snr=slice(0.1, None)).neuron.values.tolist()
+    >>> ds.query(neuron="snr > 0.1").neuron.values.tolist()
     ['sim0000_1_B', 'sim0000_5_B', 'sim0000_3_A']
     """
     measures = quality(ds, max_splits=max_splits).compute()
-    return index_labels(ds, **{str(name): array.variable for name, array in measures.items()})
+    return ds.assign_coords({name: array.variable for name, array in measures.items()})
 
 
 def _measure(

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.analysis.sel import sel
 from aa1xr.analysis.select import refuse_lost_trials
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
@@ -87,7 +88,7 @@ class Protocol:
         refuse_lost_trials(ds)
         if missing := sorted(set(self.types) - set(ds["type"].values.tolist())):
             raise ValueError(f"protocol {self.name!r} needs sounds of type {missing[0]!r}")
-        ds = ds.sel(type=list(self.types))
+        ds = sel(ds, type=self.types)
         return ds.assign({name: self.smooth(ds[name]).variable for name in ("spikes", "psth")})
 
     def smooth(self, rate: xr.DataArray) -> xr.DataArray:
@@ -104,7 +105,7 @@ class Protocol:
         """
         of_type = []
         for type_ in self.types:
-            sounds = ds["stimulus"].sel(type=type_).sortby("name")
+            sounds = sel(ds["stimulus"], type=type_).sortby("name")
             n_held = max(1, round(self.held_out * sounds.size))
             if sounds.size < 2 * n_held + 1:
                 raise ValueError(f"{sounds.size} {type_} sounds are too few for three parts")

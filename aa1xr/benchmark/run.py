@@ -16,12 +16,12 @@ import xarray as xr
 import zarr
 
 from aa1xr import arguments, schema
+from aa1xr.analysis.sel import sel
 from aa1xr.analysis.split import Split
 from aa1xr.benchmark.models import MODELS
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.scoring import score
 from aa1xr.cluster import open_client
-from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.persist import load, save
 
 #: The dimension of classes of stimuli in a result.
@@ -194,7 +194,7 @@ def evaluate(
     """Fit and score one unit, in this process; `folder` is for what is unfinished."""
     # On a worker of a cluster, its own threads: the cluster is busy with other units.
     with dask.config.set(scheduler="threads"):
-        ds = prepared.sel(area=unit.area)
+        ds = sel(prepared, area=unit.area)
         split = protocol.splits(ds)[unit.split]
         known = ds.sel(stimulus=[*split.train, *split.validation])
         sounds = ds.sel(stimulus=split.test)[["spectrogram"]]
@@ -207,7 +207,7 @@ def _scores(prediction: xr.DataArray, ds: xr.Dataset, split: Split) -> xr.Datase
     """Of the test stimuli, each type by itself. [shape: (stimulus_type, neuron)]."""
     test = ds.sel(stimulus=split.test)
     types = list(dict.fromkeys(test["type"].values.tolist()))
-    each = [score(prediction, test.sel(type=type_)) for type_ in types]
+    each = [score(prediction, sel(test, type=type_)) for type_ in types]
     return xr.concat(each, TYPE).assign_coords({TYPE: types})
 
 
@@ -217,7 +217,7 @@ def _all_neurons(scores: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
     there = xr.Variable("neuron", names >= 0)
     labels = {name: c.variable for name, c in ds.coords.items() if c.dims == ("neuron",)}
     bare = scores.drop_vars([name for name, c in scores.coords.items() if "neuron" in c.dims])
-    return index_labels(bare.isel(neuron=names).where(there).assign_coords(labels))
+    return bare.isel(neuron=names).where(there).assign_coords(labels)
 
 
 def _evaluate_all(

@@ -57,7 +57,7 @@ def _run(args: argparse.Namespace) -> None:
         source = locate.find_store(args.source, data_dir=args.data_dir).url
     ds = aa1xr.open(source, **protocol.options)
     if args.area:
-        ds = ds.sel(area=[args.area])
+        ds = aa1xr.sel(ds, area=args.area)
     store = Store(source)
     recorded = store.attrs["simulation"] is None
     truth = None if recorded else _truth(store, protocol)

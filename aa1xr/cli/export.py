@@ -62,4 +62,4 @@ def _run(args: argparse.Namespace) -> None:
 def _select(ds: xr.Dataset, args: argparse.Namespace) -> xr.Dataset:
     labels = {name: wanted for name in _LABELS if (wanted := getattr(args, name))}
     with plain_errors():
-        return ds.sel(labels)
+        return aa1xr.sel(ds, **labels)

@@ -15,7 +15,6 @@ from xarray.core import indexing
 
 from aa1xr import arguments, citation, schema
 from aa1xr.dataset.grid import make_grid
-from aa1xr.dataset.labels import LABELLED, label_coords
 from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
 from aa1xr.store.place import is_url
@@ -132,10 +131,9 @@ class AA1Backend(BackendEntrypoint):
         }
         # The bin width goes where the bins are, so that it outlives any selection.
         variables["time"].attrs["dt_ms"] = grid.dt_ms
-        labelled = {name: v for name, v in variables.items() if v.dims[0] in LABELLED}
         ds = xr.Dataset(
             {name: _variable(name, data[name]) for name in schema.VARIABLES},
-            label_coords(labelled),
+            variables,
             attrs=(_RECORDED if attrs["simulation"] is None else _SIMULATED)
             | {
                 "source": attrs["source"],
@@ -151,7 +149,6 @@ class AA1Backend(BackendEntrypoint):
                 "compression": compression,
             },
         )
-        ds = ds.assign_coords({n: v for n, v in variables.items() if n not in labelled})
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or ()
         return ds.drop_vars([name for name in dropped if name in ds.variables])
 

@@ -13,7 +13,6 @@ import xarray as xr
 from aa1xr import schema
 from aa1xr.dataset.binning import Indices, presentations, read_spikes, runs
 from aa1xr.dataset.engine import AA1Backend
-from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import open as open_source
 from aa1xr.store.layout import METADATA, is_sealed
 from aa1xr.store.read import Store
@@ -123,7 +122,7 @@ def events(
         name: c.variable for name, c in ds.coords.items() if c.ndim and set(c.dims) <= set(AXES)
     }
     attrs = {name: everything.attrs[name] for name in _PROVENANCE}
-    out = index_labels(xr.Dataset(variables, coords, attrs))
+    out = xr.Dataset(variables, coords, attrs)
     out.encoding["source"] = store.url
     return out
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -113,20 +112,41 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     store = locate.find_store(
         source, data_dir=data_dir, storage_options=storage_options, rebuild=rebuild
     )
-    with warnings.catch_warnings():
-        # The blocks are computed, not stored: those of the user are as good as ours.
-        warnings.filterwarnings("ignore", message="The specified chunks separate the stored")
-        return xr.open_dataset(
-            store.url,
-            engine=AA1Backend,  # by its name, xarray would look through all installed packages
-            chunks=chunks,
-            dt_ms=dt_ms,
-            before_ms=before_ms,
-            after_ms=after_ms,
-            n_mels=n_mels,
-            window_ms=window_ms,
-            fmin=fmin,
-            fmax=fmax,
-            compression=compression,
-            storage_options=storage_options,
+    ds = xr.open_dataset(
+        store.url,
+        engine=AA1Backend,  # by its name, xarray would look through all installed packages
+        chunks=None,
+        cache=chunks is None,
+        dt_ms=dt_ms,
+        before_ms=before_ms,
+        after_ms=after_ms,
+        n_mels=n_mels,
+        window_ms=window_ms,
+        fmin=fmin,
+        fmax=fmax,
+        compression=compression,
+        storage_options=storage_options,
+    )
+    return ds if chunks is None else in_blocks(ds, chunks)
+
+
+def in_blocks(ds: xr.Dataset, chunks: Chunks) -> xr.Dataset:
+    """Make dask arrays of the variables of a new Dataset, in place; coordinates are in memory.
+
+    xarray itself makes dask arrays of all coordinates that have no index, and then refuses them in
+    `query`, `groupby` and `where(drop=True)`.
+    """
+    if isinstance(chunks, Mapping) and (unknown := set(chunks) - set(ds.dims)):
+        raise ValueError(
+            f"chunks must name dimensions of {sorted(map(str, ds.dims))}; got {min(unknown)!r}"
         )
+    for name, variable in ds.variables.items():
+        if name in ds.coords:
+            variable.load()
+            continue
+        wanted: dict[Any, Any] = dict.fromkeys(variable.dims, chunks)
+        if isinstance(chunks, Mapping):
+            preferred = variable.encoding.get("preferred_chunks", {})
+            wanted = {dim: chunks.get(dim, preferred.get(dim, -1)) for dim in variable.dims}
+        variable.data = variable.chunk(wanted).data
+    return ds

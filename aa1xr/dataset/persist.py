@@ -20,7 +20,6 @@ from zarr.core.group import AsyncGroup
 from zarr.storage import MemoryStore, StorePath
 
 from aa1xr import arguments, schema
-from aa1xr.dataset.labels import index_labels
 from aa1xr.dataset.open import Chunks
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.store.layout import (
@@ -58,7 +57,7 @@ def save(
     Parameters
     ----------
     ds
-        Any Dataset; `aa1xr.load` gives it back with its label index.
+        Any Dataset; `aa1xr.load` gives it back.
     path
         Where to, a path or an fsspec URL; nothing may be there yet.
     storage_options
@@ -126,7 +125,7 @@ def load(
     chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
     storage_options: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Open what `save` (or xarray's own `to_zarr`) wrote, with its label index.
+    """Open what `save` (or xarray's own `to_zarr`) wrote.
 
     Parameters
     ----------
@@ -176,7 +175,7 @@ def load(
         for name, coord in coords.items()
         if coord.dtype.kind == "T"
     }
-    return index_labels(ds.assign_coords(coords).assign_coords(strings))
+    return ds.assign_coords(coords).assign_coords(strings)
 
 
 def _open(path: str, storage_options: Mapping[str, Any] | None) -> zarr.Group:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import schema
+from aa1xr.analysis.sel import sel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +92,7 @@ def one(array: xr.DataArray, **wanted: str | None) -> xr.DataArray:
             )
         if label is not None:
             schema.values_along(array, dim)
-        array = array.isel({dim: 0}) if label is None else array.sel({dim: label})
+        array = array.isel({dim: 0}) if label is None else sel(array, **{dim: label})
         if dim in array.dims:
             raise ValueError(f"{dim}={label!r} is {array.sizes[dim]} of them; expected one name")
     return array

@@ -36,7 +36,7 @@ def heard(*, n_neurons=4, n_bins=(60, 45, 52, 40, 48), n_freq=3, n_lags=4, noise
             "time": ("time", np.arange(n_time) * 5 / 1000, {"dt_ms": 5.0}),
         },
     )
-    return aa1xr.index_labels(ds), fields
+    return ds, fields
 
 
 def design(sound, n_lags):

@@ -24,7 +24,7 @@ def dataset(counts, n_bins, *, n_before=0):
             "time": ("time", time, {"dt_ms": 5.0}),
         },
     )
-    return aa1xr.index_labels(ds)
+    return ds
 
 
 @st.composite

@@ -16,7 +16,7 @@ def fields(values, freq, *, dt=0.005):
             "lag": np.arange(values.shape[2]) * dt,
         },
     )
-    return aa1xr.index_labels(ds)
+    return ds
 
 
 def test_tuning__of_a_gaussian_bump():

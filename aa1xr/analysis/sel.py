@@ -1,0 +1,345 @@
+"""Selection by labels, for what xarray's own `.sel` refuses."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Collection, Hashable
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+Values = npt.NDArray[Any]
+Positions = npt.NDArray[np.intp]
+
+
+@overload
+def sel(obj: xr.Dataset, **labels: Any) -> xr.Dataset: ...
+
+
+@overload
+def sel(obj: xr.DataArray, **labels: Any) -> xr.DataArray: ...
+
+
+def sel(obj: xr.Dataset | xr.DataArray, **labels: Any) -> xr.Dataset | xr.DataArray:
+    """Select by any labels, several of one dimension and lists of repeated labels included.
+
+    xarray's own `.sel(area="MLd", type="conspecific")` takes one label of each dimension. This
+    function computes positions and calls `isel`; lazy data stay lazy.
+
+    Parameters
+    ----------
+    obj
+        A Dataset or DataArray.
+    **labels
+        What to select, by the name of any one-dimensional coordinate: a scalar; a list, set,
+        array or Series of values; a slice, which is a range that includes both ends, whatever the
+        order of the values; a function that takes the values and returns booleans; or an array of
+        booleans along the dimension. All of them must hold.
+
+    Returns
+    -------
+    xarray.Dataset or xarray.DataArray
+        The selection. A scalar of a dimension coordinate drops the dimension, as in xarray; every
+        other label keeps it, also if one element matches. A list of a dimension coordinate gives
+        the order of the list; everything else keeps the order of `obj`.
+
+    Raises
+    ------
+    KeyError
+        If nothing matches, or nothing matches one value of a list; the message names similar
+        values. If `obj` has no such coordinate.
+    ValueError
+        If the coordinate does not have one dimension, a mask has another length or order, or a
+        value that is asked for twice occurs twice.
+    TypeError
+        If a range or function does not fit the values.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> aa1xr.sel(ds, area="MLd", rig=["A", "B"], type="conspecific").sizes["neuron"]
+    6
+    >>> ds["depth_um"] = ("neuron", [300, 900] * 6)
+    >>> ds.set_coords("depth_um").psth.aa1.sel(depth_um=slice(500, None)).sizes["neuron"]
+    6
+    >>> ds.aa1.sel(area="MLD")
+    Traceback (most recent call last):
+        ...
+    KeyError: "no area is 'MLD'; did you mean 'MLd'?"
+    """
+    if not isinstance(obj, xr.Dataset | xr.DataArray):
+        raise TypeError(f"obj must be a Dataset or a DataArray; got {type(obj).__name__}")
+    by_dim: dict[Hashable, dict[str, Any]] = {}
+    for name, label in labels.items():
+        by_dim.setdefault(_dimension(obj, name), {})[name] = label
+    return obj.isel({dim: _positions(obj, dim, wanted) for dim, wanted in by_dim.items()})
+
+
+def _dimension(obj: xr.Dataset | xr.DataArray, name: str) -> Hashable:
+    """The dimension of the coordinate `name`."""
+    if name not in obj.coords:
+        if name in obj.dims:
+            raise KeyError(f"dimension {name!r} has no coordinate; select by position with isel")
+        known = [str(coord) for coord, values in obj.coords.items() if values.ndim == 1]
+        raise KeyError(f"no coordinate is {name!r}{_suggestion(name, known)}")
+    dims = obj.coords[name].dims
+    if not dims:
+        raise ValueError(
+            f"{name!r} is a scalar, {obj.coords[name].item()!r}: an earlier selection dropped its "
+            "dimension; select with a list to keep it"
+        )
+    if len(dims) > 1:
+        raise ValueError(f"{name!r} has dimensions {dims}; expected one. Select with where")
+    return dims[0]
+
+
+def _positions(obj: xr.Dataset | xr.DataArray, dim: Hashable, labels: dict[str, Any]) -> Any:
+    """Where along `dim` all labels hold: an integer, a slice, or positions."""
+    labels = dict(labels)
+    size = obj.sizes[dim]
+    chosen: Any = np.arange(size)
+    if dim in labels:
+        name = str(dim)
+        label = labels.pop(name)
+        points = isinstance(label, xr.DataArray | xr.Variable) and label.dims not in ((), (dim,))
+        if points and np.asarray(label).dtype.kind != "b":
+            if labels:
+                raise ValueError(
+                    f"an array of {name!r} along {label.dims} selects point by point, which cannot "
+                    f"be combined with {', '.join(labels)}; select one after the other"
+                )
+            found = _find_in_order(name, obj.coords[name].values, np.asarray(label).ravel())
+            return xr.Variable(label.dims, found.reshape(label.shape))
+        chosen = _locate(obj, name, label)
+    keep = np.ones(size, bool)
+    for name, label in labels.items():
+        keep &= _mask(obj, name, label)
+    if not keep[chosen].any():
+        wanted = ", ".join(f"{name}={_show(label)}" for name, label in labels.items())
+        raise KeyError(f"no {dim} of the selection has all of {wanted}")
+    return chosen if np.ndim(chosen) == 0 else _as_slice(chosen[keep[chosen]])
+
+
+def _locate(obj: xr.Dataset | xr.DataArray, name: str, label: Any) -> Any:
+    """Positions of values of a dimension coordinate: one integer for a scalar that is unique."""
+    if isinstance(label, slice) or callable(label):
+        return np.flatnonzero(_mask(obj, name, label))
+    values = obj.coords[name].values
+    if _is_scalar(label):
+        found = _find(name, values, label)
+        return int(found[0]) if found.size == 1 else found
+    wanted = _as_values(name, label)
+    if wanted.dtype.kind == "b" and values.dtype.kind != "b":
+        return np.flatnonzero(_mask(obj, name, label))
+    return _find_in_order(name, values, wanted)
+
+
+def _find_in_order(name: str, values: Values, wanted: Values) -> Positions:
+    """Positions of each value of a dimension coordinate that is asked for."""
+    index = pd.Index(values)
+    if index.is_unique:
+        positions = index.get_indexer(pd.Index(wanted)) if wanted.size else np.zeros(0, np.intp)
+        for missing in np.flatnonzero(positions < 0):
+            raise _no_match(name, wanted[missing], values)
+        return np.asarray(positions, np.intp)
+    asked = pd.Index(wanted)
+    for twice in asked[asked.duplicated()]:
+        if (values == twice).sum() > 1:
+            raise ValueError(
+                f"ambiguous: {name} {_show(twice)} is asked for twice and occurs twice; select by "
+                "position with isel"
+            )
+    found = [_find(name, values, value) for value in wanted]
+    return np.concatenate([*found, np.zeros(0, np.intp)])
+
+
+def _mask(obj: xr.Dataset | xr.DataArray, name: str, label: Any) -> Values:
+    """Where the coordinate `name` matches `label`."""
+    coordinate = obj.coords[name]
+    values = coordinate.values
+    if callable(label):
+        return _check_mask(f"the function for {name!r}", label(values), values)
+    if isinstance(label, slice):
+        return _in_range(name, values, label)
+    if _is_scalar(label):
+        wanted = [label]
+    else:
+        array = _as_values(name, label)
+        if array.dtype.kind == "b" and values.dtype.kind != "b":
+            _check_order(name, label, coordinate)
+            return _check_mask(f"the mask for {name!r}", array, values)
+        wanted = list(array)
+    mask = np.zeros(values.size, bool)
+    for value in wanted:
+        mask[_find(name, values, value)] = True
+    return mask
+
+
+def _find(name: str, values: Values, value: Any) -> Positions:
+    """Positions at which `values` equals `value`, of which there must be one."""
+    found = np.flatnonzero(_equal(values, value))
+    if found.size == 0:
+        raise _no_match(name, value, values)
+    return found
+
+
+def _equal(values: Values, value: Any) -> Values:
+    """Where values equal one value; nowhere if the two cannot be compared."""
+    same: Any = False
+    if not (value is None or value is pd.NA) and _is_text(values[:1]) in (None, _is_text(value)):
+        try:
+            same = np.asarray(values == value)
+        except Exception:  # noqa: BLE001 - the value's own comparison may raise anything
+            same = False
+    fits = isinstance(same, np.ndarray) and same.shape == values.shape
+    return same.astype(bool) if fits else np.zeros(values.shape, bool)
+
+
+def _is_text(value: Any) -> bool | None:
+    """Whether a value, or an array, is of text; None where both are possible."""
+    kind = np.asarray(value).dtype.kind
+    return None if kind == "O" else kind in "UT"
+
+
+def _check_mask(what: str, mask: Any, values: Values) -> Values:
+    try:
+        mask = np.asarray(mask)
+    except ValueError:
+        mask = np.zeros(0)
+    if mask.dtype.kind != "b":
+        raise TypeError(f"{what} must give booleans; got {mask.dtype}")
+    if mask.shape != values.shape:
+        raise ValueError(f"{what} must have {values.size} elements; got shape {mask.shape}")
+    if not mask.any():
+        raise KeyError(f"{what} is True nowhere")
+    return mask
+
+
+def _check_order(name: str, mask: Any, coordinate: xr.DataArray) -> None:
+    """Refuse a labelled mask whose labels are in another order: it would select other elements."""
+    dim = coordinate.dims[0]
+    if isinstance(mask, pd.Series):
+        labels = mask.index.to_numpy()
+        # A Series without an index of its own is a plain array.
+        ours = None if isinstance(mask.index, pd.RangeIndex) else coordinate.coords.get(dim)
+    elif isinstance(mask, xr.DataArray):
+        if mask.dims != (dim,):
+            raise ValueError(f"the mask for {name!r} must be along {dim!r}; got {mask.dims}")
+        ours = coordinate.coords.get(dim) if dim in mask.coords else None
+        labels = mask.coords[dim].values if dim in mask.coords else None
+    else:
+        return
+    if ours is not None and not np.array_equal(np.asarray(labels, object), ours.values):
+        raise ValueError(
+            f"the mask for {name!r} has other {dim} labels, or another order, than the data; "
+            f"align it first: mask.sel({dim}=ds.{dim})"
+        )
+
+
+def _in_range(name: str, values: Values, label: slice) -> Values:
+    if label.step is not None:
+        raise ValueError(f"a range of {name!r} has no step; got {label!r}")
+    mask = np.ones(values.size, bool)
+    try:
+        if label.start is not None:
+            mask &= np.asarray(values >= label.start, bool)
+        if label.stop is not None:
+            mask &= np.asarray(values <= label.stop, bool)
+    except Exception as error:  # the ends' own comparison may raise anything
+        raise TypeError(
+            f"{name} from {_show(label.start)} to {_show(label.stop)}: the ends cannot be compared "
+            f"with its values, such as {values[:1].tolist()}"
+        ) from error
+    if not mask.any():
+        known = _known(values)
+        there = f"the values go from {min(known)!r} to {max(known)!r}" if known else "it is empty"
+        raise KeyError(f"no {name} is from {_show(label.start)} to {_show(label.stop)}; {there}")
+    return mask
+
+
+def _is_scalar(label: Any) -> bool:
+    """Whether a label is one value; text is, everything that holds values is not."""
+    if isinstance(label, str | bytes) or np.isscalar(label):
+        return True
+    if isinstance(label, xr.DataArray | xr.Variable | np.ndarray):
+        return label.ndim == 0
+    return not (isinstance(label, Collection) or hasattr(label, "__iter__"))
+
+
+def _as_values(name: str, label: Any) -> Values:
+    """The values of a list, set, array, Series or iterator. [shape: (n,)]."""
+    if not isinstance(label, xr.DataArray | xr.Variable | np.ndarray):
+        label = list(label)  # a set or a generator would be one object to NumPy
+        # Values of several kinds stay what they are; NumPy would make text of numbers.
+        mixed = len({_is_text(value) for value in label}) > 1
+        label = np.array([*label, None], object)[:-1] if mixed else _to_array(name, label)
+    values = np.asarray(label)
+    if values.ndim != 1:
+        raise ValueError(f"{name} must be selected by a list of values; got shape {values.shape}")
+    return values.astype(str) if values.dtype.kind == "T" else values
+
+
+def _to_array(name: str, values: list[Any]) -> Values:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{name} must be selected by a list of values; got nested lists"
+        ) from error
+
+
+def _as_slice(positions: Positions) -> slice | Positions:
+    """Neighbours as a slice, so that dask computes only the blocks that hold them."""
+    if positions.size == 0:
+        return positions
+    first, last = int(positions[0]), int(positions[-1])
+    return (
+        slice(first, last + 1)
+        if np.array_equal(positions, np.arange(first, last + 1))
+        else positions
+    )
+
+
+# Messages
+
+
+def _no_match(name: str, value: Any, values: Values) -> KeyError:
+    return KeyError(f"no {name} is {_show(value)}{_suggestion(value, _known(values))}")
+
+
+def _known(values: Values) -> list[Any]:
+    """The distinct values that can be compared, in their order."""
+    there = [value for value in values.tolist() if value == value]  # noqa: PLR0124 - NaN is not
+    return list(dict.fromkeys(there))
+
+
+def _suggestion(value: Any, there: list[Any]) -> str:
+    """What to say of values that are similar, if any are."""
+    near: list[Any] = []
+    if isinstance(value, str):
+        folded = {str(other).casefold(): other for other in there}
+        near = [folded[key] for key in difflib.get_close_matches(value.casefold(), folded, n=3)]
+    elif isinstance(value, int | float | np.number) and math.isfinite(value):
+        numbers = [other for other in there if isinstance(other, int | float)]
+        near = sorted(numbers, key=lambda other: abs(other - value))[:2]
+    if near:
+        return f"; did you mean {' or '.join(map(repr, near))}?"
+    if not there:
+        return ": there is none to select from"
+    if len(there) <= 12:
+        return f"; there are {', '.join(map(repr, there))}"
+    return f"; there are {len(there)}, such as {there[0]!r}"
+
+
+def _show(value: Any) -> str:
+    """A value as a user typed it, cut where it is long."""
+    value = value.item() if isinstance(value, np.generic) else value
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - the value's own repr may raise anything
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 80 else f"{text[:77]}..."
