@@ -204,7 +204,7 @@ def make_mel(
     fmin: float,
     fmax: float | None,
     compression: str,
-    frames: str = "centred",
+    frames: str,
 ) -> Mel:
     """Check the parameters that a user gives.
 
