@@ -20,6 +20,25 @@ def test_stimuli__are_those_of_the_dataset(ds, name):
         assert np.isnan(one[name][..., n_bins:]).all()
 
 
+def test_stimuli__end_where_the_recording_does(sample_archive):
+    ds = aa1xr.open(sample_archive, dt_ms=20, after_ms=4000)
+    assert ds.time[-1] > 6
+    for number in (0, 14):
+        spectrogram, responses, _ = Stimuli(ds, "psth").read(number)
+        assert responses.shape[-1] == spectrogram.shape[-1] == 200
+
+
+def test_stimuli__say_what_silence_is(sample_archive):
+    ds = aa1xr.open(sample_archive, compression="db")
+    shortest, longest = int(ds.n_samples.values.argmin()), int(ds.n_samples.values.argmax())
+    for number in (shortest, longest):
+        assert (Stimuli(ds, "psth").read(number)[2] == -80).all()
+    louder = ds.assign(spectrogram=ds.spectrogram + ds.freq)
+    np.testing.assert_allclose(Stimuli(louder, "psth").read(shortest)[2], ds.freq - 80, rtol=1e-6)
+    masked = ds.assign(spectrogram=ds.spectrogram.where(ds.psth.notnull().any("neuron")))
+    assert (Stimuli(masked, "psth").read(shortest)[2] == -80).all()
+
+
 def test_stimuli__whole_bins_only_after_resampling(ds):
     coarse = aa1xr.resample(ds.sel(type="conspecific"), dt_ms=20)
     for number in range(10):
