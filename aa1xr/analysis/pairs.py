@@ -11,19 +11,24 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.integer[Any]]
 
 _DIMS = schema.VARIABLES["spikes"].dims
+#: Which bins measures count: see `bins_during`.
+During = Literal["stimulus", "all"]
+
+#: Times on the grid of audio samples that differ by less are equal.
+_ROUNDING_S = 1e-7
 #: Counts in one block, if they do not come in blocks already.
 _BLOCK = 32 * 2**20
 
@@ -103,6 +108,36 @@ def ratio(numerator: Floats, denominator: Floats, reason: str) -> Floats:
     if (denominator <= 0).any():
         tell(reason)
     return np.asarray(numerator / some(denominator))
+
+
+def bins_during(ds: xr.Dataset, during: During) -> Bools:
+    """The bins that a measure counts. [shape: (stimulus, time)].
+
+    Parameters
+    ----------
+    during
+        "stimulus": from stimulus onset to the bin that holds the last sample of the stimulus,
+        0 <= time < duration_s, whatever window `ds` was opened with; "all": every bin of `ds`.
+
+    Raises
+    ------
+    ValueError
+        If `during` is neither, or `ds` does not say how long the stimuli are.
+    """
+    arguments.choice("during", during, ("stimulus", "all"))
+    time = np.atleast_1d(ds["time"].values)
+    if during == "all":
+        n_stimuli = ds.sizes.get("stimulus", 1)
+        return np.ones((n_stimuli, time.size), bool)
+    if "duration_s" not in ds.coords:
+        raise ValueError(
+            "the Dataset must have the coordinate 'duration_s', which says when each stimulus "
+            "ends; to count every bin of the Dataset, pass during='all'"
+        )
+    duration = np.atleast_1d(ds["duration_s"].values)[:, np.newaxis]
+    # Edges are whole numbers of audio samples: rounding is far less than half a sample.
+    edge = _ROUNDING_S
+    return np.asarray((time > -edge) & (time < duration - edge))
 
 
 def spikes(ds: xr.Dataset) -> xr.DataArray:

@@ -14,6 +14,7 @@ from aa1xr.analysis.pairs import (
     Floats,
     Ints,
     Pairs,
+    bins_during,
     combine,
     complete,
     labelled,
@@ -127,9 +128,7 @@ def quality(
     counts = spikes(ds)
     dt = schema.bin_width_ms(ds) / 1000
     time = np.atleast_1d(ds["time"].values)
-    if "duration_s" not in ds.coords:
-        raise ValueError("there is no coordinate 'duration_s', which says while the sound plays")
-    duration = np.atleast_1d(ds["duration_s"].values)
+    plays = bins_during(ds, "stimulus")
     if not (time < 0).any():
         tell(
             "rate_spontaneous, rate_z and latency are NaN where there are no bins before onset: "
@@ -142,7 +141,7 @@ def quality(
         by=by,
         options={
             "time": time,
-            "duration": duration,
+            "plays": plays,
             "dt": dt,
             "by": by,
             "max_splits": int(max_splits),
@@ -181,13 +180,12 @@ def _measure(
     counts: Floats,
     *,
     time: npt.NDArray[np.float64],
-    duration: npt.NDArray[np.float64],
+    plays: Bools,
     dt: float,
     by: str,
     max_splits: int,
 ) -> Floats:
     """All measures for a block of neurons. [shape: (neuron, stimulus or 1, measure)]."""
-    plays = (time >= 0) & (time < duration[:, np.newaxis])
     pairs = complete(counts, plays)
     before = complete(counts[..., time < 0], np.ones(1, bool))
     n_bins, n_trials = pairs.n_bins, pairs.n_trials
