@@ -166,7 +166,9 @@ def _check_grid(ds: xr.Dataset) -> None:
 Reasons = Mapping[str, Sequence[tuple[Bools, str]]]
 
 
-def with_reasons(values: Mapping[str, Floats], reasons: Reasons, texts: Mapping[str, str]) -> Floats:
+def with_reasons(
+    values: Mapping[str, Floats], reasons: Reasons, texts: Mapping[str, str]
+) -> Floats:
     """Measures of a block, and why some of them are not what a user expects.
 
     Parameters

@@ -14,7 +14,18 @@ from aa1xr.analysis.pairs import spikes
 _DIMS = schema.VARIABLES["psth"].dims
 
 #: How people write spikes/s, without blanks.
-_RATE_UNITS = {"spikes/s", "spikes/sec", "spike/s", "sp/s", "spikess-1", "1/s", "s-1", "s^-1", "s**-1", "hz"}
+_RATE_UNITS = {
+    "spikes/s",
+    "spikes/sec",
+    "spike/s",
+    "sp/s",
+    "spikess-1",
+    "1/s",
+    "s-1",
+    "s^-1",
+    "s**-1",
+    "hz",
+}
 
 
 def is_rate(units: object) -> bool:

@@ -55,9 +55,7 @@ MEASURES: dict[str, schema.Spec] = {
         "noise ceiling of the correlation with the PSTH",
         "closed form; Schoppe et al. (2016)",
     ),
-    "ccmax_within": _spec(
-        "1", "noise ceiling (split halves), each stimulus about its own mean"
-    ),
+    "ccmax_within": _spec("1", "noise ceiling (split halves), each stimulus about its own mean"),
     "ccmax_closed_within": _spec(
         "1", "noise ceiling (closed form), each stimulus about its own mean"
     ),

@@ -263,7 +263,10 @@ def _score(
     gram = covariance(pairs) / dt**2
     every, repeats = Moments.concatenated(p, y, used), Moments.concatenated(p, y, both)
     each = Moments.over_time(p, y, used)
-    every_within, repeats_within = _averaged(each, np.where(n_bins > 1, n_bins, 0)), _averaged(each, twice)
+    every_within, repeats_within = (
+        _averaged(each, np.where(n_bins > 1, n_bins, 0)),
+        _averaged(each, twice),
+    )
     of_each = powers(gram, n_trials)
     of_within = of_each.map(lambda power: combine(power, twice))
     within = of_within.positive_signal
@@ -291,7 +294,9 @@ def _score(
         scores["cc_norm_half_deepstrf"] = scores["cc_raw"] / deepstrf.ccmax(gram, n_trials, twice)
     expected = np.where((p < min_rate) & (p >= 0), min_rate, p) * dt
     if "bits_per_spike" in measures:
-        scores["bits_per_spike"] = _bits_per_spike(total, expected, used * n_trials[..., np.newaxis])
+        scores["bits_per_spike"] = _bits_per_spike(
+            total, expected, used * n_trials[..., np.newaxis]
+        )
 
     masks = {
         "infinite": infinite[:, np.newaxis],
@@ -330,7 +335,9 @@ def _reasons(
         kind = name.removesuffix("_within").removesuffix("_deepstrf")
         nan = there & np.isnan(array)
         # The last reason is what is left.
-        found = [(nan & masks.get(why, True), why) for why in ("infinite", "gaps", *_UNDEFINED[kind])]
+        found = [
+            (nan & masks.get(why, True), why) for why in ("infinite", "gaps", *_UNDEFINED[kind])
+        ]
         if kind in ("fve", "spe", "bits_per_spike"):
             found.append((there & masks["units"], "units"))
         if kind in ("cc_norm", "cc_norm_half", "spe"):
@@ -368,5 +375,3 @@ def _bits_per_spike(total: Floats, expected: Floats, n_trials: Ints) -> Floats:
     gain = np.where(np.isfinite(gain), gain - constant, np.nan) / np.log(2)
     gain[(expected < 0).any((1, 2))] = np.nan
     return ratio(gain, n_spikes)[:, np.newaxis]
-
-

@@ -18,7 +18,7 @@ from aa1xr.analysis.split import Split, split
 _WINDOW = {"before_ms": 0, "after_ms": 0}
 
 #: Options that define the spectrogram.
-_SOUND = ("n_mels", "window_ms", "fmin", "fmax", "compression")
+_SOUND = ("n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
 
 #: What is the same in every protocol, for the record.
 _FIXED = {
@@ -145,8 +145,7 @@ class Protocol:
 
 def _plain(attrs: dict[Any, Any], options: dict[str, Any]) -> bool:
     """Whether the attributes of a spectrogram are those that `aa1xr.open` gives with `options`."""
-    wanted = options | {"frames": "centred"}
-    return all(attrs.get(name) == value for name, value in wanted.items())
+    return all(attrs.get(name) == value for name, value in options.items())
 
 
 def _simple(value: Any) -> Any:
