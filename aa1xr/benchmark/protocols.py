@@ -49,6 +49,7 @@ class Protocol:
     fmin: float = 0.0
     fmax: float = 16000.0
     compression: str = "cubic"
+    frames: str = "centred"
 
     def __post_init__(self) -> None:
         arguments.names("types", self.types)
@@ -58,7 +59,7 @@ class Protocol:
     @property
     def options(self) -> dict[str, Any]:
         """What `aa1xr.open` is to be given."""
-        names = ("dt_ms", "n_mels", "window_ms", "fmin", "fmax", "compression")
+        names = ("dt_ms", "n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
         return {name: getattr(self, name) for name in names}
 
     @property
