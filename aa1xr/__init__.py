@@ -11,6 +11,7 @@ from aa1xr import accessor as _accessor  # noqa: F401 - makes ds.aa1
 from aa1xr import benchmark
 from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.nonlinearity import Nonlinearity, fit_nonlinearity
+from aa1xr.analysis.predict import predict
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
@@ -20,7 +21,7 @@ from aa1xr.analysis.sel import sel
 from aa1xr.analysis.select import drop_missing, presented, simultaneous
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
-from aa1xr.analysis.strf import predict, strf
+from aa1xr.analysis.strf import strf
 from aa1xr.analysis.tuning import tuning
 from aa1xr.citation import cite
 from aa1xr.dataset.events import events

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import schema
-from aa1xr.analysis.strf import predict
+from aa1xr.analysis.predict import predict
 from aa1xr.benchmark.protocols import Protocol
 from aa1xr.benchmark.run import expect_protocol
 
