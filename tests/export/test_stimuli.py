@@ -14,7 +14,7 @@ def test_stimuli__are_those_of_the_dataset(ds, name):
     for number, label in enumerate(ds.stimulus.values):
         one = ds.sel(stimulus=label)
         n_bins = int(np.ceil(one.n_samples.item() / 160))
-        spectrogram, responses = stimuli.read(number)
+        spectrogram, responses, _ = stimuli.read(number)
         np.testing.assert_array_equal(spectrogram, one.spectrogram[:, :n_bins])
         np.testing.assert_array_equal(responses, one[name][..., :n_bins])
         assert np.isnan(one[name][..., n_bins:]).all()
@@ -23,7 +23,7 @@ def test_stimuli__are_those_of_the_dataset(ds, name):
 def test_stimuli__whole_bins_only_after_resampling(ds):
     coarse = aa1xr.resample(ds.sel(type="conspecific"), dt_ms=20)
     for number in range(10):
-        _, responses = Stimuli(coarse, "psth").read(number)
+        _, responses, _ = Stimuli(coarse, "psth").read(number)
         heard = ~np.isnan(responses).all(1)
         assert np.isfinite(responses[heard]).all()
 
@@ -49,7 +49,7 @@ def test_stimuli__read_one_and_no_other(sample_archive, monkeypatch):
 
 
 def test_stimuli__of_one_neuron(ds):
-    spectrogram, responses = Stimuli(ds.isel(neuron=0), "spikes").read(0)
+    spectrogram, responses, _ = Stimuli(ds.isel(neuron=0), "spikes").read(0)
     assert responses.shape == (15, spectrogram.shape[1])
 
 
@@ -70,7 +70,7 @@ def test_stimuli__trials_held_out_are_not_in_the_rates(ds):
             Stimuli(selected, "psth")
         rates = aa1xr.psth(selected)
         held = Stimuli(selected.drop_vars("psth").merge({"psth": rates}), "psth")
-        _, responses = held.read(11)
+        _, responses, _ = held.read(11)
         np.testing.assert_array_equal(responses, rates.isel(stimulus=11, time=slice(400)))
         Stimuli(selected, "spikes")
     Stimuli(ds[["psth", "spectrogram", "n_trials"]], "psth")
