@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from dask.delayed import delayed
 
-from aa1xr import arguments, schema
+from aa1xr import arguments, messages, schema
 from aa1xr.analysis import ridge
 from aa1xr.analysis.pairs import During, bins_during, labelled
 from aa1xr.analysis.sound import PARAMETERS, PROCESSING, n_unknown, silence
@@ -200,7 +200,15 @@ def strf(
                 for x, y, stimulus in zip(sounds, rates, stimuli, strict=True)
             ]
         )
-    fitted = delayed(ridge.fit)(*moments, penalties, refit=refit, scale_floor=float(scale_floor))
+    cells = np.atleast_1d(rate["neuron"].values) if "neuron" in rate.coords else None
+    fitted = delayed(ridge.fit)(
+        *moments,
+        penalties,
+        refit=refit,
+        scale_floor=float(scale_floor),
+        cells=list(map(str, range(rate.sizes["neuron"]) if cells is None else cells)),
+        site=messages.call_site(),
+    )
     sizes = {"neuron": rate.sizes["neuron"], "freq": sound.sizes["freq"], "lag": n_lags}
     arrays = {}
     for name, spec in STRF.items():

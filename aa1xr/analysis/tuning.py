@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
-from aa1xr.analysis.pairs import labelled, tell
+from aa1xr import messages, schema
+from aa1xr.analysis.pairs import labelled
 from aa1xr.analysis.sound import click_response, delays
+from aa1xr.errors import UndefinedWarning
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -117,9 +118,11 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
         raise ValueError("'strf' has one band or one lag; expected several to measure between")
     lag, attrs = strfs["lag"].values, strfs["lag"].attrs
     if (found := delays(lag, attrs)) is None:
-        tell(
-            "tuning: latencies are NaN, since the attributes of the coordinate 'lag' do not say "
-            "what of the sound a frame covers (dt_ms, frame_start_ms, frame_stop_ms)"
+        messages.warn(
+            "aa1xr.tuning: latencies are undefined (NaN), since the attributes of the coordinate "
+            "'lag' do not say what of the sound a frame covers; set dt_ms, frame_start_ms and "
+            "frame_stop_ms, as in ds.spectrogram.attrs",
+            UndefinedWarning,
         )
         fine, seen = lag, np.eye(lag.size)
     else:
@@ -129,28 +132,65 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
         within = (np.arange(_PER_LAG) + 0.5) / _PER_LAG - 0.5
         offsets = np.add.outer(np.subtract.outer(fine, middles), within * (lag[1] - lag[0]))
         seen = click_response(offsets, attrs).mean(2)
-    one = xr.Variable("freq", np.ones(field.sizes["freq"]))
-    deviation = strfs.get("deviation", one)
+    ones = xr.Variable("freq", np.ones(field.sizes["freq"]))
+    scale, deviation = (
+        strfs[name].variable if name in strfs else ones for name in ("scale", "deviation")
+    )
+    cells = strfs["neuron"].variable.astype(str) if "neuron" in strfs.coords else "0"
     stacked: xr.DataArray = xr.apply_ufunc(
-        _measure,
-        xr.Variable(field.dims, (field.variable / strfs.get("scale", one)).data),
-        deviation.variable if isinstance(deviation, xr.DataArray) else deviation,
+        _measure_all,
+        xr.DataArray(field.variable / scale),
+        deviation,
+        cells,
         kwargs={
             "freq": strfs["freq"].values,
             "dt": float(lag[1] - lag[0]),
             "delay": fine,
             "seen": seen,
             "reach": 0.0 if found is None else float(found[2][-1] - found[1][-1]),
+            "site": messages.call_site(),
         },
-        input_core_dims=[["freq", "lag"], ["freq"]],
+        input_core_dims=[["freq", "lag"], ["freq"], []],
         output_core_dims=[["measure"]],
-        vectorize=True,
         dask="parallelized",
         dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"measure": len(TUNING)}},
         output_dtypes=[np.float64],
     )
     arrays = {name: stacked.isel(measure=k) for k, name in enumerate(TUNING)}
     return labelled(strfs, arrays, TUNING)
+
+
+_CUT = (
+    "bandwidth is undefined (NaN): the STRF is above half its peak in the first or last band that "
+    "has sound; bandwidth_min is the width up to there"
+)
+
+
+def _measure_all(
+    fields: Floats, deviation: Floats, cells: Any, *, site: messages.CallSite, **of_field: Any
+) -> Floats:
+    """All measures of some fields. [shape: (..., freq, lag) -> (..., measure)]."""
+    flat = fields.reshape(-1, *fields.shape[-2:])
+    found = np.stack([_measure(field, deviation, **of_field) for field in flat])
+    names = np.broadcast_to(cells, fields.shape[:-2]).ravel()
+    values = dict(zip(TUNING, found.T, strict=True))
+    known = ~np.isnan(values["best_frequency"])
+    at_first = known & np.isnan(values["latency"]) & (values["latency_min"] == 0)
+    at_last = known & np.isnan(values["latency"]) & (values["latency_min"] > 0)
+    cut = known & np.isnan(values["bandwidth"])
+    for which, reason in (
+        (at_first, "latency is undefined (NaN): the STRF peaks at its first lag"),
+        (at_last, "latency is undefined (NaN): the STRF peaks at its last lag; fit more lags"),
+        (
+            cut,
+            "bandwidth is undefined (NaN): the STRF is above half its peak in the first or last "
+            "band that has sound; bandwidth_min is the width up to there",
+        ),
+    ):
+        if which.any():
+            message = f"aa1xr.tuning: for {messages.listed(names[which])} {reason}"
+            messages.warn(message, UndefinedWarning, site)
+    return found.reshape(*fields.shape[:-2], -1)
 
 
 def _measure(
@@ -196,10 +236,8 @@ def _latency(peak: int, delay: Floats, reach: float) -> tuple[float, float, floa
     """Estimate, shortest and longest delay."""
     shortest, longest = max(0.0, delay[peak] - reach), delay[peak] + reach
     if peak == 0:
-        tell("tuning: latency is NaN where the STRF peaks at its first lag; the delay is shorter")
         return np.nan, 0.0, longest
     if peak == delay.size - 1:
-        tell("tuning: latency is NaN where the STRF peaks at its last lag; the delay is longer")
         return np.nan, shortest, np.nan
     return delay[peak], shortest, longest
 
@@ -221,11 +259,6 @@ def _width(profile: Floats, peak: int, freq: Floats, has_sound: Bools) -> tuple[
             edges.append(freq[band])
             seen = False
     width = float(edges[1] - edges[0])
-    if not seen:
-        tell(
-            "tuning: bandwidth is NaN where the STRF is above half its peak up to the first or "
-            "last band that has sound; bandwidth_min is the width up to there"
-        )
     return width if seen else np.nan, width
 
 

@@ -78,6 +78,8 @@ def fit(
         network.calibrate(
             torch.cat([item.spectrogram for item in train], 1),
             torch.cat([item.responses.where(item.mask, math.nan) for item in train], 1),
+            # In the units of the spectrogram: the shortest sound is followed by silence.
+            min(train, key=lambda item: item.mask.shape[-1]).silence,
         )
         training = _Training(network, train, recipe)
         parts = [known["neuron"].values.tolist(), *(part.tolist() for part in split)]

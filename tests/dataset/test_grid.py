@@ -104,7 +104,5 @@ def test_make_grid__has_data_only_where_a_bin_was_recorded(dt_ms, before_ms, aft
     assert edges[-1] >= 2500 + after_ms
     for s, n in enumerate(lengths):
         end = -(-(Fraction(int(n), 32) + after_ms) // dt_ms) * dt_ms
-        expected = [
-            a >= -2000 and b <= min(4000, end) for a, b in itertools.pairwise(edges)
-        ]
+        expected = [a >= -2000 and b <= min(4000, end) for a, b in itertools.pairwise(edges)]
         assert got[s].tolist() == expected
