@@ -74,8 +74,8 @@ def fit_nonlinearity(
         Of training stimuli, linear: `aa1xr.predict(fit, ds, rectify=False)`
         [shape: (neuron, stimulus, time)].
     response
-        In spikes/s. Neurons, stimuli and times are those of both, by their labels; bins that are NaN
-        in either do not count.
+        In spikes/s. Neurons, stimuli and times are those of both, by their labels; bins that are
+        NaN in either do not count.
     n_levels
         At least 2. More follow a curve more closely, and noise too.
 

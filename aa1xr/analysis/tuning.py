@@ -181,11 +181,7 @@ def _measure_all(
     for which, reason in (
         (at_first, "latency is undefined (NaN): the STRF peaks at its first lag"),
         (at_last, "latency is undefined (NaN): the STRF peaks at its last lag; fit more lags"),
-        (
-            cut,
-            "bandwidth is undefined (NaN): the STRF is above half its peak in the first or last "
-            "band that has sound; bandwidth_min is the width up to there",
-        ),
+        (cut, _CUT),
     ):
         if which.any():
             message = f"aa1xr.tuning: for {messages.listed(names[which])} {reason}"

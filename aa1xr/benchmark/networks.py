@@ -21,8 +21,8 @@ class Network(nn.Module):  # type: ignore[misc]
     the first of those. A linear read-out makes of them a neuron's drive in each of these bins, so
     that no rate depends on later sound; softplus makes it positive.
 
-    Bands and rates are in units of their own, and before the first bin comes silence, which are part
-    of the state: see `calibrate`. So a spectrogram must begin at onset or before it.
+    The units of bands and rates, and the silence before the first bin, are part of the state: see
+    `calibrate`. A spectrogram begins at onset or before it.
     """
 
     def __init__(self, n_freq: int, n_neurons: int, n_features: int, *, dt_ms: float) -> None:

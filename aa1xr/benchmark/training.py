@@ -100,7 +100,15 @@ def fit(
 
 
 def predict(network: Network, sounds: xr.Dataset) -> Tensor:
-    """Rates for the `spectrogram` of a Dataset. [shape: (neuron, stimulus, time)]."""
+    """Rates for the `spectrogram` of a Dataset. [shape: (neuron, stimulus, time)].
+
+    `ValueError` if its time axis begins after onset: the sound before is not known.
+    """
+    if (first := schema.bin_numbers(sounds)[0]) > 0:
+        raise ValueError(
+            f"the time axis must begin at onset or before, since a network starts in silence; got "
+            f"{first} bins after it"
+        )
     spectrograms = sounds["spectrogram"].transpose("stimulus", "freq", "time").values
     network.eval()
     with torch.no_grad():
