@@ -319,6 +319,10 @@ def _spikes(
     return trial, times.astype(np.int32)
 
 
+#: What the attributes of a lag say besides the parameters of the spectrogram.
+_LAG = {"units": "s", "long_name": "lag"}
+
+
 def _truth(models: list[_Model]) -> xr.Dataset:
     per_neuron: dict[str, Any] = {
         "spontaneous": ([m.spontaneous for m in models], "spikes/s", "rate added at all times"),
@@ -340,7 +344,7 @@ def _truth(models: list[_Model]) -> xr.Dataset:
             "neuron": [model.id for model in models],
             "area": ("neuron", [model.area for model in models]),
             "freq": ("freq", MEL.centres(), {"units": "Hz"}),
-            "lag": ("lag", np.arange(LAGS) * HOP / RATE, {"units": "s"}),
+            "lag": ("lag", np.arange(LAGS) * HOP / RATE, MEL.attrs | _LAG),
         },
         attrs={"title": "True receptive fields of simulated cells", "dt_ms": 1000 * HOP / RATE},
     )
