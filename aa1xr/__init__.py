@@ -10,6 +10,7 @@ from importlib.metadata import version as _version
 from aa1xr import accessor as _accessor  # noqa: F401 - makes ds.aa1
 from aa1xr import benchmark
 from aa1xr.analysis.coherence import coherence
+from aa1xr.analysis.counts import spike_counts
 from aa1xr.analysis.nonlinearity import Nonlinearity, fit_nonlinearity
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
@@ -68,6 +69,7 @@ __all__ = [
     "simulate_archive",
     "simultaneous",
     "smooth",
+    "spike_counts",
     "split",
     "standardize",
     "strf",

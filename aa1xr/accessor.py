@@ -16,6 +16,7 @@ import xarray as xr
 
 from aa1xr import plot, summary
 from aa1xr.analysis.coherence import coherence
+from aa1xr.analysis.counts import spike_counts
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
@@ -100,6 +101,10 @@ class DatasetAccessor:
     def simultaneous(self) -> xr.Dataset:
         """The pairs of cells recorded at the same time."""
         return simultaneous(self._ds)
+
+    def spike_counts(self, *, start: float = 0.0, stop: float | None = None) -> xr.DataArray:
+        """Count the spikes of each trial in a window of time."""
+        return spike_counts(self._ds, start=start, stop=stop)
 
     def split(
         self,

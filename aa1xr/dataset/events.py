@@ -195,6 +195,19 @@ def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
     return store
 
 
+def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Indices, Indices, Indices]:
+    """Where in the store the neurons, stimuli and trials of a Dataset are, by their labels.
+
+    Raises
+    ------
+    ValueError
+        If the store has no such labels, or another sound by the label of a stimulus.
+    """
+    everything = _open_all(store)
+    neurons, stimuli, trials = (_positions(ds, everything, dim) for dim in AXES)
+    return neurons, stimuli, trials
+
+
 def _open_all(store: Store) -> xr.Dataset:
     """All that is in the store, lazily."""
     return xr.open_dataset(
@@ -213,6 +226,15 @@ def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Indices:
     if (positions < 0).any():
         unknown = ", ".join(map(str, wanted[positions < 0][:3]))
         raise ValueError(f"{dim} {unknown}: not in the store that the Dataset was opened from")
+    if dim == "stimulus" and "name" in ds.coords:
+        # Two archives may both have a conspecific-00.
+        here, there = np.atleast_1d(ds["name"].values), everything["name"].values[positions]
+        for k in np.flatnonzero(here.astype(str) != there.astype(str)):
+            raise ValueError(
+                f"stimulus {wanted[k]!s} is the sound {here[k]!s} in the Dataset, and "
+                f"{there[k]!s} in the store {everything.encoding['source']}; the Dataset is not "
+                "of this store"
+            )
     return positions
 
 
