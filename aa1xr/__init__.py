@@ -11,12 +11,13 @@ from aa1xr import accessor as _accessor  # noqa: F401 - makes ds.aa1
 from aa1xr import benchmark
 from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.counts import spike_counts
+from aa1xr.analysis.mean_score import mean_score
 from aa1xr.analysis.nonlinearity import Nonlinearity, fit_nonlinearity
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
 from aa1xr.analysis.scale import Scaling, normalize, standardize
-from aa1xr.analysis.scores import mean_score, score
+from aa1xr.analysis.scores import score
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.select import drop_missing, presented, simultaneous
 from aa1xr.analysis.smooth import smooth
@@ -27,7 +28,16 @@ from aa1xr.citation import cite
 from aa1xr.dataset.events import events
 from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
 from aa1xr.dataset.persist import load, save
-from aa1xr.errors import ArchiveError, DataNotFoundError, DownloadError, StoreError
+from aa1xr.errors import (
+    AA1Warning,
+    ArchiveError,
+    BiasWarning,
+    DataNotFoundError,
+    DownloadError,
+    StoreError,
+    UndefinedWarning,
+    UnitsWarning,
+)
 from aa1xr.export.deepstrf import to_deepstrf
 from aa1xr.export.nwb import to_nwb
 from aa1xr.export.pandas import to_pandas
@@ -39,13 +49,17 @@ from aa1xr.store.copy import copy_store
 __version__ = _version("aa1xr")
 
 __all__ = [
+    "AA1Warning",
     "ArchiveError",
+    "BiasWarning",
     "DataNotFoundError",
     "DownloadError",
     "Nonlinearity",
     "Scaling",
     "Split",
     "StoreError",
+    "UndefinedWarning",
+    "UnitsWarning",
     "benchmark",
     "cite",
     "coherence",

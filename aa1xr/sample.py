@@ -119,6 +119,7 @@ def open_sample(
     dt_ms: float = 5,
     before_ms: float = 0,
     after_ms: float = 0,
+    frames: str = "centred",
     chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
     data_dir: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
@@ -142,6 +143,7 @@ def open_sample(
         dt_ms=dt_ms,
         before_ms=before_ms,
         after_ms=after_ms,
+        frames=frames,
         chunks=chunks,
         data_dir=folder,
     )

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 #: Options of the spectrogram, as `aa1xr.open` writes them into the attributes.
-_MEL = ("n_mels", "window_ms", "fmin", "fmax", "compression")
+_MEL = ("n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
 _SOURCE = ("source", "source_sha256", "aa1xr_version", "doi", "license", "citation")
 
 #: Of a line of text, and of its first column.

@@ -8,10 +8,20 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import arguments, schema
-from aa1xr.analysis.pairs import Bools, Floats, complete, labelled, some, tell
+from aa1xr import arguments, messages, schema
+from aa1xr.analysis.pairs import (
+    Bools,
+    During,
+    Floats,
+    bins_during,
+    complete,
+    labelled,
+    neuron_names,
+    some,
+)
 from aa1xr.analysis.prediction import match
 from aa1xr.analysis.reliability import repeated
+from aa1xr.errors import UndefinedWarning
 
 _DIMS = ("neuron", "frequency")
 
@@ -25,7 +35,13 @@ COHERENCE: dict[str, schema.Spec] = {
 }
 
 
-def coherence(prediction: xr.DataArray, ds: xr.Dataset, *, window_ms: float = 256) -> xr.Dataset:
+def coherence(
+    prediction: xr.DataArray,
+    ds: xr.Dataset,
+    *,
+    window_ms: float = 256,
+    during: During = "stimulus",
+) -> xr.Dataset:
     """Coherence of a predicted rate with the PSTH, and what a perfect one would reach.
 
     Parameters
@@ -35,6 +51,8 @@ def coherence(prediction: xr.DataArray, ds: xr.Dataset, *, window_ms: float = 25
     window_ms
         Spectra are of stretches of this length (whole bins), half overlapping, about their mean
         and under a Hann window; frequencies are `1000 / window_ms` Hz apart.
+    during
+        Which bins count: see `aa1xr.score`.
 
     Returns
     -------
@@ -84,8 +102,13 @@ def coherence(prediction: xr.DataArray, ds: xr.Dataset, *, window_ms: float = 25
         _coherence,
         counts,
         rate,
-        kwargs={"length": length},
-        input_core_dims=[["stimulus", "trial", "time"], ["stimulus", "time"]],
+        neuron_names(ds, counts),
+        kwargs={
+            "length": length,
+            "inside": bins_during(ds, during),
+            "site": messages.call_site(),
+        },
+        input_core_dims=[["stimulus", "trial", "time"], ["stimulus", "time"], []],
         output_core_dims=[["which", "frequency"]],
         dask="parallelized",
         output_dtypes=[np.float64],
@@ -104,9 +127,17 @@ def coherence(prediction: xr.DataArray, ds: xr.Dataset, *, window_ms: float = 25
 
 
 @np.errstate(invalid="ignore")  # a model that diverged predicts inf, and has no score
-def _coherence(counts: Floats, rate: Floats, *, length: int) -> Floats:
+def _coherence(
+    counts: Floats,
+    rate: Floats,
+    cells: npt.NDArray[np.str_],
+    *,
+    length: int,
+    inside: Bools,
+    site: messages.CallSite,
+) -> Floats:
     """Coherence, its maximum and the bits of each. [shape: (neuron, 4, frequency)]."""
-    pairs = complete(counts, ~np.isnan(rate))
+    pairs = complete(counts, inside & ~np.isnan(rate))
     enough = repeated(pairs.n_trials, pairs.n_bins) > 0
     out = np.empty((counts.shape[0], 4, length // 2))
     # One neuron at a time, since spectra take several times the memory of counts.
@@ -123,11 +154,18 @@ def _coherence(counts: Floats, rate: Floats, *, length: int) -> Floats:
         # Over stretches and stimuli at once: each counts by its number of stretches.
         cross = (of_prediction * mean.conj()).sum((0, 1))
         p, y, a = (v.sum((0, 1)) for v in (_power(of_prediction), _power(mean), shared))
-        if not ((p > 0) & (y > 0)).all():
-            tell("coherence is NaN where the prediction or the response does not vary")
         # Rounding alone takes the first beyond 1.
         result[0] = np.minimum(_power(cross) / (some(p) * some(y)), 1)
         result[1] = a / some(y)
+    undefined = (pairs.n_bins > 0).any(1) & np.isnan(out[:, :2]).any((1, 2))
+    if undefined.any():
+        messages.warn(
+            f"aa1xr.coherence: undefined (NaN) for {messages.listed(cells[undefined].tolist())}: "
+            "the prediction or the response does not vary, or no stimulus has two trials and "
+            "lasts a window",
+            UndefinedWarning,
+            site,
+        )
     with np.errstate(divide="ignore"):
         out[:, 2:] = -np.log2(1 - out[:, :2])
     return out

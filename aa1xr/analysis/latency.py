@@ -21,9 +21,10 @@ _LATEST_S = 0.25
 _RARE = 1e-3
 #: The rate of the response is estimated up to this long after the test has found it.
 _AFTER_S = 0.02
-#: Latencies that are known less well (standard deviation), and wider bins, tell nothing.
+#: A latency that is known less well (standard deviation) is not given.
 _UNSURE_S = 0.006
-_WIDEST_S = 0.01
+#: Wider bins do not resolve a latency; a little more than 10 ms, since widths are rounded.
+WIDEST_S = 0.010001
 #: The likelihood of a latency is computed at points this far apart.
 _GRID_S = 0.0005
 
@@ -55,7 +56,7 @@ def latency(
     before = _without_gaps(before, numbers[numbers < 0])
     onset = np.flatnonzero(numbers >= 0)
     onset = onset[numbers[onset] == np.arange(onset.size)][: round(_LATEST_S / dt)]
-    if dt > _WIDEST_S * (1 + 1e-6) or not onset.size or not before.counts.shape[3]:
+    if dt > WIDEST_S or not onset.size or not before.counts.shape[3]:
         return out
     counts = pairs.counts[..., onset]
     # Bins from onset without a gap. [shape: (neuron, stimulus)].

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import arguments, schema
-from aa1xr.analysis.pairs import tell
+from aa1xr import arguments, messages, schema
 from aa1xr.analysis.prediction import check_time
+from aa1xr.analysis.sel import sel
+from aa1xr.errors import UndefinedWarning
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,7 +36,9 @@ class Nonlinearity:
         drive, rate = self.drive, self.rate
         if "neuron" in prediction.coords and "neuron" in drive.dims:
             # Those of the prediction alone: a curve for others does no harm.
-            drive, rate = (array.sel(neuron=prediction["neuron"].values) for array in (drive, rate))
+            drive, rate = (
+                sel(array, neuron=prediction["neuron"].values) for array in (drive, rate)
+            )
         out: xr.DataArray = xr.apply_ufunc(
             _apply,
             prediction,
@@ -104,12 +107,14 @@ def fit_nonlinearity(
     if 0 in prediction.shape:
         raise ValueError("prediction and response have no neuron, or no stimulus, in common")
     bins = list(_BINS)
+    cells = prediction["neuron"].astype(str) if "neuron" in prediction.coords else "0"
     both: xr.DataArray = xr.apply_ufunc(
         _levels,
         prediction,
         response,
-        kwargs={"n_levels": int(n_levels)},
-        input_core_dims=[bins, bins],
+        cells,
+        kwargs={"n_levels": int(n_levels), "site": messages.call_site()},
+        input_core_dims=[bins, bins, []],
         output_core_dims=[["which", "level"]],
         vectorize=True,
         dask="parallelized",
@@ -126,11 +131,18 @@ def fit_nonlinearity(
     )
 
 
-def _levels(prediction: Floats, response: Floats, *, n_levels: int) -> Floats:
+def _levels(
+    prediction: Floats, response: Floats, cell: str, *, n_levels: int, site: messages.CallSite
+) -> Floats:
     """Mean prediction and response of each level. [shape: (2, level)]."""
     known = ~np.isnan(prediction) & ~np.isnan(response)
     if known.sum() < n_levels:
-        tell("a nonlinearity is NaN where there are fewer bins of a response than levels")
+        messages.warn(
+            f"aa1xr.fit_nonlinearity: undefined (NaN) for neuron {str(cell)!r}: its response has "
+            f"{known.sum()} bins, fewer than n_levels={n_levels}",
+            UndefinedWarning,
+            site,
+        )
         return np.full((2, n_levels), np.nan)
     pairs = np.stack([prediction[known], response[known]])
     order = np.argsort(pairs[0], kind="stable")

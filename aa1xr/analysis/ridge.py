@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aa1xr.analysis.pairs import tell
+from aa1xr import messages
+from aa1xr.errors import UndefinedWarning
 
 Floats = npt.NDArray[np.float64]
 
@@ -168,9 +169,18 @@ class Ridge:
 
 
 def fit(
-    train: list[Moments], validation: list[Moments], alphas: Floats, *, refit: bool
+    train: list[Moments],
+    validation: list[Moments],
+    alphas: Floats,
+    *,
+    refit: bool,
+    cells: list[str],
+    site: messages.CallSite,
 ) -> dict[str, Floats]:
-    """Fit the neurons of each pattern of presented stimuli; the results by name."""
+    """Fit the neurons of each pattern of presented stimuli; the results by name.
+
+    Warnings name the neurons by `cells`, and belong to the line `site` of the user.
+    """
     bands = Bands.of(train)
     heard = np.stack([part.heard for part in train + validation])
     n_lags, n_freq, n_neurons = train[0].xy.shape
@@ -183,7 +193,13 @@ def fit(
         to_fit = [part for part, there in zip(train, parts[0], strict=True) if there]
         to_choose = [part for part, there in zip(validation, parts[1], strict=True) if there]
         if not to_fit or not to_choose:
-            tell("strf is NaN where there is no response to train on, or none to validate on")
+            messages.warn(
+                f"aa1xr.strf: undefined (NaN) for "
+                f"{messages.listed([cells[n] for n in neurons])}: there is no response to train "
+                "on, or none to validate on",
+                UndefinedWarning,
+                site,
+            )
             continue
         known = Covariances.of(to_fit, neurons)
         weights, alpha, cc = Ridge.of(known, bands).choose(

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from dask.delayed import delayed
 
-from aa1xr import arguments, schema
+from aa1xr import arguments, messages, schema
 from aa1xr.analysis import ridge
 from aa1xr.analysis.pairs import labelled
 
@@ -146,7 +146,14 @@ def strf(
         sounds, rates = _tasks(sound, _SOUND, stimuli), _tasks(rate, _RESPONSE, stimuli)
         of = zip(sounds, rates, stimuli, strict=True)
         moments.append([delayed(ridge.Moments.of)(x, y, n_lags, s) for x, y, s in of])
-    fitted = delayed(ridge.fit)(*moments, penalties, refit=refit)
+    cells = np.atleast_1d(rate["neuron"].values) if "neuron" in rate.coords else None
+    fitted = delayed(ridge.fit)(
+        *moments,
+        penalties,
+        refit=refit,
+        cells=list(map(str, range(rate.sizes["neuron"]) if cells is None else cells)),
+        site=messages.call_site(),
+    )
     sizes = {"neuron": rate.sizes["neuron"], "freq": sound.sizes["freq"], "lag": n_lags}
     arrays = {}
     for name, spec in STRF.items():

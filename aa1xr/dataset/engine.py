@@ -58,6 +58,7 @@ class AA1Backend(BackendEntrypoint):
         "fmin",
         "fmax",
         "compression",
+        "frames",
         "storage_options",
     )
 
@@ -74,6 +75,7 @@ class AA1Backend(BackendEntrypoint):
         fmin: float = 0,
         fmax: float | None = None,
         compression: str = "cubic",
+        frames: str = "centred",
         storage_options: Mapping[str, Any] | None = None,
     ) -> xr.Dataset:
         """See `aa1xr.open`, which takes the same arguments."""
@@ -97,6 +99,7 @@ class AA1Backend(BackendEntrypoint):
             fmin=fmin,
             fmax=fmax,
             compression=compression,
+            frames=frames,
         )
         cells = [schema.parse_cell_id(cell) for cell in labels.neuron]
         coords: dict[str, Any] = {
@@ -147,8 +150,10 @@ class AA1Backend(BackendEntrypoint):
                 "fmin": mel.fmin,
                 "fmax": mel.fmax,
                 "compression": compression,
+                "frames": frames,
             },
         )
+        ds["spectrogram"].attrs.update(mel.attrs)
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or ()
         return ds.drop_vars([name for name in dropped if name in ds.variables])
 
