@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -67,8 +67,8 @@ MEASURES: dict[str, schema.Spec] = {
 _TEXTS = {
     "before": "rates before onset and latencies are undefined (NaN) for {cells}: there are no bins "
     "before onset; open the data with before_ms=2000",
-    "wide": "latencies are undefined (NaN) for {cells}: bins of more than 10 ms do not resolve them; "
-    "open the data with dt_ms=5",
+    "wide": "latencies are undefined (NaN) for {cells}: bins of more than 10 ms do not resolve "
+    "them; open the data with dt_ms=5",
     "once": "reliability is undefined (NaN) for {cells}: no stimulus has two trials, and one trial "
     "does not tell signal from noise",
     "signal": "the noise ceiling is undefined (NaN) for {cells}: the signal power is not positive, "
