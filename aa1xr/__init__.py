@@ -18,10 +18,13 @@ from aa1xr.analysis.predict import predict
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
+from aa1xr.analysis.resampling import bootstrap, jackknife
 from aa1xr.analysis.scale import Scaling, normalize, standardize
 from aa1xr.analysis.scores import score
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.select import drop_missing, simultaneous
+
+from aa1xr.analysis.selectivity import dprime, responsiveness
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
 from aa1xr.analysis.strf import strf
@@ -64,12 +67,15 @@ __all__ = [
     "UndefinedWarning",
     "UnitsWarning",
     "benchmark",
+    "bootstrap",
     "cite",
     "coherence",
     "copy_store",
+    "dprime",
     "drop_missing",
     "events",
     "fit_nonlinearity",
+    "jackknife",
     "load",
     "mean_score",
     "normalize",
@@ -80,6 +86,7 @@ __all__ = [
     "psth",
     "quality",
     "resample",
+    "responsiveness",
     "save",
     "score",
     "sel",

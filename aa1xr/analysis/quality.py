@@ -10,6 +10,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import concatenated
+from aa1xr.analysis.latency import WIDEST_S, latency
 from aa1xr.analysis.pairs import (
     Bools,
     Floats,
@@ -26,9 +27,6 @@ from aa1xr.analysis.pairs import (
     with_reasons,
 )
 from aa1xr.analysis.reliability import agreement, covariance, powers, repeated
-
-#: A bin answers if so many spikes come this rarely from the spontaneous rate; two in a row do.
-_RARE = 1e-3
 
 _RATE, _POWER = "spikes/s", "(spikes/s)^2"
 
@@ -61,7 +59,7 @@ MEASURES: dict[str, schema.Spec] = {
     ),
     "ttrc": _spec("1", "trial-to-trial correlation"),
     "fano": _spec("1", "Fano factor of the spike count"),
-    "latency": _spec("s", "latency of the response", "left edge of the bin"),
+    "latency": _spec("s", "latency of the response", "Friedman & Priebe (1998)"),
 }
 
 
@@ -69,6 +67,8 @@ MEASURES: dict[str, schema.Spec] = {
 _TEXTS = {
     "before": "rates before onset and latencies are undefined (NaN) for {cells}: there are no bins "
     "before onset; open the data with before_ms=2000",
+    "wide": "latencies are undefined (NaN) for {cells}: bins of more than 10 ms do not resolve "
+    "them; open the data with dt_ms=5",
     "once": "reliability is undefined (NaN) for {cells}: no stimulus has two trials, and one trial "
     "does not tell signal from noise",
     "signal": "the noise ceiling is undefined (NaN) for {cells}: the signal power is not positive, "
@@ -124,10 +124,15 @@ def quality(
         - `ccmax_closed`: sqrt(signal / P(mean of r)) (Schoppe et al. 2016; their calc_CCnorm.m);
         - `ttrc`: mean correlation between two trials;
         - `fano`: variance over mean of the number of spikes in a trial;
-        - `latency` in s: the first of two successive bins after onset, each with a number of
-          spikes that the spontaneous rate gives in less than one case of 1000 (Poisson; one
-          spike is added to the spontaneous ones, so that silence is no certainty). Sums over
-          trials, and `by="neuron"` over stimuli. Suppression is not seen.
+        - `latency` in s: the time from onset at which the rate rises above the spontaneous one.
+          NaN unless three things hold. There is a response within 0.25 s: in some window of 10,
+          20, 40 or 80 ms (one ends every 5 ms) so many trials have a spike as the windows before
+          onset predict in less than one neuron, or pair, of 1000, all windows together
+          (Bonferroni). Trials are counted, not spikes, since bursts are not independent spikes.
+          The time of the change is known with a standard deviation of at most 6 ms: it is the
+          mean over the likelihood of the times of a change of a Poisson rate (Friedman & Priebe
+          1998). Bins are at most 10 ms wide. `by="neuron"` counts the trials of all stimuli
+          together. A suppressed rate has no latency;
 
         Over stimuli, `ccmax` and `ccmax_closed` are of the concatenated stimuli about one mean: the
         noise ceilings of `aa1xr.score(...).cc_raw`. `ccmax_within` and `ccmax_closed_within`, and
@@ -151,7 +156,8 @@ def quality(
 
     References
     ----------
-    Hsu, Borst & Theunissen (2004), Network 15, 91-109. Sahani & Linden (2003), Advances in
+    Friedman & Priebe (1998), Journal of Neuroscience Methods 83, 185-194. Hsu, Borst &
+    Theunissen (2004), Network 15, 91-109. Sahani & Linden (2003), Advances in
     Neural Information Processing Systems 15. Schoppe, Harper, Willmore, King & Schnupp (2016),
     Frontiers in Computational Neuroscience 10, 10, and https://github.com/OSchoppe/CCnorm, whose
     variances of means are over T, not T - 1.
@@ -169,7 +175,7 @@ def quality(
     arguments.whole("max_splits", max_splits)
     counts = spikes(ds)
     dt = schema.bin_width_ms(ds) / 1000
-    time = np.atleast_1d(ds["time"].values)
+    numbers = np.round(np.atleast_1d(ds["time"].values) / dt).astype(np.int64)
     plays = bins_during(ds, "stimulus")
     arrays = map_blocks(
         _measure,
@@ -180,7 +186,7 @@ def quality(
         texts=_TEXTS,
         caller="aa1xr.quality",
         options={
-            "time": time,
+            "numbers": numbers,
             "plays": plays,
             "dt": dt,
             "by": by,
@@ -219,7 +225,7 @@ def with_quality(ds: xr.Dataset, *, max_splits: int = 10_000) -> xr.Dataset:
 def _measure(
     counts: Floats,
     *,
-    time: npt.NDArray[np.float64],
+    numbers: npt.NDArray[np.int64],
     plays: Bools,
     dt: float,
     by: str,
@@ -227,7 +233,7 @@ def _measure(
 ) -> Floats:
     """All measures for a block of neurons. [shape: (neuron, stimulus or 1, measure)]."""
     pairs = complete(counts, plays)
-    before = complete(counts[..., time < 0], np.ones(1, bool))
+    before = complete(counts[..., numbers < 0], np.ones(1, bool))
     n_bins, n_trials = pairs.n_bins, pairs.n_trials
     twice = repeated(n_trials, n_bins)
 
@@ -268,11 +274,13 @@ def _measure(
             over(_variance(in_trial, pairs.presented), twice),
             over(_mean(in_trial, pairs.presented), twice),
         ),
-        "latency": _latency(pairs, before, time, by=by),
+        "latency": latency(pairs, before, numbers, dt, pooled=by == "neuron"),
     }
     values = {name: measures[name] for name in MEASURES}
     once = over(n_trials == 1, n_bins) > 0
-    return with_reasons(values, _reasons(values, no_time=not before.used.any(), once=once), _TEXTS)
+    reasons = _reasons(values, no_time=not before.used.any(), once=once)
+    reasons["latency"].append((~np.isnan(values["rate_driven"]) & (dt > WIDEST_S), "wide"))
+    return with_reasons(values, reasons, _TEXTS)
 
 
 def _reasons(values: dict[str, Floats], *, no_time: bool, once: Bools) -> dict[str, Any]:
@@ -329,24 +337,3 @@ def _variance(values: Floats, presented: Bools) -> Floats:
     """Over trials, over one less than there are."""
     deviation = np.where(presented, values - _mean(values, presented)[..., np.newaxis], 0)
     return np.asarray((deviation**2).sum(2) / some(presented.sum(2) - 1))
-
-
-def _latency(pairs: Pairs, before: Pairs, time: npt.NDArray[np.float64], *, by: str) -> Floats:
-    from scipy.special import gammainc
-
-    counts = pairs.counts.sum(2, dtype=np.float64)
-    exposure = (pairs.used * pairs.n_trials[..., np.newaxis]).astype(np.float64)
-    spontaneous = before.counts.sum((2, 3), dtype=np.float64)
-    bins = (before.n_bins * before.n_trials).astype(np.float64)
-    if by == "neuron":
-        counts, exposure, spontaneous, bins = (
-            values.sum(1, keepdims=True) for values in (counts, exposure, spontaneous, bins)
-        )
-    expected = exposure * ((spontaneous + 1) / some(bins))[..., np.newaxis]
-    # P(at least k | mean m) of a Poisson distribution is the lower incomplete gamma function.
-    chance = np.where(counts > 0, gammainc(np.maximum(counts, 1), expected), 1)
-    answers = chance < _RARE
-    answers[..., :-1] &= answers[..., 1:]
-    answers[..., -1:] = False
-    first: Any = answers.argmax(-1)
-    return np.where(answers.any(-1), time[first], np.nan)
