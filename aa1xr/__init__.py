@@ -5,8 +5,6 @@
 ('stimulus', 'time')
 """
 
-from importlib.metadata import version as _version
-
 from aa1xr import accessor as _accessor  # noqa: F401 - makes ds.aa1
 from aa1xr import benchmark
 from aa1xr.analysis.coherence import coherence
@@ -26,7 +24,13 @@ from aa1xr.citation import cite
 from aa1xr.dataset.events import events
 from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
 from aa1xr.dataset.persist import load, save
-from aa1xr.errors import ArchiveError, DataNotFoundError, DownloadError, StoreError
+from aa1xr.errors import (
+    ArchiveError,
+    DataNotFoundError,
+    DownloadError,
+    IncompleteArchiveWarning,
+    StoreError,
+)
 from aa1xr.export.deepstrf import to_deepstrf
 from aa1xr.export.nwb import to_nwb
 from aa1xr.export.pandas import to_pandas
@@ -34,13 +38,15 @@ from aa1xr.export.pynapple import to_pynapple
 from aa1xr.export.torch import to_torch
 from aa1xr.sample import open_sample, simulate_archive
 from aa1xr.store.copy import copy_store
+from aa1xr.version import VERSION
 
-__version__ = _version("aa1xr")
+__version__ = VERSION
 
 __all__ = [
     "ArchiveError",
     "DataNotFoundError",
     "DownloadError",
+    "IncompleteArchiveWarning",
     "Nonlinearity",
     "Scaling",
     "Split",

@@ -23,6 +23,7 @@ AXES = ("neuron", "stimulus", "trial")
 #: What of the Dataset's attributes is about the recordings and not about bins.
 _PROVENANCE = (
     "title", "species", "doi", "citation", "license", "source", "source_sha256", "aa1xr_version",
+    "missing", "different", "additional",
 )  # fmt: skip
 
 
