@@ -38,9 +38,9 @@ from aa1xr.export.pynapple import to_pynapple
 from aa1xr.export.torch import to_torch
 from aa1xr.sample import open_sample, simulate_archive
 from aa1xr.store.copy import copy_store
-from aa1xr.version import VERSION
+from aa1xr.version import VERSION as _VERSION
 
-__version__ = VERSION
+__version__ = _VERSION
 
 __all__ = [
     "ArchiveError",
