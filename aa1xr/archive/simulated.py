@@ -36,7 +36,6 @@ class Simulation:
     n_songs: int
     n_ripples: int
     n_trials: int
-    name: str = "the simulated archive"
 
     @classmethod
     def of(cls, simulation: Mapping[str, Any]) -> Simulation | None:

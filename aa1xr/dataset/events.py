@@ -122,7 +122,7 @@ def events(
     coords = {name: c.variable for name, c in labels.items() if c.dims[0] in AXES} | {
         name: c.variable for name, c in ds.coords.items() if c.ndim and set(c.dims) <= set(AXES)
     }
-    attrs = {name: everything.attrs[name] for name in _PROVENANCE}
+    attrs = {name: everything.attrs[name] for name in _PROVENANCE if name in everything.attrs}
     out = xr.Dataset(variables, coords, attrs)
     out.encoding["source"] = store.url
     return out

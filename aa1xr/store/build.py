@@ -13,7 +13,7 @@ import numpy.typing as npt
 import zarr
 from zarr.storage import LocalStore
 
-from aa1xr.archive.contents import Comparison
+from aa1xr.archive.compare import Comparison
 from aa1xr.archive.files import identity
 from aa1xr.archive.read import Archive
 from aa1xr.errors import ArchiveError

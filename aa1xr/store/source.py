@@ -30,16 +30,16 @@ def find_source(source: Any, name: str = "source") -> Path | str:
     ValueError
         If it is a URL of something else: an archive, or one signed object.
     """
-    source = arguments.path(name, source)
-    if (path := _file_url(source)) is not None:
+    url: str = arguments.path(name, source)
+    if (path := _file_url(url)) is not None:
         return path
-    if is_url(source):
-        check_store_url(name, source)
-        return source
-    path = arguments.expand_user(name, source)
-    if _SINGLE_SLASH.match(source) and not path.exists():
+    if is_url(url):
+        check_store_url(name, url)
+        return url
+    path = arguments.expand_user(name, url)
+    if _SINGLE_SLASH.match(url) and not path.exists():
         raise ValueError(
-            f"{name}={source!r} has one slash after its colon, as a URL has that went through "
+            f"{name}={url!r} has one slash after its colon, as a URL has that went through "
             "pathlib.Path; pass the URL as a string, such as 's3://bucket/aa1.zarr'"
         )
     return path
