@@ -12,8 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from aa1xr.archive import known
 from aa1xr.archive.contents import Contents, origin
-from aa1xr.archive.known import Cell, Stimulus, aa1, plain
+from aa1xr.archive.known import Cell, Stimulus, plain
 from aa1xr.archive.simulated import Simulation
 from aa1xr.schema import TYPES
 
@@ -77,7 +78,7 @@ class Comparison:
         self._additional: list[str] = []
         self._reference: Reference | None = None
         if self._origin == "aa1":
-            self._reference = aa1()
+            self._reference = known.aa1()
         elif simulation is not None:
             self._reference = Simulation.of(simulation)
         reference = self._reference
@@ -141,8 +142,8 @@ class Comparison:
             return Contents(self._origin)
         unknown = [
             f"stimulus {name} ({type_})"
-            for (type_, name), known in zip(self._stimuli, self._known, strict=True)
-            if not known
+            for (type_, name), there in zip(self._stimuli, self._known, strict=True)
+            if not there
         ]
         n_found = Counter(
             type_ for (type_, _), k in zip(self._stimuli, self._known, strict=True) if k

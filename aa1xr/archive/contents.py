@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from aa1xr.archive.known import Cell, Stimulus, aa1
+from aa1xr.archive import known
+from aa1xr.archive.known import Cell, Stimulus
+from aa1xr.errors import StoreError
+
+#: Whose data there are: see `origin`.
+ORIGINS = ("aa1", "simulated", "other")
 
 #: Statements of one kind that a warning shows.
 _MOST_SHOWN = 8
@@ -25,8 +30,10 @@ def origin(
     """
     if simulation is not None:
         return "simulated"
-    known = any(cell in aa1().cells for cell in cells) or any(map(aa1().has_stimulus, stimuli))
-    return "aa1" if known else "other"
+    aa1 = known.aa1()
+    if any(cell in aa1.cells for cell in cells) or any(map(aa1.has_stimulus, stimuli)):
+        return "aa1"
+    return "other"
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,30 @@ class Contents:
 
     @classmethod
     def of_attrs(cls, attrs: Mapping[str, Any]) -> Self:
-        """The comparison that the attributes of a store hold."""
-        return cls(**attrs["contents"])
+        """The comparison that the attributes of a store hold.
+
+        Raises
+        ------
+        StoreError
+            If they do not hold one.
+        """
+        try:
+            contents = cls(**attrs["contents"])
+            numbers = [*contents.found.values(), *contents.known.values()]
+            said = [*contents.missing, *contents.different, *contents.additional]
+            fits = all(isinstance(n, int) for n in numbers) and all(map(str.isprintable, said))
+            if (
+                not fits
+                or contents.origin not in ORIGINS
+                or contents.found.keys() != contents.known.keys()
+            ):
+                raise ValueError(contents)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StoreError(
+                f"the attributes of the store of {attrs.get('source')!r} do not say what it holds; "
+                "build it again from the archive: aa1xr.open(archive, rebuild=True)"
+            ) from error
+        return contents
 
     def as_attrs(self) -> dict[str, Any]:
         """The comparison as it stands in the attributes of a store."""

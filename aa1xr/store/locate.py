@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aa1xr.archive.contents import Contents, origin
+from aa1xr.archive.contents import ORIGINS, Contents, origin
 from aa1xr.archive.files import ARCHIVE, find_zips, identity, open_files
 from aa1xr.archive.read import Archive
 from aa1xr.errors import DataNotFoundError, DownloadError, StoreError
@@ -174,7 +174,7 @@ def writing(what: str, folder: Path) -> Iterator[None]:
 
 def _built(key: str, data_dir: Path) -> Path | None:
     """The store of the archive with this SHA-256, if it was built."""
-    paths = (_store_path(whose, key, data_dir) for whose in ("aa1", "simulated", "other"))
+    paths = (_store_path(whose, key, data_dir) for whose in ORIGINS)
     return next((path for path in paths if path.exists()), None)
 
 
