@@ -5,8 +5,6 @@
 ('stimulus', 'time')
 """
 
-from importlib.metadata import version as _version
-
 from aa1xr import accessor as _accessor  # noqa: F401 - makes ds.aa1
 from aa1xr import benchmark
 from aa1xr.analysis.coherence import coherence
@@ -40,6 +38,7 @@ from aa1xr.errors import (
     BiasWarning,
     DataNotFoundError,
     DownloadError,
+    IncompleteArchiveWarning,
     StoreError,
     UndefinedWarning,
     UnitsWarning,
@@ -51,8 +50,9 @@ from aa1xr.export.pynapple import to_pynapple
 from aa1xr.export.torch import to_torch
 from aa1xr.sample import open_sample, simulate_archive
 from aa1xr.store.copy import copy_store
+from aa1xr.version import VERSION as _VERSION
 
-__version__ = _version("aa1xr")
+__version__ = _VERSION
 
 __all__ = [
     "AA1Warning",
@@ -60,6 +60,7 @@ __all__ = [
     "BiasWarning",
     "DataNotFoundError",
     "DownloadError",
+    "IncompleteArchiveWarning",
     "Nonlinearity",
     "Scaling",
     "Split",

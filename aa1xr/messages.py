@@ -11,12 +11,10 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from aa1xr.errors import AA1Warning
 
-_PACKAGE = str(Path(__file__).parent)
 #: What was said for modules that this process does not have.
 _REGISTRIES: dict[str, dict[Any, Any]] = {}
 _LOCK = threading.Lock()
@@ -33,12 +31,17 @@ class CallSite(NamedTuple):
 
 
 def call_site() -> CallSite:
-    """Find the line outside this package from which a function of it was called."""
+    """Find the line of the user from which a function of this package was called."""
     frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and _is_between(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
     name = frame.f_globals.get("__name__", "__main__")
     return CallSite(frame.f_code.co_filename, frame.f_lineno, name)
+
+
+def _is_between(module: str) -> bool:
+    """Whether a module stands between the user and a warning: xarray calls the engine."""
+    return module.partition(".")[0] in {"aa1xr", "xarray"}
 
 
 def warn(

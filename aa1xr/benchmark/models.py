@@ -117,3 +117,5 @@ MODELS: dict[str, Model] = {
     "gru-ensemble": gru_ensemble,
     "cnn": cnn,
 }
+
+NEEDS_TORCH = frozenset({"gru", "gru-ensemble", "cnn"})
