@@ -11,8 +11,8 @@ from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.counts import spike_counts
 from aa1xr.analysis.mean_score import mean_score
 from aa1xr.analysis.nonlinearity import Nonlinearity, fit_nonlinearity
-from aa1xr.analysis.presentations import presented
 from aa1xr.analysis.predict import predict
+from aa1xr.analysis.presentations import presented
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
@@ -21,7 +21,6 @@ from aa1xr.analysis.scale import Scaling, normalize, standardize
 from aa1xr.analysis.scores import score
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.select import drop_missing, simultaneous
-
 from aa1xr.analysis.selectivity import dprime, responsiveness
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split

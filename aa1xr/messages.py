@@ -32,7 +32,7 @@ class CallSite(NamedTuple):
 
 def call_site() -> CallSite:
     """Find the line of the user from which a function of this package was called."""
-    frame: Any = sys._getframe(1)
+    frame: Any = sys._getframe(1)  # noqa: SLF001 - inspect.stack() reads source files
     while frame.f_back is not None and _is_between(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
     name = frame.f_globals.get("__name__", "__main__")

@@ -296,7 +296,7 @@ def _record(model: _Model, stimuli: _Stimuli, n_trials: int, seed: int) -> Cell:
             _spikes(rate, -BEFORE, n_trials, rng),
             _spikes(rest, first, n_trials, _rng(seed, 5, model.n, s)),
         )
-        trial, times = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+        trial, times = (np.concatenate([part[k] for part in drawn]) for k in (0, 1))
         order = np.lexsort((times, trial))
         order = order[times[order] < AFTER * HOP * 10**6 // RATE]
         times, counts = times[order], np.bincount(trial[order], minlength=n_trials).astype(np.int32)

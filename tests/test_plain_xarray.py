@@ -7,7 +7,6 @@ raise the same exception.
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Mapping
 from functools import cache

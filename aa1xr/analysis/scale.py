@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments
-from aa1xr.analysis.sel import sel
 from aa1xr.analysis.pairs import During, bins_during
+from aa1xr.analysis.sel import sel
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from dask.delayed import delayed
 
 from aa1xr import arguments, messages, schema
 from aa1xr.analysis import ridge
-from aa1xr.analysis.presentations import checked_psth
 from aa1xr.analysis.pairs import During, bins_during, labelled
+from aa1xr.analysis.presentations import checked_psth
 from aa1xr.analysis.sound import PARAMETERS, PROCESSING, n_unknown, silence
 
 _RESPONSE = schema.VARIABLES["psth"].dims

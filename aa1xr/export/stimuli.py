@@ -11,7 +11,6 @@ import xarray as xr
 from aa1xr import arguments, schema
 from aa1xr.analysis.presentations import check_trials
 from aa1xr.analysis.select import drop_missing
-
 from aa1xr.analysis.sound import check_finite
 
 Floats = npt.NDArray[np.float32]
