@@ -7,6 +7,7 @@ it to its tasks, which `warn` for it.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 import warnings
@@ -34,7 +35,7 @@ class CallSite(NamedTuple):
 
 def call_site() -> CallSite:
     """Find the line outside this package from which a function of it was called."""
-    frame: Any = sys._getframe(1)
+    frame: Any = inspect.currentframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     name = frame.f_globals.get("__name__", "__main__")
