@@ -7,6 +7,7 @@ it to its tasks, which `warn` for it.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 import warnings
@@ -32,7 +33,7 @@ class CallSite(NamedTuple):
 
 def call_site() -> CallSite:
     """Find the line of the user from which a function of this package was called."""
-    frame: Any = sys._getframe(1)  # noqa: SLF001 - inspect.stack() reads source files
+    frame: Any = inspect.currentframe()
     while frame.f_back is not None and _is_between(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
     name = frame.f_globals.get("__name__", "__main__")

@@ -300,7 +300,7 @@ def _reasons(values: dict[str, Floats], *, no_time: bool, once: Bools) -> dict[s
         reasons[name] = [(there & nan[name], "signal")]
     for name in ("signal_power", "noise_power"):
         reasons[name] = []
-    for name, of_measure in reasons.items():
+    for of_measure in reasons.values():
         of_measure.insert(0, (unrepeated, "once"))
         of_measure.append((there & once, "left out"))
     for name in ("rate_spontaneous", "rate_z", "latency"):
