@@ -13,6 +13,7 @@ from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.counts import spike_counts
 from aa1xr.analysis.mean_score import mean_score
 from aa1xr.analysis.nonlinearity import Nonlinearity, fit_nonlinearity
+from aa1xr.analysis.presentations import presented
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
@@ -20,11 +21,12 @@ from aa1xr.analysis.resampling import bootstrap, jackknife
 from aa1xr.analysis.scale import Scaling, normalize, standardize
 from aa1xr.analysis.scores import score
 from aa1xr.analysis.sel import sel
-from aa1xr.analysis.select import drop_missing, presented, simultaneous
+from aa1xr.analysis.select import drop_missing, simultaneous
 from aa1xr.analysis.selectivity import dprime, responsiveness
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
 from aa1xr.analysis.strf import predict, strf
+from aa1xr.analysis.trials import take_trials, trial_halves
 from aa1xr.analysis.tuning import tuning
 from aa1xr.citation import cite
 from aa1xr.dataset.events import events
@@ -93,11 +95,13 @@ __all__ = [
     "split",
     "standardize",
     "strf",
+    "take_trials",
     "to_deepstrf",
     "to_nwb",
     "to_pandas",
     "to_pynapple",
     "to_torch",
+    "trial_halves",
     "tuning",
     "with_quality",
 ]

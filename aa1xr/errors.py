@@ -34,3 +34,7 @@ class BiasWarning(AA1Warning):
 
 class UnitsWarning(AA1Warning):
     """Data do not say their units, and look like data in other units."""
+
+
+class WaitingWarning(UserWarning):
+    """Another process is writing what this one wants to write; this one waits."""

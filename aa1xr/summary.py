@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from aa1xr.analysis.presentations import mask_of
+
 #: Options of the spectrogram, as `aa1xr.open` writes them into the attributes.
 _MEL = ("n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
 _SOURCE = ("source", "source_sha256", "aa1xr_version", "doi", "license", "citation")
@@ -109,7 +111,7 @@ def _presentations(ds: xr.Dataset) -> dict[str, Any]:
     if "n_trials" not in ds:
         return {}
     if "trial" in ds.coords:
-        shown = ds["n_trials"] > ds["trial"]
+        shown = mask_of(ds)
         n_trials = (shown.sum("trial") if "trial" in shown.dims else shown).values
     else:
         n_trials = np.nan_to_num(ds["n_trials"].values)

@@ -13,6 +13,7 @@ from dask.delayed import delayed
 from aa1xr import arguments, messages, schema
 from aa1xr.analysis import ridge
 from aa1xr.analysis.pairs import labelled
+from aa1xr.analysis.presentations import checked_psth
 
 _RESPONSE = schema.VARIABLES["psth"].dims
 _SOUND = schema.VARIABLES["spectrogram"].dims
@@ -69,7 +70,7 @@ def strf(
         Fit to `train` and `validation` together, once alpha is chosen.
     response
         What is predicted, in spikes/s [shape: (neuron, stimulus, time)]; NaN is missing. Default
-        `ds.psth`; or `aa1xr.psth(ds)` of some trials, or `aa1xr.smooth(ds.psth)`.
+        `ds.psth`, which must be of the trials that `ds` has; or `aa1xr.smooth(ds.psth)`.
 
     Returns
     -------
@@ -118,7 +119,7 @@ def strf(
     True
     """
     sound = schema.validate(ds, "spectrogram")["spectrogram"]
-    rate = schema.validate(ds, "psth")["psth"] if response is None else response
+    rate = checked_psth(ds) if response is None else response
     arguments.expect("response", rate, xr.DataArray)
     schema.check_dims("'spectrogram'", sound, *_SOUND)
     schema.check_dims("the response", rate, *_RESPONSE[1:], allowed=_RESPONSE)

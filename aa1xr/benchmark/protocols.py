@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.analysis.presentations import check_trials
 from aa1xr.analysis.sel import sel
-from aa1xr.analysis.select import refuse_lost_trials
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
 
@@ -106,7 +106,7 @@ class Protocol:
                     f"**aa1xr.benchmark.PROTOCOLS[{self.name!r}].options)"
                 )
         _whole_window(ds, self.name)
-        refuse_lost_trials(ds)
+        check_trials(ds, "psth")
         if missing := sorted(set(self.types) - set(ds["type"].values.tolist())):
             raise ValueError(f"protocol {self.name!r} needs sounds of type {missing[0]!r}")
         ds = sel(ds, type=self.types)

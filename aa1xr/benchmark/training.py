@@ -64,7 +64,8 @@ def fit(
     recipe = recipe or Recipe()
     known = known[["psth", "n_trials", "spectrogram"]].compute()
     train = to_torch(known.sel(stimulus=split.train), cache=True)
-    held_out = StimulusDataset.collate(list(to_torch(known.sel(stimulus=split.validation))))
+    validation = to_torch(known.sel(stimulus=split.validation))
+    held_out = validation.collate(list(validation))
     with contextlib.ExitStack() as stack:
         # Many small steps gain nothing from threads that wait for each other.
         stack.callback(torch.set_num_threads, torch.get_num_threads())

@@ -121,6 +121,9 @@ def events(
     coords = {name: c.variable for name, c in labels.items() if c.dims[0] in AXES} | {
         name: c.variable for name, c in ds.coords.items() if c.ndim and set(c.dims) <= set(AXES)
     }
+    # `n_trials` is of all presentations here: of those that aa1xr.take_trials took, it is not.
+    trial = coords["trial"]
+    coords["trial"] = xr.Variable(trial.dims, trial.values, schema.COORDINATES["trial"].attrs)
     attrs = {name: everything.attrs[name] for name in _PROVENANCE}
     out = xr.Dataset(variables, coords, attrs)
     out.encoding["source"] = store.url

@@ -29,6 +29,8 @@ _FLOOR = 10 ** (FLOOR_DB / 10)
 _DEFINITION = 2
 #: A longer window would be a spectrum of half a song.
 _LONGEST_WINDOW_MS = 1000
+#: Frames of wider bins are as far apart as those of bins of this width, which deepSTRF has.
+_PART_MS = 5
 #: Frames that are transformed together, so that memory does not grow with the overlap.
 _BLOCK = 4096
 
@@ -46,7 +48,8 @@ def compress(power: Floats, compression: str) -> Floats:
     if compression == "cubic":
         return np.asarray(np.cbrt(power))
     if compression == "db":
-        return np.asarray(10 * np.log10(np.maximum(power, _FLOOR)))
+        level = 10 * np.log10(np.maximum(power, _FLOOR))
+        return np.maximum(level, FLOOR_DB)  # which rounding may miss
     if compression == "log1p":
         return np.asarray(np.log1p(power))
     return power
@@ -77,10 +80,10 @@ class Mel:
     1987, Speech Communication). Bin k, `hop` samples from sample k * hop on, has the mean power
     of the frames that belong to it, and the mean is then compressed.
 
-    A bin of at most half a window has one frame. A wider bin is divided into the fewest equal
-    parts that are at most half a window long, and has one frame for each part; where the parts
-    cannot be equal in samples, their lengths differ by one. So a frame begins at most half a
-    window after the one before, and every sample is heard.
+    A bin of at most 5 ms and half a window has one frame. A wider bin is divided into the fewest
+    equal parts of at most 5 ms, these into the fewest of at most half a window, and each part has
+    a frame; where parts cannot be equal in samples, their lengths differ by one. So every sample
+    is heard, and a bin of n * 5 ms has the frames of n bins of 5 ms.
 
     "centred" frames are centred on the left edge of their part (deepSTRF, librosa and torchaudio
     do so); "causal" frames end with the right edge of their part. There is silence before the
@@ -160,7 +163,8 @@ class Mel:
 
     def _parts(self) -> npt.NDArray[np.int64]:
         """Edges of the parts of a bin, in samples from its left edge; the last is `hop`."""
-        n_parts = -(-self.hop // max(1, self.n_fft // 2))
+        n_parts = -(-self.hop // max(1, self.sample_rate * _PART_MS // 1000))
+        n_parts *= -(-self.hop // (n_parts * max(1, self.n_fft // 2)))
         return np.arange(n_parts + 1) * self.hop // n_parts
 
     def _starts(self) -> npt.NDArray[np.int64]:
