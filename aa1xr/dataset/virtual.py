@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from aa1xr.dataset.binning import Indices, count, presentations
 from aa1xr.dataset.grid import Grid
-from aa1xr.dataset.spectrogram import Mel, spectrograms, take
+from aa1xr.dataset.spectrogram import Mel, silence, spectrograms, take
 from aa1xr.errors import DataNotFoundError
 from aa1xr.store.read import Store
 
@@ -107,7 +108,7 @@ class Trials(_Virtual):
 
 @dataclass(frozen=True, eq=False)
 class Spectrogram(_Virtual):
-    """Mel spectrogram, zero where no sound plays. [shape: (stimulus, freq, time)]."""
+    """Mel spectrogram, silence where no sound plays. [shape: (stimulus, freq, time)]."""
 
     mel: Mel
 
@@ -120,6 +121,36 @@ class Spectrogram(_Virtual):
         playing = (frames >= 0) & (frames < sound.shape[2])
         if playing.all():
             return take(sound, frames, axis=2)
-        out = np.zeros((stimuli.size, bands.size, bins.size), np.float32)
+        shape = (stimuli.size, bands.size, bins.size)
+        out = np.full(shape, silence(self.mel.compression), np.float32)
         out[:, :, playing] = take(sound, frames[playing], axis=2)
         return out
+
+
+def is_selection_of(variable: xr.Variable, kind: type[_Virtual]) -> bool:
+    """Whether a lazy variable is what such an array holds: selected and reordered, not changed.
+
+    False says only that this cannot be known without computing it.
+    """
+    if variable.chunks is None:
+        # `variable.data` would read it.
+        return isinstance(_unwrap(variable._data), kind)  # noqa: SLF001
+    layers = getattr(getattr(variable.data, "dask", None), "layers", {})
+    sources = [layer for name, layer in layers.items() if name.startswith("original-")]
+    return (
+        bool(sources)
+        and all(name.startswith(_ONLY_SELECT) for name in layers)
+        and all(isinstance(_unwrap(v), kind) for layer in sources for v in layer.values())
+    )
+
+
+#: How dask names the layers of a graph that move values and change none.
+_ONLY_SELECT = ("original-", "array-", "getitem-", "rechunk-", "transpose-", "concatenate-")
+
+
+def _unwrap(array: Any) -> Any:
+    """What is inside xarray's wrappers of a lazy array."""
+    array = getattr(array, "value", array)
+    while not isinstance(array, _Virtual) and hasattr(array, "array"):
+        array = array.array
+    return array
