@@ -293,11 +293,9 @@ def _record(model: _Model, stimuli: _Stimuli, n_trials: int, seed: int) -> Cell:
         first = rate.size - BEFORE
         # Drawn apart, so that the spikes around the sound do not depend on how long was recorded.
         rest = np.repeat(rate[-1:], max(0, AFTER - first))
-        drawn = (
-            _spikes(rate, -BEFORE, n_trials, rng),
-            _spikes(rest, first, n_trials, _rng(seed, 5, model.n, s)),
-        )
-        trial, times = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+        near = _spikes(rate, -BEFORE, n_trials, rng)
+        late = _spikes(rest, first, n_trials, _rng(seed, 5, model.n, s))
+        trial, times = np.concatenate([near[0], late[0]]), np.concatenate([near[1], late[1]])
         order = np.lexsort((times, trial))
         order = order[times[order] < AFTER * HOP * 10**6 // RATE]
         times, counts = times[order], np.bincount(trial[order], minlength=n_trials).astype(np.int32)
