@@ -16,15 +16,19 @@ import xarray as xr
 
 from aa1xr import plot, summary
 from aa1xr.analysis.coherence import coherence
+from aa1xr.analysis.counts import spike_counts
+from aa1xr.analysis.pairs import During
+from aa1xr.analysis.presentations import presented
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
 from aa1xr.analysis.scale import Scaling, normalize, standardize
 from aa1xr.analysis.scores import score
 from aa1xr.analysis.sel import sel
-from aa1xr.analysis.select import drop_missing, presented, simultaneous
+from aa1xr.analysis.select import drop_missing, simultaneous
 from aa1xr.analysis.smooth import Window, smooth
 from aa1xr.analysis.split import Split, split
+from aa1xr.analysis.trials import Trials, take_trials
 from aa1xr.export.deepstrf import DeepSTRFLists, to_deepstrf
 from aa1xr.export.nwb import to_nwb
 from aa1xr.export.pandas import to_pandas
@@ -101,6 +105,10 @@ class DatasetAccessor:
         """The pairs of cells recorded at the same time."""
         return simultaneous(self._ds)
 
+    def spike_counts(self, *, start: float = 0.0, stop: float | None = None) -> xr.DataArray:
+        """Count the spikes of each trial in a window of time."""
+        return spike_counts(self._ds, start=start, stop=stop)
+
     def split(
         self,
         *,
@@ -121,6 +129,10 @@ class DatasetAccessor:
             stratify=stratify,
             seed=seed,
         )
+
+    def take_trials(self, trials: Trials) -> xr.Dataset:
+        """Select trials in all variables."""
+        return take_trials(self._ds, trials)
 
     def to_deepstrf(self) -> DeepSTRFLists:
         """The lists of tensors that deepSTRF 0.1.0 works on."""
@@ -170,9 +182,10 @@ class DataArrayAccessor:
         *,
         method: Literal["max", "zscore"] = "max",
         stats_from: xr.DataArray | None = None,
+        during: During = "stimulus",
     ) -> tuple[xr.DataArray, Scaling]:
         """Bring the responses of all neurons to one scale."""
-        return normalize(self._da, method=method, stats_from=stats_from)
+        return normalize(self._da, method=method, stats_from=stats_from, during=during)
 
     def sel(self, **labels: Any) -> xr.DataArray:
         """Select by any labels: several of one dimension, lists, ranges, functions, masks."""
@@ -193,9 +206,10 @@ class DataArrayAccessor:
         *,
         over: Hashable | Iterable[Hashable] | EllipsisType,
         stats_from: xr.DataArray | None = None,
+        during: During = "stimulus",
     ) -> tuple[xr.DataArray, Scaling]:
         """Subtract the mean and divide by the standard deviation."""
-        return standardize(self._da, over=over, stats_from=stats_from)
+        return standardize(self._da, over=over, stats_from=stats_from, during=during)
 
 
 class PlotAccessor:

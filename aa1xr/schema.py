@@ -72,8 +72,8 @@ VARIABLES: dict[str, Spec] = {
         "f",
         "spikes/s",
         "firing rate, mean over presentations",
-        "over all presentations, whichever trials are selected; "
-        "aa1xr.psth(ds) takes those that are left",
+        "over all presentations, whichever trials are selected with isel; "
+        "aa1xr.take_trials(ds, ...) selects in all variables",
     ),
     "spectrogram": Spec(
         ("stimulus", "freq", "time"),
@@ -191,6 +191,26 @@ def check_dims(
             raise ValueError(f"{name} is empty: nothing is selected along {dim!r}")
 
 
+def is_count(name: str, array: xr.DataArray) -> bool:
+    """Whether a variable is a count of spikes, which adds up, and not a rate or another mean.
+
+    Raises
+    ------
+    ValueError
+        If neither its name nor its units say so.
+    """
+    # By name first: assignment of bare values and arithmetic may lose attributes.
+    if name in VARIABLES:
+        return VARIABLES[name].units == "spikes"
+    if "units" not in array.attrs:
+        raise ValueError(
+            f"{name!r} must have units, which say whether it is a count that adds up or a mean: "
+            f"ds[{name!r}].attrs['units'] = 'spikes' for counts, 'spikes/s' or '1' for means; or "
+            f"drop it: ds.drop_vars({name!r})"
+        )
+    return bool(array.attrs["units"] == "spikes")
+
+
 def values_along(array: xr.DataArray | xr.Dataset, dim: str) -> Any:
     """The coordinate `dim`, which says which is which, or ValueError if it is gone."""
     if dim not in array.coords:
@@ -208,9 +228,11 @@ def bin_width_ms(ds: xr.Dataset | xr.DataArray) -> float:
         of bins that are no more: joined, thinned out or rescaled by hand.
     """
     if "time" not in ds.coords or "dt_ms" not in ds["time"].attrs:
+        # Not taken from the steps of the axis: it may have been thinned out.
         raise ValueError(
-            "there is no time coordinate with the attribute 'dt_ms', the bin width; "
-            "aa1xr.open and aa1xr.load give one"
+            "the time coordinate must have the attribute 'dt_ms', the bin width in ms, which "
+            "aa1xr.open gives it and assign_coords drops; assign it: "
+            "ds['time'].attrs['dt_ms'] = 5"
         )
     width = float(ds["time"].attrs["dt_ms"])
     steps = 1000 * np.diff(np.atleast_1d(ds["time"].values))

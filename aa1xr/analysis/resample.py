@@ -22,10 +22,11 @@ Join = Callable[..., npt.NDArray[Any]]
 def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
     """Join bins to wider ones, lazily.
 
-    Counts (`spikes`, and whatever else has the units "spikes") are added; rates and everything else
-    are averaged. `spectrogram` is averaged as power: its compression is undone, and done again
-    afterwards. The time axis is the one of `aa1xr.open(dt_ms=dt_ms)`: left edges that are
-    multiples of `dt_ms` from onset, also before it, with incomplete bins at its ends.
+    Counts add up: `spikes`, whatever its attributes, and other variables with the units "spikes".
+    Everything else averages: `psth`, and variables with other units. `spectrogram` averages as
+    power: its compression is undone, and applied again afterwards. The time axis is the one of
+    `aa1xr.open(dt_ms=dt_ms)`: left edges that are multiples of `dt_ms` from onset, also before
+    it, with incomplete bins at its ends.
 
     An incomplete bin is missing: where one of the bins that it joins is NaN or is not in `ds`, as
     at the end of most sounds, the new bin is NaN. The spikes between the end of the old window
@@ -56,8 +57,9 @@ def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
     ------
     ValueError
         If `dt_ms` is not a multiple of the current bin width, bins were taken out of the time
-        axis, or it has coordinates besides `time`. When it is computed: if values of `spectrogram`
-        are below silence, because it was scaled; resample first.
+        axis, it has coordinates besides `time`, or a variable of your own has no units. When it
+        is computed: if values of `spectrogram` are below silence, because it was scaled; resample
+        first.
 
     Examples
     --------
@@ -96,12 +98,11 @@ def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
         if name == "spectrogram":
             wide[name] = _rebin_sound(ds, numbers, factor=factor, width=width)
             continue
-        counts = array.attrs.get("units") == schema.VARIABLES["spikes"].units
         wide[name] = _rebin(
             array.variable,
             lead=lead,
             factor=factor,
-            join=np.sum if counts else np.mean,
+            join=np.sum if schema.is_count(str(name), array) else np.mean,
             outside=np.nan,
         )
     out = ds.drop_vars(["time", *wide]).assign_coords(time=time).assign(wide)

@@ -56,6 +56,43 @@ def count(
     return counts
 
 
+def count_between(
+    store: Store,
+    neurons: Indices,
+    stimuli: Indices,
+    trials: Indices,
+    *,
+    start: npt.NDArray[np.int64],
+    stop: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    """Count the spikes with start <= t < stop in each presentation.
+
+    Parameters
+    ----------
+    neurons, stimuli, trials
+        Positions on each axis, in any order.
+    start, stop
+        Microseconds from onset [shape: (stimuli,)].
+
+    Returns
+    -------
+    counts : [array, shape: (neurons, stimuli, trials)]
+        NaN where there was no such presentation.
+    """
+    counts = np.zeros((neurons.size, stimuli.size, trials.size))
+    for run in runs(neurons):
+        times, sizes = read_spikes(store, neurons[run], stimuli, trials)
+        for rows, spikes in _pieces(sizes.ravel()):
+            per_row = sizes.ravel()[rows]
+            stimulus = np.arange(sizes.size)[rows] // trials.size % stimuli.size
+            row = np.repeat(np.arange(per_row.size), per_row)
+            first, last = start[stimulus][row], stop[stimulus][row]
+            inside = (times[spikes] >= first) & (times[spikes] < last)
+            counts[run].reshape(-1)[rows] = np.bincount(row[inside], minlength=per_row.size)
+    counts[presentations(store, neurons, stimuli)[:, :, np.newaxis] <= trials] = np.nan
+    return counts
+
+
 def presentations(store: Store, neurons: Indices, stimuli: Indices) -> npt.NDArray[np.int32]:
     """How often each stimulus was presented. [shape: (neurons, stimuli)]."""
     n_trials = np.empty((neurons.size, stimuli.size), np.int32)

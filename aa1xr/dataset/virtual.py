@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
@@ -124,3 +125,32 @@ class Spectrogram(_Virtual):
         out = np.full(shape, silence(self.mel.compression), np.float32)
         out[:, :, playing] = take(sound, frames[playing], axis=2)
         return out
+
+
+def is_selection_of(variable: xr.Variable, kind: type[_Virtual]) -> bool:
+    """Whether a lazy variable is what such an array holds: selected and reordered, not changed.
+
+    False says only that this cannot be known without computing it.
+    """
+    if variable.chunks is None:
+        # `variable.data` would read it.
+        return isinstance(_unwrap(variable._data), kind)  # noqa: SLF001
+    layers = getattr(getattr(variable.data, "dask", None), "layers", {})
+    sources = [layer for name, layer in layers.items() if name.startswith("original-")]
+    return (
+        bool(sources)
+        and all(name.startswith(_ONLY_SELECT) for name in layers)
+        and all(isinstance(_unwrap(v), kind) for layer in sources for v in layer.values())
+    )
+
+
+#: How dask names the layers of a graph that move values and change none.
+_ONLY_SELECT = ("original-", "array-", "getitem-", "rechunk-", "transpose-", "concatenate-")
+
+
+def _unwrap(array: Any) -> Any:
+    """What is inside xarray's wrappers of a lazy array."""
+    array = getattr(array, "value", array)
+    while not isinstance(array, _Virtual) and hasattr(array, "array"):
+        array = array.array
+    return array

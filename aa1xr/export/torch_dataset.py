@@ -50,7 +50,7 @@ class StimulusDataset(torch.utils.data.Dataset[Item]):  # type: ignore[misc]
 
     @staticmethod
     def collate(items: Sequence[Item]) -> Item:
-        """A batch: each item padded at its end to the longest."""
+        """A batch: each item padded at its end to the longest, the spectrogram with silence."""
         longest = max(item.mask.shape[-1] for item in items)
 
         def batch(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -7,6 +7,9 @@ import xarray as xr
 import aa1xr
 
 torch = pytest.importorskip("torch", reason="needs torch and deepSTRF")
+deepSTRF_dataset = pytest.importorskip(
+    "deepSTRF.datasets.audio.audio_dataset", reason="needs torch and deepSTRF"
+)
 performance = pytest.importorskip("deepSTRF.metrics.performance", reason="needs torch and deepSTRF")
 
 
@@ -18,6 +21,21 @@ def ds(sample_archive) -> xr.Dataset:
 def as_peer(array):
     """Stimuli first, as the peer has them; NaN is missing on both sides."""
     return torch.tensor(array.transpose("stimulus", "neuron", ...).values)
+
+
+def test_standardize__is_standardize_stims_of_the_peer(ds):
+    train = [0, 3, 5, 11]
+    peer = deepSTRF_dataset.AudioNeuralDataset(path="", dt_ms=5)
+    vars(peer).update(aa1xr.to_deepstrf(ds)._asdict())
+    found = peer.standardize_stims(train)
+    sound, scaling = aa1xr.standardize(
+        ds.spectrogram, over=("stimulus", "time"), stats_from=ds.spectrogram.isel(stimulus=train)
+    )
+    np.testing.assert_allclose(scaling.offset, found["mean"].squeeze(), rtol=1e-6)
+    np.testing.assert_allclose(scaling.scale, found["std"].squeeze(), rtol=1e-6)
+    for ours, theirs in zip(sound.values, peer.stims, strict=True):
+        n_bins = theirs.shape[-1]
+        np.testing.assert_allclose(ours[:, :n_bins], theirs[0], rtol=1e-5, atol=1e-5)
 
 
 def test_quality__snr_of_the_peer(ds):
