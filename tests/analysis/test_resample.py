@@ -107,6 +107,8 @@ def test_resample__of_a_stretch_keeps_the_edges(ds):
     # The sound was cut at 30 ms, within the first of the new bins, and so is not known there.
     assert got.spectrogram.isel(time=0).isnull().all()
     np.testing.assert_array_equal(got.spectrogram[..., 1:], whole.spectrogram)
+    mean = ds.assign(spectrogram=ds.spectrogram.mean("stimulus"))
+    assert aa1xr.resample(mean, dt_ms=20).spectrogram.dims == ("freq", "time")
     cut = aa1xr.resample(ds.sel(time=slice(0, 0.094)), dt_ms=20).spectrogram
     assert cut.isnull().any(["stimulus", "freq"]).values.tolist() == [False] * 4 + [True]
 
