@@ -152,12 +152,59 @@ def validate(ds: xr.Dataset, *variables: str) -> xr.Dataset:
             continue
         array = ds[name]
         if not set(array.dims) <= set(spec.dims):
-            raise ValueError(f"{name!r} has dimensions {array.dims}; expected {spec.dims}")
+            raise ValueError(
+                f"{name!r} has dimensions {array.dims}; expected {spec.dims}: {_spread(name)}"
+            )
         kind = "U" if array.dtype.kind in "OUT" else array.dtype.kind
         # Masking with .where turns integers into floats.
         if kind != spec.kind and not (spec.kind == "i" and kind in "uf"):
             raise ValueError(f"{name!r} is of type {array.dtype}; expected {_KINDS[spec.kind]}")
     return ds
+
+
+def _spread(name: str) -> str:
+    """How a variable comes to have a dimension too many, and what to do."""
+    if name in labels("stimulus"):
+        return (
+            "Datasets were combined in which one stimulus label means two sounds. Relabel the "
+            "stimuli of each by wav file first, ds.assign_coords(stimulus=ds.name.values), then "
+            "combine them"
+        )
+    return (
+        "xr.concat and Dataset.where spread variables that do not have the dimension along it. "
+        'Combine with xr.concat(..., data_vars="minimal"), and mask single variables: '
+        "ds.assign(psth=ds.psth.where(...))"
+    )
+
+
+def check_same_sounds(
+    first: xr.Dataset | xr.DataArray, second: xr.Dataset | xr.DataArray, names: str
+) -> None:
+    """Check that a stimulus label means one sound in both, where both have the wav names.
+
+    Raises
+    ------
+    ValueError
+        If not: two archives may both have a conspecific-00.
+    """
+    sounds = []
+    for each in (first, second):
+        if not {"stimulus", "name"} <= set(each.coords) or each["name"].dims not in (
+            (),
+            ("stimulus",),
+        ):
+            return
+        of = (
+            np.atleast_1d(each[name].values).astype(str).tolist() for name in ("stimulus", "name")
+        )
+        sounds.append(dict(zip(*of, strict=True)))
+    for label in sounds[0].keys() & sounds[1].keys():
+        if sounds[0][label] != sounds[1][label]:
+            raise ValueError(
+                f"stimulus {label!r} is another sound in {names}: {sounds[0][label]} and "
+                f"{sounds[1][label]}. Relabel the stimuli of both by wav file: "
+                "ds.assign_coords(stimulus=ds.name.values)"
+            )
 
 
 _KINDS = {"U": "strings", "i": "integers", "f": "floats, in which NaN is missing"}

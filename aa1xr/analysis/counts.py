@@ -26,11 +26,6 @@ _RECORDED = (-2, 4)
 #: Counts of trials in one block, for a Dataset that has no blocks of `spikes`.
 _BLOCK = 2**20
 
-_SOURCE = (
-    "Open the data again and select the same, "
-    "aa1xr.open(source).sel(neuron=ds.neuron, stimulus=ds.stimulus, trial=ds.trial), or "
-)
-
 
 def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = None) -> xr.DataArray:
     """Count the spikes of each trial in a window of time.
@@ -84,16 +79,17 @@ def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = Non
         return _label(ds, _sum_bins(ds, window), start, stop)
     try:
         store = store_of(ds)
+        positions = positions_in_store(ds, store)
     except ValueError as error:
         if has_spikes and window.bins is not None:
             return _label(ds, _sum_bins(ds, window), start, stop)
         width = f" of {schema.bin_width_ms(ds):g} ms" if "time" in ds.coords else ""
         raise ValueError(
             f"the counts from {_show(start, stop)} need the times of the spikes: the window does "
-            f"not lie on the edges of bins{width} in the Dataset, and the Dataset does not know "
-            f"its store. {_SOURCE}choose start and stop on edges of bins"
+            f"not lie on the edges of bins{width} in the Dataset, and they cannot be read: {error} "
+            "Or choose start and stop on edges of bins that the Dataset has."
         ) from error
-    return _label(ds, _count_events(ds, store, window), start, stop)
+    return _label(ds, _count_events(ds, store, positions, window), start, stop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,9 +207,11 @@ def _refuse_gaps(gaps: npt.NDArray[np.bool_], presented: npt.NDArray[np.bool_]) 
         )
 
 
-def _count_events(ds: xr.Dataset, store: Store, window: _Window) -> xr.DataArray:
+def _count_events(
+    ds: xr.Dataset, store: Store, positions: tuple[Indices, Indices, Indices], window: _Window
+) -> xr.DataArray:
     """Count in the store, and compare with `spikes` where the Dataset has it."""
-    neurons, stimuli, trials = positions_in_store(ds, store)
+    neurons, stimuli, trials = positions
     where = xr.DataArray(neurons, dims="neuron")
     arrays = [where]
     options: dict[str, Any] = {"start": window.start, "stop": window.stop}

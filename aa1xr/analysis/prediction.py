@@ -10,6 +10,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis.pairs import spikes
+from aa1xr.analysis.presentations import check_distinct
 
 _DIMS = schema.VARIABLES["psth"].dims
 
@@ -38,6 +39,8 @@ def match(
             f"expected {_DIMS} and numbers"
         )
     check_time(prediction, ds)
+    schema.check_same_sounds(prediction, ds, "the prediction and in the Dataset")
+    check_distinct(ds)
     chosen: dict[str, Any] = {}
     for dim in ("neuron", "stimulus"):
         names = [pd.Index(schema.values_along(array, dim)) for array in (prediction, ds)]

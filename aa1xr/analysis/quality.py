@@ -24,6 +24,7 @@ from aa1xr.analysis.pairs import (
     spikes,
     tell,
 )
+from aa1xr.analysis.presentations import check_distinct
 from aa1xr.analysis.reliability import agreement, covariance, powers, repeated
 
 #: A bin answers if so many spikes come this rarely from the spontaneous rate; two in a row do.
@@ -126,6 +127,7 @@ def quality(
     arguments.choice("by", by, ("neuron", "stimulus"))
     arguments.whole("max_splits", max_splits)
     counts = spikes(ds)
+    check_distinct(ds)
     dt = schema.bin_width_ms(ds) / 1000
     time = np.atleast_1d(ds["time"].values)
     plays = bins_during(ds, "stimulus")

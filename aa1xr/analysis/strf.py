@@ -128,6 +128,7 @@ def strf(
         "validation": arguments.names("validation", validation),
     }
     _check_parts(parts, sound, rate)
+    schema.check_same_sounds(sound, rate, "the spectrogram and in the response")
     penalties = _penalties(alphas)
     schema.bin_numbers(ds)  # a lag is a number of bins
     dt_ms = schema.bin_width_ms(ds)
