@@ -177,36 +177,6 @@ def _spread(name: str) -> str:
     )
 
 
-def check_same_sounds(
-    first: xr.Dataset | xr.DataArray, second: xr.Dataset | xr.DataArray, names: str
-) -> None:
-    """Check that a stimulus label means one sound in both, where both have the wav names.
-
-    Raises
-    ------
-    ValueError
-        If not: two archives may both have a conspecific-00.
-    """
-    sounds = []
-    for each in (first, second):
-        if not {"stimulus", "name"} <= set(each.coords) or each["name"].dims not in (
-            (),
-            ("stimulus",),
-        ):
-            return
-        of = (
-            np.atleast_1d(each[name].values).astype(str).tolist() for name in ("stimulus", "name")
-        )
-        sounds.append(dict(zip(*of, strict=True)))
-    for label in sounds[0].keys() & sounds[1].keys():
-        if sounds[0][label] != sounds[1][label]:
-            raise ValueError(
-                f"stimulus {label!r} is another sound in {names}: {sounds[0][label]} and "
-                f"{sounds[1][label]}. Relabel the stimuli of both by wav file: "
-                "ds.assign_coords(stimulus=ds.name.values)"
-            )
-
-
 _KINDS = {"U": "strings", "i": "integers", "f": "floats, in which NaN is missing"}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from aa1xr import schema
 from aa1xr.analysis.presentations import mask_of
 
 #: Options of the spectrogram, as `aa1xr.open` writes them into the attributes.
@@ -111,7 +112,10 @@ def _presentations(ds: xr.Dataset) -> dict[str, Any]:
     if "n_trials" not in ds:
         return {}
     if "trial" in ds.coords:
-        shown = mask_of(ds)
+        try:
+            shown = mask_of(ds)
+        except ValueError:  # `n_trials` is of other trials
+            return {}
         n_trials = (shown.sum("trial") if "trial" in shown.dims else shown).values
     else:
         n_trials = np.nan_to_num(ds["n_trials"].values)
@@ -126,10 +130,12 @@ def _presentations(ds: xr.Dataset) -> dict[str, Any]:
 
 def _bins(ds: xr.Dataset) -> dict[str, Any]:
     time = _values(ds, "time")
-    if time.size == 0 or "dt_ms" not in ds["time"].attrs:
+    if time.size == 0:
         return {}
-    # As it says, whether or not the axis is so: a summary is also of what is wrong.
-    dt_ms = float(ds["time"].attrs["dt_ms"])
+    try:
+        dt_ms = schema.bin_width_ms(ds)
+    except ValueError:  # the attribute is gone, or the axis is not what it says
+        return {}
     # Through milliseconds, so that 2.5 + 0.005 is 2.505.
     window = [float(time.min()), round(float(time.max()) * 1000 + dt_ms, 6) / 1000]
     return {"dt_ms": dt_ms, "count": int(time.size), "window_s": window}

@@ -94,7 +94,10 @@ def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = Non
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """start <= t < stop in microseconds, for each stimulus."""
+    """start <= t < stop in microseconds, for each stimulus.
+
+    Spike times are whole microseconds, so a time that is not whole is rounded up.
+    """
 
     start: Microseconds  #: [shape: (stimulus,)]
     stop: Microseconds  #: [shape: (stimulus,)]
@@ -112,8 +115,8 @@ def _make_window(ds: xr.Dataset, start: float, stop: float | None) -> _Window:
                 "from 2 s before each onset to 4 s after it"
             )
     ends = _sound_ends(ds)
-    begin = np.full(ends.size, _first_microsecond(_exact(start)))
-    end = ends if stop is None else np.full(ends.size, _first_microsecond(_exact(stop)))
+    begin = np.full(ends.size, math.ceil(_exact(start)))
+    end = ends if stop is None else np.full(ends.size, math.ceil(_exact(stop)))
     if (end <= begin).any():
         shortest = "" if stop is not None else f", {ends.min() / 1e6:g} s after onset"
         raise ValueError(
@@ -135,11 +138,6 @@ def _exact(seconds: float) -> Fraction:
     return exact_ms("seconds", seconds) * 10**6
 
 
-def _first_microsecond(time: Fraction) -> int:
-    """The first whole microsecond from a time on, for spike times are whole microseconds."""
-    return math.ceil(time)
-
-
 def _sound_ends(ds: xr.Dataset) -> Microseconds:
     """The end of each sound in whole microseconds, rounded up. [shape: (stimulus,)]."""
     if {"n_samples", "sample_rate"} <= set(ds.coords):
@@ -152,14 +150,14 @@ def _sound_ends(ds: xr.Dataset) -> Microseconds:
             "the Dataset must have the coordinates 'n_samples' and 'sample_rate', or 'duration_s', "
             "which say where each sound ends; they were dropped"
         )
-    return np.array([_first_microsecond(end) for end in exact], np.int64)
+    return np.array([math.ceil(end) for end in exact], np.int64)
 
 
 def _edges(ds: xr.Dataset) -> Microseconds:
     """The edges of the bins in whole microseconds, rounded up. [shape: (time + 1,)]."""
     width = exact_ms("the Dataset's dt_ms", schema.bin_width_ms(ds)) * 1000
     numbers = schema.bin_numbers(ds)
-    edges = [_first_microsecond(int(k) * width) for k in (*numbers, numbers[-1] + 1)]
+    edges = [math.ceil(int(k) * width) for k in (*numbers, numbers[-1] + 1)]
     return np.array(edges, np.int64)
 
 
