@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from aa1xr import schema
 from aa1xr.analysis.presentations import mask_of
 
 #: Options of the spectrogram, as `aa1xr.open` writes them into the attributes.
@@ -130,12 +129,10 @@ def _presentations(ds: xr.Dataset) -> dict[str, Any]:
 
 def _bins(ds: xr.Dataset) -> dict[str, Any]:
     time = _values(ds, "time")
-    if time.size == 0:
+    if time.size == 0 or "dt_ms" not in ds["time"].attrs:
         return {}
-    try:
-        dt_ms = schema.bin_width_ms(ds)
-    except ValueError:  # the attribute is gone, or the axis is not what it says
-        return {}
+    # As it says, whether or not the axis is so: a summary is also of what is wrong.
+    dt_ms = float(ds["time"].attrs["dt_ms"])
     # Through milliseconds, so that 2.5 + 0.005 is 2.505.
     window = [float(time.min()), round(float(time.max()) * 1000 + dt_ms, 6) / 1000]
     return {"dt_ms": dt_ms, "count": int(time.size), "window_s": window}

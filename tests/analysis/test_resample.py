@@ -215,14 +215,14 @@ def test_resample__of_assigned_counts_keeps_their_number(ds):
 
 
 def test_resample__of_own_variables_needs_units(ds):
-    mine = ds.psth.drop_attrs()
+    mine = ds.psth.drop_attrs(deep=False)
     with pytest.raises(ValueError, match=r"'mine' must have units.*attrs\['units'\]"):
         aa1xr.resample(ds.assign(mine=mine), dt_ms=20)
     for units, average in (("spikes/s", True), ("1", True), ("spikes", False)):
         got = aa1xr.resample(ds.assign(mine=mine.assign_attrs(units=units)), dt_ms=20)
         expected = got.psth if average else 4 * got.psth
         np.testing.assert_allclose(got.mine, expected, rtol=1e-5)
-    aa1xr.resample(ds.assign(mine=ds.n_trials.drop_attrs()), dt_ms=20)
+    aa1xr.resample(ds.assign(mine=ds.n_trials.drop_attrs(deep=False)), dt_ms=20)
 
 
 def test_functions__on_variables_without_attributes(ds):

@@ -8,6 +8,7 @@ from hypothesis import given
 import aa1xr
 from aa1xr.analysis.presentations import check_distinct
 from aa1xr.dataset import virtual
+from tests.analysis.made import dataset
 from tests.analysis.ragged import opened
 from tests.dataset.conftest import archives
 
@@ -341,3 +342,23 @@ def test_summary__of_n_trials_that_are_of_other_trials(ds):
 
     odd = aa1xr.take_trials(ds, "odd")
     assert "presentations" not in summarize(odd.assign_coords(trial=odd.trial + 1))
+
+
+def test_take_trials__learning_curve_is_the_closed_form():
+    # Poisson cells of known rate: signal power is the variance of the rate, noise power its mean.
+    rng = np.random.default_rng(0)
+    rate = np.array([0.5, 1, 2])[:, None, None] * rng.gamma(2, 1, (3, 2, 2000))
+    counts = rng.poisson(rate[:, :, None], (3, 2, 20, 2000))
+    ds = dataset(counts.astype(float), [2000, 2000])
+    ds["n_trials"] = (("neuron", "stimulus"), np.full((3, 2), 20))
+    ds["psth"] = aa1xr.psth(ds)
+    signal, noise = rate.var((1, 2)), rate.mean((1, 2))
+    for n in (1, 3, 8):
+        found = [
+            aa1xr.score(
+                aa1xr.take_trials(ds, half[:n]).psth, aa1xr.take_trials(ds, rest)
+            ).cc_norm.values
+            for half, rest in aa1xr.trial_halves(ds, n=4)
+        ]
+        closed = 1 / np.sqrt(1 + noise / (n * signal))
+        np.testing.assert_allclose(np.mean(found, 0), closed, atol=0.02)
