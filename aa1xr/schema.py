@@ -55,7 +55,7 @@ COORDINATES: dict[str, Spec] = {
     "duration_s": Spec(("stimulus",), "f", "s", "duration of the sound"),
     "trial": Spec(("trial",), "i", "", "presentation number"),
     "time": Spec(("time",), "f", "s", "time from stimulus onset", "left edge of the bin"),
-    "freq": Spec(("freq",), "f", "Hz", "centre frequency of the mel band"),
+    "freq": Spec(("freq",), "f", "Hz", "centre frequency of the mel band", "HTK mel"),
 }
 
 VARIABLES: dict[str, Spec] = {
@@ -64,7 +64,8 @@ VARIABLES: dict[str, Spec] = {
         "f",
         "spikes",
         "spike count per bin",
-        "NaN where there was no such presentation, or outside the window of the stimulus",
+        "NaN where there was no such presentation, outside the window of the stimulus, and where "
+        "nothing was recorded (before -2 s and after 4 s)",
     ),
     "psth": Spec(
         ("neuron", "stimulus", "time"),
@@ -77,9 +78,10 @@ VARIABLES: dict[str, Spec] = {
     "spectrogram": Spec(
         ("stimulus", "freq", "time"),
         "f",
-        "a.u.",
+        "1",
         "mel spectrogram",
-        "zero where no sound plays; frames are centred on the left edges of the bins",
+        "silence where no sound plays; bin k has the mean power of its frames, which cover the "
+        "sound from frame_start_ms to frame_stop_ms, counted from its left edge",
     ),
     "n_trials": Spec(
         ("neuron", "stimulus"),

@@ -16,8 +16,11 @@ import xarray as xr
 from aa1xr.analysis.presentations import mask_of
 
 #: Options of the spectrogram, as `aa1xr.open` writes them into the attributes.
-_MEL = ("n_mels", "window_ms", "fmin", "fmax", "compression")
-_SOURCE = ("source", "source_sha256", "aa1xr_version", "doi", "license", "citation")
+_MEL = ("n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
+_SOURCE = (
+    "missing", "different", "additional",
+    "source", "source_sha256", "aa1xr_version", "doi", "license", "citation",
+)  # fmt: skip
 
 #: Of a line of text, and of its first column.
 _WIDTH, _FIRST = 88, 14

@@ -472,3 +472,19 @@ def test_raster__is_not_of_rates(ds):
         plot.psth(ds.spikes, "sim0000_1_B", "flatrip-00")
     with pytest.raises(ValueError, match=r"neuron=\[.*\] is 1 of them; expected one name"):
         plot.raster(ds, ["sim0000_1_B"], "flatrip-00")
+
+
+@pytest.mark.parametrize("dt_ms", [1, 20])
+def test_response__sound_lies_beside_its_spikes(sample_archive, dt_ms):
+    ds = aa1xr.open_sample(dt_ms=dt_ms, before_ms=100)
+    sound, raster, rate = plot.response(ds, "sim0000_1_A", "conspecific-00")
+    (mesh,) = sound.collections
+    edges = mesh.get_coordinates()[0, :, 0]
+    one = ds.sel(neuron="sim0000_1_A", stimulus="conspecific-00")
+    n_bins = int(one.psth.notnull().sum())
+    left = one.time.values[:n_bins]
+    np.testing.assert_allclose(edges, np.append(left, left[-1] + dt_ms / 1000), atol=1e-12)
+    np.testing.assert_array_equal(mesh.get_array(), one.spectrogram[:, :n_bins])
+    (steps,) = rate.patches
+    np.testing.assert_array_equal(steps.get_data().edges, edges)
+    assert sound.get_xlim() == raster.get_xlim() == rate.get_xlim() == (edges[0], edges[-1])

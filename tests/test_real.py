@@ -92,6 +92,26 @@ def test_spike_counts__are_those_of_the_text_files(real_archive, texts):
         np.testing.assert_array_equal(aa1xr.spike_counts(ds, start=start, stop=stop), counts)
 
 
+@pytest.mark.parametrize("dt_ms", [5, 7])
+def test_psth__after_the_sound_is_that_of_the_text_files(real_archive, texts, dt_ms):
+    """From 3 to 4 s, which is after every sound; beyond is nothing, and not silence."""
+    ds = aa1xr.open(real_archive, dt_ms=dt_ms, before_ms=2000, after_ms=4000)
+    stop = 4000 // dt_ms  # bins that end by then
+    first = -(-3000 // dt_ms)
+    expected = []
+    for lines in texts.values():
+        late = [float(token) for line in lines for token in line.split()]
+        n = sum(first * dt_ms <= time < stop * dt_ms for time in late)
+        expected.append(n / len(lines) / ((stop - first) * dt_ms / 1000))
+    psth = ds.psth.compute()
+    number = np.round(psth.time.values * 1000 / dt_ms)
+    rates = psth[..., (number >= first) & (number < stop)].mean("time")
+    np.testing.assert_allclose(np.sort(rates.values[rates.notnull()]), np.sort(expected), rtol=1e-4)
+    assert psth[..., number >= stop].isnull().all()
+    assert psth[..., number < -(2000 // dt_ms)].isnull().all()
+    assert (psth.notnull().any("time") == (ds.n_trials > 0)).all()
+
+
 def test_psth__is_the_mean_of_the_spikes(real_archive):
     ds = aa1xr.open(real_archive, dt_ms=5)
     mean = (ds.spikes.mean("trial") / 0.005).compute()

@@ -250,8 +250,9 @@ def _grid(ds: xr.Dataset, store: Store) -> tuple[Grid, Indices]:
         )
     numbers = schema.bin_numbers(ds)
     n_before = max(0, -int(numbers[0]))
-    n_bins = np.full(store.labels.name.size, n_before + int(numbers[-1]) + 1)
-    return Grid(rate, int(hop), n_before, n_bins, n_bins), numbers + n_before
+    n_time = n_before + int(numbers[-1]) + 1
+    n_bins = np.full(store.labels.name.size, n_time)
+    return Grid(rate, int(hop), n_before, n_time, 0, n_bins, n_bins), numbers + n_before
 
 
 def _count(

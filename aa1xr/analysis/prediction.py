@@ -14,6 +14,25 @@ from aa1xr.analysis.presentations import check_distinct
 
 _DIMS = schema.VARIABLES["psth"].dims
 
+#: How people write spikes/s, without blanks.
+_RATE_UNITS = {
+    "spikes/s",
+    "spikes/sec",
+    "spike/s",
+    "sp/s",
+    "spikess-1",
+    "1/s",
+    "s-1",
+    "s^-1",
+    "s**-1",
+    "hz",
+}
+
+
+def is_rate(units: object) -> bool:
+    """Whether the attribute `units` says spikes/s."""
+    return str(units).replace(" ", "").lower() in _RATE_UNITS
+
 
 def match(
     prediction: xr.DataArray, ds: xr.Dataset
@@ -115,8 +134,8 @@ def check_time(
             f"the prediction has bins of {width:g} ms, the {name} of {dt_ms:g} ms; bring both "
             f"to one: aa1xr.open(dt_ms={width:g}), or aa1xr.resample"
         )
-    # Half a bin is more than rounding and less than a shift.
-    if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=0, atol=dt_ms / 2000):
+    # A thousandth of a bin is more than rounding and less than any shift.
+    if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=0, atol=dt_ms / 1e6):
         raise ValueError(
             f"the prediction has {_extent(theirs)}, the {name} {_extent(ours)}; select the "
             "same times of both, as ds.sel(time=prediction.time)"
@@ -124,4 +143,4 @@ def check_time(
 
 
 def _extent(time: Any) -> str:
-    return f"{time.size} bins from {time[0]:g} to {time[-1]:g} s" if time.size else "no bins"
+    return f"{time.size} bins from {time[0]:.6g} to {time[-1]:.6g} s" if time.size else "no bins"

@@ -8,8 +8,9 @@ from pathlib import Path
 import xarray as xr
 
 from aa1xr.analysis.nonlinearity import fit_nonlinearity
+from aa1xr.analysis.predict import predict
 from aa1xr.analysis.split import Split
-from aa1xr.analysis.strf import predict, strf
+from aa1xr.analysis.strf import strf
 from aa1xr.export.need import need
 
 #: From a Dataset of the training and validation stimuli, which of them are which, a Dataset with
@@ -116,3 +117,5 @@ MODELS: dict[str, Model] = {
     "gru-ensemble": gru_ensemble,
     "cnn": cnn,
 }
+
+NEEDS_TORCH = frozenset({"gru", "gru-ensemble", "cnn"})

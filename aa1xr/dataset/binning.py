@@ -40,8 +40,8 @@ def count(
     Returns
     -------
     counts : [array, shape: (neurons, stimuli, trials, bins) or (neurons, stimuli, bins)]
-        NaN where the bin is outside the stimulus' window or, of single trials, there was no such
-        presentation; a sum over none is zero.
+        NaN where the bin is outside the stimulus' window or was not recorded from edge to edge
+        and, of single trials, where there was no such presentation; a sum over none is zero.
     """
     n_rows = 1 if trials is None or total else trials.size
     counts = np.zeros((neurons.size, stimuli.size, n_rows, bins.size), np.float32)
@@ -52,8 +52,7 @@ def count(
         rows_of_counts = counts[run].reshape(per_row.size, bins.size)
         for rows, spikes in _pieces(per_row):
             _add(grid, times[spikes], per_row[rows], bins, rows_of_counts[rows])
-    outside = bins[np.newaxis, :] >= grid.n_bins[stimuli][:, np.newaxis]
-    counts.swapaxes(1, 2)[..., outside] = np.nan
+    counts.swapaxes(1, 2)[..., ~grid.has_data(stimuli, bins)] = np.nan
     if trials is None or total:
         return counts[:, :, 0]
     counts[presentations(store, neurons, stimuli)[:, :, np.newaxis] <= trials] = np.nan

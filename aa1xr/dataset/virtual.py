@@ -13,7 +13,7 @@ from xarray.core import indexing
 
 from aa1xr.dataset.binning import Indices, count, presentations
 from aa1xr.dataset.grid import Grid
-from aa1xr.dataset.spectrogram import Mel, spectrograms, take
+from aa1xr.dataset.spectrogram import Mel, silence, spectrograms, take
 from aa1xr.errors import DataNotFoundError
 from aa1xr.store.read import Store
 
@@ -114,7 +114,7 @@ class Trials(Virtual):
 
 @dataclass(frozen=True, eq=False)
 class Spectrogram(Virtual):
-    """Mel spectrogram, zero where no sound plays. [shape: (stimulus, freq, time)]."""
+    """Mel spectrogram, silence where no sound plays. [shape: (stimulus, freq, time)]."""
 
     mel: Mel
 
@@ -127,6 +127,7 @@ class Spectrogram(Virtual):
         playing = (frames >= 0) & (frames < sound.shape[2])
         if playing.all():
             return take(sound, frames, axis=2)
-        out = np.zeros((stimuli.size, bands.size, bins.size), np.float32)
+        shape = (stimuli.size, bands.size, bins.size)
+        out = np.full(shape, silence(self.mel.compression), np.float32)
         out[:, :, playing] = take(sound, frames[playing], axis=2)
         return out

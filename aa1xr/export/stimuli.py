@@ -11,6 +11,7 @@ import xarray as xr
 from aa1xr import arguments, schema
 from aa1xr.analysis.presentations import check_trials
 from aa1xr.analysis.select import drop_missing
+from aa1xr.analysis.sound import check_finite
 
 Floats = npt.NDArray[np.float32]
 
@@ -48,47 +49,41 @@ class Stimuli:
         if responses == "psth":
             check_trials(ds, "psth")
         self.labels: list[str] = ds["stimulus"].values.tolist()
-        self._spectrogram = ds["spectrogram"].variable
+        sound = ds["spectrogram"]
+        self._axes = {dim: sound[dim].values for dim in ("freq", "time")}
+        self._spectrogram = sound.variable
         self._responses = ds[responses].variable
-        self._quiet = _find_silence(ds)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def read(self, stimulus: int) -> tuple[Floats, Floats]:
-        """What was heard and what was answered, to the end of the stimulus' window.
+    def read(self, stimulus: int) -> tuple[Floats, Floats, Floats]:
+        """The sound and the responses to it, to the end of the stimulus' window.
 
         Returns
         -------
         spectrogram : [array, shape: (freq, time)]
         responses : [array, shape: (neuron, time) or (neuron, trial, time)]
             NaN where there is no data.
+        silence : [array, shape: (freq,)]
+            The spectrogram where there is no sound, in the units that it has now: what `ds` has at
+            the end of the axis, after the window. A stimulus whose window ends there is never
+            padded, and has the attribute `silence` of the spectrogram.
         """
         spectrogram = _read(self._spectrogram, stimulus)
         responses = _read(self._responses, stimulus)
         there = ~np.isnan(responses).reshape(-1, responses.shape[-1]).all(0)
         window = slice(int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0)
+        axes = {dim: label[window] if dim == "time" else label for dim, label in self._axes.items()}
+        labels = {"stimulus": np.array(self.labels[stimulus : stimulus + 1])} | axes
+        check_finite(spectrogram[np.newaxis, :, window], labels)
+        known = self._spectrogram.attrs.get("silence", 0)
+        silence = np.full(len(spectrogram), known, np.float32)
+        if window.stop < spectrogram.shape[1]:
+            after = spectrogram[:, -1]
+            silence = np.where(np.isnan(after), silence, after)
         # Copies, for a tensor to own: these may be views of the Dataset.
-        return spectrogram[:, window].copy(), responses[..., window].copy()
-
-    def silence(self) -> Floats | None:
-        """The spectrogram of a bin in which no sound plays. [shape: (freq,)].
-
-        Zero as `aa1xr.open` gives it, and not zero after a scaling. None if there is no such bin.
-        """
-        if self._quiet is None:
-            return None
-        stimulus, bin_ = self._quiet
-        return _read(self._spectrogram.isel(time=slice(bin_, bin_ + 1)), stimulus)[..., 0]
-
-
-def _find_silence(ds: xr.Dataset) -> tuple[int, int] | None:
-    """Stimulus and bin after the end of the shortest sound."""
-    if "duration_s" not in ds.coords:
-        return None
-    durations = np.atleast_1d(ds["duration_s"].values)
-    shortest, last = int(durations.argmin()), ds.sizes["time"] - 1
-    return (shortest, last) if ds["time"].values[last] >= durations[shortest] else None
+        return spectrogram[:, window].copy(), responses[..., window].copy(), silence
 
 
 def _read(variable: xr.Variable, stimulus: int) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +18,7 @@ class Item(NamedTuple):
     responses: torch.Tensor
     mask: torch.Tensor
     stimulus: str | list[str]
+    silence: torch.Tensor
 
 
 class StimulusDataset(torch.utils.data.Dataset[Item]):  # type: ignore[misc]
@@ -44,40 +44,28 @@ class StimulusDataset(torch.utils.data.Dataset[Item]):  # type: ignore[misc]
         return vars(self) | {"_kept": None if self._kept is None else {}}
 
     def _read(self, number: int) -> Item:
-        spectrogram, responses = map(torch.from_numpy, self._stimuli.read(number))
-        mask = ~responses.isnan()
-        return Item(spectrogram, responses.nan_to_num(0), mask, self._stimuli.labels[number])
+        spectrogram, responses, silence = map(torch.from_numpy, self._stimuli.read(number))
+        label = self._stimuli.labels[number]
+        return Item(spectrogram, responses.nan_to_num(0), ~responses.isnan(), label, silence)
 
-    def collate(self, items: Sequence[Item]) -> Item:
-        """A batch: each item padded at its end to the longest, the spectrogram with silence.
-
-        Raises
-        ------
-        ValueError
-            If the Dataset has no bin in which no sound plays, which would say what silence is.
-        """
+    @staticmethod
+    def collate(items: Sequence[Item]) -> Item:
+        """A batch: each item padded at its end to the longest, the spectrogram with silence."""
         longest = max(item.mask.shape[-1] for item in items)
 
         def batch(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
             return torch.stack([pad(each, (0, longest - each.shape[-1])) for each in tensors])
 
-        spectrograms, responses, masks, labels = zip(*items, strict=True)
-        if any(each.shape[-1] < longest for each in spectrograms):
-            # Silence is 0 before a scaling, and any other number after it.
-            quiet = self._silence
-            spectrograms = tuple(
-                torch.cat([each, quiet.expand(-1, longest - each.shape[-1])], 1)
-                for each in spectrograms
-            )
-        return Item(batch(spectrograms), batch(responses), batch(masks), list(labels))
+        def lengthen(item: Item) -> torch.Tensor:
+            n_missing = longest - item.mask.shape[-1]
+            after = item.silence.unsqueeze(1).expand(-1, n_missing)
+            return torch.cat([item.spectrogram, after], 1)
 
-    @cached_property
-    def _silence(self) -> torch.Tensor:
-        silence = self._stimuli.silence()
-        if silence is None:
-            raise ValueError(
-                "items of different lengths must be padded with silence, and the Dataset does not "
-                "say what silence is: it must have the coordinate 'duration_s' and a time axis "
-                "that reaches beyond the end of the shortest stimulus"
-            )
-        return torch.from_numpy(silence)[:, None]
+        _, responses, masks, labels, silences = zip(*items, strict=True)
+        return Item(
+            torch.stack([lengthen(item) for item in items]),
+            batch(responses),
+            batch(masks),
+            list(labels),
+            torch.stack(silences),
+        )

@@ -29,6 +29,7 @@ def test_rancon2025__is_what_was_published():
         "protocol_fmin": 0.0,
         "protocol_fmax": 16000.0,
         "protocol_compression": "cubic",
+        "protocol_frames": "centred",
         "protocol_kernel": "numpy.hanning, raw, on each presentation",
         "protocol_score": (
             "CCnorm (Schoppe et al. 2016), signal power of concatenated test stimuli"

@@ -88,6 +88,7 @@ def test_benchmark__refuses(quick, arguments, message, sample_archive, tmp_path,
         {"path": "elsewhere", "n_neurons": 2, "n_songs": 1, "n_ripples": 1, "n_trials": 1},
     ],
 )
+@pytest.mark.filterwarnings("ignore::aa1xr.IncompleteArchiveWarning")  # a billion cells
 def test_benchmark__of_a_simulation_that_is_none(quick, said, tmp_path, capsys):
     aa1xr.simulate_archive(tmp_path / "cells", n_neurons=2, n_songs=1, n_ripples=1)
     (tmp_path / "cells" / "simulation.json").write_text(json.dumps(said))

@@ -3,9 +3,11 @@ import os
 import pytest
 
 from aa1xr import ArchiveError, DataNotFoundError
+from aa1xr.archive.known import KnownArchive
 from aa1xr.archive.write import write_archive
 from aa1xr.store import layout, locate
 from aa1xr.store.locate import ARCHIVE, ensure_store, find_data_dir, find_store
+from tests.archive.known import pretend
 from tests.store.conftest import SOUNDS, cells, contents
 
 
@@ -33,6 +35,19 @@ def never_built(monkeypatch):
         monkeypatch.setattr(locate, "build_store", build_store)
 
     return forbid
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Let the cells and sounds of the tests be those of AA1; nothing is known of responses."""
+    stimuli = frozenset((sound.type, sound.name) for sound in SOUNDS)
+
+    class Known(KnownArchive):
+        def digest(self, cell):
+            return None
+
+    everything = {(cell.area, cell.id): ({"conspecific": 0, "flatrip": 0}, "") for cell in cells()}
+    pretend(monkeypatch, Known(stimuli, everything))
 
 
 # The data directory
@@ -112,7 +127,7 @@ def test_find_store__none_is_the_archive_in_the_data_directory(data):
     assert neurons(find_store(data_dir=data)) == CELLS
 
 
-def test_find_store__none_is_the_only_store(archive, data):
+def test_find_store__none_is_the_only_store(archive, data, known):
     built = ensure_store(archive, data_dir=data)
     archive.unlink()
     assert find_store(data_dir=data).url == str(built)
@@ -134,7 +149,7 @@ def test_find_store__none_and_nothing_there_lists_three_ways(data):
     assert not data.exists()
 
 
-def test_find_store__none_and_several_names_them(archive, tmp_path, data):
+def test_find_store__none_and_several_names_them(archive, tmp_path, data, known):
     other = write_archive(tmp_path / "other.zip", SOUNDS, cells(shift=1))
     built = [ensure_store(path, data_dir=data) for path in (archive, other)]
     with pytest.raises(ValueError, match="several stores") as info:
@@ -197,7 +212,7 @@ def test_ensure_store__a_touched_file_of_a_folder_is_a_change(tmp_path, data):
     assert ensure_store(source, data_dir=data) != first
 
 
-def test_ensure_store__a_store_of_an_older_format_is_left_alone(archive, data, monkeypatch):
+def test_ensure_store__a_store_of_an_older_format_is_left_alone(archive, data, monkeypatch, known):
     old = ensure_store(archive, data_dir=data)
     kept = contents(old)
     for module in ("locate", "build", "read"):
