@@ -7,7 +7,7 @@ import xarray as xr
 import aa1xr
 
 torch = pytest.importorskip("torch", reason="needs torch and deepSTRF")
-deepSTRF_dataset = pytest.importorskip(
+audio = pytest.importorskip(
     "deepSTRF.datasets.audio.audio_dataset", reason="needs torch and deepSTRF"
 )
 performance = pytest.importorskip("deepSTRF.metrics.performance", reason="needs torch and deepSTRF")
@@ -25,7 +25,7 @@ def as_peer(array):
 
 def test_standardize__is_standardize_stims_of_the_peer(ds):
     train = [0, 3, 5, 11]
-    peer = deepSTRF_dataset.AudioNeuralDataset(path="", dt_ms=5)
+    peer = audio.AudioNeuralDataset(path="", dt_ms=5)
     vars(peer).update(aa1xr.to_deepstrf(ds)._asdict())
     found = peer.standardize_stims(train)
     sound, scaling = aa1xr.standardize(
