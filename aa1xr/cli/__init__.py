@@ -37,10 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.traceback:
             raise
-        if isinstance(error, BrokenPipeError) and _output_is_closed():
+        _let_go_of_output()
+        # Of another pipe, such as to object storage, the error names the place.
+        if isinstance(error, BrokenPipeError) and error.errno and not error.filename:
             return _BROKEN_PIPE
         print(f"aa1xr: error: {_describe(error)}", file=sys.stderr)
-        _output_is_closed()
         return 1
     return 0
 
@@ -81,8 +82,8 @@ def _as_line(message: Any, *_: Any, **__: Any) -> str:
     return f"aa1xr: warning: {message}\n"
 
 
-def _output_is_closed() -> bool:
-    """Whether standard output takes no more; then it is let go, for Python's own flush at exit."""
+def _let_go_of_output() -> None:
+    """Write to nowhere if standard output takes no more, since Python flushes it at exit."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -90,8 +91,6 @@ def _output_is_closed() -> bool:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
-        return True
-    return False
 
 
 def _parser() -> argparse.ArgumentParser:

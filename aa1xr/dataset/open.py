@@ -104,6 +104,11 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     ValueError
         If an argument is out of range.
 
+    Warns
+    -----
+    IncompleteArchiveWarning
+        If the archive lacks or alters a part of what AA1 holds; `ds.attrs` says which.
+
     Examples
     --------
     >>> ds = aa1xr.open_sample(dt_ms=5)
