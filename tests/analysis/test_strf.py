@@ -15,12 +15,12 @@ def fit_to(ds, **options):
     return aa1xr.strf(ds, **(parts | options))
 
 
-def by_solving(ds, neuron, n_lags, *, refit):
+def by_solving(ds, neuron, n_lags, *, refit, floor):
     """Field, intercept, alpha and validation correlation, from explicit design matrices."""
     all_heard, _ = zip(*[rows(ds, 0, [s], n_lags) for s in TRAIN], strict=True)
     bands = np.concatenate(all_heard).reshape(-1, ds.sizes["freq"], n_lags)[:, :, 0]
     offset = np.repeat(bands.mean(0), n_lags)
-    scale = np.repeat(bands.std(0), n_lags)
+    scale = np.repeat(np.maximum(bands.std(0), floor * bands.std(0).max()), n_lags)
     (x, y), (xv, yv) = (rows(ds, neuron, part, n_lags) for part in (TRAIN, VALIDATION))
     x, xv = ((v - offset) / scale for v in (x, xv))
 
@@ -42,11 +42,12 @@ def by_solving(ds, neuron, n_lags, *, refit):
 
 @pytest.mark.parametrize("refit", [False, True])
 @pytest.mark.parametrize("noise", [0.5, 20])
-def test_strf__is_ridge_regression_on_the_lagged_spectrogram(noise, refit):
+@pytest.mark.parametrize("floor", [1.0, 0.7, 1e-3])
+def test_strf__is_ridge_regression_on_the_lagged_spectrogram(noise, refit, floor):
     ds, _ = heard(noise=noise)
-    fit = fit_to(ds, refit=refit).compute()
+    fit = fit_to(ds, refit=refit, scale_floor=floor).compute()
     for n in range(4):
-        field, intercept, alpha, cc = by_solving(ds, n, 4, refit=refit)
+        field, intercept, alpha, cc = by_solving(ds, n, 4, refit=refit, floor=floor)
         np.testing.assert_allclose(fit.strf[n], field, rtol=1e-8, atol=1e-8)
         np.testing.assert_allclose(fit.intercept[n], intercept, rtol=1e-8)
         np.testing.assert_allclose(fit.cc_validation[n], cc, rtol=1e-8)
@@ -59,6 +60,7 @@ def test_strf__takes_another_response_and_a_window_before_onset():
     later = ds.pad(time=(2, 0), constant_values={"spectrogram": 0, "psth": np.nan})
     time = (np.arange(later.sizes["time"]) - 2) * 5 / 1000
     later = later.assign_coords(time=("time", time, ds.time.attrs))
+    later.spectrogram.attrs = ds.spectrogram.attrs
     expected = fit_to(ds).compute()
     xr.testing.assert_allclose(fit_to(later).compute(), expected)
     twice = fit_to(ds, response=2 * ds.psth + 1).compute()
