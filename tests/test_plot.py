@@ -326,8 +326,8 @@ def test_strf__is_symmetric_about_zero(fields, ax):
 
 def test_strf__is_over_the_delay_from_sound_to_response(fields, ax):
     # Bins of 5 ms, and frames that end with their bin: sound of lag 0 is 0 to 15 ms earlier.
-    fields.lag.attrs.update(dt_ms=5.0, frame_start_ms=-10.0, frame_stop_ms=5.0)
-    plot.strf(fields, "a", ax=ax)
+    frames = {"dt_ms": 5.0, "frame_start_ms": -10.0, "frame_stop_ms": 5.0}
+    plot.strf(fields.assign_coords(lag=("lag", fields.lag.values, frames)), "a", ax=ax)
     edges = ax.collections[0].get_coordinates()[0, :, 0]
     np.testing.assert_allclose(edges, np.array([0, 5, 10, 15, 20]) + 2.5)
     assert ax.get_xlabel() == "delay from sound to response (ms)"
