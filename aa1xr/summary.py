@@ -114,7 +114,10 @@ def _presentations(ds: xr.Dataset) -> dict[str, Any]:
     if "n_trials" not in ds:
         return {}
     if "trial" in ds.coords:
-        shown = mask_of(ds)
+        try:
+            shown = mask_of(ds)
+        except ValueError:  # `n_trials` is of other trials
+            return {}
         n_trials = (shown.sum("trial") if "trial" in shown.dims else shown).values
     else:
         n_trials = np.nan_to_num(ds["n_trials"].values)

@@ -62,6 +62,10 @@ class Moments:
             For `check_finite`, of the sound.
         """
         check_finite(sound, labels, lowest=lowest)
+        if np.isinf(rate).any():
+            raise ValueError(
+                f"the responses to {str(labels['stimulus'][0])!r} must be finite or NaN; got inf"
+            )
         there = ~np.isnan(rate[:, 0]) & counted
         heard, window = there.any(1), there.any(0)
         bins = np.flatnonzero(window)
@@ -73,10 +77,6 @@ class Moments:
                 "gives them"
             )
         y = np.where(heard[:, np.newaxis], rate[:, 0, start:stop], 0).astype(np.float64)
-        if np.isinf(y).any():
-            raise ValueError(
-                f"the responses to {str(labels['stimulus'][0])!r} must be finite or NaN; got inf"
-            )
         before = ((0, 0), (n_lags - 1, 0))
         x = np.pad(sound[0].astype(np.float64), before, constant_values=silence)
         lagged = np.stack([x[:, start + pad : stop + pad] for pad in range(n_lags - 1, -1, -1)])

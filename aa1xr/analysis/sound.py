@@ -219,7 +219,7 @@ def check_finite(
             f"{name} must not be below {lowest:g}, which is silence by its attributes; got "
             f"{values[wrong][0]:g} {_first(wrong, labels)}. The values are not those that the "
             "attributes describe: scale with aa1xr.standardize, which says so, or drop the "
-            "attributes of a spectrogram of your own: ds.spectrogram.drop_attrs()"
+            "attributes of a spectrogram of your own: ds.spectrogram.drop_attrs(deep=False)"
         )
 
 

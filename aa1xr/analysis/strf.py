@@ -13,6 +13,7 @@ from dask.delayed import delayed
 from aa1xr import arguments, messages, schema
 from aa1xr.analysis import ridge
 from aa1xr.analysis.pairs import During, bins_during, labelled
+from aa1xr.analysis.prediction import check_same_sounds
 from aa1xr.analysis.presentations import checked_psth
 from aa1xr.analysis.sound import PARAMETERS, PROCESSING, n_unknown, silence
 
@@ -156,12 +157,18 @@ def strf(
     rate = checked_psth(ds) if response is None else response
     arguments.expect("response", rate, xr.DataArray)
     schema.check_dims("'spectrogram'", sound, *_SOUND)
+    if response is not None and (units := rate.attrs.get("units")) in ("spikes", "1"):
+        raise ValueError(
+            f"the response must be in spikes/s; got units of {units!r}: divide counts by the bin "
+            "width in s, and undo a scaling: scaling.undo(response)"
+        )
     schema.check_dims("the response", rate, *_RESPONSE[1:], allowed=_RESPONSE)
     parts = {
         "train": arguments.names("train", train),
         "validation": arguments.names("validation", validation),
     }
     _check_parts(parts, sound, rate)
+    check_same_sounds(sound, rate, "the spectrogram and in the response")
     penalties = _penalties(alphas)
     if not 0 < arguments.number("scale_floor", scale_floor, "times the largest deviation") <= 1:
         raise ValueError(f"scale_floor must be above 0 and at most 1; got {scale_floor}")

@@ -231,9 +231,9 @@ def _measure(
 def _latency(peak: int, delay: Floats, reach: float) -> tuple[float, float, float]:
     """Estimate, shortest and longest delay."""
     shortest, longest = max(0.0, delay[peak] - reach), delay[peak] + reach
-    if peak == 0:
+    if peak < _PER_LAG / 2:  # nearest to the first lag
         return np.nan, 0.0, longest
-    if peak == delay.size - 1:
+    if peak > delay.size - 1 - _PER_LAG / 2:
         return np.nan, shortest, np.nan
     return delay[peak], shortest, longest
 

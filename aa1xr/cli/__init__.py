@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import aa1xr
 from aa1xr.cli import benchmark, build, cite, copy, demo, download, export, info, plot, verify
+from aa1xr.errors import AA1Warning
 
 #: In the order in which the help names them.
 _COMMANDS = (demo, download, build, verify, copy, info, plot, export, benchmark, cite)
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 misused."""
     args = argparse.Namespace(traceback=False)
     try:
-        with _plain_output():
+        with _own_messages(), _plain_output():
             args = _parser().parse_args(argv, args)
             args.run(args)
     except KeyboardInterrupt:
@@ -37,10 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.traceback:
             raise
-        if isinstance(error, BrokenPipeError) and _output_is_closed():
+        _let_go_of_output()
+        # Of another pipe, such as to object storage, the error names the place.
+        if isinstance(error, BrokenPipeError) and error.errno and not error.filename:
             return _BROKEN_PIPE
         print(f"aa1xr: error: {_describe(error)}", file=sys.stderr)
-        _output_is_closed()
         return 1
     return 0
 
@@ -57,32 +59,24 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {message}; `aa1xr --traceback ...` shows where"
 
 
-@contextmanager
+@contextlib.contextmanager
 def _plain_output() -> Iterator[None]:
-    """Let warnings and log messages be lines, and end the output where an error is caught."""
-    logging.basicConfig(format="aa1xr: %(message)s", level=logging.WARNING)
+    """Show what a terminal can show, and end the output where an error is caught."""
     # Where a chunk is damaged, zarr leaves reads of others behind, which asyncio says at the end.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     # A terminal that cannot show a bar shows a question mark.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    before = warnings.formatwarning
-    warnings.formatwarning = _as_line
     try:
         yield
     finally:
-        warnings.formatwarning = before
         if sys.stdout is not None:
             sys.stdout.flush()
 
 
-def _as_line(message: Any, *_: Any, **__: Any) -> str:
-    return f"aa1xr: warning: {message}\n"
-
-
-def _output_is_closed() -> bool:
-    """Whether standard output takes no more; then it is let go, for Python's own flush at exit."""
+def _let_go_of_output() -> None:
+    """Write to nowhere if standard output takes no more, since Python flushes it at exit."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -90,8 +84,30 @@ def _output_is_closed() -> bool:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
-        return True
-    return False
+
+
+@contextlib.contextmanager
+def _own_messages() -> Iterator[None]:
+    """Print messages and warnings of this package as one line each, and those of others as ever."""
+    logger, handler = logging.getLogger("aa1xr"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("aa1xr: %(message)s"))
+    logger.addHandler(handler)
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def show_own(
+            message: Warning | str, category: type[Warning], *place: Any, **more: Any
+        ) -> None:
+            if issubclass(category, AA1Warning):
+                print(f"aa1xr: warning: {message}", file=sys.stderr)
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = show_own
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
 
 
 def _parser() -> argparse.ArgumentParser:

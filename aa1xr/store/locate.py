@@ -30,19 +30,27 @@ def find_data_dir(path: str | os.PathLike[str] | None = None) -> Path:
     if path is None and (path := os.environ.get("AA1XR_DATA_DIR") or None):
         name = "$AA1XR_DATA_DIR"
     if path is None:
-        from platformdirs import user_cache_path
-
-        cache = user_cache_path("aa1xr")
-        if not cache.is_absolute():  # it begins with ~: there is neither $HOME nor a passwd entry
-            raise DataNotFoundError(
-                "there is no home directory here to keep stores in ($HOME is not set); say where "
-                "with data_dir= (--data-dir on the command line) or $AA1XR_DATA_DIR"
-            )
-        return cache
+        return _cache()
     folder = find_folder(name, path)
     if folder.is_file():
         raise NotADirectoryError(f"{name}={str(folder)!r} is a file; expected a folder for stores")
     return folder
+
+
+def _cache() -> Path:
+    from platformdirs import user_cache_path
+
+    # Without $HOME and a passwd entry some releases raise, and others give a path with ~.
+    try:
+        path = user_cache_path("aa1xr")
+    except RuntimeError:
+        path = Path("~")
+    if not path.is_absolute():
+        raise DataNotFoundError(
+            "there is no home directory here to keep stores in ($HOME is not set); say where with "
+            "data_dir= (--data-dir on the command line) or $AA1XR_DATA_DIR"
+        )
+    return path
 
 
 def find_store(

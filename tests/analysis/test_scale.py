@@ -170,7 +170,7 @@ def test_standardize__needs_to_know_when_stimuli_play(ds):
     gone = ds.spectrogram.drop_vars("duration_s")
     for function in (
         lambda da: aa1xr.standardize(da, over=("stimulus", "time")),
-        lambda da: aa1xr.normalize(da),
+        aa1xr.normalize,
     ):
         with pytest.raises(ValueError, match="during='all'"):
             function(gone)

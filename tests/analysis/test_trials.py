@@ -7,6 +7,8 @@ from hypothesis import given
 
 import aa1xr
 from aa1xr.analysis.presentations import check_distinct
+from aa1xr.dataset import virtual
+from tests.analysis.made import dataset
 from tests.analysis.ragged import opened
 from tests.dataset.conftest import archives
 
@@ -54,10 +56,39 @@ def test_take_trials__of_ragged_archives(made):
         check_all_variables(aa1xr.take_trials(ds, positions), ds, positions)
 
 
-def test_take_trials__is_lazy(ds, lazily):
+def test_take_trials__is_lazy(ds):
     made = aa1xr.take_trials(ds, "odd")
     assert all(variable.chunks is not None for variable in made.data_vars.values())
     assert len(made.psth.__dask_graph__()) < 100
+
+
+@pytest.mark.parametrize("chunks", [{}, None])
+def test_take_trials__psth_comes_straight_from_the_events(sample_archive, chunks, monkeypatch):
+    ds = aa1xr.open_sample(chunks=chunks)
+    part = ds.sel(area="MLd").isel(stimulus=[4, 0], time=slice(10, 90))
+    cases = [ds, part, aa1xr.take_trials(part, [1, 9, 3])]
+    taken = [aa1xr.take_trials(case, [0, 2]) for case in cases]
+    expected = [aa1xr.psth(case) for case in taken]
+    expected = [rate.compute() for rate in expected]
+
+    def refuse(*args):
+        raise AssertionError("counts of trials were made")
+
+    monkeypatch.setattr(virtual.Spikes, "compute", refuse)
+    for got, rate in zip(taken, expected, strict=True):
+        np.testing.assert_allclose(got.psth, rate, rtol=1e-6)
+
+
+def test_take_trials__of_trials_in_another_order_under_the_same_labels(ds):
+    for chunks in ({}, None):
+        whole = aa1xr.open_sample(chunks=chunks).isel(neuron=[0], stimulus=[0])  # 15 trials
+        turned = whole.spikes.isel(trial=slice(None, None, -1)).variable
+        shuffled = whole.assign(spikes=turned)
+        got = aa1xr.take_trials(shuffled, [0, 1, 2])
+        np.testing.assert_allclose(got.psth, aa1xr.psth(whole.isel(trial=[14, 13, 12])))
+        rolled = whole.assign(spikes=whole.spikes.roll(trial=1))
+        got = aa1xr.take_trials(rolled, [0, 1])
+        np.testing.assert_allclose(got.psth, aa1xr.psth(whole.isel(trial=[14, 0])))
 
 
 def test_take_trials__again(ds):
@@ -297,3 +328,37 @@ def test_check_distinct__of_trials_drawn_with_replacement(ds):
     check_distinct(ds.isel(trial=0))
     with pytest.raises(ValueError, match="trial 3 occurs 2 times"):
         check_distinct(ds.isel(trial=[3, 1, 3]))
+
+
+def test_take_trials__of_one_neuron_or_stimulus(ds):
+    whole = aa1xr.take_trials(ds, "odd")
+    for one in ({"neuron": 3}, {"stimulus": 2}, {"neuron": 3, "stimulus": 2}):
+        got = aa1xr.take_trials(ds.isel(one), "odd")
+        xr.testing.assert_allclose(got.compute(), whole.isel(one).compute())
+
+
+def test_summary__of_n_trials_that_are_of_other_trials(ds):
+    from aa1xr.summary import summarize
+
+    odd = aa1xr.take_trials(ds, "odd")
+    assert "presentations" not in summarize(odd.assign_coords(trial=odd.trial + 1))
+
+
+def test_take_trials__learning_curve_is_the_closed_form():
+    # Poisson cells of known rate: signal power is the variance of the rate, noise power its mean.
+    rng = np.random.default_rng(0)
+    rate = np.array([0.5, 1, 2])[:, None, None] * rng.gamma(2, 1, (3, 2, 2000))
+    counts = rng.poisson(rate[:, :, None], (3, 2, 20, 2000))
+    ds = dataset(counts.astype(float), [2000, 2000])
+    ds["n_trials"] = (("neuron", "stimulus"), np.full((3, 2), 20))
+    ds["psth"] = aa1xr.psth(ds)
+    signal, noise = rate.var((1, 2)), rate.mean((1, 2))
+    for n in (1, 3, 8):
+        found = [
+            aa1xr.score(
+                aa1xr.take_trials(ds, half[:n]).psth, aa1xr.take_trials(ds, rest)
+            ).cc_norm.values
+            for half, rest in aa1xr.trial_halves(ds, n=4)
+        ]
+        closed = 1 / np.sqrt(1 + noise / (n * signal))
+        np.testing.assert_allclose(np.mean(found, 0), closed, atol=0.02)

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from aa1xr.archive.compare import cell_digest
-from aa1xr.archive.files import open_files
+from aa1xr.archive.files import Files, open_files
 from aa1xr.archive.known import KnownArchive, plain
 from aa1xr.archive.read import Archive
 from aa1xr.schema import TYPES
@@ -14,16 +13,20 @@ from aa1xr.store.blocks import read_block
 
 
 def known_archive(path: Path) -> KnownArchive:
-    """The contents of an archive in which a cell has equal trials of all stimuli of a type."""
+    """The contents of the archive at a path."""
     with open_files(path) as files:
-        archive = Archive(files)
-        block = read_block(archive)
-    types = np.array([type_ for type_, _ in archive.sound_names])
+        return known_files(files)
+
+
+def known_files(files: Files) -> KnownArchive:
+    """The contents of an archive in which a cell has equal trials of all stimuli of a type."""
+    archive = Archive(files)
+    types = [type_ for type_, _ in archive.sound_names]
     cells = {}
-    for cell, responses in zip(archive.cell_ids, block.by_neuron(), strict=True):
-        trials = {}
-        for type_ in TYPES:
-            (trials[type_],) = set(responses[0][types == type_].tolist()) or {0}
+    for cell, responses in zip(archive.cell_ids, read_block(archive).by_neuron(), strict=True):
+        trials = dict.fromkeys(TYPES, 0)
+        for type_, n in zip(types, responses[0].tolist(), strict=True):
+            trials[type_] = max(n, trials[type_])
         cells[cell] = trials, cell_digest(cell, archive.sound_names, *responses)
     return KnownArchive(frozenset(map(plain, archive.sound_names)), cells)
 
