@@ -87,7 +87,7 @@ def test_responsiveness__is_scipy_on_counts_of_the_events(sample_archive):
     before = wide.spikes.sel(time=slice(-1, -0.0001)).sum("time", min_count=1)
     p = []
     for n in range(ds.sizes["neuron"]):
-        difference = (after - before)[n].values.ravel()
+        difference = (after - before)[n].values.ravel().astype(float)
         difference = difference[~np.isnan(difference)]
         assert got.rate_change[n].item() == pytest.approx(difference.mean(), rel=1e-6)
         assert got.n_presentations[n].item() == difference.size
