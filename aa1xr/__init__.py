@@ -5,14 +5,13 @@
 ('stimulus', 'time')
 """
 
-from importlib.metadata import version as _version
-
 from aa1xr import accessor as _accessor  # noqa: F401 - makes ds.aa1
 from aa1xr import benchmark
 from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.counts import spike_counts
 from aa1xr.analysis.mean_score import mean_score
 from aa1xr.analysis.nonlinearity import Nonlinearity, fit_nonlinearity
+from aa1xr.analysis.predict import predict
 from aa1xr.analysis.presentations import presented
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
@@ -25,7 +24,7 @@ from aa1xr.analysis.select import drop_missing, simultaneous
 from aa1xr.analysis.selectivity import dprime, responsiveness
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
-from aa1xr.analysis.strf import predict, strf
+from aa1xr.analysis.strf import strf
 from aa1xr.analysis.trials import take_trials, trial_halves
 from aa1xr.analysis.tuning import tuning
 from aa1xr.citation import cite
@@ -38,6 +37,7 @@ from aa1xr.errors import (
     BiasWarning,
     DataNotFoundError,
     DownloadError,
+    IncompleteArchiveWarning,
     StoreError,
     UndefinedWarning,
     UnitsWarning,
@@ -49,8 +49,9 @@ from aa1xr.export.pynapple import to_pynapple
 from aa1xr.export.torch import to_torch
 from aa1xr.sample import open_sample, simulate_archive
 from aa1xr.store.copy import copy_store
+from aa1xr.version import VERSION as _VERSION
 
-__version__ = _version("aa1xr")
+__version__ = _VERSION
 
 __all__ = [
     "AA1Warning",
@@ -58,6 +59,7 @@ __all__ = [
     "BiasWarning",
     "DataNotFoundError",
     "DownloadError",
+    "IncompleteArchiveWarning",
     "Nonlinearity",
     "Scaling",
     "Split",

@@ -106,9 +106,16 @@ class DatasetAccessor:
         """Join bins to wider ones."""
         return resample(self._ds, dt_ms=dt_ms)
 
-    def score(self, prediction: xr.DataArray, *, max_splits: int = 10_000) -> xr.Dataset:
+    def score(
+        self,
+        prediction: xr.DataArray,
+        *,
+        during: During = "stimulus",
+        max_splits: int = 10_000,
+        min_rate: float = 0.1,
+    ) -> xr.Dataset:
         """Score a predicted firing rate for each neuron."""
-        return score(prediction, self._ds, max_splits=max_splits)
+        return score(prediction, self._ds, during=during, max_splits=max_splits, min_rate=min_rate)
 
     def sel(self, **labels: Any) -> xr.Dataset:
         """Select by any labels: several of one dimension, lists, ranges, functions, masks."""

@@ -36,5 +36,9 @@ class UnitsWarning(AA1Warning):
     """Data do not say their units, and look like data in other units."""
 
 
-class WaitingWarning(UserWarning):
-    """Another process is writing what this one wants to write; this one waits."""
+class IncompleteArchiveWarning(AA1Warning):
+    """An archive, or the store built from it, lacks or alters a part of what AA1 holds."""
+
+
+class WaitingWarning(AA1Warning):
+    """Something takes long, and goes on: another process writes, or a transfer is slow."""

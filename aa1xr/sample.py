@@ -20,12 +20,13 @@ import xarray as xr
 from aa1xr import arguments
 from aa1xr.archive.parse import Sound
 from aa1xr.archive.read import SIMULATION, Cell, Recording
+from aa1xr.archive.simulated import simulated_cell, simulated_trials
 from aa1xr.archive.write import make_sound, write_archive
 from aa1xr.dataset.grid import RECORDED_MS
 from aa1xr.dataset.open import Chunks
 from aa1xr.dataset.open import open as open_archive
 from aa1xr.dataset.spectrogram import Mel
-from aa1xr.schema import AREAS, parse_cell_id
+from aa1xr.schema import parse_cell_id
 from aa1xr.store import locate
 
 RATE = 32000
@@ -139,7 +140,7 @@ def open_sample(
     archive = folder / f"sample-v{_SAMPLE_VERSION}.zip"
     if not archive.exists():
         # Another process may be first: then its sample is the same.
-        with contextlib.suppress(FileExistsError):
+        with contextlib.suppress(FileExistsError), locate.writing("the sample", folder):
             simulate_archive(archive)
     return open_archive(
         archive,
@@ -234,12 +235,11 @@ class _Model:
 
     @property
     def id(self) -> str:
-        pair, side = divmod(self.n, 2)
-        return f"sim{pair // 5:04d}_{pair % 5 + 1}_{'AB'[side]}"
+        return simulated_cell(self.n)[1]
 
     @property
     def area(self) -> str:
-        return AREAS[1 - self.n % 2]
+        return simulated_cell(self.n)[0]
 
     @classmethod
     def draw(cls, n: int, seed: int, stimuli: _Stimuli) -> _Model:
@@ -283,11 +283,10 @@ def _softplus(x: Floats) -> Floats:
 
 def _record(model: _Model, stimuli: _Stimuli, n_trials: int, seed: int) -> Cell:
     rng = _rng(seed, 4, model.n)
-    if model.n == 1:
-        n_trials += n_trials // 2
+    of_type = simulated_trials(model.n, n_trials)
     recordings = []
     for s, sound in enumerate(stimuli.sounds):
-        if model.n == 2 and sound.type == "conspecific":
+        if not (n_trials := of_type[sound.type]):
             continue
         rate = model.rate(stimuli.lagged[s])
         first = rate.size - BEFORE
@@ -297,7 +296,7 @@ def _record(model: _Model, stimuli: _Stimuli, n_trials: int, seed: int) -> Cell:
             _spikes(rate, -BEFORE, n_trials, rng),
             _spikes(rest, first, n_trials, _rng(seed, 5, model.n, s)),
         )
-        trial, times = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+        trial, times = (np.concatenate([part[k] for part in drawn]) for k in (0, 1))
         order = np.lexsort((times, trial))
         order = order[times[order] < AFTER * HOP * 10**6 // RATE]
         times, counts = times[order], np.bincount(trial[order], minlength=n_trials).astype(np.int32)
@@ -317,6 +316,10 @@ def _spikes(
     quantile = rng.uniform(0, expected[-1], trial.size)
     times = np.floor(np.interp(quantile, expected, edges) * 1e6)
     return trial, times.astype(np.int32)
+
+
+#: What the attributes of a lag say besides the parameters of the spectrogram.
+_LAG = {"units": "s", "long_name": "lag"}
 
 
 def _truth(models: list[_Model]) -> xr.Dataset:
@@ -340,7 +343,7 @@ def _truth(models: list[_Model]) -> xr.Dataset:
             "neuron": [model.id for model in models],
             "area": ("neuron", [model.area for model in models]),
             "freq": ("freq", MEL.centres(), {"units": "Hz"}),
-            "lag": ("lag", np.arange(LAGS) * HOP / RATE, {"units": "s"}),
+            "lag": ("lag", np.arange(LAGS) * HOP / RATE, MEL.attrs | _LAG),
         },
         attrs={"title": "True receptive fields of simulated cells", "dt_ms": 1000 * HOP / RATE},
     )

@@ -154,12 +154,29 @@ def validate(ds: xr.Dataset, *variables: str) -> xr.Dataset:
             continue
         array = ds[name]
         if not set(array.dims) <= set(spec.dims):
-            raise ValueError(f"{name!r} has dimensions {array.dims}; expected {spec.dims}")
+            raise ValueError(
+                f"{name!r} has dimensions {array.dims}; expected {spec.dims}: {_spread(name)}"
+            )
         kind = "U" if array.dtype.kind in "OUT" else array.dtype.kind
         # Masking with .where turns integers into floats.
         if kind != spec.kind and not (spec.kind == "i" and kind in "uf"):
             raise ValueError(f"{name!r} is of type {array.dtype}; expected {_KINDS[spec.kind]}")
     return ds
+
+
+def _spread(name: str) -> str:
+    """How a variable comes to have a dimension too many, and what to do."""
+    if name in labels("stimulus"):
+        return (
+            "Datasets were combined in which one stimulus label means two sounds. Relabel the "
+            "stimuli of each by wav file first, ds.assign_coords(stimulus=ds.name.values), then "
+            "combine them"
+        )
+    return (
+        "xr.concat and Dataset.where spread variables that do not have the dimension along it. "
+        'Combine with xr.concat(..., data_vars="minimal"), and mask single variables: '
+        "ds.assign(psth=ds.psth.where(...))"
+    )
 
 
 _KINDS = {"U": "strings", "i": "integers", "f": "floats, in which NaN is missing"}

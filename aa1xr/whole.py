@@ -19,13 +19,13 @@ import shutil
 import stat
 import time
 import uuid
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from aa1xr.errors import WaitingWarning
+from aa1xr.messages import warn
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock as FileLock
@@ -140,11 +140,10 @@ def _acquire(lock: FileLock, target: Path, *, wait: bool) -> None:
     except TimeoutError:
         if not wait:
             raise
-        warnings.warn(
+        warn(
             f"{target}: another process is writing it (it holds {lock.lock_file}); waiting until "
             "it has finished. Ctrl-C is safe.",
             WaitingWarning,
-            stacklevel=2,
         )
         lock.acquire()
 

@@ -324,6 +324,15 @@ def test_strf__is_symmetric_about_zero(fields, ax):
     assert bar.get_ylabel() == "weight (spikes/s)"
 
 
+def test_strf__is_over_the_delay_from_sound_to_response(fields, ax):
+    # Bins of 5 ms, and frames that end with their bin: sound of lag 0 is 0 to 15 ms earlier.
+    frames = {"dt_ms": 5.0, "frame_start_ms": -10.0, "frame_stop_ms": 5.0}
+    plot.strf(fields.assign_coords(lag=("lag", fields.lag.values, frames)), "a", ax=ax)
+    edges = ax.collections[0].get_coordinates()[0, :, 0]
+    np.testing.assert_allclose(edges, np.array([0, 5, 10, 15, 20]) + 2.5)
+    assert ax.get_xlabel() == "delay from sound to response (ms)"
+
+
 def test_strf__of_a_dataset_in_any_order_of_dimensions(fields, ax):
     fit = fields.transpose("lag", "neuron", "freq").to_dataset(name="strf")
     assert fit.aa1.plot.strf("a", ax=ax) is ax

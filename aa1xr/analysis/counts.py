@@ -26,11 +26,6 @@ _RECORDED = (-2, 4)
 #: Counts of trials in one block, for a Dataset that has no blocks of `spikes`.
 _BLOCK = 2**20
 
-_SOURCE = (
-    "Open the data again and select the same, "
-    "aa1xr.open(source).sel(neuron=ds.neuron, stimulus=ds.stimulus, trial=ds.trial), or "
-)
-
 
 def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = None) -> xr.DataArray:
     """Count the spikes of each trial in a window of time.
@@ -84,21 +79,25 @@ def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = Non
         return _label(ds, _sum_bins(ds, window), start, stop)
     try:
         store = store_of(ds)
+        positions = positions_in_store(ds, store)
     except ValueError as error:
         if has_spikes and window.bins is not None:
             return _label(ds, _sum_bins(ds, window), start, stop)
         width = f" of {schema.bin_width_ms(ds):g} ms" if "time" in ds.coords else ""
         raise ValueError(
             f"the counts from {_show(start, stop)} need the times of the spikes: the window does "
-            f"not lie on the edges of bins{width} in the Dataset, and the Dataset does not know "
-            f"its store. {_SOURCE}choose start and stop on edges of bins"
+            f"not lie on the edges of bins{width} in the Dataset, and they cannot be read: {error} "
+            "Or choose start and stop on edges of bins that the Dataset has."
         ) from error
-    return _label(ds, _count_events(ds, store, window), start, stop)
+    return _label(ds, _count_events(ds, store, positions, window), start, stop)
 
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """start <= t < stop in microseconds, for each stimulus."""
+    """start <= t < stop in microseconds, for each stimulus.
+
+    Spike times are whole microseconds, so a time that is not whole is rounded up.
+    """
 
     start: Microseconds  #: [shape: (stimulus,)]
     stop: Microseconds  #: [shape: (stimulus,)]
@@ -116,8 +115,8 @@ def _make_window(ds: xr.Dataset, start: float, stop: float | None) -> _Window:
                 "from 2 s before each onset to 4 s after it"
             )
     ends = _sound_ends(ds)
-    begin = np.full(ends.size, _first_microsecond(_exact(start)))
-    end = ends if stop is None else np.full(ends.size, _first_microsecond(_exact(stop)))
+    begin = np.full(ends.size, math.ceil(_exact(start)))
+    end = ends if stop is None else np.full(ends.size, math.ceil(_exact(stop)))
     if (end <= begin).any():
         shortest = "" if stop is not None else f", {ends.min() / 1e6:g} s after onset"
         raise ValueError(
@@ -139,11 +138,6 @@ def _exact(seconds: float) -> Fraction:
     return exact_ms("seconds", seconds) * 10**6
 
 
-def _first_microsecond(time: Fraction) -> int:
-    """The first whole microsecond from a time on, for spike times are whole microseconds."""
-    return math.ceil(time)
-
-
 def _sound_ends(ds: xr.Dataset) -> Microseconds:
     """The end of each sound in whole microseconds, rounded up. [shape: (stimulus,)]."""
     if {"n_samples", "sample_rate"} <= set(ds.coords):
@@ -156,14 +150,14 @@ def _sound_ends(ds: xr.Dataset) -> Microseconds:
             "the Dataset must have the coordinates 'n_samples' and 'sample_rate', or 'duration_s', "
             "which say where each sound ends; they were dropped"
         )
-    return np.array([_first_microsecond(end) for end in exact], np.int64)
+    return np.array([math.ceil(end) for end in exact], np.int64)
 
 
 def _edges(ds: xr.Dataset) -> Microseconds:
     """The edges of the bins in whole microseconds, rounded up. [shape: (time + 1,)]."""
     width = exact_ms("the Dataset's dt_ms", schema.bin_width_ms(ds)) * 1000
     numbers = schema.bin_numbers(ds)
-    edges = [_first_microsecond(int(k) * width) for k in (*numbers, numbers[-1] + 1)]
+    edges = [math.ceil(int(k) * width) for k in (*numbers, numbers[-1] + 1)]
     return np.array(edges, np.int64)
 
 
@@ -211,9 +205,11 @@ def _refuse_gaps(gaps: npt.NDArray[np.bool_], presented: npt.NDArray[np.bool_]) 
         )
 
 
-def _count_events(ds: xr.Dataset, store: Store, window: _Window) -> xr.DataArray:
+def _count_events(
+    ds: xr.Dataset, store: Store, positions: tuple[Indices, Indices, Indices], window: _Window
+) -> xr.DataArray:
     """Count in the store, and compare with `spikes` where the Dataset has it."""
-    neurons, stimuli, trials = positions_in_store(ds, store)
+    neurons, stimuli, trials = positions
     where = xr.DataArray(neurons, dims="neuron")
     arrays = [where]
     options: dict[str, Any] = {"start": window.start, "stop": window.stop}

@@ -19,7 +19,8 @@ from dask.delayed import delayed
 from aa1xr import schema
 from aa1xr.dataset.binning import presentations
 from aa1xr.dataset.events import positions_in_store, store_of
-from aa1xr.dataset.virtual import Spikes, is_selection_of
+from aa1xr.dataset.straight import is_selection_of
+from aa1xr.dataset.virtual import Spikes
 from aa1xr.dataset.virtual import Trials as NumberOfTrials
 
 Trials = npt.NDArray[np.integer[Any]]
@@ -286,7 +287,9 @@ def _guard(ds: xr.Dataset, array: xr.DataArray, *, complete: bool) -> xr.DataArr
         return array
     right = da.from_delayed(check, (), bool)  # type: ignore[no-untyped-call]
     axes = tuple(range(array.ndim))
-    data = da.blockwise(_second, axes, right, (), array.data, axes, dtype=array.dtype)
+    data = da.blockwise(  # type: ignore[no-untyped-call]
+        _second, axes, right, (), array.data, axes, dtype=array.dtype
+    )
     return array.copy(data=data)
 
 

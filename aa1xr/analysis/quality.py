@@ -26,6 +26,7 @@ from aa1xr.analysis.pairs import (
     spikes,
     with_reasons,
 )
+from aa1xr.analysis.presentations import check_distinct
 from aa1xr.analysis.reliability import agreement, covariance, powers, repeated
 
 _RATE, _POWER = "spikes/s", "(spikes/s)^2"
@@ -174,6 +175,7 @@ def quality(
     arguments.choice("by", by, ("neuron", "stimulus"))
     arguments.whole("max_splits", max_splits)
     counts = spikes(ds)
+    check_distinct(ds)
     dt = schema.bin_width_ms(ds) / 1000
     numbers = np.round(np.atleast_1d(ds["time"].values) / dt).astype(np.int64)
     plays = bins_during(ds, "stimulus")
@@ -300,7 +302,7 @@ def _reasons(values: dict[str, Floats], *, no_time: bool, once: Bools) -> dict[s
         reasons[name] = [(there & nan[name], "signal")]
     for name in ("signal_power", "noise_power"):
         reasons[name] = []
-    for name, of_measure in reasons.items():
+    for of_measure in reasons.values():
         of_measure.insert(0, (unrepeated, "once"))
         of_measure.append((there & once, "left out"))
     for name in ("rate_spontaneous", "rate_z", "latency"):

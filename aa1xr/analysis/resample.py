@@ -141,15 +141,17 @@ def _rebin_sound(
         outside=sound.attrs.get("silence", silence(compression)),
     )
     # The incomplete bins were filled with silence, which is wrong where the sound was cut.
-    position = xr.Variable("time", np.arange(wide.sizes["time"]))
+    position = xr.DataArray(np.arange(wide.sizes["time"]), dims="time")
     for place, missing in ((0, range(first - lead, first)), (-1, range(stop, stop + trail))):
         after_onset = [number for number in missing if number >= 0]
         if after_onset:
             start = float(after_onset[0] * width / 1000)
             cut = np.asarray(_ends(ds) > start + 1e-9)
+            if "stimulus" not in wide.dims:
+                cut = np.asarray(cut.any())
             if cut.any():
-                dims = ("stimulus",) if cut.ndim else ()
-                wide = wide.where(~xr.Variable(dims, cut) | (position != position[place]))
+                known = ~xr.DataArray(cut, dims=["stimulus"][: cut.ndim])
+                wide = xr.DataArray(wide).where(known | (position != position[place])).variable
     attrs = dict(sound.attrs)
     if "dt_ms" in attrs:
         attrs["dt_ms"] = float(width * factor)

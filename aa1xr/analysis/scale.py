@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments
-from aa1xr.analysis.sel import sel
 from aa1xr.analysis.pairs import During, bins_during
+from aa1xr.analysis.sel import sel
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,8 @@ class Scaling:
         """
         offset, scale = self._like(da)
         scaled = da.copy(data=((da.variable - offset) / scale).data)
-        return scaled.assign_attrs(units="1")
+        # `aa1xr.predict` goes by it; the value of silence is no longer the one of the attributes.
+        return scaled.assign_attrs(units="1", scaled="(x - offset) / scale")
 
     def undo(self, da: xr.DataArray) -> xr.DataArray:
         """Give back what `apply` was given, or a prediction in its units: da * scale + offset.
@@ -48,7 +49,8 @@ class Scaling:
         """
         offset, scale = self._like(da)
         undone = da.copy(data=(da.variable * scale + offset).data)
-        undone.attrs.pop("units", None)
+        for name in ("units", "scaled"):
+            undone.attrs.pop(name, None)
         return undone.assign_attrs(self.offset.attrs)
 
     def compute(self) -> Scaling:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ import xarray as xr
 from aa1xr import arguments, schema
 from aa1xr.analysis import presentations
 from aa1xr.analysis.psth import psth
+from aa1xr.dataset.straight import select_from, source_of
+from aa1xr.dataset.virtual import Psth, Spikes
 
 Positions = npt.NDArray[np.intp]
 Trials = Literal["odd", "even"] | int | slice | Sequence[int] | npt.NDArray[Any] | xr.DataArray
@@ -78,8 +81,11 @@ def take_trials(ds: xr.Dataset, trials: Trials) -> xr.Dataset:
         count = count.where(n_trials.notnull()) if n_trials.dtype.kind == "f" else count
         taken["n_trials"] = count.transpose(*n_trials.dims).assign_attrs(n_trials.attrs | mark)
     if "psth" in ds.data_vars:
-        rate = _rates(ds, positions).transpose(*ds["psth"].dims)
-        taken["psth"] = rate.assign_attrs(ds["psth"].attrs | psth(taken).attrs)
+        rate = _from_events(ds, positions)
+        if rate is None:
+            rate = _from_spikes(ds, positions).transpose(*ds["psth"].dims).variable
+        rate.attrs = ds["psth"].attrs | psth(taken).attrs
+        taken["psth"] = ds["psth"].coords.to_dataset().assign(psth=rate)["psth"]
     trial = taken["trial"].variable
     taken = taken.assign_coords(trial=("trial", trial.values, trial.attrs | mark))
     return taken[list(ds.data_vars)].assign_coords(taken.coords)
@@ -167,7 +173,31 @@ def _listed(trial: xr.DataArray, trials: Any) -> Positions:
     return np.flatnonzero(found)
 
 
-def _rates(ds: xr.Dataset, positions: Positions) -> xr.DataArray:
+def _from_events(ds: xr.Dataset, positions: Positions) -> xr.Variable | None:
+    """The PSTH of some trials straight from the store, if nothing in `ds` was changed."""
+    spikes, old = ds["spikes"].variable, ds["psth"].variable
+    dims = [schema.VARIABLES[name].dims for name in ("spikes", "psth")]
+    if [spikes.dims, old.dims] != dims:
+        return None
+    counts, rates = source_of(spikes, Spikes), source_of(old, Psth)
+    if counts is None or rates is None:
+        return None
+    (from_spikes, (*places, trials, time)), (from_psth, of_psth) = counts, rates
+    same = all(map(np.array_equal, (*places, time), of_psth))
+    taken = trials[positions]
+    if (
+        not same
+        or np.unique(trials).size < trials.size
+        or from_spikes.store.url != from_psth.store.url
+        or from_psth.trials not in (None, tuple(np.sort(trials).tolist()))
+        or (from_psth.trials is None and trials.size < from_spikes.shape[2])
+    ):
+        return None
+    new = replace(from_psth, trials=tuple(np.sort(taken).tolist()))
+    return select_from(new, of_psth, old)
+
+
+def _from_spikes(ds: xr.Dataset, positions: Positions) -> xr.DataArray:
     """The PSTH of some trials, if `ds.psth` is that of all: see `_mean`."""
     spikes = ds["spikes"]
     old = ds["psth"]

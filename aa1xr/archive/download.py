@@ -7,7 +7,6 @@ import logging
 import shutil
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from aa1xr.archive.read import Archive
 from aa1xr.archive.session import BY_HAND, TemporaryError
 from aa1xr.citation import TERMS
 from aa1xr.errors import ArchiveError, DownloadError, WaitingWarning
+from aa1xr.messages import warn
 from aa1xr.whole import create, discard, is_regular, locked
 
 logger = logging.getLogger("aa1xr")
@@ -187,11 +187,10 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
             seconds = time.monotonic() - begin
             if not told and seconds > _PATIENCE and n_bytes < _SLOW * seconds:
                 told = True
-                warnings.warn(
+                warn(
                     f"the transfer from CRCNS is slow ({n_bytes / seconds / 1000:.1f} kB/s). "
                     "Ctrl-C is safe: the next call continues where this one stops.",
                     WaitingWarning,
-                    stacklevel=2,
                 )
     except HTTPError as error:
         raise TemporaryError(f"the archive broke off ({type(error).__name__})") from error

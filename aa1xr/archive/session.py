@@ -7,7 +7,6 @@ import ipaddress
 import os
 import time
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError
 
 from aa1xr.errors import DownloadError
 from aa1xr.printable import printable
+from aa1xr.version import VERSION
 
 SITE = "AA1XR_CRCNS_SITE", "https://crcns.org"
 DOWNLOADS = "AA1XR_CRCNS_DOWNLOADS", "https://download.crcns.org"
@@ -47,7 +47,7 @@ class Session(requests.Session):
         super().__init__()
         self._origins = {_origin(url) for url in urls}
         self.max_redirects = 5
-        self.headers["User-Agent"] = f"aa1xr/{version('aa1xr')}"
+        self.headers["User-Agent"] = f"aa1xr/{VERSION}"
         # A compressed body would not have the size of the file, nor its ranges.
         self.headers["Accept-Encoding"] = "identity"
         # With none, requests would send what .netrc has for the host as an Authorization header.

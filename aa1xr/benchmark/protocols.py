@@ -12,6 +12,7 @@ from aa1xr import arguments, schema
 from aa1xr.analysis.presentations import check_trials
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.smooth import smooth
+from aa1xr.analysis.sound import PROCESSING
 from aa1xr.analysis.split import Split, split
 
 #: Options of `aa1xr.open` that a protocol does not choose.
@@ -145,7 +146,9 @@ class Protocol:
 
 def _plain(attrs: dict[Any, Any], options: dict[str, Any]) -> bool:
     """Whether the attributes of a spectrogram are those that `aa1xr.open` gives with `options`."""
-    return all(attrs.get(name) == value for name, value in options.items())
+    return all(attrs.get(name) == value for name, value in options.items()) and not any(
+        name in attrs for name in PROCESSING
+    )
 
 
 def _simple(value: Any) -> Any:

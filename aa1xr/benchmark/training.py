@@ -79,6 +79,8 @@ def fit(
         network.calibrate(
             torch.cat([item.spectrogram for item in train], 1),
             torch.cat([item.responses.where(item.mask, math.nan) for item in train], 1),
+            # In the units of the spectrogram: the shortest sound is followed by silence.
+            min(train, key=lambda item: item.mask.shape[-1]).silence,
         )
         training = _Training(network, train, recipe)
         parts = [known["neuron"].values.tolist(), *(part.tolist() for part in split)]
@@ -99,7 +101,15 @@ def fit(
 
 
 def predict(network: Network, sounds: xr.Dataset) -> Tensor:
-    """Rates for the `spectrogram` of a Dataset. [shape: (neuron, stimulus, time)]."""
+    """Rates for the `spectrogram` of a Dataset. [shape: (neuron, stimulus, time)].
+
+    `ValueError` if its time axis begins after onset: the sound before is not known.
+    """
+    if (first := schema.bin_numbers(sounds)[0]) > 0:
+        raise ValueError(
+            f"the time axis must begin at onset or before, since a network starts in silence; got "
+            f"{first} bins after it"
+        )
     spectrograms = sounds["spectrogram"].transpose("stimulus", "freq", "time").values
     network.eval()
     with torch.no_grad():

@@ -25,14 +25,17 @@ def count(
     stimuli: Indices,
     trials: Indices | None,
     bins: Indices,
+    *,
+    total: bool = False,
 ) -> npt.NDArray[np.float32]:
     """Count spikes.
 
     Parameters
     ----------
     neurons, stimuli, trials, bins
-        Positions on each axis, increasing. `trials=None` adds up all presentations, without
-        ever making the trial axis.
+        Positions on each axis, increasing. `trials=None` means all of them.
+    total
+        Add up the trials, without ever making the trial axis.
 
     Returns
     -------
@@ -40,17 +43,17 @@ def count(
         NaN where the bin is outside the stimulus' window or was not recorded from edge to edge
         and, of single trials, where there was no such presentation; a sum over none is zero.
     """
-    n_rows = 1 if trials is None else trials.size
+    n_rows = 1 if trials is None or total else trials.size
     counts = np.zeros((neurons.size, stimuli.size, n_rows, bins.size), np.float32)
     # Neighbours lie together in the store: each run of them is one read.
     for run in runs(neurons):
         times, sizes = read_spikes(store, neurons[run], stimuli, trials)
-        per_row = (sizes.sum(2) if trials is None else sizes).ravel()
+        per_row = (sizes.sum(2) if n_rows == 1 else sizes).ravel()
         rows_of_counts = counts[run].reshape(per_row.size, bins.size)
         for rows, spikes in _pieces(per_row):
             _add(grid, times[spikes], per_row[rows], bins, rows_of_counts[rows])
     counts.swapaxes(1, 2)[..., ~grid.has_data(stimuli, bins)] = np.nan
-    if trials is None:
+    if trials is None or total:
         return counts[:, :, 0]
     counts[presentations(store, neurons, stimuli)[:, :, np.newaxis] <= trials] = np.nan
     return counts

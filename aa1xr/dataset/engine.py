@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,33 +13,36 @@ from xarray.backends import BackendEntrypoint
 from xarray.core import indexing
 
 from aa1xr import arguments, citation, schema
+from aa1xr.archive.contents import Contents
 from aa1xr.dataset.grid import make_grid
 from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
+from aa1xr.errors import IncompleteArchiveWarning
+from aa1xr.messages import warn
 from aa1xr.store.place import is_url
 from aa1xr.store.read import Store
+from aa1xr.store.source import check_store_url
+from aa1xr.version import VERSION
 
 #: A dask block is a stretch of neurons of about this size: large enough that AA1 is some ten
 #: tasks, small enough that a worker holds several.
 _BLOCK = 32 * 2**20
 
-#: Looked up once: it is a search through the installed packages.
-_VERSION = version("aa1xr")
-
 _RECORDED = {
-    "title": "CRCNS AA1: single units in two auditory areas of the zebra finch",
     "species": "Taenopygia guttata (adult male, urethane-anaesthetised)",
     "doi": citation.DOI,
     "citation": citation.CITATION,
     "license": citation.LICENSE,
 }
 _SIMULATED = {
-    "title": "Simulated cells in the layout of CRCNS AA1",
     "species": "none: simulated",
     "doi": "",
     "citation": "Simulated with aa1xr.simulate_archive; no recorded data.",
     "license": "CC0-1.0",
 }
+#: For recordings that are not of AA1: nothing is known of them.
+_OTHER = {"species": "unknown", "doi": "", "citation": "unknown", "license": "unknown"}
+_ORIGINS = {"aa1": _RECORDED, "simulated": _SIMULATED, "other": _OTHER}
 
 
 class AA1Backend(BackendEntrypoint):
@@ -80,7 +82,9 @@ class AA1Backend(BackendEntrypoint):
     ) -> xr.Dataset:
         """See `aa1xr.open`, which takes the same arguments."""
         url = arguments.path("filename_or_obj", filename_or_obj)
-        if not is_url(url):
+        if is_url(url):
+            check_store_url("filename_or_obj", url)
+        else:
             # The Dataset outlives the folder that a path is relative to, here and on workers.
             url = str(Path(url).expanduser().absolute())
         store = Store(url, storage_options)
@@ -128,6 +132,9 @@ class AA1Backend(BackendEntrypoint):
         data["spectrogram"] = Spectrogram(store, grid, shape, mel)
 
         attrs = store.attrs
+        contents = Contents.of_attrs(attrs)
+        if (incomplete := contents.warning(attrs["source"])) is not None:
+            warn(incomplete, IncompleteArchiveWarning)
         variables = {
             name: xr.Variable(spec.dims, coords[name], spec.attrs)
             for name, spec in schema.COORDINATES.items()
@@ -137,11 +144,13 @@ class AA1Backend(BackendEntrypoint):
         ds = xr.Dataset(
             {name: _variable(name, data[name]) for name in schema.VARIABLES},
             variables,
-            attrs=(_RECORDED if attrs["simulation"] is None else _SIMULATED)
+            attrs={"title": contents.title}
+            | _ORIGINS[contents.origin]
+            | contents.statements
             | {
                 "source": attrs["source"],
                 "source_sha256": attrs["source_sha256"],
-                "aa1xr_version": _VERSION,
+                "aa1xr_version": VERSION,
                 "dt_ms": grid.dt_ms,
                 "before_ms": before_ms,
                 "after_ms": after_ms,

@@ -23,6 +23,7 @@ AXES = ("neuron", "stimulus", "trial")
 #: What of the Dataset's attributes is about the recordings and not about bins.
 _PROVENANCE = (
     "title", "species", "doi", "citation", "license", "source", "source_sha256", "aa1xr_version",
+    "missing", "different", "additional",
 )  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def events(
     # `n_trials` is of all presentations here: of those that aa1xr.take_trials took, it is not.
     trial = coords["trial"]
     coords["trial"] = xr.Variable(trial.dims, trial.values, schema.COORDINATES["trial"].attrs)
-    attrs = {name: everything.attrs[name] for name in _PROVENANCE}
+    attrs = {name: everything.attrs[name] for name in _PROVENANCE if name in everything.attrs}
     out = xr.Dataset(variables, coords, attrs)
     out.encoding["source"] = store.url
     return out

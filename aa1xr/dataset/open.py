@@ -104,6 +104,11 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     ValueError
         If an argument is out of range.
 
+    Warns
+    -----
+    IncompleteArchiveWarning
+        If the archive lacks or alters a part of what AA1 holds; `ds.attrs` says which.
+
     Examples
     --------
     >>> ds = aa1xr.open_sample(dt_ms=5)
@@ -137,26 +142,26 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
         frames=frames,
         storage_options=storage_options,
     )
-    return ds if chunks is None else in_blocks(ds, chunks)
+    # xarray would make dask arrays of all coordinates without an index, and then refuse them in
+    # `query`, `groupby` and `where(drop=True)`. So the coordinates are loaded, and the variables
+    # are divided into blocks here.
+    for name in ds.coords:
+        ds.variables[name].load()
+    if chunks is not None:
+        _divide(ds, chunks)
+    return ds
 
 
-def in_blocks(ds: xr.Dataset, chunks: Chunks) -> xr.Dataset:
-    """Make dask arrays of the variables of a new Dataset, in place; coordinates are in memory.
-
-    xarray itself makes dask arrays of all coordinates that have no index, and then refuses them in
-    `query`, `groupby` and `where(drop=True)`.
-    """
+def _divide(ds: xr.Dataset, chunks: int | dict[Any, Any] | Literal["auto"]) -> None:
+    """Make dask arrays of the variables of a new Dataset, in place."""
     if isinstance(chunks, Mapping) and (unknown := set(chunks) - set(ds.dims)):
         raise ValueError(
             f"chunks must name dimensions of {sorted(map(str, ds.dims))}; got {min(unknown)!r}"
         )
-    for name, variable in ds.variables.items():
-        if name in ds.coords:
-            variable.load()
-            continue
+    for array in ds.data_vars.values():
+        variable = array.variable
         wanted: dict[Any, Any] = dict.fromkeys(variable.dims, chunks)
         if isinstance(chunks, Mapping):
             preferred = variable.encoding.get("preferred_chunks", {})
             wanted = {dim: chunks.get(dim, preferred.get(dim, -1)) for dim in variable.dims}
         variable.data = variable.chunk(wanted).data
-    return ds

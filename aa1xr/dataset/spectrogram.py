@@ -49,7 +49,7 @@ def compress(power: Floats, compression: str) -> Floats:
         return np.asarray(np.cbrt(power))
     if compression == "db":
         level = 10 * np.log10(np.maximum(power, _FLOOR))
-        return np.maximum(level, FLOOR_DB)  # which rounding may miss
+        return np.asarray(np.maximum(level, FLOOR_DB))  # which rounding may miss
     if compression == "log1p":
         return np.asarray(np.log1p(power))
     return power
@@ -146,7 +146,7 @@ class Mel:
         ramps = np.subtract.outer(edges, np.fft.rfftfreq(self.n_fft, 1 / self.sample_rate))
         widths = np.diff(edges)[:, np.newaxis]
         rising, falling = -ramps[:-2] / widths[:-1], ramps[2:] / widths[1:]
-        return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+        return np.asarray(np.maximum(0, np.minimum(rising, falling)), dtype=np.float32)
 
     def empty_bands(self) -> list[int]:
         """The bands in which no frequency of the Fourier transform lies."""

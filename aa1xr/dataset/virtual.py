@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
@@ -20,7 +19,7 @@ from aa1xr.store.read import Store
 
 
 @dataclass(frozen=True, eq=False)
-class _Virtual(BackendArray):
+class Virtual(BackendArray):
     """Turns xarray's indexing into increasing positions on each axis.
 
     Holds parameters alone (the store is its URL), so it pickles small.
@@ -74,7 +73,7 @@ class _Virtual(BackendArray):
         return values
 
 
-class Spikes(_Virtual):
+class Spikes(Virtual):
     """Spike counts. [shape: (neuron, stimulus, trial, time)]."""
 
     def compute(self, *indices: Indices) -> npt.NDArray[Any]:
@@ -82,21 +81,28 @@ class Spikes(_Virtual):
         return count(self.store, self.grid, *indices)
 
 
-class Psth(_Virtual):
-    """Mean rate over all presentations. [shape: (neuron, stimulus, time)]."""
+@dataclass(frozen=True, eq=False)
+class Psth(Virtual):
+    """Mean rate over presentations. [shape: (neuron, stimulus, time)]."""
+
+    trials: tuple[int, ...] | None = None  #: which; None for all
 
     def compute(self, *indices: Indices) -> npt.NDArray[Any]:
         """Count over presentations, then divide as `spikes.mean("trial") / dt` does."""
         neurons, stimuli, bins = indices
-        counts = count(self.store, self.grid, neurons, stimuli, None, bins)
-        n_trials = presentations(self.store, neurons, stimuli).astype(np.float32)
+        n_trials = presentations(self.store, neurons, stimuli)
+        trials = None if self.trials is None else np.array(self.trials, np.intp)
+        if trials is not None:
+            n_trials = (n_trials[:, :, np.newaxis] > trials).sum(2)
+        n_trials = n_trials.astype(np.float32)
+        counts = count(self.store, self.grid, neurons, stimuli, trials, bins, total=True)
         # What was never presented is missing, and not silent.
         counts /= np.where(n_trials == 0, np.nan, n_trials)[:, :, np.newaxis]
         counts /= np.float32(self.grid.hop / self.grid.sample_rate)
         return counts
 
 
-class Trials(_Virtual):
+class Trials(Virtual):
     """Number of presentations. [shape: (neuron, stimulus)]."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int32)
@@ -107,7 +113,7 @@ class Trials(_Virtual):
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrogram(_Virtual):
+class Spectrogram(Virtual):
     """Mel spectrogram, silence where no sound plays. [shape: (stimulus, freq, time)]."""
 
     mel: Mel
@@ -125,32 +131,3 @@ class Spectrogram(_Virtual):
         out = np.full(shape, silence(self.mel.compression), np.float32)
         out[:, :, playing] = take(sound, frames[playing], axis=2)
         return out
-
-
-def is_selection_of(variable: xr.Variable, kind: type[_Virtual]) -> bool:
-    """Whether a lazy variable is what such an array holds: selected and reordered, not changed.
-
-    False says only that this cannot be known without computing it.
-    """
-    if variable.chunks is None:
-        # `variable.data` would read it.
-        return isinstance(_unwrap(variable._data), kind)  # noqa: SLF001
-    layers = getattr(getattr(variable.data, "dask", None), "layers", {})
-    sources = [layer for name, layer in layers.items() if name.startswith("original-")]
-    return (
-        bool(sources)
-        and all(name.startswith(_ONLY_SELECT) for name in layers)
-        and all(isinstance(_unwrap(v), kind) for layer in sources for v in layer.values())
-    )
-
-
-#: How dask names the layers of a graph that move values and change none.
-_ONLY_SELECT = ("original-", "array-", "getitem-", "rechunk-", "transpose-", "concatenate-")
-
-
-def _unwrap(array: Any) -> Any:
-    """What is inside xarray's wrappers of a lazy array."""
-    array = getattr(array, "value", array)
-    while not isinstance(array, _Virtual) and hasattr(array, "array"):
-        array = array.array
-    return array

@@ -11,6 +11,7 @@ import xarray as xr
 from aa1xr import arguments, schema
 from aa1xr.analysis.presentations import check_trials
 from aa1xr.analysis.select import drop_missing
+from aa1xr.analysis.sound import check_finite
 
 Floats = npt.NDArray[np.float32]
 
@@ -48,7 +49,9 @@ class Stimuli:
         if responses == "psth":
             check_trials(ds, "psth")
         self.labels: list[str] = ds["stimulus"].values.tolist()
-        self._spectrogram = ds["spectrogram"].variable
+        sound = ds["spectrogram"]
+        self._axes = {dim: sound[dim].values for dim in ("freq", "time")}
+        self._spectrogram = sound.variable
         self._responses = ds[responses].variable
 
     def __len__(self) -> int:
@@ -71,6 +74,9 @@ class Stimuli:
         responses = _read(self._responses, stimulus)
         there = ~np.isnan(responses).reshape(-1, responses.shape[-1]).all(0)
         window = slice(int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0)
+        axes = {dim: label[window] if dim == "time" else label for dim, label in self._axes.items()}
+        labels = {"stimulus": np.array(self.labels[stimulus : stimulus + 1])} | axes
+        check_finite(spectrogram[np.newaxis, :, window], labels)
         known = self._spectrogram.attrs.get("silence", 0)
         silence = np.full(len(spectrogram), known, np.float32)
         if window.stop < spectrogram.shape[1]:

@@ -39,6 +39,10 @@ from aa1xr.whole import discard, is_leftover, whole
 #: Bytes in a chunk of what is added: a few stimuli, which can be read without the others.
 _ADDED = 2**20
 
+_ONLY_STORES = (
+    "At URLs only stores are read: if it is an archive, download it, and open the copy on this "
+    "machine; aa1xr.copy_store puts its store at a URL."
+)
 _REBUILD = (
     "Build it again from the archive: aa1xr.open(archive, rebuild=True), or `aa1xr build "
     "--rebuild`. If it was copied: remove it and copy again. `aa1xr verify` checks all of a store."
@@ -117,8 +121,8 @@ class Store:
         metadata = self.get(METADATA)
         if metadata is None:
             raise DataNotFoundError(
-                f"{self.url}: no store there (it has no {METADATA}). If it is an archive, "
-                f"aa1xr.open builds its store; if it was a store: {_REBUILD}"
+                f"{self.url}: no store there (it has no {METADATA}). Check the name. "
+                f"{_ONLY_STORES if is_url(self.url) else _REBUILD}"
             )
         if not is_sealed(metadata):
             raise StoreError(

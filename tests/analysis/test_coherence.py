@@ -3,20 +3,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-import xarray as xr
 from hypothesis import given
 
 import aa1xr
 from aa1xr.analysis.coherence import COHERENCE
 from aa1xr.errors import UndefinedWarning
-from tests.analysis.made import DT, dataset, ragged, trials
+from tests.analysis.made import DT, as_prediction, dataset, ragged, trials
 
 NAMES = ("", "_max", "_psth", "_psth_max")
-
-
-def as_prediction(ds, values):
-    coords = {name: ds[name].variable for name in ("neuron", "stimulus", "time")}
-    return xr.DataArray(values, coords, ("neuron", "stimulus", "time"))
 
 
 def hann(length):
@@ -96,7 +90,7 @@ def compare(got, prediction, ds, neuron, length):
     return len(parts)
 
 
-@pytest.mark.filterwarnings("ignore::aa1xr.errors.UndefinedWarning")
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 @given(ragged())
 def test_coherence__of_ragged_data_by_loops(ds):
     if ds.duration_s.max() < 4 * DT:

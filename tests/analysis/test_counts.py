@@ -166,6 +166,8 @@ def test_spike_counts__of_another_archive(ds, tmp_path):
     other.attrs.pop("source_sha256")
     with pytest.raises(ValueError, match="not of this store"):
         aa1xr.spike_counts(other)
+    with pytest.raises(ValueError, match="not of this store"):
+        aa1xr.events(other)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,8 @@ def test_resample__of_a_stretch_keeps_the_edges(ds):
     # The sound was cut at 30 ms, within the first of the new bins, and so is not known there.
     assert got.spectrogram.isel(time=0).isnull().all()
     np.testing.assert_array_equal(got.spectrogram[..., 1:], whole.spectrogram)
+    mean = ds.assign(spectrogram=ds.spectrogram.mean("stimulus"))
+    assert aa1xr.resample(mean, dt_ms=20).spectrogram.dims == ("freq", "time")
     cut = aa1xr.resample(ds.sel(time=slice(0, 0.094)), dt_ms=20).spectrogram
     assert cut.isnull().any(["stimulus", "freq"]).values.tolist() == [False] * 4 + [True]
 
@@ -231,3 +233,47 @@ def test_resample__of_the_real_spectrogram_is_what_open_computes(real_archive, d
 def test_resample__of_nothing_is_nothing(sample_archive, dim):
     ds = aa1xr.open_sample(dt_ms=20, chunks=None).isel({dim: []})
     assert aa1xr.resample(ds, dt_ms=40).compute().sizes == dict(ds.sizes) | {"time": 55}
+
+
+def bare(ds):
+    """The same Dataset with variables that have lost their attributes, as assignment gives them."""
+    return ds.assign({name: (array.dims, array.data) for name, array in ds.items()})
+
+
+def test_resample__knows_counts_and_rates_by_name(ds):
+    expected = aa1xr.resample(ds, dt_ms=20)
+    xr.testing.assert_equal(aa1xr.resample(bare(ds), dt_ms=20), expected)
+    lying = ds.assign(spikes=ds.spikes.assign_attrs(units="spikes/s"))
+    lying["psth"].attrs["units"] = "spikes"
+    xr.testing.assert_equal(aa1xr.resample(lying, dt_ms=20), expected)
+
+
+def test_resample__of_assigned_counts_keeps_their_number(ds):
+    ripples = ds.sel(type="flatrip")
+    once = ripples.assign(spikes=(ripples.spikes.dims, np.minimum(ripples.spikes.values, 1)))
+    wide = aa1xr.resample(once, dt_ms=40)
+    assert float(wide.spikes.sum()) == float(once.spikes.sum())
+    np.testing.assert_allclose(aa1xr.psth(wide).mean(), aa1xr.psth(once).mean(), rtol=1e-5)
+
+
+def test_resample__of_own_variables_needs_units(ds):
+    mine = ds.psth.drop_attrs(deep=False)
+    with pytest.raises(ValueError, match=r"'mine' must have units.*attrs\['units'\]"):
+        aa1xr.resample(ds.assign(mine=mine), dt_ms=20)
+    for units, average in (("spikes/s", True), ("1", True), ("spikes", False)):
+        got = aa1xr.resample(ds.assign(mine=mine.assign_attrs(units=units)), dt_ms=20)
+        expected = got.psth if average else 4 * got.psth
+        np.testing.assert_allclose(got.mine, expected, rtol=1e-5)
+    aa1xr.resample(ds.assign(mine=ds.n_trials.drop_attrs(deep=False)), dt_ms=20)
+
+
+def test_functions__on_variables_without_attributes(ds):
+    for function in (
+        aa1xr.psth,
+        aa1xr.spike_counts,
+        aa1xr.presented,
+        lambda d: aa1xr.quality(d).snr,
+        lambda d: aa1xr.score(d.psth, d).cc_norm,
+        lambda d: aa1xr.take_trials(d, "odd").psth,
+    ):
+        np.testing.assert_array_equal(function(bare(ds)), function(ds))

@@ -131,7 +131,7 @@ def test_bootstrap__over_neurons_of_a_mean_and_a_median():
     xr.testing.assert_identical(*again)
 
 
-@pytest.mark.filterwarnings("ignore::aa1xr.errors.UndefinedWarning")
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_resampling__takes_predictions_and_responses_alike(sample_archive):
     ds = aa1xr.open_sample().sel(type="flatrip").isel(neuron=slice(3)).compute()
     prediction = aa1xr.smooth(ds.psth)

@@ -36,6 +36,26 @@ def test_to_torch__items_are_the_stimuli(ds, name):
         dataset[15]
 
 
+def test_collate__pads_with_silence_as_it_is_after_a_scaling(ds):
+    scaled, scaling = aa1xr.standardize(ds.spectrogram, over=("stimulus", "time"))
+    dataset = aa1xr.to_torch(ds.assign(spectrogram=scaled))
+    batch = dataset.collate(list(dataset))
+    silence = (-scaling.offset / scaling.scale).values
+    for row, item in zip(batch.spectrogram.numpy(), dataset, strict=True):
+        n = item.spectrogram.shape[1]
+        np.testing.assert_array_equal(row[:, :n], item.spectrogram)
+        for band, quiet in zip(row[:, n:], silence, strict=True):
+            np.testing.assert_allclose(band, quiet, rtol=1e-5)
+
+
+def test_collate__does_not_guess_what_silence_is(ds):
+    dataset = aa1xr.to_torch(ds.drop_vars("duration_s"))
+    with pytest.raises(ValueError, match="what silence is"):
+        dataset.collate(list(dataset))
+    same = aa1xr.to_torch(ds.drop_vars("duration_s").sel(type="flatrip"))
+    assert same.collate(list(same)).spectrogram.shape == (5, 32, 400)
+
+
 def test_collate__pads_and_masks(songs):
     dataset = aa1xr.to_torch(songs)
     items = [dataset[0], dataset[2]]
