@@ -16,6 +16,7 @@ import xarray as xr
 
 from aa1xr import plot, summary
 from aa1xr.analysis.coherence import coherence
+from aa1xr.analysis.pairs import During
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
@@ -63,9 +64,11 @@ class DatasetAccessor:
         """Pictures of the data, as in `aa1xr.plot`."""
         return PlotAccessor(self._ds)
 
-    def coherence(self, prediction: xr.DataArray, *, window_ms: float = 256) -> xr.Dataset:
+    def coherence(
+        self, prediction: xr.DataArray, *, window_ms: float = 256, during: During = "stimulus"
+    ) -> xr.Dataset:
         """Coherence of a predicted rate with the PSTH, and what a perfect one would reach."""
-        return coherence(prediction, self._ds, window_ms=window_ms)
+        return coherence(prediction, self._ds, window_ms=window_ms, during=during)
 
     def drop_missing(self) -> xr.Dataset:
         """Leave out neurons without data for the stimuli that are left, and the reverse."""
@@ -89,9 +92,16 @@ class DatasetAccessor:
         """Join bins to wider ones."""
         return resample(self._ds, dt_ms=dt_ms)
 
-    def score(self, prediction: xr.DataArray, *, max_splits: int = 10_000) -> xr.Dataset:
+    def score(
+        self,
+        prediction: xr.DataArray,
+        *,
+        during: During = "stimulus",
+        max_splits: int = 10_000,
+        min_rate: float = 0.1,
+    ) -> xr.Dataset:
         """Score a predicted firing rate for each neuron."""
-        return score(prediction, self._ds, max_splits=max_splits)
+        return score(prediction, self._ds, during=during, max_splits=max_splits, min_rate=min_rate)
 
     def sel(self, **labels: Any) -> xr.Dataset:
         """Select by any labels: several of one dimension, lists, ranges, functions, masks."""

@@ -7,6 +7,7 @@ it to its tasks, which `warn` for it.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 import warnings
@@ -17,8 +18,8 @@ from typing import Any, NamedTuple
 from aa1xr.errors import AA1Warning
 
 _PACKAGE = str(Path(__file__).parent)
-#: What was said for modules that this process does not have.
-_REGISTRIES: dict[str, dict[Any, Any]] = {}
+#: For each file of a user, the module's own registry of warnings, and what was said there.
+_SAID: dict[str, tuple[Any, set[tuple[int, str]]]] = {}
 _LOCK = threading.Lock()
 #: Neurons that a message names; it counts the others.
 _NAMED = 10
@@ -34,7 +35,7 @@ class CallSite(NamedTuple):
 
 def call_site() -> CallSite:
     """Find the line outside this package from which a function of it was called."""
-    frame: Any = sys._getframe(1)
+    frame: Any = inspect.currentframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     name = frame.f_globals.get("__name__", "__main__")
@@ -57,19 +58,43 @@ def warn(
         return
     site = call_site() if site is None else site
     with _LOCK:  # two tasks with one message
-        warnings.warn_explicit(
-            message, category, site.filename, site.lineno, site.module, _registry(site)
-        )
+        if _once(message, category, site):
+            said = _said(site)
+            if (site.lineno, message) in said:
+                return
+            said.add((site.lineno, message))
+        warnings.warn_explicit(message, category, site.filename, site.lineno, site.module, {})
 
 
-def _registry(site: CallSite) -> dict[Any, Any]:
-    """Where Python keeps what it showed for a module; IPython clears it for each cell."""
+def _once(message: str, category: type[Warning], site: CallSite) -> bool:
+    """Whether the filters want this once for each line, as they do by default."""
+    for action, text, kind, module, lineno in warnings.filters:
+        if (
+            (text is None or text.match(message))  # type: ignore[attr-defined]
+            and issubclass(category, kind)
+            and (module is None or module.match(site.module))  # type: ignore[attr-defined]
+            and lineno in (0, site.lineno)
+        ):
+            return action not in ("always", "all", "error", "ignore")
+    return True
+
+
+def _said(site: CallSite) -> set[tuple[int, str]]:
+    """What was said in a file.
+
+    Python's own registry forgets all whenever anybody enters `warnings.catch_warnings`, and dask
+    does whenever it makes an array. A new registry means a new start: IPython makes one for
+    each cell that runs.
+    """
     module = sys.modules.get(site.module)
-    known = module is not None and getattr(module, "__file__", None) == site.filename
-    if module is None or not (known or site.module == "__main__"):
-        return _REGISTRIES.setdefault(site.filename, {})
-    registry: dict[Any, Any] = vars(module).setdefault("__warningregistry__", {})
-    return registry
+    registry = None
+    if module is not None and site.module == "__main__":
+        registry = vars(module).setdefault("__warningregistry__", {})
+    known, said = _SAID.get(site.filename, (None, set()))
+    if known is not registry:
+        said = set()
+    _SAID[site.filename] = registry, said
+    return said
 
 
 def _on_worker() -> bool:

@@ -98,6 +98,7 @@ def fit_nonlinearity(
     Examples
     --------
     >>> ds = aa1xr.open_sample().sel(type="conspecific", area="Field_L")
+    >>> ds = ds.drop_sel(neuron="sim0000_2_B")  # does not respond
     >>> train, validation, test = aa1xr.split(ds, test=2, validation=2)
     >>> fit = aa1xr.strf(ds, train=train, validation=validation).compute()
     >>> linear = aa1xr.predict(fit, ds, rectify=False)
@@ -149,12 +150,13 @@ def _levels(
     """Mean prediction and response of each level. [shape: (2, level)]."""
     known = ~np.isnan(prediction) & ~np.isnan(response)
     if known.sum() < n_levels:
-        messages.warn(
-            f"aa1xr.fit_nonlinearity: undefined (NaN) for neuron {str(cell)!r}: its response has "
-            f"{known.sum()} bins, fewer than n_levels={n_levels}",
-            UndefinedWarning,
-            site,
-        )
+        if known.any():  # without any response there is nothing to say
+            messages.warn(
+                f"aa1xr.fit_nonlinearity: undefined (NaN) for neuron {str(cell)!r}: its response "
+                f"has {known.sum()} bins, fewer than n_levels={n_levels}",
+                UndefinedWarning,
+                site,
+            )
         return np.full((2, n_levels), np.nan)
     pairs = np.stack([prediction[known], response[known]])
     order = np.argsort(pairs[0], kind="stable")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -240,21 +241,23 @@ def map_blocks(
             }
         },
     )
-    cells = neuron_names(of, arrays[0])
+    cells = neuron_names(of, arrays[0]).data[:, np.newaxis, np.newaxis]
     said = {"texts": dict(texts), "caller": caller, "site": messages.call_site()}
     out = {}
     for which, name in enumerate(names):
-        measure = xr.apply_ufunc(
+        measure = da.map_blocks(  # type: ignore[no-untyped-call]
             _pick,
-            stacked,
+            stacked.data,
             cells,
-            kwargs={"which": which, "n_measures": len(names)} | said,
-            input_core_dims=[[dim, "measure"], []],
-            output_core_dims=[[dim]],
-            dask="parallelized",
-            output_dtypes=[np.float64],
+            which=which,
+            n_measures=len(names),
+            **said,
+            squeeze=dim == "one",
+            dtype=np.float64,
+            drop_axis=[1, 2] if dim == "one" else [2],
+            meta=np.empty((0,) * (1 if dim == "one" else 2)),
         )
-        out[name] = measure.isel(one=0) if dim == "one" else measure
+        out[name] = xr.DataArray(measure, dims=("neuron", dim)[: measure.ndim])
     return out
 
 
@@ -276,15 +279,17 @@ def _pick(
     texts: Mapping[str, str],
     caller: str,
     site: messages.CallSite,
+    squeeze: bool,
 ) -> Floats:
     """One measure of a block; say the reasons that apply to it."""
     codes = stacked[..., n_measures + which]
     for number, (reason, text) in enumerate(texts.items(), 1):
         if (concerned := (codes == number).any(1)).any():
-            named = messages.listed(cells[concerned].tolist())
+            named = messages.listed(cells[concerned, 0, 0].tolist())
             category = UnitsWarning if reason == "units" else UndefinedWarning
             messages.warn(f"{caller}: {text.format(cells=named)}", category, site)
-    return stacked[..., which]
+    picked = stacked[..., which]
+    return picked[:, 0] if squeeze else picked
 
 
 def labelled(

@@ -224,13 +224,14 @@ def fit(
         to_fit = [part for part, there in zip(train, parts[0], strict=True) if there]
         to_choose = [part for part, there in zip(validation, parts[1], strict=True) if there]
         if not to_fit or not to_choose:
-            messages.warn(
-                f"aa1xr.strf: undefined (NaN) for "
-                f"{messages.listed([cells[n] for n in neurons])}: there is no response to train "
-                "on, or none to validate on",
-                UndefinedWarning,
-                site,
-            )
+            if to_fit or to_choose:  # without any response there is nothing to say
+                missing = "validate" if to_fit else "train"
+                named = messages.listed([cells[n] for n in neurons])
+                messages.warn(
+                    f"aa1xr.strf: undefined (NaN) for {named}: no response to {missing} on",
+                    UndefinedWarning,
+                    site,
+                )
             continue
         known = Covariances.of(to_fit, neurons)
         weights, alpha, cc = Ridge.of(known, bands).choose(

@@ -72,6 +72,7 @@ _TEXTS = {
     "positive, trials agree no more than by chance",
     "halves": "noise-corrected scores from split halves are undefined (NaN) for {cells}: halves "
     "of the trials are not positively correlated, or one half has no spikes",
+    "silent": "bits_per_spike is undefined (NaN) for {cells}: there are no spikes",
     "negative": "bits_per_spike is undefined (NaN) for {cells}: the predicted rate is negative in "
     "some bins; aa1xr.predict rectifies by default",
     "zero": "bits_per_spike is undefined (NaN) for {cells}: the predicted rate is zero in bins "
@@ -168,11 +169,6 @@ def score(
     >>> bool((scores.cc_norm > scores.cc_raw).all())
     True
     """
-    if (units := prediction.attrs.get("units")) is not None and not is_rate(units):
-        raise ValueError(
-            f"the prediction must be in spikes/s; its units are {units!r}: divide counts by the "
-            "bin width in s, and undo a scaling: scaling.undo(prediction)"
-        )
     return score_by(
         prediction,
         ds,
@@ -180,7 +176,7 @@ def score(
         during=during,
         max_splits=max_splits,
         min_rate=min_rate,
-        check_units=units is None,
+        any_units=False,
         allow_gaps=True,
         caller="aa1xr.score",
     )
@@ -194,7 +190,7 @@ def score_by(
     during: During,
     max_splits: int = 10_000,
     min_rate: float = 0.1,
-    check_units: bool,
+    any_units: bool,
     allow_gaps: bool,
     caller: str,
 ) -> xr.Dataset:
@@ -202,16 +198,22 @@ def score_by(
 
     Parameters
     ----------
-    check_units
-        Warn where a prediction looks like counts.
+    any_units
+        Whether the prediction may be in any units, else it must be in spikes/s.
     allow_gaps
-        Leave out bins without a prediction, else the neuron has no score.
+        Whether bins without a prediction are left out; otherwise the neuron has no score.
     """
     arguments.expect("prediction", prediction, xr.DataArray)
     arguments.whole("max_splits", max_splits)
     if arguments.number("min_rate", min_rate, "spikes/s") < 0:
         raise ValueError(f"min_rate must be at least 0 spikes/s; got {min_rate}")
     ds, rate, counts = match(prediction, ds)
+    units = prediction.attrs.get("units")
+    if not any_units and units is not None and not is_rate(units):
+        raise ValueError(
+            f"the prediction must be in spikes/s; its units are {units!r}: divide counts by the "
+            "bin width in s, and undo a scaling: scaling.undo(prediction)"
+        )
     arrays = map_blocks(
         _score,
         counts,
@@ -224,7 +226,7 @@ def score_by(
             "dt": schema.bin_width_ms(ds) / 1000,
             "max_splits": int(max_splits),
             "min_rate": float(min_rate),
-            "check_units": check_units,
+            "check_units": not any_units and units is None,
             "allow_gaps": allow_gaps,
         },
         texts=_TEXTS,
@@ -255,7 +257,7 @@ def _score(
     used = pairs.used & (n_trials > 0)[..., np.newaxis]
     twice = repeated(n_trials, n_bins)
     both = used & (twice > 0)[..., np.newaxis]
-    infinite = (np.isinf(rate) & used).any((1, 2))
+    infinite = _anywhere(np.isinf(rate) & used)
     p = np.where(used & np.isfinite(rate), rate, 0).astype(np.float64)
     total: Any = pairs.counts.sum(2)
     y = total / (np.maximum(n_trials, 1) * dt)[..., np.newaxis]
@@ -299,14 +301,15 @@ def _score(
         )
 
     masks = {
-        "infinite": infinite[:, np.newaxis],
-        "gaps": missing.any((1, 2))[:, np.newaxis] & (not allow_gaps),
+        "infinite": infinite,
+        "gaps": _anywhere(missing) & (not allow_gaps),
         "response": every.yy <= 0,
         "prediction": every.pp <= 0,
         "once": twice.sum(1, keepdims=True) == 0,
-        "negative": (p < 0).any((1, 2))[:, np.newaxis],
-        "zero": ((expected == 0) & (total > 0)).any((1, 2))[:, np.newaxis],
-        "units": _like_counts(every, p, y, used, dt) & check_units,
+        "silent": ~_anywhere(total > 0),
+        "negative": _anywhere(p < 0),
+        "zero": _anywhere((expected == 0) & (total > 0)),
+        "units": _like_counts(p, y, used, dt) & check_units,
         "left out": ((n_trials == 1) & (n_bins > 0)).any(1, keepdims=True),
         "bins": (missing.any(2) & (n_bins > 0)).any(1, keepdims=True) & allow_gaps,
     }
@@ -323,7 +326,7 @@ _UNDEFINED = {
     "cc_norm_half": ("response", "prediction", "once", "halves"),
     "fve": ("response",),
     "spe": ("response", "once", "signal"),
-    "bits_per_spike": ("response", "negative", "zero"),
+    "bits_per_spike": ("silent", "negative", "zero"),
 }
 
 
@@ -346,6 +349,11 @@ def _reasons(
     return reasons
 
 
+def _anywhere(mask: Bools) -> Bools:
+    """In any bin of the neuron. [shape: (neuron, stimulus, time) -> (neuron, 1)]."""
+    return np.asarray(mask.reshape(len(mask), -1).any(1, keepdims=True))
+
+
 def _averaged(each: Moments, n_bins: Ints) -> Moments:
     """Over stimuli, by their number of bins."""
     return Moments(*(combine(moment, n_bins) for moment in (each.pp, each.py, each.yy)))
@@ -355,7 +363,7 @@ def _correlation(of: Moments) -> Floats:
     return np.asarray(of.py / np.sqrt(some(of.pp) * some(of.yy)))
 
 
-def _like_counts(every: Moments, p: Floats, y: Floats, used: Bools, dt: float) -> Bools:
+def _like_counts(p: Floats, y: Floats, used: Bools, dt: float) -> Bools:
     """Whether the mean prediction is about that of the counts in a bin. [shape: (neuron, 1)]."""
     means = [(v * used).sum((1, 2))[:, np.newaxis] for v in (p, y)]
     counts = means[1] * dt

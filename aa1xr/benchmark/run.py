@@ -219,7 +219,7 @@ def _scores(prediction: xr.DataArray, ds: xr.Dataset, split: Split) -> xr.Datase
             sel(test, type=type_),
             SCORES,
             during="stimulus",
-            check_units=False,
+            any_units=True,
             allow_gaps=False,
             caller="aa1xr.benchmark",
         )

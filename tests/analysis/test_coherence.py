@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 
 import aa1xr
-from tests.analysis.made import DT, dataset, ragged, trials
-from tests.analysis.test_scores import as_prediction
+from tests.analysis.made import DT, as_prediction, dataset, ragged, trials
+
+#: What is undefined is said by a warning.
+pytestmark = pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 
 
 def spectra(values, length):
@@ -54,7 +56,7 @@ def test_coherence__of_ragged_data_by_loops(ds):
         return
     shape = [ds.sizes[d] for d in ("neuron", "stimulus", "time")]
     prediction = as_prediction(ds, np.random.default_rng(0).gamma(1, size=shape))
-    got = aa1xr.coherence(prediction, ds, window_ms=20).compute()
+    got = aa1xr.coherence(prediction, ds, window_ms=20, during="all").compute()
     for n in range(ds.sizes["neuron"]):
         expected = by_loops(prediction, ds, n, 4)
         for name, value in zip(("coherence", "coherence_max"), expected, strict=True):
