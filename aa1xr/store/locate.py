@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import zarr.abc.store
+
 from aa1xr import arguments
 from aa1xr.archive.files import ARCHIVE, identity, open_files
 from aa1xr.archive.read import Archive
 from aa1xr.errors import DataNotFoundError
 from aa1xr.store.build import build_store
 from aa1xr.store.layout import FORMAT_VERSION, METADATA
-from aa1xr.store.place import is_url
+from aa1xr.store.place import is_path, resolve
 from aa1xr.store.read import Store
 
 logger = logging.getLogger("aa1xr")
@@ -40,7 +42,7 @@ def find_data_dir(path: str | os.PathLike[str] | None = None) -> Path:
 
 
 def find_store(
-    source: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | zarr.abc.store.Store | Store | None = None,
     *,
     data_dir: str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
@@ -51,7 +53,8 @@ def find_store(
     Parameters
     ----------
     source
-        A zip, an extracted folder, a store (path or URL), or None: what is in `data_dir`.
+        A zip, an extracted folder, a store (path, URL or `zarr.abc.store.Store`), or None: what is
+        in `data_dir`.
     data_dir
         As `find_data_dir` takes it; not looked for where `source` is a store.
     rebuild
@@ -67,16 +70,17 @@ def find_store(
     """
     if source is None:
         source = _in_data_dir(find_data_dir(data_dir))
-    source = arguments.path("source", source)
-    path = Path(source).expanduser()
-    is_store = (path / METADATA).is_file() or (path.is_dir() and path.suffix == ".zarr")
-    if is_store or is_url(source):
+    if isinstance(source, Store):
+        return source
+    place = resolve("source", source)
+    path = Path(place) if is_path(place) else None
+    if path is None or (path / METADATA).is_file() or (path.is_dir() and path.suffix == ".zarr"):
         if rebuild:
             raise ValueError(
                 f"rebuild=True, but {source} is a store; what it was built of is needed: "
                 'aa1xr.open("path/to/crcns-aa1.zip", rebuild=True)'
             )
-        return Store(source if is_url(source) else str(path), storage_options)
+        return Store(place, storage_options)
     built = ensure_store(path, data_dir=find_data_dir(data_dir), rebuild=rebuild)
     return Store(str(built))
 
