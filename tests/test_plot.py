@@ -258,12 +258,12 @@ def test_psth__an_area_keeps_its_colour(ds, ax):
 
 def test_psth__of_own_areas_or_one_cell_of_them_or_none(ds, ax):
     three = ds.isel(neuron=[0, 1, 6])
-    mine = aa1xr.index_labels(three, area=("neuron", ["L1", "L1", "L2"]))
+    mine = three.assign_coords(area=("neuron", ["L1", "L1", "L2"]))
     plot.psth(mine, stimulus="flatrip-00", ax=ax)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["L1: mean ± s.e.m. of 2 cells", "L2: 1 cell"]
     ax.clear()
-    plot.psth(aa1xr.index_labels(three, area=None), stimulus="flatrip-00", ax=ax)
+    plot.psth(three.drop_vars("area"), stimulus="flatrip-00", ax=ax)
     (text,) = ax.get_legend().get_texts()
     assert text.get_text() == "neurons: mean ± s.e.m. of 3 cells"
 
@@ -368,10 +368,7 @@ def test_coverage__colours_are_the_numbers_of_presentations(ds, ax):
 def test_coverage__names_only_those_who_missed_something_among_many(ds, ax):
     missed = ds[["n_trials"]]
     many = xr.concat(
-        [
-            aa1xr.index_labels(missed, neuron=("neuron", [f"{k}{n}" for n in ds.neuron.values]))
-            for k in range(3)
-        ],
+        [missed.assign_coords(neuron=[f"{k}{n}" for n in ds.neuron.values]) for k in range(3)],
         "neuron",
     )
     plot.coverage(many, ax=ax)
@@ -391,7 +388,7 @@ def test_coverage__of_the_real_archive(real_archive, ax):
         lambda ds: ds.sel(neuron=NO_SONGS, type="conspecific"),
         lambda ds: ds.sel(neuron=CELL, stimulus="flatrip-00"),
         lambda ds: ds.where(ds.n_trials > 10),
-        lambda ds: aa1xr.index_labels(ds, area=None),
+        lambda ds: ds.drop_vars("area"),
     ],
     ids=["never", "one pair", "masked", "without areas"],
 )

@@ -11,6 +11,7 @@ import xarray as xr
 from aa1xr import arguments, schema
 from aa1xr.analysis.pairs import tell
 from aa1xr.analysis.prediction import check_time
+from aa1xr.analysis.sel import sel
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,7 +36,9 @@ class Nonlinearity:
         drive, rate = self.drive, self.rate
         if "neuron" in prediction.coords and "neuron" in drive.dims:
             # Those of the prediction alone: a curve for others does no harm.
-            drive, rate = (array.sel(neuron=prediction["neuron"].values) for array in (drive, rate))
+            drive, rate = (
+                sel(array, neuron=prediction["neuron"].values) for array in (drive, rate)
+            )
         out: xr.DataArray = xr.apply_ufunc(
             _apply,
             prediction,

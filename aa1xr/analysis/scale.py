@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments
+from aa1xr.analysis.sel import sel
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +66,9 @@ class Scaling:
         for dim in self.offset.dims:
             if dim not in da.coords and dim not in da.dims:
                 raise KeyError(f"the data has no {dim!r}, and there are statistics for each")
-        labels = {dim: da[dim].values for dim in self.offset.dims if dim in self.offset.coords}
+        labels = {str(dim): da[dim].values for dim in self.offset.dims if dim in self.offset.coords}
         both = (self.offset, self.scale)
-        offset, scale = (array.sel(labels).variable.astype(dtype) for array in both)
+        offset, scale = (sel(array, **labels).variable.astype(dtype) for array in both)
         return offset, scale
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Collection, Hashable
+from contextlib import suppress
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
+
+from aa1xr import schema
 
 Values = npt.NDArray[Any]
 Positions = npt.NDArray[np.intp]
@@ -118,7 +120,7 @@ def _positions(obj: xr.Dataset | xr.DataArray, dim: Hashable, labels: dict[str, 
     keep = np.ones(size, bool)
     for name, label in labels.items():
         keep &= _mask(obj, name, label)
-    if not keep[chosen].any():
+    if labels and not keep[chosen].any():
         wanted = ", ".join(f"{name}={_show(label)}" for name, label in labels.items())
         raise KeyError(f"no {dim} of the selection has all of {wanted}")
     return chosen if np.ndim(chosen) == 0 else _as_slice(chosen[keep[chosen]])
@@ -162,7 +164,12 @@ def _mask(obj: xr.Dataset | xr.DataArray, name: str, label: Any) -> Values:
     coordinate = obj.coords[name]
     values = coordinate.values
     if callable(label):
-        return _check_mask(f"the function for {name!r}", label(values), values)
+        try:
+            mask = label(values)
+        except Exception as error:
+            error.add_note(f"in the function given for {name!r}, which takes its values")
+            raise
+        return _check_mask(f"the function for {name!r}", mask, values)
     if isinstance(label, slice):
         return _in_range(name, values, label)
     if _is_scalar(label):
@@ -181,6 +188,8 @@ def _mask(obj: xr.Dataset | xr.DataArray, name: str, label: Any) -> Values:
 
 def _find(name: str, values: Values, value: Any) -> Positions:
     """Positions at which `values` equals `value`, of which there must be one."""
+    if isinstance(value, xr.DataArray | xr.Variable | np.ndarray):
+        value = value.item()
     found = np.flatnonzero(_equal(values, value))
     if found.size == 0:
         raise _no_match(name, value, values)
@@ -190,7 +199,7 @@ def _find(name: str, values: Values, value: Any) -> Positions:
 def _equal(values: Values, value: Any) -> Values:
     """Where values equal one value; nowhere if the two cannot be compared."""
     same: Any = False
-    if not (value is None or value is pd.NA) and _is_text(values[:1]) in (None, _is_text(value)):
+    if _kind(values) in ("any", _kind(value)):
         try:
             same = np.asarray(values == value)
         except Exception:  # noqa: BLE001 - the value's own comparison may raise anything
@@ -199,10 +208,12 @@ def _equal(values: Values, value: Any) -> Values:
     return same.astype(bool) if fits else np.zeros(values.shape, bool)
 
 
-def _is_text(value: Any) -> bool | None:
-    """Whether a value, or an array, is of text; None where both are possible."""
+def _kind(value: Any) -> str:
+    """What a value or the values of an array are; NumPy finds True and one second equal to 1."""
     kind = np.asarray(value).dtype.kind
-    return None if kind == "O" else kind in "UT"
+    return {"U": "text", "T": "text", "b": "boolean", "M": "date", "m": "time", "O": "any"}.get(
+        kind, "number" if kind in "iufc" else "other"
+    )
 
 
 def _check_mask(what: str, mask: Any, values: Values) -> Values:
@@ -275,12 +286,12 @@ def _as_values(name: str, label: Any) -> Values:
     if not isinstance(label, xr.DataArray | xr.Variable | np.ndarray):
         label = list(label)  # a set or a generator would be one object to NumPy
         # Values of several kinds stay what they are; NumPy would make text of numbers.
-        mixed = len({_is_text(value) for value in label}) > 1
+        mixed = len({_kind(value) for value in label}) > 1
         label = np.array([*label, None], object)[:-1] if mixed else _to_array(name, label)
     values = np.asarray(label)
     if values.ndim != 1:
         raise ValueError(f"{name} must be selected by a list of values; got shape {values.shape}")
-    return values.astype(str) if values.dtype.kind == "T" else values
+    return schema.fixed_width(values) if values.dtype.kind == "T" else values
 
 
 def _to_array(name: str, values: list[Any]) -> Values:
@@ -323,9 +334,10 @@ def _suggestion(value: Any, there: list[Any]) -> str:
     if isinstance(value, str):
         folded = {str(other).casefold(): other for other in there}
         near = [folded[key] for key in difflib.get_close_matches(value.casefold(), folded, n=3)]
-    elif isinstance(value, int | float | np.number) and math.isfinite(value):
+    elif isinstance(value, int | float | np.integer | np.floating):
         numbers = [other for other in there if isinstance(other, int | float)]
-        near = sorted(numbers, key=lambda other: abs(other - value))[:2]
+        with suppress(TypeError, OverflowError):  # a time span, 10**400
+            near = sorted(numbers, key=lambda other: abs(other - float(value)))[:2]
     if near:
         return f"; did you mean {' or '.join(map(repr, near))}?"
     if not there:

@@ -23,6 +23,7 @@ from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.scoring import score
 from aa1xr.cluster import open_client
 from aa1xr.dataset.persist import load, save
+from aa1xr.store.place import resolve_path
 
 #: The dimension of classes of stimuli in a result.
 TYPE = "stimulus_type"
@@ -107,7 +108,7 @@ def run(
     if not areas or not seeds:
         raise ValueError(f"areas={areas}, seeds={seeds}; expected at least one of each")
     attrs = protocol.attrs | {"source_sha256": ds.attrs.get("source_sha256", "")}
-    folder = None if out is None else _folder(Path(arguments.path("out", out)), attrs)
+    folder = None if out is None else _folder(resolve_path("out", out), attrs)
     units = [
         Unit(model, area, split, seed)
         for area, split, seed in itertools.product(areas, range(protocol.n_splits), seeds)

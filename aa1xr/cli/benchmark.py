@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import tempfile
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.benchmark import MODELS, PROTOCOLS, Protocol, run, score_prediction, table, true_rate
-from aa1xr.cli.options import Commands, add_source
+from aa1xr.cli.options import Commands, add_source, json_object
+from aa1xr.cluster import require_workers
+from aa1xr.dataset.events import store_of
 from aa1xr.schema import AREAS
 from aa1xr.store import locate
 from aa1xr.store.read import Store
@@ -44,6 +47,19 @@ def add(commands: Commands) -> None:
         "--out", metavar="DIR", help="keep what is finished here, and go on from it"
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster to run on")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=10,
+        metavar="SECONDS",
+        help="for the first worker of the cluster; default: 10",
+    )
+    parser.add_argument(
+        "--storage-options",
+        metavar="JSON",
+        type=json_object,
+        help="""how to reach a SOURCE that is a URL, such as '{"endpoint_url": "https://..."}'""",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -52,26 +68,37 @@ def _run(args: argparse.Namespace) -> None:
     if args.sample:
         if args.source is not None:
             raise ValueError(f"give either --sample or {args.source}")
-        source = aa1xr.open_sample(data_dir=args.data_dir).encoding["source"]
+        store = store_of(aa1xr.open_sample(data_dir=args.data_dir))
     else:
-        source = locate.find_store(args.source, data_dir=args.data_dir).url
+        store = locate.find_store(
+            args.source, data_dir=args.data_dir, storage_options=args.storage_options
+        )
+    with _cluster(args.scheduler, args.wait):
+        _score(args, protocol, store)
+
+
+def _score(args: argparse.Namespace, protocol: Protocol, store: Store) -> None:
+    source: Any = store  # with its storage_options
     ds = aa1xr.open(source, **protocol.options)
     if args.area:
         ds = aa1xr.sel(ds, area=args.area)
-    store = Store(source)
-    recorded = store.attrs["simulation"] is None
+    recorded = _recorded(store)
     truth = None if recorded else _truth(store, protocol)
-    with _cluster(args.scheduler):
-        if args.prediction is not None:
-            result = score_prediction(_read(args.prediction), ds, protocol)
-            results = [result.assign_attrs(model=Path(args.prediction).name)]
-        else:
-            results = [run(ds, protocol, args.model, seeds=args.seeds, out=args.out)]
+    if args.prediction is not None:
+        result = score_prediction(_read(args.prediction), ds, protocol)
+        results = [result.assign_attrs(model=Path(args.prediction).name)]
+    else:
+        results = [run(ds, protocol, args.model, seeds=args.seeds, out=args.out)]
     if truth is not None:
         of_truth = score_prediction(truth, ds, protocol)
         results.append(of_truth.assign_attrs(model="true rate"))
     print(f"{protocol}\n")
     print(table(results, published=recorded))
+
+
+def _recorded(store: Store) -> bool:
+    """Whether the cells are recorded ones, and not simulated."""
+    return store.attrs["simulation"] is None
 
 
 def _read(path: str) -> xr.DataArray:
@@ -104,15 +131,24 @@ def _truth(store: Store, protocol: Protocol) -> xr.DataArray:
         )
     with tempfile.TemporaryDirectory() as folder:
         truth = aa1xr.simulate_archive(Path(folder) / "again.zip", **simulation)
-    return true_rate(truth, aa1xr.open(store.url, dt_ms=truth.attrs["dt_ms"]), protocol)
+    source: Any = store
+    return true_rate(truth, aa1xr.open(source, dt_ms=truth.attrs["dt_ms"]), protocol)
 
 
-def _cluster(address: str | None) -> contextlib.AbstractContextManager[Any]:
+@contextlib.contextmanager
+def _cluster(address: str | None, wait: float) -> Iterator[None]:
+    """Compute on a dask cluster, if there is an address."""
     if address is None:
-        return contextlib.nullcontext()
+        yield
+        return
     try:
         distributed: Any = import_module("distributed")
     except ImportError:
         raise ValueError("--scheduler needs dask.distributed: pip install distributed") from None
-    client: contextlib.AbstractContextManager[Any] = distributed.Client(address)
-    return client
+    try:
+        client = distributed.Client(address, timeout=wait)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"no dask scheduler answers at {address} ({error})") from error
+    with client:
+        require_workers(client, seconds=wait)
+        yield

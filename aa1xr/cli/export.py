@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import xarray as xr
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source, plain_errors
+from aa1xr.cli.options import Commands, add_source, local_path, plain_errors
 from aa1xr.whole import whole
 
 _LABELS = ("area", "type")
@@ -29,7 +28,7 @@ def add(commands: Commands) -> None:
         "-o",
         "--out",
         required=True,
-        type=Path,
+        type=local_path,
         metavar="PATH",
         help="where to: a folder for NWB, a file for CSV (.gz compresses)",
     )

@@ -23,4 +23,10 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     store = locate.find_store(args.source, data_dir=args.data_dir)
-    print(f"{store.url}: {len(store.check())} arrays, all right")
+    arrays = store.check()
+    note = (
+        "; cached spectrograms were not checked, since this storage does not list them"
+        if store.added() is None
+        else ""
+    )
+    print(f"{store.url}: {len(arrays)} arrays, all right{note}")

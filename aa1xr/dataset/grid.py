@@ -71,7 +71,8 @@ def make_grid(
     Raises
     ------
     ValueError
-        If `dt_ms` is not a whole number of samples, or the window is not a finite widening.
+        If `dt_ms` is not a whole number of samples or is wider than the longest window, or the
+        window is not a finite widening.
     """
     dt = exact_ms("dt_ms", dt_ms) * sample_rate / 1000
     if dt.denominator != 1 or dt <= 0:
@@ -95,6 +96,12 @@ def make_grid(
                 f"{name} is more than {most} ms; AA1 was recorded from 2 s before each onset to "
                 "4 s after it"
             )
+    longest = int(n_samples.max()) + before + after
+    if hop > longest:
+        raise ValueError(
+            f"dt_ms must be at most {1000 * float(longest / sample_rate):g}, the longest window; "
+            f"got {dt_ms}"
+        )
     # A window begins and ends with a whole bin, so that it holds all that was asked for.
     n_before = math.ceil(before / hop)
     n_sound = -(-n_samples // hop)

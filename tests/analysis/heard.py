@@ -3,8 +3,6 @@
 import numpy as np
 import xarray as xr
 
-import aa1xr
-
 DT = 0.005
 
 

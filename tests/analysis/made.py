@@ -4,8 +4,6 @@ import numpy as np
 import xarray as xr
 from hypothesis import strategies as st
 
-import aa1xr
-
 DT = 0.005
 
 
@@ -13,7 +11,7 @@ def dataset(counts, n_bins, *, n_before=0):
     """`spikes` [neuron, stimulus, trial, time] of sounds of so many bins, after some silence."""
     n, s, r, t = counts.shape
     time = (np.arange(t) - n_before) * 5 / 1000
-    ds = xr.Dataset(
+    return xr.Dataset(
         {"spikes": (("neuron", "stimulus", "trial", "time"), counts.astype(np.float32))},
         {
             "neuron": [f"b{k}_1_A" for k in range(n)],
@@ -24,7 +22,6 @@ def dataset(counts, n_bins, *, n_before=0):
             "time": ("time", time, {"dt_ms": 5.0}),
         },
     )
-    return ds
 
 
 @st.composite

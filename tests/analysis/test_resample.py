@@ -109,7 +109,7 @@ def test_resample__of_a_stretch_keeps_the_edges(ds):
 def test_resample__keeps_labels_and_attributes(ds, lazily):
     with lazily():
         got = aa1xr.resample(ds.sel(area="MLd"), dt_ms=10)
-        songs = got.sel(type="conspecific", animal_id=["sim0000"])
+        songs = aa1xr.sel(got, type="conspecific", animal_id=["sim0000"])
     assert songs.sizes["neuron"] == 5
     assert all(got[name].chunks is not None for name in ds.data_vars)
     assert list(got.data_vars) == list(ds.data_vars)

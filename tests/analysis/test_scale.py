@@ -80,7 +80,7 @@ def test_scaling__of_training_data_applies_to_other_data(ds):
         scaling.apply(test), test / train.max(["stimulus", "time"]), rtol=1e-6
     )
     # For any selection and order of neurons, with labels of its own, and for one of them.
-    some = aa1xr.index_labels(test.isel(neuron=[7, 3]).to_dataset(), depth=("neuron", [1, 2])).psth
+    some = test.isel(neuron=[7, 3]).assign_coords(depth=("neuron", [1, 2]))
     np.testing.assert_array_equal(scaling.apply(some), scaling.apply(test).isel(neuron=[7, 3]))
     np.testing.assert_array_equal(
         scaling.apply(test.sel(neuron="sim0000_1_A")),

@@ -157,7 +157,7 @@ def test_score__is_lazy_and_keeps_labels(sample_archive):
     assert set(got.data_vars) == set(SCORES)
     for result in (got, spectra):
         assert all(array.chunks is not None for array in result.values())
-        assert result.sel(area="MLd", animal_id="sim0000").sizes["neuron"] == 5
+        assert aa1xr.sel(result, area="MLd", animal_id="sim0000").sizes["neuron"] == 5
         assert len(result.__dask_graph__()) < 100
 
 

@@ -110,7 +110,7 @@ def test_strf__is_lazy_and_keeps_labels(ds, lazily):
         rate = aa1xr.predict(fit, ds)
     assert all(array.chunks is not None for array in fit.values())
     assert len(fit.__dask_graph__()) < 200
-    assert fit.sel(area="MLd", animal_id="sim0000").strf.shape == (5, 32, 20)
+    assert aa1xr.sel(fit, area="MLd", animal_id="sim0000").strf.shape == (5, 32, 20)
     assert rate.sel(area="MLd", type="flatrip").sizes["stimulus"] == 5
     assert fit.lag.values[3] == 0.015
 

@@ -7,7 +7,7 @@ import aa1xr
 
 def fields(values, freq, *, dt=0.005):
     values = np.asarray(values, float)
-    ds = xr.Dataset(
+    return xr.Dataset(
         {"strf": (("neuron", "freq", "lag"), values)},
         {
             "neuron": [f"b{k}_1_A" for k in range(len(values))],
@@ -16,7 +16,6 @@ def fields(values, freq, *, dt=0.005):
             "lag": np.arange(values.shape[2]) * dt,
         },
     )
-    return ds
 
 
 def test_tuning__of_a_gaussian_bump():

@@ -116,7 +116,7 @@ def test_count__through_dask_is_of_the_selection_alone(ds, monkeypatch):
     monkeypatch.setattr(aa1xr.dataset.virtual, "count", spy)
     ds.psth.sel(area="MLd", type="conspecific").mean("neuron").compute()
     ds.spikes.sel(neuron="sim0000_1_B", stimulus="flatrip-01").compute()
-    ds.spikes.sel(animal_id="sim0000", rig="A", trial=slice(0, 1)).compute()
+    aa1xr.sel(ds.spikes, animal_id="sim0000", rig="A", trial=slice(0, 1)).compute()
     ds.spikes.isel(neuron=[7], time=slice(50)).compute()
     # Of a list, dask passes on only the slices beside it; the neurons are picked afterwards.
     assert asked == [[6, 10, 434], [1, 1, 15, 434], [5, 15, 2, 434], [12, 15, 15, 50]]

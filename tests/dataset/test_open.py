@@ -92,12 +92,17 @@ def test_open__without_dask_is_lazy_too(sample_archive):
 
 def test_open__chunks_as_asked(sample_archive):
     assert aa1xr.open_sample(chunks={"neuron": 5}).psth.chunks[0] == (5, 5, 2)
+    assert aa1xr.open_sample(chunks={"time": 100}).spikes.chunks[3][:2] == (100, 100)
+    assert aa1xr.open_sample(chunks=4).n_trials.chunks == ((4, 4, 4), (4, 4, 4, 3))
+    with pytest.raises(ValueError, match=r"chunks must name dimensions of .*; got 'cell'"):
+        aa1xr.open_sample(chunks={"cell": 1})
 
 
 def test_open__labels_stay_in_memory(ds):
-    for lazy in (ds, ds.chunk(neuron=2)):
-        assert all(lazy[name].chunks is None for name in lazy.coords)
-    means = ds.chunk(neuron=2).groupby("area").mean().psth.compute()
+    for chunks in ({}, {"neuron": 2}, None, "auto"):
+        lazy = aa1xr.open_sample(chunks=chunks)
+        assert all(lazy.variables[name]._in_memory for name in lazy.coords)
+    means = aa1xr.open_sample(chunks={"neuron": 2}).groupby("area").mean().psth.compute()
     expected = ds.psth.sel(area="MLd").mean("neuron")
     np.testing.assert_allclose(means.sel(area="MLd"), expected, rtol=1e-6)
 

@@ -74,7 +74,7 @@ def test_to_deepstrf__models_of_the_peer(batch):
 
 
 def test_to_deepstrf__your_labels_and_selection(ds):
-    labelled = aa1xr.index_labels(ds, depth_um=("neuron", range(12)))
+    labelled = ds.assign_coords(depth_um=("neuron", range(12)))
     lists = aa1xr.to_deepstrf(labelled.sel(area="MLd", type="flatrip").isel(trial=[3, 12]))
     assert [meta["depth_um"] for meta in lists.nrn_meta] == list(range(6, 12))
     # Of cells with 10 presentations, the 12th is none.

@@ -24,7 +24,6 @@ SECTIONS = (
     "endurance",
     "storage",
     "mistakes",
-    "selections",
     "supply",
 )
 #: From here on, RESULTS.md is written by hand.

@@ -47,7 +47,7 @@ PICTURES: dict[str, Call] = {
     "plot.strf": lambda t, ds: plot.strf(ds, CELL),
 }
 OTHERS: dict[str, Call] = {
-    "index_labels": lambda t, ds: aa1xr.index_labels(ds),
+    "sel": lambda t, ds: aa1xr.sel(ds, type="flatrip"),
     "save": lambda t, ds: aa1xr.save(ds, t.new()),
     "tuning": lambda t, ds: aa1xr.tuning(ds),
     "mean_score": lambda t, ds: aa1xr.mean_score(ds),
@@ -292,11 +292,11 @@ USUAL: dict[str, tuple[Callable[[Things], xr.Dataset], Callable[[Any], Any]]] = 
 }
 _ONE_AXIS = {"one neuron as a list", "one neuron, whose axis is gone", "neurons backwards"}
 #: Not of the neurons, or of all of them.
-_OF_ALL = {"simultaneous", "split", "predict", "index_labels"}
+_OF_ALL = {"simultaneous", "split", "predict"}
 
 
 def usual_datasets() -> Iterator[Row]:
-    for name, call in (ANALYSIS | {"index_labels": OTHERS["index_labels"]}).items():
+    for name, call in ANALYSIS.items():
         for what, (make, expected) in USUAL.items():
             if name in _OF_ALL and what in _ONE_AXIS:
                 continue

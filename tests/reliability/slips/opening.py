@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 import aa1xr
@@ -203,38 +202,31 @@ ROWS: tuple[tuple[str, str, Callable[[Things], Any], str, Errors], ...] = (
     ("events", "a masked Dataset", lambda t: aa1xr.events(t.ds.where(t.ds.n_trials > 0)),
      "does not know its store.*select the same", ValueError),
     ("events", "neurons that are not in its store",
-     lambda t: aa1xr.events(aa1xr.index_labels(t.ds, neuron=["a_1", "b_1", "c_1", "d_1"])),
+     lambda t: aa1xr.events(t.ds.assign_coords(neuron=["a_1", "b_1", "c_1", "d_1"])),
      "neuron a_1, b_1, c_1: not in the store", ValueError),
     ("events", "a Dataset without neurons' names",
      lambda t: aa1xr.events(t.ds.rename(neuron="cell")), "no coordinate 'neuron'", ValueError),
     # Labels.
-    ("ds.sel", "a whole Split", lambda t: t.ds.sel(stimulus=aa1xr.split(t.ds, test=2)),
-     "stimulus: lists of unequal lengths; select by one of them, such as split.train", ValueError),
-    ("ds.sel", "strings for a range of numbers",
-     lambda t: t.ds.sel(duration_s=slice("1.8", "2.2")),
-     r"duration_s from '1.8' to '2.2': cannot be compared with its values, such as \[", TypeError),
-    ("ds.sel", "a misspelt area", lambda t: t.ds.sel(area="MLD"),
+    ("sel", "a whole Split", lambda t: aa1xr.sel(t.ds, stimulus=aa1xr.split(t.ds, test=2)),
+     "stimulus must be selected by a list of values; got nested lists", ValueError),
+    ("sel", "strings for a range of numbers",
+     lambda t: aa1xr.sel(t.ds, duration_s=slice("1.8", "2.2")),
+     r"duration_s from '1.8' to '2.2': the ends cannot be compared with its values, such as \[",
+     TypeError),
+    ("sel", "a misspelt area", lambda t: aa1xr.sel(t.ds, area="MLD"),
      "no area is 'MLD'; did you mean 'MLd'", KeyError),
-    ("ds.sel", "a neuron of an empty selection",
-     lambda t: t.ds.isel(neuron=[]).sel(neuron="sim0000_1_A"),
-     "no neuron is 'sim0000_1_A': nothing is selected along 'neuron'", KeyError),
-    ("ds.sel", "an area in which the animal has no cell",
-     lambda t: t.ds.isel(neuron=[0, 1]).sel(area="MLd"), "no area is 'MLd'; there are 'Field_L'",
-     KeyError),
-    ("index_labels", "a label that does not say its axis",
-     lambda t: aa1xr.index_labels(t.ds, depth=[1, 2, 3, 4]),
-     r"depth: say along which axis: depth=\('neuron', \[...\]\)", ValueError),
-    ("index_labels", "the same, of NumPy",
-     lambda t: aa1xr.index_labels(t.ds, depth=np.arange(4)), "depth: say along which", ValueError),
+    ("sel", "a misspelt coordinate", lambda t: t.ds.aa1.sel(animal="gg0304"),
+     "no coordinate is 'animal'; did you mean 'animal_id'", KeyError),
+    ("sel", "a neuron of an empty selection",
+     lambda t: aa1xr.sel(t.ds.isel(neuron=[]), neuron="sim0000_1_A"),
+     "no neuron is 'sim0000_1_A': there is none to select from", KeyError),
+    ("sel", "an area in which the animal has no cell",
+     lambda t: aa1xr.sel(t.ds.isel(neuron=[0, 1]), area="MLd"),
+     "no area is 'MLd'; there are 'Field_L'", KeyError),
 )  # fmt: skip
 
 #: xarray refuses them, and says enough.
 ELSEWHERE: tuple[tuple[str, str, Callable[[Things], Any], str, Errors], ...] = (
-    ("index_labels", "a label that is too short",
-     lambda t: aa1xr.index_labels(t.ds, depth=("neuron", [1, 2])), "neuron.*length|'neuron'",
-     ValueError),
-    ("index_labels", "to drop a label that is not there",
-     lambda t: aa1xr.index_labels(t.ds, dept=None), "dept", ValueError),
     ("open_dataset", "a misspelt option", lambda t: _engine(t, dt=5), "dt", TypeError),
     ("open", "a misspelt option", lambda t: t.open(dt=5), "'dt'", TypeError),
     ("open", "bin width not named", lambda t: aa1xr.open(t.archive, 5), "positional", TypeError),
@@ -242,7 +234,6 @@ ELSEWHERE: tuple[tuple[str, str, Callable[[Things], Any], str, Errors], ...] = (
      "exists.*txt", OSError),
     ("open_sample", "a path", lambda t: aa1xr.open_sample(t.archive), "positional", TypeError),
     ("save", "no path", lambda t: aa1xr.save(t.ds), "'path'", TypeError),
-    ("ds.sel", "a misspelt coordinate", lambda t: t.ds.sel(animal="gg0304"), "'animal'", KeyError),
 )  # fmt: skip
 
 

@@ -66,13 +66,11 @@ WRONG: dict[str, tuple[Callable[[Things], xr.DataArray], str]] = {
     ),
     "of a mean over neurons": (lambda t: t.rate.mean("neuron"), "the prediction has dimensions"),
     "of other neurons": (
-        lambda t: (
-            aa1xr.index_labels(t.rate.to_dataset(name="r"), neuron=["a_1", "b_1", "c_1", "d_1"]).r
-        ),
+        lambda t: t.rate.assign_coords(neuron=["a_1", "b_1", "c_1", "d_1"]),
         r"the prediction is for no neuron of the Dataset: it has \['a_1'",
     ),
     "of other stimuli": (
-        lambda t: aa1xr.index_labels(t.rate.to_dataset(name="r"), stimulus=list("abcdefg")).r,
+        lambda t: t.rate.assign_coords(stimulus=list("abcdefg")),
         r"the prediction is for no stimulus of the Dataset: it has \['a'",
     ),
     "of no neuron": (lambda t: t.rate.isel(neuron=[]), "for no neuron of the Dataset: it has"),
