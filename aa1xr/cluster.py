@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from operator import truth
+from threading import Lock
 from typing import Any
+
+import dask
+
+from aa1xr.version import VERSION
+
+#: Threads that are inside `own_threads`, and what the first of them changed.
+_INSIDE: list[None] = []
+_CHANGED = ExitStack()
+_CHANGING = Lock()
 
 
 def open_client() -> Any | None:
@@ -18,6 +28,26 @@ def open_client() -> Any | None:
         return distributed.default_client()
     except ValueError:
         return None
+
+
+@contextmanager
+def own_threads() -> Iterator[None]:
+    """Compute in threads of this process, even on a worker of a cluster that has other work.
+
+    `dask.config.set` alone is of the whole process: of two threads that use it at the same time,
+    the second one would leave behind what the first one set.
+    """
+    with _CHANGING:
+        if not _INSIDE:
+            _CHANGED.enter_context(dask.config.set(scheduler="threads"))
+        _INSIDE.append(None)
+    try:
+        yield
+    finally:
+        with _CHANGING:
+            _INSIDE.pop()
+            if not _INSIDE:
+                _CHANGED.close()
 
 
 def require_workers(client: Any, *, seconds: float) -> None:
@@ -60,10 +90,9 @@ def require_workers(client: Any, *, seconds: float) -> None:
 
     found: Mapping[str, str] = client.run(find)
     scheduler = client.run_on_scheduler(find)
-    ours = version("aa1xr")
     for place, there in [*found.items(), (f"the scheduler {address}", scheduler)]:
-        if there != ours:
+        if there != VERSION:
             raise ValueError(
-                f"this process has aa1xr {ours}; {place} {'has ' * there[0].isdigit()}{there}. "
-                f"Install aa1xr {ours} on the scheduler and all workers, and start them again"
+                f"this process has aa1xr {VERSION}; {place} {'has ' * there[0].isdigit()}{there}. "
+                f"Install aa1xr {VERSION} on the scheduler and all workers, and start them again"
             )

@@ -10,7 +10,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import dask
 import numpy as np
 import xarray as xr
 import zarr
@@ -21,7 +20,7 @@ from aa1xr.analysis.split import Split
 from aa1xr.benchmark.models import MODELS
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.scoring import score
-from aa1xr.cluster import open_client
+from aa1xr.cluster import open_client, own_threads
 from aa1xr.dataset.persist import load, save
 from aa1xr.store.place import resolve_path
 
@@ -194,7 +193,7 @@ def evaluate(
 ) -> xr.Dataset:
     """Fit and score one unit, in this process; `folder` is for what is unfinished."""
     # On a worker of a cluster, its own threads: the cluster is busy with other units.
-    with dask.config.set(scheduler="threads"):
+    with own_threads():
         ds = sel(prepared, area=unit.area)
         split = protocol.splits(ds)[unit.split]
         known = ds.sel(stimulus=[*split.train, *split.validation])

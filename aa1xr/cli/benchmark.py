@@ -14,9 +14,8 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.benchmark import MODELS, PROTOCOLS, Protocol, run, score_prediction, table, true_rate
-from aa1xr.cli.options import Commands, add_source, json_object
+from aa1xr.cli.options import Commands, add_source
 from aa1xr.cluster import require_workers
-from aa1xr.dataset.events import store_of
 from aa1xr.schema import AREAS
 from aa1xr.store import locate
 from aa1xr.store.read import Store
@@ -54,12 +53,6 @@ def add(commands: Commands) -> None:
         metavar="SECONDS",
         help="for the first worker of the cluster; default: 10",
     )
-    parser.add_argument(
-        "--storage-options",
-        metavar="JSON",
-        type=json_object,
-        help="""how to reach a SOURCE that is a URL, such as '{"endpoint_url": "https://..."}'""",
-    )
     parser.set_defaults(run=_run)
 
 
@@ -68,37 +61,26 @@ def _run(args: argparse.Namespace) -> None:
     if args.sample:
         if args.source is not None:
             raise ValueError(f"give either --sample or {args.source}")
-        store = store_of(aa1xr.open_sample(data_dir=args.data_dir))
+        source = aa1xr.open_sample(data_dir=args.data_dir).encoding["source"]
     else:
-        store = locate.find_store(
-            args.source, data_dir=args.data_dir, storage_options=args.storage_options
-        )
-    with _cluster(args.scheduler, args.wait):
-        _score(args, protocol, store)
-
-
-def _score(args: argparse.Namespace, protocol: Protocol, store: Store) -> None:
-    source: Any = store  # with its storage_options
+        source = locate.find_store(args.source, data_dir=args.data_dir).url
     ds = aa1xr.open(source, **protocol.options)
     if args.area:
         ds = aa1xr.sel(ds, area=args.area)
-    recorded = _recorded(store)
+    store = Store(source)
+    recorded = store.attrs["simulation"] is None
     truth = None if recorded else _truth(store, protocol)
-    if args.prediction is not None:
-        result = score_prediction(_read(args.prediction), ds, protocol)
-        results = [result.assign_attrs(model=Path(args.prediction).name)]
-    else:
-        results = [run(ds, protocol, args.model, seeds=args.seeds, out=args.out)]
+    with _cluster(args.scheduler, args.wait):
+        if args.prediction is not None:
+            result = score_prediction(_read(args.prediction), ds, protocol)
+            results = [result.assign_attrs(model=Path(args.prediction).name)]
+        else:
+            results = [run(ds, protocol, args.model, seeds=args.seeds, out=args.out)]
     if truth is not None:
         of_truth = score_prediction(truth, ds, protocol)
         results.append(of_truth.assign_attrs(model="true rate"))
     print(f"{protocol}\n")
     print(table(results, published=recorded))
-
-
-def _recorded(store: Store) -> bool:
-    """Whether the cells are recorded ones, and not simulated."""
-    return store.attrs["simulation"] is None
 
 
 def _read(path: str) -> xr.DataArray:
@@ -131,8 +113,7 @@ def _truth(store: Store, protocol: Protocol) -> xr.DataArray:
         )
     with tempfile.TemporaryDirectory() as folder:
         truth = aa1xr.simulate_archive(Path(folder) / "again.zip", **simulation)
-    source: Any = store
-    return true_rate(truth, aa1xr.open(source, dt_ms=truth.attrs["dt_ms"]), protocol)
+    return true_rate(truth, aa1xr.open(store.url, dt_ms=truth.attrs["dt_ms"]), protocol)
 
 
 @contextlib.contextmanager

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from aa1xr.store.place import resolve_path
 
 #: What a command adds itself to. In quotes: only type checkers can index this class.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no other name for it
+
+
+def local_path(text: str) -> Path:
+    """An argument that is a path of this machine."""
+    try:
+        return resolve_path("the path", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -34,26 +41,6 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where stores are kept; default: $AA1XR_DATA_DIR, else the user's cache",
     )
-
-
-def local_path(text: str) -> Path:
-    """The type of an argument that is a path of this machine."""
-    try:
-        return resolve_path("the path", text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def json_object(text: str) -> dict[str, Any]:
-    """The type of an argument that is an object of JSON."""
-    try:
-        options = json.loads(text)
-    except ValueError as error:
-        # The text itself is left out, since it may hold a key.
-        raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
-    if not isinstance(options, dict):
-        raise argparse.ArgumentTypeError("expected an object of JSON, {...}")
-    return options
 
 
 def picture(path: Path) -> Path:

@@ -18,7 +18,7 @@ from xarray.backends.zarr import ZarrArrayWrapper
 from xarray.core import indexing
 
 from aa1xr.errors import DataNotFoundError, StoreError
-from aa1xr.store.connection import Connection, chunk_keys, parse
+from aa1xr.store.connection import Connection, OtherVersionError, chunk_keys, parse
 from aa1xr.store.layout import CONSOLIDATED, METADATA, SEAL, is_sealed, require_format_3
 from aa1xr.store.place import is_path, zarr_store
 from aa1xr.store.storage import missing
@@ -95,10 +95,17 @@ class Saved(Connection):
             If it is empty, an array is of another Zarr format, or chunks are missing that
             `aa1xr.save` wrote.
         """
-        arrays = dict(self.group.arrays())
-        if not arrays and self.group.metadata.consolidated_metadata is None:
+        group, reason = self.group, ""
+        arrays: dict[str, Any] = {}
+        try:
+            arrays = dict(group.arrays())
+        except OSError as error:
+            if group.metadata.consolidated_metadata is not None:
+                raise
+            reason = f" ({error})"
+        if not arrays and group.metadata.consolidated_metadata is None:
             raise StoreError(
-                f"{self.url}: no variable was found. Either a call that was writing it was "
+                f"{self.url}: no variable was found{reason}. Either a call that was writing it was "
                 "interrupted, or this storage does not list what it holds, and the metadata do not "
                 "either: zarr.consolidate_metadata(path), where it was written, makes them do so"
             )
@@ -130,7 +137,7 @@ class Saved(Connection):
         """Name the place, if zarr cannot make sense of what it reads."""
         try:
             yield
-        except OSError:
+        except (OSError, OtherVersionError):
             raise  # a disk or network that fails is not a damaged store
         except StoreError as error:
             if self.url in str(error):
@@ -144,9 +151,9 @@ class SavedStore(ZarrStore):
     """xarray's view of a saved Dataset."""
 
     def __init__(self, saved: Saved) -> None:
-        super().__init__(saved.group, mode="r")
         self._saved = saved
         self._token = saved.check()
+        super().__init__(saved.group, mode="r")
 
     def open_store_variable(self, name: str) -> xr.Variable:
         """A variable that says where it is from if it cannot be read."""

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -23,11 +22,14 @@ from aa1xr.errors import StoreError
 from aa1xr.store.layout import require_format_3
 from aa1xr.store.place import Place, describe, is_path, read_bytes, zarr_store
 from aa1xr.store.storage import Storage, open_storage
-
-VERSION = version("aa1xr")
+from aa1xr.version import VERSION
 
 #: What belongs to one process: an event loop, and clients of object storage that run in it.
 _OF_PROCESS = ("storage", "zarr_store", "group")
+
+
+class OtherVersionError(RuntimeError):
+    """A process with another version of aa1xr opened the data."""
 
 
 class Connection:
@@ -49,6 +51,8 @@ class Connection:
         self.storage_options = dict(storage_options or {})
         #: Differs for different data; None before they are opened.
         self.identity = identity
+        #: The aa1xr that opened it; a pickle takes it along.
+        self.opened_by = VERSION
         self._arrays: dict[str, zarr.Array[Any]] = {}
         _CONNECTIONS.add(self)
 
@@ -61,7 +65,13 @@ class Connection:
         return f"{type(self).__name__}({self.url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _shared, (type(self), self.place, self.storage_options, self.identity, VERSION)
+        return _shared, (
+            type(self),
+            self.place,
+            self.storage_options,
+            self.identity,
+            self.opened_by,
+        )
 
     def __dask_tokenize__(self) -> Any:
         _ = self.group  # the identity is known afterwards
@@ -88,6 +98,7 @@ class Connection:
 
     def get(self, key: str) -> bytes | None:
         """The bytes of one object, or None if it is not there."""
+        self._require_same_version()
         try:
             if is_path(self.place):
                 return read_bytes(Path(self.place) / key)
@@ -97,12 +108,24 @@ class Connection:
 
     def array(self, name: str) -> zarr.Array[Any]:
         """An array of it."""
+        self._require_same_version()
         # Kept, since looking one up in a group takes as long as reading a small one.
         if name not in self._arrays:
             array = cast("zarr.Array[Any]", self.group[name])
             require_format_3(self.url, array)
             self._arrays[name] = array
         return self._arrays[name]
+
+    def _require_same_version(self) -> None:
+        # Not when it is unpickled: dask dismisses a worker that fails there, and the client waits
+        # for the next one without end.
+        if self.opened_by != VERSION:
+            raise OtherVersionError(
+                f"{self.url} was opened by aa1xr {self.opened_by}, and this process, which should "
+                f"compute from it, has aa1xr {VERSION}: results of both would be mixed. Install "
+                f"aa1xr {self.opened_by} where dask's scheduler and workers run, and start them "
+                "again."
+            )
 
     def recognize(self, identity: str, what: str) -> None:
         """Note which data are there, or raise StoreError if others were there before."""
@@ -144,20 +167,15 @@ def _shared(
     opened_by: str,
 ) -> Connection:
     """The connection of a pickle: one for all the tasks of this process."""
-    if opened_by != VERSION:
-        raise RuntimeError(
-            f"{describe(place)} was opened by aa1xr {opened_by}, and this process, which should "
-            f"compute from it, has aa1xr {VERSION}: results of both would be mixed. Install "
-            f"aa1xr {opened_by} where dask's scheduler and workers run, and start them again."
-        )
-    if identity is None:
-        return kind(place, storage_options)
-    key = tokenize(kind.__name__, describe(place), storage_options, identity)
+    key = tokenize(kind.__name__, describe(place), storage_options, identity, opened_by)
     connection = _SHARED.get(key)
     if connection is None:
+        new = kind(place, storage_options, identity=identity)
+        new.opened_by = opened_by
+        if identity is None:
+            return new
         if len(_SHARED) >= 16:  # more than anybody works with at once
             _SHARED.clear()
-        new = kind(place, storage_options, identity=identity)
         # When threads come at once, the first decides, and all share one connection.
         connection = _SHARED.setdefault(key, new)
     return connection

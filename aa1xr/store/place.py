@@ -119,7 +119,7 @@ def _known(protocol: str) -> bool:
 
 def _path_of(name: str, text: str) -> str | None:
     """The path in a URL of a local file, or None if it is something else."""
-    match = re.match(r"(?:file|local):(//[^/]*)?(?=/)", text, re.IGNORECASE)
+    match = re.match(r"(?:file|local):(?:(//[^/]*)|(?!//))(?=/)", text, re.IGNORECASE)
     if match is None:
         if re.match(r"(?:file|local)://", text, re.IGNORECASE):
             raise ValueError(
