@@ -17,7 +17,7 @@ from aa1xr.dataset.engine import AA1Backend
 from aa1xr.dataset.open import open as open_source
 from aa1xr.store.layout import METADATA, is_sealed
 from aa1xr.store.place import resolve
-from aa1xr.store.read import Store, known_options
+from aa1xr.store.read import Store, opened_store
 
 #: The axes of the presentations.
 AXES = ("neuron", "stimulus", "trial")
@@ -184,20 +184,23 @@ def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
     schema.require(ds)
     store = _store_of_arrays(ds)
     url = ds.encoding.get("source")
-    if store is not None:
-        if storage_options is not None:
-            store = Store(store.place, storage_options, identity=store.identity)
-    elif isinstance(url, str):
-        options = storage_options if storage_options is not None else known_options(url)
-        store = Store(resolve('ds.encoding["source"]', url), options)
+    if store is None and isinstance(url, str):
+        store = opened_store(url) or Store(resolve('ds.encoding["source"]', url), storage_options)
+    if store is not None and storage_options is not None:
+        store = Store(store.place, storage_options, identity=store.identity)
     if store is None or not is_sealed(store.get(METADATA) or b""):
-        what = "does not know its store" if store is None else f"is of {store.url}, not a store"
-        raise ValueError(
-            f"the Dataset {what}. A Dataset that aa1xr.open gave knows its store, but a file does "
-            "not, nor Dataset.where(...).compute(). Open the source again and select the same, "
-            "aa1xr.open(source).sel(neuron=ds.neuron, stimulus=ds.stimulus, trial=ds.trial), or "
-            'say where the store is: ds.encoding["source"] = "path/to/store.zarr"'
-        )
+        # In memory, as where() leaves it, or of a file: another copy of the same store will do.
+        found = opened_store(str(ds.attrs.get("source_sha256")))
+        if found is None:
+            what = "does not know its store" if store is None else f"is of {store.url}, not a store"
+            raise ValueError(
+                f"the Dataset {what}. A lazy Dataset of aa1xr.open knows its store, but one in "
+                "memory or of a file does not, if this process has not opened the store. Open the "
+                "source again and select the same, aa1xr.open(source).sel(neuron=ds.neuron, "
+                "stimulus=ds.stimulus, trial=ds.trial), or say where the store is: "
+                'ds.encoding["source"] = "path/to/store.zarr"'
+            )
+        store = found
     here, there = ds.attrs.get("source_sha256"), store.attrs["source_sha256"]
     if here not in (None, there):
         raise ValueError(

@@ -96,7 +96,8 @@ def make_grid(
                 f"{name} is more than {most} ms; AA1 was recorded from 2 s before each onset to "
                 "4 s after it"
             )
-    longest = int(n_samples.max()) + before + after
+    # Of sounds that last no second, a bin may be wider than the window.
+    longest = max(int(n_samples.max()), sample_rate) + before + after
     if hop > longest:
         raise ValueError(
             f"dt_ms must be at most {1000 * float(longest / sample_rate):g}, the longest window; "

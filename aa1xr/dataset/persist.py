@@ -73,7 +73,11 @@ def save(
     schema.require(ds)
     place = resolve("path", path)
     encoding = {name: _encoding(variable) for name, variable in ds.variables.items()}
-    coords = {n: _blocks(c.variable) for n, c in ds.coords.items() if c.chunks is not None}
+    coords = {
+        n: _blocks(c.variable)
+        for n, c in ds.coords.items()
+        if c.chunks is not None or not c.dtype.isnative
+    }
     ds = ds.drop_encoding().assign_coords(coords)
     # Rechunked also what is lazy without dask, which would otherwise be computed at once.
     ds = ds.assign({name: _blocks(v.variable) for name, v in ds.data_vars.items()})
@@ -116,11 +120,13 @@ def _write(
     storage = open_storage(place, storage_options)
     for name, variable in ds.variables.items():
         if variable.dtype.kind == "U" and variable.dtype.itemsize:
-            document = _fixed_width(json.loads(metadata[f"{name}/{METADATA}"]), variable.dtype)
-            array = zarr.Array.from_dict(StorePath(store, str(name)), document)
-            array[...] = variable.values.astype(variable.dtype.newbyteorder("<"))
-            metadata[f"{name}/{METADATA}"] = json.dumps(document).encode()
-            storage.write_all({f"{name}/{METADATA}": metadata[f"{name}/{METADATA}"]})
+            key = f"{name}/{METADATA}"
+            document = _fixed_width(json.loads(metadata[key]), variable.dtype)
+            metadata[key] = json.dumps(document).encode()
+            storage.write_all({key: metadata[key]})
+            config: Any = {"write_empty_chunks": True}
+            array = zarr.open_array(store, path=str(name), mode="r+", config=config)
+            array[...] = variable.values
     _require_chunks(storage, metadata)
     storage.write_all({METADATA: _sealed(metadata)})
 
@@ -202,8 +208,6 @@ def load(
     saved = Saved(place, storage_options)
     with saved.reading():
         ds = xr.open_dataset(SavedStore(saved), chunks=None, cache=chunks is None)
-        if isinstance(place, str):
-            ds.encoding["source"] = place
         # Coordinates are for the process that selects by them, not for the workers of a cluster.
         coords = {name: coord.load() for name, coord in ds.coords.items()}
     strings = {
@@ -217,7 +221,10 @@ def load(
 
 def _blocks(variable: xr.Variable) -> xr.Variable:
     """A variable in the blocks in which it is written; strings in memory: they are labels."""
-    return variable.compute() if variable.dtype.kind == "U" else variable.chunk(_chunks(variable))
+    if variable.dtype.kind != "U":
+        return variable.chunk(_chunks(variable))
+    # NumPy misreads strings of the other byte order when it converts them to variable width.
+    return variable.compute().astype(variable.dtype.newbyteorder("="))
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from aa1xr.store.layout import (
     is_sealed,
     seal,
 )
-from aa1xr.store.place import Place, is_path, is_url
+from aa1xr.store.place import Place, is_path
 from aa1xr.whole import discard, is_leftover, whole
 
 #: Bytes in a chunk of what is added: a few stimuli, which can be read without the others.
@@ -43,8 +43,9 @@ _REBUILD = (
 )
 _DERIVE_AGAIN = "It is a cache: remove this folder of the store, and it is computed again."
 
-#: The `storage_options` with which this process opened a URL: a Dataset in memory has only the URL.
-_OPTIONS: dict[str, dict[str, Any]] = {}
+#: Stores that this process opened, by their URL and by the SHA-256 of what they were built of: a
+#: Dataset in memory has no more than these.
+_OPENED: dict[str, tuple[Place, dict[str, Any], str | None]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +120,10 @@ class Store(Connection):
             raise StoreError(
                 f"{self.url}: its {METADATA} does not say what is in it ({error}). {_REBUILD}"
             ) from error
-        if is_url(self.place) and self.storage_options:
-            if len(_OPTIONS) >= 64:
-                _OPTIONS.clear()
-            _OPTIONS[self.place] = self.storage_options
+        if len(_OPENED) >= 64:
+            _OPENED.clear()
+        for key in (self.url, str(attributes.get("source_sha256"))):
+            _OPENED[key] = self.place, self.storage_options, self.identity
         return group
 
     @property
@@ -323,6 +324,9 @@ def _files(
     yield METADATA, seal(metadata)
 
 
-def known_options(url: str) -> dict[str, Any] | None:
-    """The `storage_options` with which this process last opened a store at this URL."""
-    return _OPTIONS.get(url)
+def opened_store(key: str) -> Store | None:
+    """The store that this process opened last at a URL, or of an archive with this SHA-256."""
+    if key not in _OPENED:
+        return None
+    place, options, identity = _OPENED[key]
+    return Store(place, options, identity=identity)

@@ -87,3 +87,12 @@ def test_make_grid__refuses_what_was_not_recorded(name, value):
         ValueError, match=f"{name} is more than .*; AA1 was recorded from 2 s before"
     ):
         grid(dt_ms=5, **{name: value})
+
+
+@pytest.mark.parametrize("dt_ms", [5e6, 1e300, 5000])
+def test_make_grid__refuses_bins_wider_than_the_longest_window(dt_ms):
+    longest = grid(dt_ms=5).n_bins.max() * 5
+    assert longest < 5000
+    with pytest.raises(ValueError, match=r"dt_ms must be at most .*, the longest window; got 5|1e"):
+        grid(dt_ms=dt_ms)
+    assert grid(dt_ms=4000, after_ms=4000).n_time == 2

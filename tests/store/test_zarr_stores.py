@@ -103,7 +103,9 @@ def test_zarr_store__nothing_is_added_to_it(sample_store, ds):
     aa1xr.copy_store(sample_store, store)
     before = {name for name in store._store_dict if name.startswith("spectrogram")}
     there = aa1xr.open(store, dt_ms=20, n_mels=9)
-    xr.testing.assert_equal(there.spectrogram, aa1xr.open_sample(dt_ms=20, n_mels=9).spectrogram)
+    xr.testing.assert_equal(
+        there.spectrogram, aa1xr.open(sample_store, dt_ms=20, n_mels=9).spectrogram
+    )
     assert {name for name in store._store_dict if name.startswith("spectrogram")} == before
 
 
