@@ -7,7 +7,7 @@ import os
 import uuid
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -124,8 +124,13 @@ def _write(
             document = _fixed_width(json.loads(metadata[key]), variable.dtype)
             metadata[key] = json.dumps(document).encode()
             storage.write_all({key: metadata[key]})
-            config: Any = {"write_empty_chunks": True}
-            array = zarr.open_array(store, path=str(name), mode="r+", config=config)
+            # zarr.open_array takes no such configuration of an array that is there.
+            opened: Any = zarr.AsyncArray(
+                metadata=cast("Any", document),
+                store_path=StorePath(store, str(name)),
+                config={"write_empty_chunks": True},
+            )
+            array = zarr.Array(opened)
             array[...] = variable.values
     _require_chunks(storage, metadata)
     storage.write_all({METADATA: _sealed(metadata)})
