@@ -5,28 +5,43 @@
 ('stimulus', 'time')
 """
 
-from importlib.metadata import version as _version
-
 from aa1xr import accessor as _accessor  # noqa: F401 - makes ds.aa1
 from aa1xr import benchmark
 from aa1xr.analysis.coherence import coherence
+from aa1xr.analysis.counts import spike_counts
+from aa1xr.analysis.mean_score import mean_score
 from aa1xr.analysis.nonlinearity import Nonlinearity, fit_nonlinearity
+from aa1xr.analysis.predict import predict
+from aa1xr.analysis.presentations import presented
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
+from aa1xr.analysis.resampling import bootstrap, jackknife
 from aa1xr.analysis.scale import Scaling, normalize, standardize
-from aa1xr.analysis.scores import mean_score, score
+from aa1xr.analysis.scores import score
 from aa1xr.analysis.sel import sel
-from aa1xr.analysis.select import drop_missing, presented, simultaneous
+from aa1xr.analysis.select import drop_missing, simultaneous
+from aa1xr.analysis.selectivity import dprime, responsiveness
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
-from aa1xr.analysis.strf import predict, strf
+from aa1xr.analysis.strf import strf
+from aa1xr.analysis.trials import take_trials, trial_halves
 from aa1xr.analysis.tuning import tuning
 from aa1xr.citation import cite
 from aa1xr.dataset.events import events
 from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
 from aa1xr.dataset.persist import load, save
-from aa1xr.errors import ArchiveError, DataNotFoundError, DownloadError, StoreError
+from aa1xr.errors import (
+    AA1Warning,
+    ArchiveError,
+    BiasWarning,
+    DataNotFoundError,
+    DownloadError,
+    IncompleteArchiveWarning,
+    StoreError,
+    UndefinedWarning,
+    UnitsWarning,
+)
 from aa1xr.export.deepstrf import to_deepstrf
 from aa1xr.export.nwb import to_nwb
 from aa1xr.export.pandas import to_pandas
@@ -34,24 +49,33 @@ from aa1xr.export.pynapple import to_pynapple
 from aa1xr.export.torch import to_torch
 from aa1xr.sample import open_sample, simulate_archive
 from aa1xr.store.copy import copy_store
+from aa1xr.version import VERSION as _VERSION
 
-__version__ = _version("aa1xr")
+__version__ = _VERSION
 
 __all__ = [
+    "AA1Warning",
     "ArchiveError",
+    "BiasWarning",
     "DataNotFoundError",
     "DownloadError",
+    "IncompleteArchiveWarning",
     "Nonlinearity",
     "Scaling",
     "Split",
     "StoreError",
+    "UndefinedWarning",
+    "UnitsWarning",
     "benchmark",
+    "bootstrap",
     "cite",
     "coherence",
     "copy_store",
+    "dprime",
     "drop_missing",
     "events",
     "fit_nonlinearity",
+    "jackknife",
     "load",
     "mean_score",
     "normalize",
@@ -62,20 +86,24 @@ __all__ = [
     "psth",
     "quality",
     "resample",
+    "responsiveness",
     "save",
     "score",
     "sel",
     "simulate_archive",
     "simultaneous",
     "smooth",
+    "spike_counts",
     "split",
     "standardize",
     "strf",
+    "take_trials",
     "to_deepstrf",
     "to_nwb",
     "to_pandas",
     "to_pynapple",
     "to_torch",
+    "trial_halves",
     "tuning",
     "with_quality",
 ]

@@ -16,15 +16,20 @@ import xarray as xr
 
 from aa1xr import plot, summary
 from aa1xr.analysis.coherence import coherence
+from aa1xr.analysis.counts import spike_counts
+from aa1xr.analysis.pairs import During
+from aa1xr.analysis.presentations import presented
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
 from aa1xr.analysis.scale import Scaling, normalize, standardize
 from aa1xr.analysis.scores import score
 from aa1xr.analysis.sel import sel
-from aa1xr.analysis.select import drop_missing, presented, simultaneous
+from aa1xr.analysis.select import drop_missing, simultaneous
+from aa1xr.analysis.selectivity import dprime, responsiveness
 from aa1xr.analysis.smooth import Window, smooth
 from aa1xr.analysis.split import Split, split
+from aa1xr.analysis.trials import Trials, take_trials
 from aa1xr.export.deepstrf import DeepSTRFLists, to_deepstrf
 from aa1xr.export.nwb import to_nwb
 from aa1xr.export.pandas import to_pandas
@@ -63,9 +68,17 @@ class DatasetAccessor:
         """Pictures of the data, as in `aa1xr.plot`."""
         return PlotAccessor(self._ds)
 
-    def coherence(self, prediction: xr.DataArray, *, window_ms: float = 256) -> xr.Dataset:
-        """Coherence of a predicted rate with the PSTH, and what a perfect one would reach."""
-        return coherence(prediction, self._ds, window_ms=window_ms)
+    def coherence(
+        self, prediction: xr.DataArray, *, window_ms: float = 256, during: During = "stimulus"
+    ) -> xr.Dataset:
+        """Coherence of a predicted rate with the responses, and of the true rate with them."""
+        return coherence(prediction, self._ds, window_ms=window_ms, during=during)
+
+    def dprime(
+        self, other: xr.Dataset, *, start: float = 0.0, stop: float | None = None
+    ) -> xr.DataArray:
+        """Selectivity of each neuron for one set of stimuli over another."""
+        return dprime(self._ds, other, start=start, stop=stop)
 
     def drop_missing(self) -> xr.Dataset:
         """Leave out neurons without data for the stimuli that are left, and the reverse."""
@@ -85,13 +98,24 @@ class DatasetAccessor:
         """Measure rate, reliability and latency of the responses."""
         return quality(self._ds, by=by, max_splits=max_splits)
 
+    def responsiveness(self, *, window_s: float | None = None) -> xr.Dataset:
+        """Test whether each neuron responds to sound, and correct for the number of neurons."""
+        return responsiveness(self._ds, window_s=window_s)
+
     def resample(self, dt_ms: float) -> xr.Dataset:
         """Join bins to wider ones."""
         return resample(self._ds, dt_ms=dt_ms)
 
-    def score(self, prediction: xr.DataArray, *, max_splits: int = 10_000) -> xr.Dataset:
+    def score(
+        self,
+        prediction: xr.DataArray,
+        *,
+        during: During = "stimulus",
+        max_splits: int = 10_000,
+        min_rate: float = 0.1,
+    ) -> xr.Dataset:
         """Score a predicted firing rate for each neuron."""
-        return score(prediction, self._ds, max_splits=max_splits)
+        return score(prediction, self._ds, during=during, max_splits=max_splits, min_rate=min_rate)
 
     def sel(self, **labels: Any) -> xr.Dataset:
         """Select by any labels: several of one dimension, lists, ranges, functions, masks."""
@@ -100,6 +124,10 @@ class DatasetAccessor:
     def simultaneous(self) -> xr.Dataset:
         """The pairs of cells recorded at the same time."""
         return simultaneous(self._ds)
+
+    def spike_counts(self, *, start: float = 0.0, stop: float | None = None) -> xr.DataArray:
+        """Count the spikes of each trial in a window of time."""
+        return spike_counts(self._ds, start=start, stop=stop)
 
     def split(
         self,
@@ -121,6 +149,10 @@ class DatasetAccessor:
             stratify=stratify,
             seed=seed,
         )
+
+    def take_trials(self, trials: Trials) -> xr.Dataset:
+        """Select trials in all variables."""
+        return take_trials(self._ds, trials)
 
     def to_deepstrf(self) -> DeepSTRFLists:
         """The lists of tensors that deepSTRF 0.1.0 works on."""
@@ -170,9 +202,10 @@ class DataArrayAccessor:
         *,
         method: Literal["max", "zscore"] = "max",
         stats_from: xr.DataArray | None = None,
+        during: During = "stimulus",
     ) -> tuple[xr.DataArray, Scaling]:
         """Bring the responses of all neurons to one scale."""
-        return normalize(self._da, method=method, stats_from=stats_from)
+        return normalize(self._da, method=method, stats_from=stats_from, during=during)
 
     def sel(self, **labels: Any) -> xr.DataArray:
         """Select by any labels: several of one dimension, lists, ranges, functions, masks."""
@@ -193,9 +226,10 @@ class DataArrayAccessor:
         *,
         over: Hashable | Iterable[Hashable] | EllipsisType,
         stats_from: xr.DataArray | None = None,
+        during: During = "stimulus",
     ) -> tuple[xr.DataArray, Scaling]:
         """Subtract the mean and divide by the standard deviation."""
-        return standardize(self._da, over=over, stats_from=stats_from)
+        return standardize(self._da, over=over, stats_from=stats_from, during=during)
 
 
 class PlotAccessor:

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,17 @@ def names(name: str, value: Any) -> list[str]:
         if not isinstance(each, str):
             raise TypeError(f"{name} has {each!r} in it; expected a list of names")
     return found
+
+
+def expand_user(name: str, value: str | os.PathLike[str]) -> Path:
+    """A path of this machine, with ~ as the home directory, or ValueError where there is none."""
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # a container without $HOME and without an entry in passwd
+        raise ValueError(
+            f"{name}={str(value)!r} begins with ~, but there is no such home directory "
+            f"({error}); write the whole path, or set $HOME"
+        ) from error
 
 
 def path(name: str, value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from aa1xr.version import VERSION
 
 DOI = "10.6080/K0F769GP"
 
@@ -74,7 +74,7 @@ def cite() -> None:
     for title, entries in (
         ("Data", (CITATION,)),
         ("Papers about these recordings; cite those that you build on", PAPERS),
-        ("Software", (f"The aa1xr developers. aa1xr {version('aa1xr')}, a package for Python.",)),
+        ("Software", (f"The aa1xr developers. aa1xr {VERSION}, a package for Python.",)),
         ("Conditions", (LICENSE,)),
     ):
         print(f"{title}:")

@@ -1,4 +1,7 @@
-"""The errors this package raises about data; misuse of an argument is a plain ValueError."""
+"""The errors this package raises about data, and its warnings about data and results.
+
+Misuse of an argument is a plain ValueError.
+"""
 
 
 class ArchiveError(ValueError):
@@ -15,3 +18,27 @@ class DataNotFoundError(FileNotFoundError):
 
 class DownloadError(OSError):
     """The archive could not be fetched from CRCNS; the message says why and what to do."""
+
+
+class AA1Warning(UserWarning):
+    """A user must know this to read a result correctly; the result is as documented."""
+
+
+class UndefinedWarning(AA1Warning):
+    """A measure is not defined for some neurons (NaN), or is over fewer stimuli; says why."""
+
+
+class BiasWarning(AA1Warning):
+    """A mean is biased, since those without a value are left out of it."""
+
+
+class UnitsWarning(AA1Warning):
+    """Data do not say their units, and look like data in other units."""
+
+
+class IncompleteArchiveWarning(AA1Warning):
+    """An archive, or the store built from it, lacks or alters a part of what AA1 holds."""
+
+
+class WaitingWarning(AA1Warning):
+    """Something takes long, and goes on: another process writes, or a transfer is slow."""

@@ -20,11 +20,13 @@ import xarray as xr
 from aa1xr import arguments
 from aa1xr.archive.parse import Sound
 from aa1xr.archive.read import SIMULATION, Cell, Recording
+from aa1xr.archive.simulated import simulated_cell, simulated_trials
 from aa1xr.archive.write import make_sound, write_archive
+from aa1xr.dataset.grid import RECORDED_MS
 from aa1xr.dataset.open import Chunks
 from aa1xr.dataset.open import open as open_archive
 from aa1xr.dataset.spectrogram import Mel
-from aa1xr.schema import AREAS, parse_cell_id
+from aa1xr.schema import parse_cell_id
 from aa1xr.store import locate
 from aa1xr.store.place import resolve_path
 
@@ -32,12 +34,14 @@ RATE = 32000
 #: Receptive fields live on 5 ms bins and reach 100 ms back.
 HOP = RATE * 5 // 1000
 LAGS = 20
-#: Recorded before each onset and after each sound, as bins.
-BEFORE, AFTER = 400, 300
+#: Recorded before and after each onset, as in AA1: bins.
+BEFORE, AFTER = (abs(ms) // 5 for ms in RECORDED_MS)
+#: Bins after the end of a sound that are drawn together with it.
+TAIL = 300
 MEL = Mel(RATE, HOP, 2 * HOP, 32, 0.0, RATE / 2, "cubic")
 
 #: Part of the sample's file name, to be raised when the simulation changes.
-_SAMPLE_VERSION = 2
+_SAMPLE_VERSION = 3
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +60,7 @@ def simulate_archive(
     Songs are sequences of harmonic stacks, ripples are noise with limited modulations. A cell
     is a linear-nonlinear-Poisson model: the mel spectrogram (5 ms bins, 32 bands, cube root) is
     filtered by its field and passed through a softplus to an inhomogeneous Poisson process,
-    from 2 s before the sound to 1.5 s after it. As in AA1, cells come in pairs recorded
+    from 2 s before the onset of the sound to 4 s after it. As in AA1, cells come in pairs recorded
     simultaneously (rig A in MLd, rig B in Field L); one of them (the third) heard no song, one
     (the second) has half as many trials again, and one (the fourth) hardly fires. Neuron k is the
     same in an archive of any size.
@@ -120,6 +124,7 @@ def open_sample(
     dt_ms: float = 5,
     before_ms: float = 0,
     after_ms: float = 0,
+    frames: str = "centred",
     chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
     data_dir: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
@@ -136,13 +141,14 @@ def open_sample(
     archive = folder / f"sample-v{_SAMPLE_VERSION}.zip"
     if not archive.exists():
         # Another process may be first: then its sample is the same.
-        with contextlib.suppress(FileExistsError):
+        with contextlib.suppress(FileExistsError), locate.writing("the sample", folder):
             simulate_archive(archive)
     return open_archive(
         archive,
         dt_ms=dt_ms,
         before_ms=before_ms,
         after_ms=after_ms,
+        frames=frames,
         chunks=chunks,
         data_dir=folder,
     )
@@ -230,12 +236,11 @@ class _Model:
 
     @property
     def id(self) -> str:
-        pair, side = divmod(self.n, 2)
-        return f"sim{pair // 5:04d}_{pair % 5 + 1}_{'AB'[side]}"
+        return simulated_cell(self.n)[1]
 
     @property
     def area(self) -> str:
-        return AREAS[1 - self.n % 2]
+        return simulated_cell(self.n)[0]
 
     @classmethod
     def draw(cls, n: int, seed: int, stimuli: _Stimuli) -> _Model:
@@ -263,12 +268,12 @@ class _Model:
         return cls(n, field, float(spontaneous), float(gain), threshold)
 
     def rate(self, lagged: npt.NDArray[np.float32]) -> Floats:
-        """Spikes/s in each bin from BEFORE the onset to AFTER the end."""
+        """Spikes/s in each bin, from BEFORE the onset to TAIL after the end of the sound."""
         drive = (lagged @ self.field.ravel()).astype(np.float64)
         silent = _softplus(np.full(1, -self.threshold))
         sounding = _softplus(drive - self.threshold)
         nonlinear = np.concatenate(
-            [np.repeat(silent, BEFORE), sounding, np.repeat(silent, AFTER - LAGS)]
+            [np.repeat(silent, BEFORE), sounding, np.repeat(silent, TAIL - LAGS)]
         )
         return np.asarray(self.spontaneous + self.gain * nonlinear)
 
@@ -279,30 +284,43 @@ def _softplus(x: Floats) -> Floats:
 
 def _record(model: _Model, stimuli: _Stimuli, n_trials: int, seed: int) -> Cell:
     rng = _rng(seed, 4, model.n)
-    if model.n == 1:
-        n_trials += n_trials // 2
+    of_type = simulated_trials(model.n, n_trials)
     recordings = []
     for s, sound in enumerate(stimuli.sounds):
-        if model.n == 2 and sound.type == "conspecific":
+        if not (n_trials := of_type[sound.type]):
             continue
-        times, counts = _spikes(model.rate(stimuli.lagged[s]), n_trials, rng)
+        rate = model.rate(stimuli.lagged[s])
+        first = rate.size - BEFORE
+        # Drawn apart, so that the spikes around the sound do not depend on how long was recorded.
+        rest = np.repeat(rate[-1:], max(0, AFTER - first))
+        drawn = (
+            _spikes(rate, -BEFORE, n_trials, rng),
+            _spikes(rest, first, n_trials, _rng(seed, 5, model.n, s)),
+        )
+        trial, times = (np.concatenate([part[k] for part in drawn]) for k in (0, 1))
+        order = np.lexsort((times, trial))
+        order = order[times[order] < AFTER * HOP * 10**6 // RATE]
+        times, counts = times[order], np.bincount(trial[order], minlength=n_trials).astype(np.int32)
         number = int(stimuli.numbers[s])
         recordings.append(Recording(number, sound.type, sound.name, times, counts))
     return Cell(model.id, model.area, recordings)
 
 
 def _spikes(
-    rate: Floats, n_trials: int, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Draw Poisson processes: so many spikes, at quantiles of the cumulative rate."""
-    edges = (np.arange(rate.size + 1) - BEFORE) * (HOP / RATE)
+    rate: Floats, first: int, n_trials: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int32]]:
+    """Draw Poisson processes from bin `first` on: the trial and the microseconds of each spike."""
+    edges = (first + np.arange(rate.size + 1)) * (HOP / RATE)
     expected = np.concatenate([[0.0], np.cumsum(rate)]) * (HOP / RATE)
     counts = rng.poisson(expected[-1], n_trials)
     trial = np.repeat(np.arange(n_trials), counts)
     quantile = rng.uniform(0, expected[-1], trial.size)
-    quantile = quantile[np.lexsort((quantile, trial))]
     times = np.floor(np.interp(quantile, expected, edges) * 1e6)
-    return times.astype(np.int32), counts.astype(np.int32)
+    return trial, times.astype(np.int32)
+
+
+#: What the attributes of a lag say besides the parameters of the spectrogram.
+_LAG = {"units": "s", "long_name": "lag"}
 
 
 def _truth(models: list[_Model]) -> xr.Dataset:
@@ -326,7 +344,7 @@ def _truth(models: list[_Model]) -> xr.Dataset:
             "neuron": [model.id for model in models],
             "area": ("neuron", [model.area for model in models]),
             "freq": ("freq", MEL.centres(), {"units": "Hz"}),
-            "lag": ("lag", np.arange(LAGS) * HOP / RATE, {"units": "s"}),
+            "lag": ("lag", np.arange(LAGS) * HOP / RATE, MEL.attrs | _LAG),
         },
         attrs={"title": "True receptive fields of simulated cells", "dt_ms": 1000 * HOP / RATE},
     )

@@ -55,7 +55,7 @@ COORDINATES: dict[str, Spec] = {
     "duration_s": Spec(("stimulus",), "f", "s", "duration of the sound"),
     "trial": Spec(("trial",), "i", "", "presentation number"),
     "time": Spec(("time",), "f", "s", "time from stimulus onset", "left edge of the bin"),
-    "freq": Spec(("freq",), "f", "Hz", "centre frequency of the mel band"),
+    "freq": Spec(("freq",), "f", "Hz", "centre frequency of the mel band", "HTK mel"),
 }
 
 VARIABLES: dict[str, Spec] = {
@@ -64,22 +64,24 @@ VARIABLES: dict[str, Spec] = {
         "f",
         "spikes",
         "spike count per bin",
-        "NaN where there was no such presentation, or outside the window of the stimulus",
+        "NaN where there was no such presentation, outside the window of the stimulus, and where "
+        "nothing was recorded (before -2 s and after 4 s)",
     ),
     "psth": Spec(
         ("neuron", "stimulus", "time"),
         "f",
         "spikes/s",
         "firing rate, mean over presentations",
-        "over all presentations, whichever trials are selected; "
-        "aa1xr.psth(ds) takes those that are left",
+        "over all presentations, whichever trials are selected with isel; "
+        "aa1xr.take_trials(ds, ...) selects in all variables",
     ),
     "spectrogram": Spec(
         ("stimulus", "freq", "time"),
         "f",
-        "a.u.",
+        "1",
         "mel spectrogram",
-        "zero where no sound plays; frames are centred on the left edges of the bins",
+        "silence where no sound plays; bin k has the mean power of its frames, which cover the "
+        "sound from frame_start_ms to frame_stop_ms, counted from its left edge",
     ),
     "n_trials": Spec(
         ("neuron", "stimulus"),
@@ -152,12 +154,29 @@ def validate(ds: xr.Dataset, *variables: str) -> xr.Dataset:
             continue
         array = ds[name]
         if not set(array.dims) <= set(spec.dims):
-            raise ValueError(f"{name!r} has dimensions {array.dims}; expected {spec.dims}")
+            raise ValueError(
+                f"{name!r} has dimensions {array.dims}; expected {spec.dims}: {_spread(name)}"
+            )
         kind = "U" if array.dtype.kind in "OUT" else array.dtype.kind
         # Masking with .where turns integers into floats.
         if kind != spec.kind and not (spec.kind == "i" and kind in "uf"):
             raise ValueError(f"{name!r} is of type {array.dtype}; expected {_KINDS[spec.kind]}")
     return ds
+
+
+def _spread(name: str) -> str:
+    """How a variable comes to have a dimension too many, and what to do."""
+    if name in labels("stimulus"):
+        return (
+            "Datasets were combined in which one stimulus label means two sounds. Relabel the "
+            "stimuli of each by wav file first, ds.assign_coords(stimulus=ds.name.values), then "
+            "combine them"
+        )
+    return (
+        "xr.concat and Dataset.where spread variables that do not have the dimension along it. "
+        'Combine with xr.concat(..., data_vars="minimal"), and mask single variables: '
+        "ds.assign(psth=ds.psth.where(...))"
+    )
 
 
 _KINDS = {"U": "strings", "i": "integers", "f": "floats, in which NaN is missing"}
@@ -189,6 +208,26 @@ def check_dims(
             raise ValueError(f"{name} is empty: nothing is selected along {dim!r}")
 
 
+def is_count(name: str, array: xr.DataArray) -> bool:
+    """Whether a variable is a count of spikes, which adds up, and not a rate or another mean.
+
+    Raises
+    ------
+    ValueError
+        If neither its name nor its units say so.
+    """
+    # By name first: assignment of bare values and arithmetic may lose attributes.
+    if name in VARIABLES:
+        return VARIABLES[name].units == "spikes"
+    if "units" not in array.attrs:
+        raise ValueError(
+            f"{name!r} must have units, which say whether it is a count that adds up or a mean: "
+            f"ds[{name!r}].attrs['units'] = 'spikes' for counts, 'spikes/s' or '1' for means; or "
+            f"drop it: ds.drop_vars({name!r})"
+        )
+    return bool(array.attrs["units"] == "spikes")
+
+
 def values_along(array: xr.DataArray | xr.Dataset, dim: str) -> Any:
     """The coordinate `dim`, which says which is which, or ValueError if it is gone."""
     if dim not in array.coords:
@@ -206,9 +245,11 @@ def bin_width_ms(ds: xr.Dataset | xr.DataArray) -> float:
         of bins that are no more: joined, thinned out or rescaled by hand.
     """
     if "time" not in ds.coords or "dt_ms" not in ds["time"].attrs:
+        # Not taken from the steps of the axis: it may have been thinned out.
         raise ValueError(
-            "there is no time coordinate with the attribute 'dt_ms', the bin width; "
-            "aa1xr.open and aa1xr.load give one"
+            "the time coordinate must have the attribute 'dt_ms', the bin width in ms, which "
+            "aa1xr.open gives it and assign_coords drops; assign it: "
+            "ds['time'].attrs['dt_ms'] = 5"
         )
     width = float(ds["time"].attrs["dt_ms"])
     steps = 1000 * np.diff(np.atleast_1d(ds["time"].values))

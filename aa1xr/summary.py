@@ -13,9 +13,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from aa1xr.analysis.presentations import mask_of
+
 #: Options of the spectrogram, as `aa1xr.open` writes them into the attributes.
-_MEL = ("n_mels", "window_ms", "fmin", "fmax", "compression")
-_SOURCE = ("source", "source_sha256", "aa1xr_version", "doi", "license", "citation")
+_MEL = ("n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
+_SOURCE = (
+    "missing", "different", "additional",
+    "source", "source_sha256", "aa1xr_version", "doi", "license", "citation",
+)  # fmt: skip
 
 #: Of a line of text, and of its first column.
 _WIDTH, _FIRST = 88, 14
@@ -109,7 +114,10 @@ def _presentations(ds: xr.Dataset) -> dict[str, Any]:
     if "n_trials" not in ds:
         return {}
     if "trial" in ds.coords:
-        shown = ds["n_trials"] > ds["trial"]
+        try:
+            shown = mask_of(ds)
+        except ValueError:  # `n_trials` is of other trials
+            return {}
         n_trials = (shown.sum("trial") if "trial" in shown.dims else shown).values
     else:
         n_trials = np.nan_to_num(ds["n_trials"].values)

@@ -1,8 +1,11 @@
-"""Files and folders that appear under their name when they are whole, and not before.
+"""Atomic writes: a file or folder appears under its name when it is complete, and not before.
 
 One process at a time writes to a name. It holds a lock, a file beside that name, which is removed
-with the hold; so what killed writers left is known by nobody holding its lock, and is removed by
-whoever writes next in the same folder.
+with the hold. A temporary file whose lock nobody holds was left by a killed writer; the next writer
+in the same folder removes it.
+
+Symbolic links are never followed where something is replaced or removed: a link is set aside as a
+file, and what it leads to stays as it is.
 """
 
 from __future__ import annotations
@@ -14,11 +17,19 @@ import logging
 import os
 import re
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from aa1xr.errors import WaitingWarning
+from aa1xr.messages import warn
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock as FileLock
 
 logger = logging.getLogger("aa1xr")
 
@@ -31,6 +42,8 @@ _LEFTOVER = re.compile(
 
 #: Bytes of a name beside which there is room for those of its lock and of what is being written.
 _LONGEST_NAME = 255 - len(f".{32 * '0'}.aa1xr-partial.")
+#: Seconds after which a process says that it waits for another.
+_PATIENCE = 5
 
 #: How file systems say that they have no locks.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -40,17 +53,18 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 def whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """A file or folder to write beside `target`, which gets that name once the block has ended.
 
-    Where the block raises, nothing is left; a process killed at any instant leaves nothing at
-    `target`, or all of it, on the disk.
+    Where the block raises, nothing is left. A process that is killed at any instant leaves nothing
+    at `target`, or all of it, on the disk.
 
     Parameters
     ----------
     target
-        In a folder that is there.
+        A path in a folder that exists.
     replace
-        Put a folder in the place of one that holds the same but may be damaged. It is done file by
-        file, so that who reads there meanwhile finds each of them, the old or the new. What else is
-        there goes, but for what others are writing there.
+        Replace a folder that holds the same but may be damaged, file by file, so that concurrent
+        readers find each file, the old one or the new one. Everything else in the folder is
+        removed, except what other processes are writing there. The caller makes sure that the
+        folder is its own. A link at `target` is replaced; what it leads to is not touched.
 
     Raises
     ------
@@ -66,6 +80,8 @@ def whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
         try:
             yield partial
             _sync(partial)
+            if replace and target.is_symlink():
+                discard(target)
             if replace and target.is_dir():
                 _move_into(partial, target)
                 _remove(partial)
@@ -96,9 +112,9 @@ def locked(target: Path, *, wait: bool = True) -> Iterator[bool]:
     target.parent.stat()  # filelock would make the folder: a store that has gone came back empty
     path = target.with_name(f".{_short(target.name)}.aa1xr-lock")
     # Anybody may use a lock that a killed process left, whatever the umask of its user was.
-    lock = FileLock(path, mode=0o666, blocking=wait)
+    lock = FileLock(path, mode=0o666)
     try:
-        lock.acquire()
+        _acquire(lock, target, wait=wait)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
@@ -121,17 +137,51 @@ def locked(target: Path, *, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
+def _acquire(lock: FileLock, target: Path, *, wait: bool) -> None:
+    """Take the lock; a process that waits for long says for what."""
+    try:
+        lock.acquire(timeout=_PATIENCE if wait else 0)
+    except TimeoutError:
+        if not wait:
+            raise
+        warn(
+            f"{target}: another process is writing it (it holds {lock.lock_file}); waiting until "
+            "it has finished. Ctrl-C is safe.",
+            WaitingWarning,
+        )
+        lock.acquire()
+
+
 def discard(target: Path) -> None:
-    """Remove a file or folder, if it is there: who looks for it finds all of it, or nothing."""
+    """Remove a file, link or folder if it exists; concurrent readers find all of it, or nothing."""
     aside = _beside(target)
     with contextlib.suppress(FileNotFoundError):
         target.rename(aside)
         _remove(aside)
 
 
+def create(path: Path) -> BinaryIO:
+    """A new file to write, which must not exist: not as a link either."""
+    return path.open("xb")
+
+
+def append_to(path: Path) -> BinaryIO:
+    """A file to add to, which must not be a link, where the system can tell."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "ab")
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a path is a file itself: not a link, a folder, a pipe or a device."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def refuse_existing(target: Path) -> None:
-    """Raise FileExistsError if something is at `target`."""
-    if target.exists():
+    """Raise FileExistsError if something is at `target`, be it a link that leads nowhere."""
+    if os.path.lexists(target):
         raise FileExistsError(f"{target} exists; remove it first, or write elsewhere")
 
 
@@ -196,13 +246,17 @@ def _move_into(partial: Path, target: Path) -> None:
     What is at the top comes last: it says how the rest is to be read.
     """
     ours = {path.relative_to(partial) for path in partial.rglob("*")}
-    files = [path for path in ours if not (partial / path).is_dir()]
-    for file in sorted(files, key=lambda file: (-len(file.parts), file)):
-        place = target / file
-        place.parent.mkdir(parents=True, exist_ok=True)
-        (partial / file).replace(place)
+    folders = sorted(path for path in ours if (partial / path).is_dir())
+    for folder in folders:
+        if not _is_folder(target / folder):  # a link or a file in the place of a folder
+            discard(target / folder)
+            (target / folder).mkdir(exist_ok=True)
+    for file in sorted(ours - set(folders), key=lambda file: (-len(file.parts), file)):
+        if _is_folder(target / file):
+            discard(target / file)
+        (partial / file).replace(target / file)
     _remove_leftovers(target)
-    for folder in [target, *(target / path for path in ours if (target / path).is_dir())]:
+    for folder in [target, *(target / path for path in folders)]:
         for path in folder.iterdir():
             if path.relative_to(target) not in ours and not is_leftover(path.name):
                 discard(path)
@@ -229,8 +283,13 @@ def _sync_entry(path: Path) -> None:
         os.close(descriptor)
 
 
+def _is_folder(path: Path) -> bool:
+    """Whether a path is a folder itself, and not a link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if _is_folder(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

@@ -13,7 +13,17 @@ PACKAGE = Path(aa1xr.__file__).parent
 
 #: From the ground up; a module may import from its own floor and those below.
 FLOORS = [
-    {"arguments", "errors", "schema", "citation", "cluster", "version", "whole"},
+    {
+        "arguments",
+        "errors",
+        "messages",
+        "printable",
+        "schema",
+        "citation",
+        "cluster",
+        "version",
+        "whole",
+    },
     {"archive"},
     {"store"},
     {"dataset"},

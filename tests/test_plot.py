@@ -324,6 +324,15 @@ def test_strf__is_symmetric_about_zero(fields, ax):
     assert bar.get_ylabel() == "weight (spikes/s)"
 
 
+def test_strf__is_over_the_delay_from_sound_to_response(fields, ax):
+    # Bins of 5 ms, and frames that end with their bin: sound of lag 0 is 0 to 15 ms earlier.
+    frames = {"dt_ms": 5.0, "frame_start_ms": -10.0, "frame_stop_ms": 5.0}
+    plot.strf(fields.assign_coords(lag=("lag", fields.lag.values, frames)), "a", ax=ax)
+    edges = ax.collections[0].get_coordinates()[0, :, 0]
+    np.testing.assert_allclose(edges, np.array([0, 5, 10, 15, 20]) + 2.5)
+    assert ax.get_xlabel() == "delay from sound to response (ms)"
+
+
 def test_strf__of_a_dataset_in_any_order_of_dimensions(fields, ax):
     fit = fields.transpose("lag", "neuron", "freq").to_dataset(name="strf")
     assert fit.aa1.plot.strf("a", ax=ax) is ax
@@ -400,6 +409,7 @@ def test_coverage__of_any_selection(select, ds, ax):
 # quality
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_quality__shows_every_neuron(ds, ax):
     ccmax = aa1xr.quality(ds).ccmax.compute()
     plot.quality(ds, ax=ax)
@@ -419,6 +429,7 @@ def test_quality__points_do_not_hide_each_other(ax):
     assert len(np.unique(ax.collections[0].get_offsets()[:, 0])) == 50
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_quality__takes_what_was_measured_already(ds, ax, monkeypatch):
     measured = aa1xr.quality(ds).compute()
     labelled = aa1xr.with_quality(ds)
@@ -432,6 +443,7 @@ def test_quality__takes_what_was_measured_already(ds, ax, monkeypatch):
     assert ax.get_ylabel() == "firing rate while the sound plays (spikes/s)"
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_quality__of_what_is_no_measure(ds):
     with pytest.raises(ValueError, match=r"measure='cc'; expected .* ccmax"):
         plot.quality(ds, measure="cc")
@@ -472,3 +484,19 @@ def test_raster__is_not_of_rates(ds):
         plot.psth(ds.spikes, "sim0000_1_B", "flatrip-00")
     with pytest.raises(ValueError, match=r"neuron=\[.*\] is 1 of them; expected one name"):
         plot.raster(ds, ["sim0000_1_B"], "flatrip-00")
+
+
+@pytest.mark.parametrize("dt_ms", [1, 20])
+def test_response__sound_lies_beside_its_spikes(sample_archive, dt_ms):
+    ds = aa1xr.open_sample(dt_ms=dt_ms, before_ms=100)
+    sound, raster, rate = plot.response(ds, "sim0000_1_A", "conspecific-00")
+    (mesh,) = sound.collections
+    edges = mesh.get_coordinates()[0, :, 0]
+    one = ds.sel(neuron="sim0000_1_A", stimulus="conspecific-00")
+    n_bins = int(one.psth.notnull().sum())
+    left = one.time.values[:n_bins]
+    np.testing.assert_allclose(edges, np.append(left, left[-1] + dt_ms / 1000), atol=1e-12)
+    np.testing.assert_array_equal(mesh.get_array(), one.spectrogram[:, :n_bins])
+    (steps,) = rate.patches
+    np.testing.assert_array_equal(steps.get_data().edges, edges)
+    assert sound.get_xlim() == raster.get_xlim() == rate.get_xlim() == (edges[0], edges[-1])

@@ -2,6 +2,7 @@
 
 import zipfile
 from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -70,6 +71,45 @@ def test_spikes__whole_window_holds_every_spike(real_archive, texts):
     ds = aa1xr.open(real_archive, before_ms=2000, after_ms=3000)
     assert float(ds.spikes.sum(dtype="f8")) == total
     assert float(ds.spikes.sel(time=slice(None, -0.001)).sum(dtype="f8")) == 75_358
+
+
+def test_spike_counts__are_those_of_the_text_files(real_archive, texts):
+    ds = aa1xr.open(real_archive, dt_ms=5)
+    neurons = {cell: n for n, cell in enumerate(ds.neuron.values)}
+    stimuli = {key: s for s, key in enumerate(zip(ds.type.values, ds.name.values, strict=True))}
+    windows = [(0, None), (-2, 0), (0.0123, 0.4567), (0, 4)]
+    expected = np.full((len(windows), 98, 30, 15), np.nan)
+    for (_, cell, type_, wav), lines in texts.items():
+        n, s = neurons[cell], stimuli[type_, wav]
+        sound = Fraction(int(ds.n_samples[s]) * 10**6, 32000)
+        for r, line in enumerate(lines):
+            times = np.array([round(float(token) * 1000) for token in line.split()])
+            for w, (start, stop) in enumerate(windows):
+                end = sound if stop is None else Fraction(str(stop)) * 10**6
+                inside = (times >= float(Fraction(str(start)) * 10**6)) & (times < float(end))
+                expected[w, n, s, r] = inside.sum()
+    for (start, stop), counts in zip(windows, expected, strict=True):
+        np.testing.assert_array_equal(aa1xr.spike_counts(ds, start=start, stop=stop), counts)
+
+
+@pytest.mark.parametrize("dt_ms", [5, 7])
+def test_psth__after_the_sound_is_that_of_the_text_files(real_archive, texts, dt_ms):
+    """From 3 to 4 s, which is after every sound; beyond is nothing, and not silence."""
+    ds = aa1xr.open(real_archive, dt_ms=dt_ms, before_ms=2000, after_ms=4000)
+    stop = 4000 // dt_ms  # bins that end by then
+    first = -(-3000 // dt_ms)
+    expected = []
+    for lines in texts.values():
+        late = [float(token) for line in lines for token in line.split()]
+        n = sum(first * dt_ms <= time < stop * dt_ms for time in late)
+        expected.append(n / len(lines) / ((stop - first) * dt_ms / 1000))
+    psth = ds.psth.compute()
+    number = np.round(psth.time.values * 1000 / dt_ms)
+    rates = psth[..., (number >= first) & (number < stop)].mean("time")
+    np.testing.assert_allclose(np.sort(rates.values[rates.notnull()]), np.sort(expected), rtol=1e-4)
+    assert psth[..., number >= stop].isnull().all()
+    assert psth[..., number < -(2000 // dt_ms)].isnull().all()
+    assert (psth.notnull().any("time") == (ds.n_trials > 0)).all()
 
 
 def test_psth__is_the_mean_of_the_spikes(real_archive):

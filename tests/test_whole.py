@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aa1xr.errors import WaitingWarning
 from aa1xr.whole import discard, is_leftover, locked, whole
 
 PARTIAL = f".{'0' * 32}.aa1xr-partial."
@@ -299,3 +300,100 @@ def test_whole__names_as_long_as_may_be(tmp_path, name):
     with whole(target) as partial:
         partial.write_bytes(b"again")
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+# Links: what they lead to is somebody else's.
+
+
+@pytest.fixture
+def home(tmp_path):
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    return folder
+
+
+def intact(home):
+    return [path.read_text() for path in home.iterdir()] == ["years of work"]
+
+
+def test_whole__replaces_a_link_and_not_what_it_leads_to(tmp_path, home):
+    target = tmp_path / "a.zarr"
+    target.symlink_to(home, target_is_directory=True)
+    with whole(target, replace=True) as partial:
+        partial.mkdir()
+        (partial / "new").write_text("new")
+    assert intact(home)
+    assert not target.is_symlink()
+    assert [path.name for path in target.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("place", ["spike_time", "spike_time/c", "old", "spike_time/old", "new"])
+def test_whole__replaces_links_inside_a_folder(tmp_path, home, place):
+    target = tmp_path / "a.zarr"
+    (target / "spike_time" / "c").mkdir(parents=True)
+    if (target / place).exists():
+        (target / place).rename(tmp_path / "aside")
+    (target / place).symlink_to(home, target_is_directory=True)
+    with whole(target, replace=True) as partial:
+        (partial / "spike_time" / "c").mkdir(parents=True)
+        for file in ("new", "spike_time/c/0"):
+            (partial / file).write_text("new")
+    assert intact(home)
+    assert not any(path.is_symlink() for path in target.rglob("*"))
+    assert sorted(path.relative_to(target).as_posix() for path in target.rglob("*")) == [
+        "new",
+        "spike_time",
+        "spike_time/c",
+        "spike_time/c/0",
+    ]
+
+
+def test_whole__replaces_folders_in_the_place_of_files(tmp_path):
+    target = tmp_path / "a.zarr"
+    (target / "new" / "deep").mkdir(parents=True)
+    (target / "spike_time").write_text("a file")
+    with whole(target, replace=True) as partial:
+        (partial / "spike_time").mkdir(parents=True)
+        for file in ("new", "spike_time/0"):
+            (partial / file).write_text("new")
+    assert (target / "new").read_text() == (target / "spike_time" / "0").read_text() == "new"
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "nothing"])
+def test_whole__refuses_a_link_that_is_not_to_be_replaced(tmp_path, home, kind):
+    lead = {"folder": home, "file": home / "thesis.txt", "nothing": tmp_path / "gone"}[kind]
+    target = tmp_path / "table.csv"
+    target.symlink_to(lead)
+    with pytest.raises(FileExistsError, match=r"table\.csv exists"), whole(target) as partial:
+        partial.write_text("new")
+    assert intact(home)
+    assert target.is_symlink()
+
+
+def test_whole__removes_left_links_and_not_what_they_lead_to(tmp_path, home):
+    left = tmp_path / f".{'0' * 32}.aa1xr-partial.a"
+    left.symlink_to(home, target_is_directory=True)
+    with whole(tmp_path / "b") as partial:
+        partial.write_text("b")
+    assert intact(home)
+    assert not left.is_symlink()
+
+
+def test_locked__says_for_what_it_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr("aa1xr.whole._PATIENCE", 0.05)
+    inside, done = threading.Event(), threading.Event()
+
+    def hold():
+        with locked(tmp_path / "a"):
+            inside.set()
+            done.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    inside.wait(10)
+    threading.Timer(0.3, done.set).start()
+    said = r"/a: another process is writing it.*Ctrl-C is safe"
+    with pytest.warns(WaitingWarning, match=said), locked(tmp_path / "a"):
+        pass
+    holder.join()

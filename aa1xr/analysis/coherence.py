@@ -1,4 +1,4 @@
-"""How well a prediction agrees with the responses at each frequency."""
+"""How well a prediction agrees with the responses at each frequency, free of small-sample bias."""
 
 from __future__ import annotations
 
@@ -8,57 +8,121 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import arguments, schema
-from aa1xr.analysis.pairs import Bools, Floats, complete, labelled, some, tell
+from aa1xr import arguments, messages, schema
+from aa1xr.analysis.pairs import (
+    Bools,
+    During,
+    Floats,
+    bins_during,
+    complete,
+    labelled,
+    neuron_names,
+    some,
+)
 from aa1xr.analysis.prediction import match
 from aa1xr.analysis.reliability import repeated
+from aa1xr.errors import UndefinedWarning
 
 _DIMS = ("neuron", "frequency")
 
-COHERENCE: dict[str, schema.Spec] = {
-    "coherence": schema.Spec(_DIMS, "f", "1", "squared coherence of prediction and PSTH"),
-    "coherence_max": schema.Spec(
-        _DIMS, "f", "1", "greatest squared coherence with the PSTH", "that of the true rate"
-    ),
-    "information": schema.Spec(("neuron",), "f", "bits/s", "information in the prediction"),
-    "information_max": schema.Spec(("neuron",), "f", "bits/s", "information in the true rate"),
-}
+_NEURON = ("neuron",)
+#: The quantities, in the order in which `_coherence` returns them; each has a `_se`.
+_NAMES = ("", "_max", "_psth", "_psth_max")
+_RATES = ("prediction", "true rate")
+#: A squared coherence within this of 1 is 1: the rest is rounding.
+_ROUNDING = 1e-12
 
 
-def coherence(prediction: xr.DataArray, ds: xr.Dataset, *, window_ms: float = 256) -> xr.Dataset:
-    """Coherence of a predicted rate with the PSTH, and what a perfect one would reach.
+def _specs() -> dict[str, schema.Spec]:
+    of = [f"{rate} and {response}" for response in ("one trial", "PSTH") for rate in _RATES]
+    specs = {}
+    for name, pair in zip(_NAMES, of, strict=True):
+        long_name = f"squared coherence of {pair}"
+        specs["coherence" + name] = schema.Spec(_DIMS, "f", "1", long_name)
+        specs[f"coherence{name}_se"] = schema.Spec(_DIMS, "f", "1", f"standard error, {long_name}")
+        long_name = f"information of {pair}"
+        specs["information" + name] = schema.Spec(_NEURON, "f", "bits/s", long_name)
+        specs[f"information{name}_se"] = schema.Spec(
+            _NEURON, "f", "bits/s", f"standard error, {long_name}"
+        )
+    return specs
+
+
+COHERENCE: dict[str, schema.Spec] = _specs()
+
+
+def coherence(
+    prediction: xr.DataArray,
+    ds: xr.Dataset,
+    *,
+    window_ms: float = 256,
+    during: During = "stimulus",
+) -> xr.Dataset:
+    """Coherence of a predicted rate with the responses, and of the true rate with them.
 
     Parameters
     ----------
     prediction, ds
-        As for `aa1xr.score`.
+        As for `aa1xr.score`. The prediction must not have been made from these trials.
     window_ms
-        Spectra are of stretches of this length (whole bins), half overlapping, about their mean
+        Spectra are of segments of this length (whole bins), half overlapping, about their mean
         and under a Hann window; frequencies are `1000 / window_ms` Hz apart.
+    during
+        Which bins count: see `aa1xr.score`.
 
     Returns
     -------
     xarray.Dataset
-        Lazy, with the labels of `ds`. With P the spectrum of the prediction, R of a trial, Y of
-        the mean over N trials and <> the mean over stretches:
+        Lazy, with the labels of `ds`. P is the spectrum of the prediction, R that of one trial,
+        Y that of the mean over N trials, S that of the true rate, and <> the mean over segments.
 
-        - `coherence` [shape: (neuron, frequency)]: abs(<P conj(Y)>)**2 / (<PP> * <YY>);
-        - `coherence_max`: A / <YY>, where A is the mean of <R conj(R')> over pairs of different
-          trials, the spectrum of what trials share. It is what Hsu, Borst & Theunissen (2004)
-          derive from the coherence c of the means of two halves of the trials,
-          2 * sqrt(c) / (1 + sqrt(c)), with the spectra of all splits averaged, so none is drawn;
-          where there is no signal it scatters about zero;
-        - `information`, `information_max` [shape: (neuron,)] in bits/s: what the prediction, or
-          the true rate, tells of the PSTH: the sum over frequencies of -log2(1 - coherence)
-          times their distance, a lower bound for Gaussian signals (Borst & Theunissen 1999,
-          Nature Neuroscience 2, 947-957). The ratio of the two is the share that is predicted.
+        Squared coherence [shape: (neuron, frequency)]:
 
-        Stimuli count by their number of stretches; those of fewer than two trials, or shorter
-        than one stretch, do not. NaN where nothing is left, or nothing varies.
+        - `coherence`: of the prediction and one trial, abs(<P conj(Y)>)**2 / (<PP> * <RR>);
+        - `coherence_max`: of the true rate and one trial, <SS> / <RR>, where <SS> is the mean of
+          <R conj(R')> over pairs of different trials. No prediction has more;
+        - `coherence_psth`: of the prediction and the PSTH, abs(<P conj(Y)>)**2 / (<PP> * <YY>);
+        - `coherence_psth_max`: of the true rate and the PSTH, <SS> / <YY>. Hsu, Borst &
+          Theunissen (2004) derive it from the coherence c of the means of two halves of the
+          trials as 2 * sqrt(c) / (1 + sqrt(c)); here the spectra of all splits are averaged.
+
+        Information in bits/s [shape: (neuron,)]: the sum over frequencies of
+        -log2(1 - coherence) times their distance, from half that distance to the Nyquist
+        frequency (the highest frequency of an even number of bins counts half). It is a lower
+        bound for Gaussian signals (Borst & Theunissen 1999):
+
+        - `information`, `information_max`: what the prediction, or the true rate, tells about one
+          trial. They do not depend on the number of trials; report these;
+        - `information_psth`, `information_psth_max`: the same about the PSTH. They grow with N,
+          as the noise of the PSTH falls: compare them at one N only.
+
+        Each has a standard error, named `..._se`; 95 % bands are the estimate plus and minus 1.96
+        of it. Estimates are unbiased, not positive: without signal, or for a prediction that has
+        nothing to do with the response, they scatter about zero, below it too, and `information`
+        may exceed `information_max` within their errors.
+
+        Stimuli count by their number of segments; those of fewer than two trials, or shorter
+        than one segment, do not. NaN where fewer than three segments are left, or nothing varies
+        in all segments but one.
 
     Notes
     -----
-    A coherence from K stretches is about 1 / K too large.
+    From K segments, -ln(1 - coherence) is 1 / (K - 1) too large at each frequency, whatever the
+    coherence (Gaussian signals, independent segments), and a coherence of 0 is 1 / K too large.
+    The jackknife over segments (Efron & Tibshirani 1993, chapter 10; Thomson & Chave 1991 for
+    spectra) removes this bias and gives the standard errors. Half of each segment is in the next
+    one, so both corrections are scaled by 1 + 2 * c**2, where c is the correlation that the
+    overlap of the windows makes (Welch 1967). The alternative of Hsu, Borst & Theunissen (2004),
+    to count only frequencies up to the one where the band reaches 0, keeps the bias of those that
+    it counts and loses the information of the rest: compared on Gaussian signals of known
+    information in `tests/analysis/test_coherence.py`.
+
+    References
+    ----------
+    Borst & Theunissen (1999), Nature Neuroscience 2, 947-957. Efron & Tibshirani (1993), An
+    Introduction to the Bootstrap. Hsu, Borst & Theunissen (2004), Network 15, 91-109. Thomson &
+    Chave (1991), in Haykin, Advances in Spectrum Analysis and Array Processing 1, 58-113. Welch
+    (1967), IEEE Transactions on Audio and Electroacoustics 15, 70-73.
 
     Examples
     --------
@@ -67,83 +131,161 @@ def coherence(prediction: xr.DataArray, ds: xr.Dataset, *, window_ms: float = 25
     >>> result = aa1xr.coherence(aa1xr.psth(even), odd)
     >>> result.coherence.sel(area="MLd").dims
     ('neuron', 'frequency')
-    >>> bool((result.information > 0).all())
+    >>> below = result.information < result.information_max + 2 * result.information_max_se
+    >>> bool(below.all())
     True
     """
     ds, rate, counts = match(prediction, ds)
     schema.bin_numbers(ds)  # spectra need an unbroken axis
     dt = schema.bin_width_ms(ds) / 1000
     length = round(arguments.number("window_ms", window_ms) / 1000 / dt)
-    if not 2 <= length <= counts.sizes["time"]:
+    inside = bins_during(ds, during)
+    longest = int(inside.any(0).sum())
+    if not 2 <= length <= longest:
         raise ValueError(
-            f"window_ms={window_ms} is {length} bins of {1000 * dt:g} ms; expected 2 to "
-            f"{counts.sizes['time']}"
+            f"window_ms={window_ms} is {length} bins of {1000 * dt:g} ms; expected 2 to {longest}"
         )
     frequency = np.fft.rfftfreq(length, dt)[1:]
     stacked = xr.apply_ufunc(
         _coherence,
         counts,
         rate,
-        kwargs={"length": length},
-        input_core_dims=[["stimulus", "trial", "time"], ["stimulus", "time"]],
-        output_core_dims=[["which", "frequency"]],
+        neuron_names(ds, counts),
+        kwargs={
+            "length": length,
+            "inside": inside,
+            "site": messages.call_site(),
+        },
+        input_core_dims=[["stimulus", "trial", "time"], ["stimulus", "time"], []],
+        output_core_dims=[["which", "moment", "column"]],
         dask="parallelized",
         output_dtypes=[np.float64],
-        dask_gufunc_kwargs={"output_sizes": {"which": 4, "frequency": frequency.size}},
+        dask_gufunc_kwargs={
+            "output_sizes": {"which": len(_NAMES), "moment": 2, "column": frequency.size + 1}
+        },
     )
-    bits = stacked.sum("frequency", skipna=False) / (length * dt)
-    arrays = {
-        "coherence": stacked.isel(which=0),
-        "coherence_max": stacked.isel(which=1),
-        "information": bits.isel(which=2),
-        "information_max": bits.isel(which=3),
-    }
+    arrays = {}
+    for which, name in enumerate(_NAMES):
+        for moment, suffix in enumerate(("", "_se")):
+            columns = stacked.isel(which=which, moment=moment)
+            at_frequencies = columns.isel(column=slice(None, -1)).rename(column="frequency")
+            arrays[f"coherence{name}{suffix}"] = at_frequencies
+            arrays[f"information{name}{suffix}"] = columns.isel(column=-1) / (length * dt)
     out = labelled(ds, arrays, COHERENCE)
     attrs = {"units": "Hz", "long_name": "frequency"}
     return out.assign_coords(frequency=("frequency", frequency, attrs))
 
 
 @np.errstate(invalid="ignore")  # a model that diverged predicts inf, and has no score
-def _coherence(counts: Floats, rate: Floats, *, length: int) -> Floats:
-    """Coherence, its maximum and the bits of each. [shape: (neuron, 4, frequency)]."""
-    pairs = complete(counts, ~np.isnan(rate))
+def _coherence(
+    counts: Floats,
+    rate: Floats,
+    cells: npt.NDArray[np.str_],
+    *,
+    length: int,
+    inside: Bools,
+    site: messages.CallSite,
+) -> Floats:
+    """The coherences, and last their bits in units of the distance between frequencies.
+
+    [shape: (neuron, 4, estimate or error, frequency + 1)].
+    """
+    # Segments are counted from the first bin wanted, so that they are the same in every window.
+    onset = int(inside.any(0).argmax())
+    counts, rate, inside = counts[..., onset:], rate[..., onset:], inside[:, onset:]
+    pairs = complete(counts, inside & ~np.isnan(rate))
     enough = repeated(pairs.n_trials, pairs.n_bins) > 0
-    out = np.empty((counts.shape[0], 4, length // 2))
+    out = np.empty((counts.shape[0], len(_NAMES), 2, length // 2 + 1))
     # One neuron at a time, since spectra take several times the memory of counts.
     for n, result in enumerate(out):
         which = np.flatnonzero(enough[n])
         predicted = np.where(pairs.used[n, which], rate[n, which], 0)
-        whole = np.asarray(_stretches(pairs.used[n, which], length).all(-1))
-        trials = _spectra(pairs.counts[n, which], whole[:, np.newaxis], length)
-        of_prediction = _spectra(predicted, whole, length)
+        whole = np.asarray(_segments(pairs.used[n, which], length).all(-1))
+        trials = _spectra(pairs.counts[n, which], length)
+        p = _spectra(predicted, length)
         n_trials = pairs.n_trials[n, which, np.newaxis, np.newaxis]
         total = trials.sum(1)
         mean = total / n_trials
-        shared = (_power(total) - _power(trials).sum(1)) / (n_trials * (n_trials - 1))
-        # Over stretches and stimuli at once: each counts by its number of stretches.
-        cross = (of_prediction * mean.conj()).sum((0, 1))
-        p, y, a = (v.sum((0, 1)) for v in (_power(of_prediction), _power(mean), shared))
-        if not ((p > 0) & (y > 0)).all():
-            tell("coherence is NaN where the prediction or the response does not vary")
-        # Rounding alone takes the first beyond 1.
-        result[0] = np.minimum(_power(cross) / (some(p) * some(y)), 1)
-        result[1] = a / some(y)
-    with np.errstate(divide="ignore"):
-        out[:, 2:] = -np.log2(1 - out[:, :2])
+        of_trials = _power(trials).sum(1)
+        shared = (_power(total) - of_trials) / (n_trials * (n_trials - 1))
+        # Segments of all stimuli side by side: each counts alike.
+        spectra = [
+            spectrum[whole]
+            for spectrum in (p * mean.conj(), _power(p), of_trials / n_trials, _power(mean), shared)
+        ]
+        result[:] = _jackknife(spectra, length)
+    undefined = (pairs.n_bins > 0).any(1) & np.isnan(out[:, :, 0]).any((1, 2))
+    if undefined.any():
+        messages.warn(
+            f"aa1xr.coherence: undefined (NaN) for {messages.listed(cells[undefined].tolist())}: "
+            "the prediction or the response does not vary, or the stimuli with two trials are "
+            "fewer than three windows long",
+            UndefinedWarning,
+            site,
+        )
     return out
 
 
-def _stretches(values: Floats | Bools, length: int) -> npt.NDArray[Any]:
-    """Half overlapping stretches of time. [shape: (..., time) -> (..., stretch, length)]."""
+def _jackknife(spectra: list[npt.NDArray[Any]], length: int) -> Floats:
+    """Estimates without their bias, and their standard errors.
+
+    Parameters
+    ----------
+    spectra
+        P conj(Y), PP, RR, YY and SS, each [shape: (segment, frequency)].
+    length
+        Bins in a segment.
+
+    Returns
+    -------
+    moments : [array, shape: (4, 2, frequency + 1)]
+    """
+    n = spectra[0].shape[0]
+    if n < 3:
+        return np.full((len(_NAMES), 2, length // 2 + 1), np.nan)
+    totals = [spectrum.sum(0, keepdims=True) for spectrum in spectra]
+    every = _quantities(totals, length)[:, 0]
+    without = _quantities([t - s for t, s in zip(totals, spectra, strict=True)], length)
+    window = _window(length)
+    overlap = (window[length // 2 :] * window[: length - length // 2]).sum() / (window**2).sum()
+    scale = 1 + 2 * overlap**2
+    bias = (n - 1) * (without.mean(1) - every) * scale
+    variance = (n - 1) * without.var(1) * scale
+    # A prediction that is the PSTH tells everything about it, with no error to estimate.
+    estimate = np.where(np.isinf(every), every, every - bias)
+    return np.stack([estimate, np.sqrt(variance)], 1)
+
+
+@np.errstate(divide="ignore", invalid="ignore")
+def _quantities(spectra: list[npt.NDArray[Any]], length: int) -> Floats:
+    """The four coherences, and last their bits. [shape: (4, sample, frequency + 1)]."""
+    cross, p, r, y, shared = spectra
+    # A sum without one segment may be rounding, where the others hold nothing.
+    p, r, y = (some(np.where(v > _ROUNDING * v.max(), v, 0)) for v in (p, r, y))
+    predicted = _power(cross)
+    squared = np.stack([predicted / (p * r), shared / r, predicted / (p * y), shared / y])
+    squared = np.where(squared > 1 - _ROUNDING, 1, squared)
+    bits = -np.log2(1 - squared)
+    if length % 2 == 0:
+        bits[..., -1] /= 2  # half of this band lies beyond the Nyquist frequency
+    return np.concatenate([squared, bits.sum(-1, keepdims=True)], -1)
+
+
+def _segments(values: Floats | Bools, length: int) -> npt.NDArray[Any]:
+    """Half overlapping segments of time. [shape: (..., time) -> (..., segment, length)]."""
     windows: npt.NDArray[Any] = np.lib.stride_tricks.sliding_window_view(values, length, axis=-1)
     return windows[..., :: max(1, length // 2), :]
 
 
-def _spectra(values: Floats, whole: Bools, length: int) -> npt.NDArray[np.complexfloating]:
-    """Spectra of whole stretches, zero for others. [shape: (..., stretch, frequency)]."""
-    window = np.hanning(length + 2)[1:-1]
-    parts = np.asarray(_stretches(values, length), np.float64)
-    parts = (parts - parts.mean(-1, keepdims=True)) * window * whole[..., np.newaxis]
+def _window(length: int) -> Floats:
+    """Hann window without its zeros."""
+    return np.hanning(length + 2)[1:-1]
+
+
+def _spectra(values: Floats, length: int) -> npt.NDArray[np.complexfloating]:
+    """Spectra of segments about their means. [shape: (..., segment, frequency)]."""
+    parts = np.asarray(_segments(values, length), np.float64)
+    parts = (parts - parts.mean(-1, keepdims=True)) * _window(length)
     return np.fft.rfft(parts, axis=-1)[..., 1:]
 
 

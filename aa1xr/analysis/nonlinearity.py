@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import arguments, schema
-from aa1xr.analysis.pairs import tell
+from aa1xr import arguments, messages, schema
 from aa1xr.analysis.prediction import check_time
 from aa1xr.analysis.sel import sel
+from aa1xr.analysis.sound import check_definition, definition, finite
+from aa1xr.errors import UndefinedWarning
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,11 +29,15 @@ class Nonlinearity:
     def apply(self, prediction: xr.DataArray) -> xr.DataArray:
         """Pass a prediction through it [shape: (neuron, ..., time)], lazily if either is lazy.
 
-        Straight lines between levels. Below the lowest its rate goes on; above the highest the
-        last line does, unless it falls: sounds not heard before may drive a neuron harder.
+        Straight lines connect the levels. Below the lowest level the rate is that of the lowest.
+        Above the highest the last line continues, unless it falls: other sounds may drive a
+        neuron harder.
         """
         arguments.expect("prediction", prediction, xr.DataArray)
         schema.check_dims("the prediction", prediction, "time")
+        check_definition(
+            self.drive.attrs, prediction.attrs, wants="the nonlinearity", has="the prediction"
+        )
         drive, rate = self.drive, self.rate
         if "neuron" in prediction.coords and "neuron" in drive.dims:
             # Those of the prediction alone: a curve for others does no harm.
@@ -41,7 +46,7 @@ class Nonlinearity:
             )
         out: xr.DataArray = xr.apply_ufunc(
             _apply,
-            prediction,
+            finite(prediction, name="the prediction", missing=True),
             drive,
             rate,
             input_core_dims=[["time"], ["level"], ["level"]],
@@ -69,19 +74,22 @@ def fit_nonlinearity(
         Of training stimuli, linear: `aa1xr.predict(fit, ds, rectify=False)`
         [shape: (neuron, stimulus, time)].
     response
-        In spikes/s; of what both have, by their labels, bins that are NaN do not count.
+        In spikes/s. Neurons, stimuli and times are those of both, by their labels; bins that are
+        NaN in either do not count.
     n_levels
         At least 2. More follow a curve more closely, and noise too.
 
     Returns
     -------
     Nonlinearity
-        `apply(prediction)` gives rates. It is NaN for neurons of fewer bins than levels.
+        `apply(prediction)` gives rates. It is NaN for neurons of fewer bins than levels. It takes
+        predictions from the same spectrogram alone, by the attributes that `aa1xr.predict` gives
+        a prediction, and refuses others with ValueError.
 
     Raises
     ------
     ValueError
-        If `n_levels` is out of range.
+        If `n_levels` is out of range, or (when computed) a value is infinite.
 
     References
     ----------
@@ -90,6 +98,7 @@ def fit_nonlinearity(
     Examples
     --------
     >>> ds = aa1xr.open_sample().sel(type="conspecific", area="Field_L")
+    >>> ds = ds.drop_sel(neuron="sim0000_2_B")  # does not respond
     >>> train, validation, test = aa1xr.split(ds, test=2, validation=2)
     >>> fit = aa1xr.strf(ds, train=train, validation=validation).compute()
     >>> linear = aa1xr.predict(fit, ds, rectify=False)
@@ -107,12 +116,15 @@ def fit_nonlinearity(
     if 0 in prediction.shape:
         raise ValueError("prediction and response have no neuron, or no stimulus, in common")
     bins = list(_BINS)
+    response = response.reset_coords(drop=True)  # those of the prediction do
+    cells = prediction["neuron"].astype(str) if "neuron" in prediction.coords else "0"
     both: xr.DataArray = xr.apply_ufunc(
         _levels,
-        prediction,
-        response,
-        kwargs={"n_levels": int(n_levels)},
-        input_core_dims=[bins, bins],
+        finite(prediction, name="the prediction", missing=True),
+        finite(response, name="the response", missing=True),
+        cells,
+        kwargs={"n_levels": int(n_levels), "site": messages.call_site()},
+        input_core_dims=[bins, bins, []],
         output_core_dims=[["which", "level"]],
         vectorize=True,
         dask="parallelized",
@@ -123,17 +135,28 @@ def fit_nonlinearity(
         output_dtypes=[np.float64],
     )
     attrs = {"units": "spikes/s"}
+    known = definition(prediction.attrs)
     return Nonlinearity(
-        both.isel(which=0).rename("drive").assign_attrs(attrs, long_name="linear prediction"),
+        both.isel(which=0)
+        .rename("drive")
+        .assign_attrs(attrs | known, long_name="linear prediction"),
         both.isel(which=1).rename("rate").assign_attrs(attrs, long_name="mean response"),
     )
 
 
-def _levels(prediction: Floats, response: Floats, *, n_levels: int) -> Floats:
+def _levels(
+    prediction: Floats, response: Floats, cell: str, *, n_levels: int, site: messages.CallSite
+) -> Floats:
     """Mean prediction and response of each level. [shape: (2, level)]."""
     known = ~np.isnan(prediction) & ~np.isnan(response)
     if known.sum() < n_levels:
-        tell("a nonlinearity is NaN where there are fewer bins of a response than levels")
+        if known.any():  # without any response there is nothing to say
+            messages.warn(
+                f"aa1xr.fit_nonlinearity: undefined (NaN) for neuron {str(cell)!r}: its response "
+                f"has {known.sum()} bins, fewer than n_levels={n_levels}",
+                UndefinedWarning,
+                site,
+            )
         return np.full((2, n_levels), np.nan)
     pairs = np.stack([prediction[known], response[known]])
     order = np.argsort(pairs[0], kind="stable")

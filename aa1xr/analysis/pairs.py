@@ -1,37 +1,37 @@
 """Counts of every (neuron, stimulus) pair, in blocks of neurons: what the measures start from.
 
-One rule combines stimuli, here and nowhere else: a quantity is found for each stimulus about the
-stimulus' own mean, then averaged over stimuli, each weighted by its number of bins. Ratios,
-roots and correlations are taken last, of these averages.
+Stimuli are combined in two ways. `combine` averages a quantity that was found for each stimulus
+about the stimulus' own mean, weighted by number of bins; ratios, roots and correlations are taken
+last, of these averages. `aa1xr.analysis.concatenated` takes all stimuli as one.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, Literal
 
+import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, messages, schema
+from aa1xr.analysis import presentations
+from aa1xr.errors import UndefinedWarning, UnitsWarning
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.integer[Any]]
 
 _DIMS = schema.VARIABLES["spikes"].dims
+#: Which bins measures count: see `bins_during`.
+During = Literal["stimulus", "all"]
+
+#: Times on the grid of audio samples that differ by less are equal.
+_ROUNDING_S = 1e-7
 #: Counts in one block, if they do not come in blocks already.
 _BLOCK = 32 * 2**20
-
-
-@cache
-def tell(reason: str) -> None:
-    """Log why a result is NaN, once in a process."""
-    logging.getLogger("aa1xr").warning("%s", reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +98,39 @@ def some(values: Floats | Ints) -> Floats:
     return np.where(values > 0, values, np.nan)
 
 
-def ratio(numerator: Floats, denominator: Floats, reason: str) -> Floats:
-    """Divide; NaN for `reason` where the denominator is not positive."""
-    if (denominator <= 0).any():
-        tell(reason)
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Divide; NaN where the denominator is not positive."""
     return np.asarray(numerator / some(denominator))
+
+
+def bins_during(ds: xr.Dataset, during: During) -> Bools:
+    """The bins that a measure counts. [shape: (stimulus, time)].
+
+    Parameters
+    ----------
+    during
+        "stimulus": from stimulus onset to the bin that holds the last sample of the stimulus,
+        0 <= time < duration_s, whatever window `ds` was opened with; "all": every bin of `ds`.
+
+    Raises
+    ------
+    ValueError
+        If `during` is neither, or `ds` does not say how long the stimuli are.
+    """
+    arguments.choice("during", during, ("stimulus", "all"))
+    time = np.atleast_1d(ds["time"].values)
+    if during == "all":
+        n_stimuli = ds.sizes.get("stimulus", 1)
+        return np.ones((n_stimuli, time.size), bool)
+    if "duration_s" not in ds.coords:
+        raise ValueError(
+            "the Dataset must have the coordinate 'duration_s', which says when each stimulus "
+            "ends; to count every bin of the Dataset, pass during='all'"
+        )
+    duration = np.atleast_1d(ds["duration_s"].values)[:, np.newaxis]
+    # Edges are whole numbers of audio samples: rounding is far less than half a sample.
+    edge = _ROUNDING_S
+    return np.asarray((time > -edge) & (time < duration - edge))
 
 
 def spikes(ds: xr.Dataset) -> xr.DataArray:
@@ -113,6 +141,8 @@ def spikes(ds: xr.Dataset) -> xr.DataArray:
     schema.validate(ds, "spikes")
     present = [dim for dim in ("neuron", "stimulus", "trial") if dim in ds["spikes"].dims]
     schema.check_dims("'spikes'", ds["spikes"], "time", *present)
+    _check_grid(ds)
+    presentations.check_distinct(ds)
     counts = xr.DataArray(ds["spikes"].variable)
     counts = counts.expand_dims([dim for dim in _DIMS if dim not in counts.dims]).transpose(*_DIMS)
     if counts.chunks is None:
@@ -121,17 +151,80 @@ def spikes(ds: xr.Dataset) -> xr.DataArray:
     return counts.chunk(dict.fromkeys(_DIMS[1:], -1))
 
 
+def _check_grid(ds: xr.Dataset) -> None:
+    """Refuse a time axis whose bins do not begin a whole number of bins from stimulus onset."""
+    width = schema.bin_width_ms(ds)
+    bins = 1000 * np.atleast_1d(ds["time"].values) / width
+    off = bins - np.round(bins)
+    if (np.abs(off) > 1e-3).any():
+        shift = width * off[np.abs(off).argmax()]
+        raise ValueError(
+            f"time must be in bins of {width:g} ms counted from stimulus onset; it is shifted by "
+            f"{shift:g} ms, so bins and stimuli do not match: undo the shift, or open the data "
+            "with a dt_ms that divides it"
+        )
+
+
+#: For each measure, where a reason applies, the first that does counts: (mask, name of reason).
+Reasons = Mapping[str, Sequence[tuple[Bools, str]]]
+
+
+def with_reasons(
+    values: Mapping[str, Floats], reasons: Reasons, texts: Mapping[str, str]
+) -> Floats:
+    """Measures of a block, and why some of them are not what a user expects.
+
+    Parameters
+    ----------
+    values
+        By name, each [shape: (neuron, 1 or stimulus)].
+    reasons
+        For any of the names, masks of the same shape, and which of `texts` applies there.
+    texts
+        What to say for each reason: see `map_blocks`.
+
+    Returns
+    -------
+    stacked : [array, shape: (neuron, 1 or stimulus, 2 * measure)]
+        The measures, then for each the number of its reason, 0 where there is none.
+    """
+    numbers = {reason: number for number, reason in enumerate(texts, 1)}
+    codes = []
+    for name, array in values.items():
+        code = np.zeros(array.shape)
+        for mask, reason in reversed(reasons.get(name, ())):
+            code[np.broadcast_to(mask, code.shape)] = numbers[reason]
+        codes.append(code)
+    return np.stack([*values.values(), *codes], -1)
+
+
 def map_blocks(
     function: Callable[..., Floats],
     *arrays: xr.DataArray,
     names: tuple[str, ...],
+    of: xr.Dataset,
     by: str = "neuron",
     options: Mapping[str, Any],
+    texts: Mapping[str, str],
+    caller: str,
 ) -> dict[str, xr.DataArray]:
     """Call a function for each block of neurons when the result is computed.
 
-    It returns an array [shape: (neuron, 1 or stimulus, name)]: `names` says what is in it, and
-    `by` whether it is for neurons or for each stimulus.
+    Parameters
+    ----------
+    function
+        It takes blocks of `arrays`, and `options`, and returns what `with_reasons` gives.
+    names
+        What the measures in the result are.
+    of
+        The Dataset whose neurons these are.
+    by
+        Whether a measure is for neurons or for each stimulus.
+    texts
+        What a user is told for each reason; `{cells}` is where the neurons are named. Only the
+        measures that are computed give their reasons.
+    caller
+        The public function that the user called.
     """
     dim = "stimulus" if by == "stimulus" else "one"
     stacked = xr.apply_ufunc(
@@ -146,13 +239,59 @@ def map_blocks(
         dask_gufunc_kwargs={
             "output_sizes": {
                 dim: arrays[0].sizes["stimulus"] if by == "stimulus" else 1,
-                "measure": len(names),
+                "measure": 2 * len(names),
             }
         },
     )
-    if dim == "one":
-        stacked = stacked.isel(one=0)
-    return {name: stacked.isel(measure=k) for k, name in enumerate(names)}
+    cells = neuron_names(of, arrays[0]).data[:, np.newaxis, np.newaxis]
+    said = {"texts": dict(texts), "caller": caller, "site": messages.call_site()}
+    out = {}
+    for which, name in enumerate(names):
+        measure = da.map_blocks(  # type: ignore[no-untyped-call]
+            _pick,
+            stacked.data,
+            cells,
+            which=which,
+            n_measures=len(names),
+            **said,
+            squeeze=dim == "one",
+            dtype=np.float64,
+            drop_axis=[1, 2] if dim == "one" else [2],
+            meta=np.empty((0,) * (1 if dim == "one" else 2)),
+        )
+        out[name] = xr.DataArray(measure, dims=("neuron", dim)[: measure.ndim])
+    return out
+
+
+def neuron_names(ds: xr.Dataset, like: xr.DataArray) -> xr.DataArray:
+    """Names for messages, or positions, in the blocks of an array. [shape: (neuron,)]."""
+    if "neuron" in ds.coords:
+        names = np.atleast_1d(ds["neuron"].values).astype(str)
+    else:
+        names = np.arange(like.sizes["neuron"]).astype(str)
+    return xr.DataArray(names, dims="neuron").chunk(neuron=like.chunksizes["neuron"])
+
+
+def _pick(
+    stacked: Floats,
+    cells: npt.NDArray[np.str_],
+    *,
+    which: int,
+    n_measures: int,
+    texts: Mapping[str, str],
+    caller: str,
+    site: messages.CallSite,
+    squeeze: bool,
+) -> Floats:
+    """One measure of a block; say the reasons that apply to it."""
+    codes = stacked[..., n_measures + which]
+    for number, (reason, text) in enumerate(texts.items(), 1):
+        if (concerned := (codes == number).any(1)).any():
+            named = messages.listed(cells[concerned, 0, 0].tolist())
+            category = UnitsWarning if reason == "units" else UndefinedWarning
+            messages.warn(f"{caller}: {text.format(cells=named)}", category, site)
+    picked = stacked[..., which]
+    return picked[:, 0] if squeeze else picked
 
 
 def labelled(

@@ -10,8 +10,28 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis.pairs import spikes
+from aa1xr.analysis.presentations import check_distinct
 
 _DIMS = schema.VARIABLES["psth"].dims
+
+#: How people write spikes/s, without blanks.
+_RATE_UNITS = {
+    "spikes/s",
+    "spikes/sec",
+    "spike/s",
+    "sp/s",
+    "spikess-1",
+    "1/s",
+    "s-1",
+    "s^-1",
+    "s**-1",
+    "hz",
+}
+
+
+def is_rate(units: object) -> bool:
+    """Whether the attribute `units` says spikes/s."""
+    return str(units).replace(" ", "").lower() in _RATE_UNITS
 
 
 def match(
@@ -38,6 +58,8 @@ def match(
             f"expected {_DIMS} and numbers"
         )
     check_time(prediction, ds)
+    check_same_sounds(prediction, ds, "the prediction and in the Dataset")
+    check_distinct(ds)
     chosen: dict[str, Any] = {}
     for dim in ("neuron", "stimulus"):
         names = [pd.Index(schema.values_along(array, dim)) for array in (prediction, ds)]
@@ -58,6 +80,36 @@ def match(
     rate = xr.DataArray(prediction.variable).transpose(*_DIMS)
     rate = rate.isel({d: at for d, at in chosen.items() if not _is_all(at, rate.sizes[d])})
     return ds, rate.chunk(neuron=counts.chunksizes["neuron"], stimulus=-1, time=-1), counts
+
+
+def check_same_sounds(
+    first: xr.Dataset | xr.DataArray, second: xr.Dataset | xr.DataArray, names: str
+) -> None:
+    """Check that a stimulus label means one sound in both, where both have the wav names.
+
+    Raises
+    ------
+    ValueError
+        If not: two archives may both have a conspecific-00.
+    """
+    sounds = []
+    for each in (first, second):
+        if not {"stimulus", "name"} <= set(each.coords) or each["name"].dims not in (
+            (),
+            ("stimulus",),
+        ):
+            return
+        of = (
+            np.atleast_1d(each[name].values).astype(str).tolist() for name in ("stimulus", "name")
+        )
+        sounds.append(dict(zip(*of, strict=True)))
+    for label in sounds[0].keys() & sounds[1].keys():
+        if sounds[0][label] != sounds[1][label]:
+            raise ValueError(
+                f"stimulus {label!r} is another sound in {names}: {sounds[0][label]} and "
+                f"{sounds[1][label]}. Relabel the stimuli of both by wav file: "
+                "ds.assign_coords(stimulus=ds.name.values)"
+            )
 
 
 def _is_all(positions: Any, size: int) -> bool:
@@ -82,8 +134,8 @@ def check_time(
             f"the prediction has bins of {width:g} ms, the {name} of {dt_ms:g} ms; bring both "
             f"to one: aa1xr.open(dt_ms={width:g}), or aa1xr.resample"
         )
-    # Half a bin is more than rounding and less than a shift.
-    if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=0, atol=dt_ms / 2000):
+    # A thousandth of a bin is more than rounding and less than any shift.
+    if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=0, atol=dt_ms / 1e6):
         raise ValueError(
             f"the prediction has {_extent(theirs)}, the {name} {_extent(ours)}; select the "
             "same times of both, as ds.sel(time=prediction.time)"
@@ -91,4 +143,4 @@ def check_time(
 
 
 def _extent(time: Any) -> str:
-    return f"{time.size} bins from {time[0]:g} to {time[-1]:g} s" if time.size else "no bins"
+    return f"{time.size} bins from {time[0]:.6g} to {time[-1]:.6g} s" if time.size else "no bins"

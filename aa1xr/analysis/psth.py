@@ -5,36 +5,46 @@ from __future__ import annotations
 import xarray as xr
 
 from aa1xr import schema
+from aa1xr.analysis.presentations import mark
 
 
 def psth(ds: xr.Dataset) -> xr.DataArray:
     """Firing rate over the trials that are left in a selection.
 
-    `ds.psth` is over all presentations, read straight from the events, and selecting trials
-    does not reach it; this averages `ds.spikes`. Over all trials the two are equal.
+    `ds.psth` is read straight from the events, and a selection of trials by `isel`, `sel` or
+    `where` does not reach it; this function averages `ds.spikes`. Over all trials the two are
+    equal. `aa1xr.take_trials` selects trials in all variables.
 
     Parameters
     ----------
     ds
-        A Dataset with `spikes` [shape: (..., trial, time)].
+        A Dataset with `spikes` [shape: (..., trial, time)]: counts, whatever their attributes.
 
     Returns
     -------
     xarray.DataArray
         Mean over trials divided by the bin width, in spikes/s [shape: (..., time)]; NaN where
-        none of the trials was presented. Lazy if `spikes` is.
+        none of the trials was presented. The attribute "trials" names the trials. Lazy if
+        `spikes` is.
+
+    Raises
+    ------
+    ValueError
+        If `spikes` has the units of a rate.
 
     Examples
     --------
     >>> ds = aa1xr.open_sample(dt_ms=5)
-    >>> even = aa1xr.psth(ds.isel(trial=slice(0, None, 2)))
-    >>> even.dims
-    ('neuron', 'stimulus', 'time')
+    >>> first = aa1xr.psth(ds.isel(trial=slice(0, 5)))
+    >>> first.dims, first.attrs["trials"]
+    (('neuron', 'stimulus', 'time'), '0 1 2 3 4')
     """
     spikes = schema.validate(ds, "spikes")["spikes"]
     if "trial" not in spikes.dims:
         spikes = spikes.expand_dims("trial")
     rate = spikes.mean("trial") / (schema.bin_width_ms(ds) / 1000)
     spec = schema.VARIABLES["psth"]
-    attrs = spec.attrs | {"comment": "over the presentations selected"}
+    attrs = spec.attrs | {"comment": "mean over the trials that were selected"}
+    if "trial" in ds.coords:
+        attrs |= mark(ds["trial"].values)
     return rate.rename("psth").assign_attrs(attrs)

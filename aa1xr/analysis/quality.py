@@ -9,11 +9,14 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.analysis import concatenated
+from aa1xr.analysis.latency import WIDEST_S, latency
 from aa1xr.analysis.pairs import (
     Bools,
     Floats,
     Ints,
     Pairs,
+    bins_during,
     combine,
     complete,
     labelled,
@@ -21,12 +24,10 @@ from aa1xr.analysis.pairs import (
     ratio,
     some,
     spikes,
-    tell,
+    with_reasons,
 )
+from aa1xr.analysis.presentations import check_distinct
 from aa1xr.analysis.reliability import agreement, covariance, powers, repeated
-
-#: A bin answers if so many spikes come this rarely from the spontaneous rate; two in a row do.
-_RARE = 1e-3
 
 _RATE, _POWER = "spikes/s", "(spikes/s)^2"
 
@@ -44,14 +45,46 @@ MEASURES: dict[str, schema.Spec] = {
     "noise_power": _spec(_POWER, "noise power of one trial", "Sahani & Linden (2003)"),
     "snr": _spec("1", "signal power over noise power", "Sahani & Linden (2003)"),
     "ccmax": _spec(
-        "1", "greatest correlation with the PSTH", "half splits; Hsu, Borst & Theunissen (2004)"
+        "1",
+        "noise ceiling of the correlation with the PSTH",
+        "split halves; Hsu, Borst & Theunissen (2004)",
     ),
     "ccmax_closed": _spec(
-        "1", "greatest correlation with the PSTH", "closed form; Schoppe et al. (2016)"
+        "1",
+        "noise ceiling of the correlation with the PSTH",
+        "closed form; Schoppe et al. (2016)",
+    ),
+    "ccmax_within": _spec("1", "noise ceiling (split halves), each stimulus about its own mean"),
+    "ccmax_closed_within": _spec(
+        "1", "noise ceiling (closed form), each stimulus about its own mean"
     ),
     "ttrc": _spec("1", "trial-to-trial correlation"),
     "fano": _spec("1", "Fano factor of the spike count"),
-    "latency": _spec("s", "latency of the response", "left edge of the bin"),
+    "latency": _spec("s", "latency of the response", "Friedman & Priebe (1998)"),
+}
+
+
+#: Why a measure is not what a user expects.
+_TEXTS = {
+    "before": "rates before onset and latencies are undefined (NaN) for {cells}: there are no bins "
+    "before onset; open the data with before_ms=2000",
+    "wide": "latencies are undefined (NaN) for {cells}: bins of more than 10 ms do not resolve "
+    "them; open the data with dt_ms=5",
+    "once": "reliability is undefined (NaN) for {cells}: no stimulus has two trials, and one trial "
+    "does not tell signal from noise",
+    "signal": "the noise ceiling is undefined (NaN) for {cells}: the signal power is not positive, "
+    "trials agree no more than by chance",
+    "halves": "the noise ceiling from split halves is undefined (NaN) for {cells}: halves of the "
+    "trials are not positively correlated, or one half has no spikes",
+    "noise": "the signal-to-noise ratio is undefined (NaN) for {cells}: the noise power is not "
+    "positive",
+    "silent trial": "the trial-to-trial correlation is undefined (NaN) for {cells}: a trial has "
+    "no variance, as when it has no spikes",
+    "silent": "the Fano factor is undefined (NaN) for {cells}: there are no spikes",
+    "alike": "rate_z is undefined (NaN) for {cells}: the difference of the rates is the same in "
+    "every trial",
+    "left out": "stimuli with one trial are left out for {cells}: one trial does not tell signal "
+    "from noise",
 }
 
 
@@ -85,30 +118,47 @@ def quality(
         - `signal_power`, `noise_power` in (spikes/s)^2 and their ratio `snr` (Sahani & Linden
           2003, on signal power): with N trials r and P the variance over time (over T - 1),
           signal = (N * P(mean of r) - mean of P(r)) / (N - 1), noise = mean of P(r) - signal;
-        - `ccmax`: the correlation of the mean over trials with the true rate, from r, the
+        - `ccmax`: the correlation of the mean over trials with the true rate; from r, the
           correlation between the means of two halves of the trials averaged over all splits:
           sqrt(2 * r / (1 + r)) (Hsu, Borst & Theunissen 2004; Spearman-Brown), and its like for
           halves of n and n + 1 trials;
         - `ccmax_closed`: sqrt(signal / P(mean of r)) (Schoppe et al. 2016; their calc_CCnorm.m);
         - `ttrc`: mean correlation between two trials;
         - `fano`: variance over mean of the number of spikes in a trial;
-        - `latency` in s: the first of two successive bins after onset, each with a number of
-          spikes that the spontaneous rate gives in less than one case of 1000 (Poisson; one
-          spike is added to the spontaneous ones, so that silence is no certainty). Sums over
-          trials, and `by="neuron"` over stimuli. Suppression is not seen.
+        - `latency` in s: the time from onset at which the rate rises above the spontaneous one.
+          NaN unless three things hold. There is a response within 0.25 s: in some window of 10,
+          20, 40 or 80 ms (one ends every 5 ms) so many trials have a spike as the windows before
+          onset predict in less than one neuron, or pair, of 1000, all windows together
+          (Bonferroni). Trials are counted, not spikes, since bursts are not independent spikes.
+          The time of the change is known with a standard deviation of at most 6 ms: it is the
+          mean over the likelihood of the times of a change of a Poisson rate (Friedman & Priebe
+          1998). Bins are at most 10 ms wide. `by="neuron"` counts the trials of all stimuli
+          together. A suppressed rate has no latency;
 
-        Over stimuli: each is taken about its own mean, powers, covariances, variances and means
-        are averaged weighted by number of bins, and ratios, roots and correlations come last.
-        Stimuli with fewer than two trials tell of rates alone.
-        NaN where there is no data or the measure is not defined; the reason is logged, once.
+        Over stimuli, `ccmax` and `ccmax_closed` are of the concatenated stimuli about one mean: the
+        noise ceilings of `aa1xr.score(...).cc_raw`. `ccmax_within` and `ccmax_closed_within`, and
+        all other measures, are about each stimulus' own mean: powers, covariances, variances and
+        means are averaged weighted by number of bins, and ratios, roots and correlations come
+        last. Stimuli with fewer than two trials count for rates alone.
+        NaN where there are no data, or the measure is not defined.
+
+    Warns
+    -----
+    UndefinedWarning
+        When a measure is computed that is not defined for a neuron that was presented sound; the
+        warning names the neurons and the reason.
 
     Notes
     -----
     At most a block of neurons at a time is in memory for each worker of dask.
 
+    A mean of `ccmax` over neurons is biased where some neurons do not respond: see
+    `aa1xr.mean_score`.
+
     References
     ----------
-    Hsu, Borst & Theunissen (2004), Network 15, 91-109. Sahani & Linden (2003), Advances in
+    Friedman & Priebe (1998), Journal of Neuroscience Methods 83, 185-194. Hsu, Borst &
+    Theunissen (2004), Network 15, 91-109. Sahani & Linden (2003), Advances in
     Neural Information Processing Systems 15. Schoppe, Harper, Willmore, King & Schnupp (2016),
     Frontiers in Computational Neuroscience 10, 10, and https://github.com/OSchoppe/CCnorm, whose
     variances of means are over T, not T - 1.
@@ -125,24 +175,21 @@ def quality(
     arguments.choice("by", by, ("neuron", "stimulus"))
     arguments.whole("max_splits", max_splits)
     counts = spikes(ds)
+    check_distinct(ds)
     dt = schema.bin_width_ms(ds) / 1000
-    time = np.atleast_1d(ds["time"].values)
-    if "duration_s" not in ds.coords:
-        raise ValueError("there is no coordinate 'duration_s', which says while the sound plays")
-    duration = np.atleast_1d(ds["duration_s"].values)
-    if not (time < 0).any():
-        tell(
-            "rate_spontaneous, rate_z and latency are NaN where there are no bins before onset: "
-            "open the data with before_ms=2000"
-        )
+    numbers = np.round(np.atleast_1d(ds["time"].values) / dt).astype(np.int64)
+    plays = bins_during(ds, "stimulus")
     arrays = map_blocks(
         _measure,
         counts,
         names=tuple(MEASURES),
+        of=ds,
         by=by,
+        texts=_TEXTS,
+        caller="aa1xr.quality",
         options={
-            "time": time,
-            "duration": duration,
+            "numbers": numbers,
+            "plays": plays,
             "dt": dt,
             "by": by,
             "max_splits": int(max_splits),
@@ -169,9 +216,10 @@ def with_quality(ds: xr.Dataset, *, max_splits: int = 10_000) -> xr.Dataset:
 
     Examples
     --------
-    >>> ds = aa1xr.with_quality(aa1xr.open_sample().sel(type="conspecific"))
-    >>> ds.query(neuron="snr > 0.1").neuron.values.tolist()
-    ['sim0000_1_B', 'sim0000_5_B', 'sim0000_3_A']
+    >>> songs = aa1xr.open_sample(before_ms=500).sel(type="conspecific", area="MLd")
+    >>> ds = aa1xr.with_quality(songs)
+    >>> ds.query(neuron="snr > 0.08").neuron.values.tolist()
+    ['sim0000_3_A', 'sim0000_4_A', 'sim0000_5_A']
     """
     measures = quality(ds, max_splits=max_splits).compute()
     return ds.assign_coords({name: array.variable for name, array in measures.items()})
@@ -180,16 +228,15 @@ def with_quality(ds: xr.Dataset, *, max_splits: int = 10_000) -> xr.Dataset:
 def _measure(
     counts: Floats,
     *,
-    time: npt.NDArray[np.float64],
-    duration: npt.NDArray[np.float64],
+    numbers: npt.NDArray[np.int64],
+    plays: Bools,
     dt: float,
     by: str,
     max_splits: int,
 ) -> Floats:
     """All measures for a block of neurons. [shape: (neuron, stimulus or 1, measure)]."""
-    plays = (time >= 0) & (time < duration[:, np.newaxis])
     pairs = complete(counts, plays)
-    before = complete(counts[..., time < 0], np.ones(1, bool))
+    before = complete(counts[..., numbers < 0], np.ones(1, bool))
     n_bins, n_trials = pairs.n_bins, pairs.n_trials
     twice = repeated(n_trials, n_bins)
 
@@ -206,7 +253,10 @@ def _measure(
 
     gram = covariance(pairs)
     power = powers(gram, n_trials).map(lambda each: over(each, twice))
-    ceiling, ttrc = agreement(gram, n_trials, twice, by=by, max_splits=max_splits)
+    within, ttrc = agreement(gram, n_trials, twice, by=by, max_splits=max_splits)
+    ceiling, closed = within, power.ceiling
+    if by == "neuron":
+        ceiling, closed = _concatenated_ceilings(pairs, gram, twice, max_splits=max_splits)
 
     measures = {
         "rate_spontaneous": over(_mean(spontaneous, before.presented), both),
@@ -214,22 +264,65 @@ def _measure(
         "rate_z": ratio(
             over(_mean(difference, pairs.presented), both_twice),
             np.sqrt(over(_variance(difference, pairs.presented), both_twice)),
-            "rate_z is NaN where trials do not differ",
         ),
         "signal_power": power.signal / dt**2,
         "noise_power": power.noise / dt**2,
         "snr": power.snr,
         "ccmax": np.sqrt(ceiling),
-        "ccmax_closed": np.sqrt(power.ceiling),
+        "ccmax_closed": np.sqrt(closed),
+        "ccmax_within": np.sqrt(within),
+        "ccmax_closed_within": np.sqrt(power.ceiling),
         "ttrc": ttrc,
         "fano": ratio(
             over(_variance(in_trial, pairs.presented), twice),
             over(_mean(in_trial, pairs.presented), twice),
-            "fano is NaN where there is no spike",
         ),
-        "latency": _latency(pairs, before, time, by=by),
+        "latency": latency(pairs, before, numbers, dt, pooled=by == "neuron"),
     }
-    return np.stack([measures[name] for name in MEASURES], -1)
+    values = {name: measures[name] for name in MEASURES}
+    once = over(n_trials == 1, n_bins) > 0
+    reasons = _reasons(values, no_time=not before.used.any(), once=once)
+    reasons["latency"].append((~np.isnan(values["rate_driven"]) & (dt > WIDEST_S), "wide"))
+    return with_reasons(values, reasons, _TEXTS)
+
+
+def _reasons(values: dict[str, Floats], *, no_time: bool, once: Bools) -> dict[str, Any]:
+    """Why measures are not defined where the neuron was presented sound."""
+    nan = {name: np.isnan(array) for name, array in values.items()}
+    there = ~nan["rate_driven"]
+    unrepeated = there & nan["noise_power"]
+    reasons: dict[str, Any] = {
+        "snr": [(there & nan["snr"], "noise")],
+        "ttrc": [(there & nan["ttrc"], "silent trial")],
+        "fano": [(there & nan["fano"], "silent")],
+        "rate_z": [(there & nan["rate_z"], "alike")],
+    }
+    for name in ("ccmax", "ccmax_within"):
+        reasons[name] = [(there & nan[name], "halves")]
+    for name in ("ccmax_closed", "ccmax_closed_within"):
+        reasons[name] = [(there & nan[name], "signal")]
+    for name in ("signal_power", "noise_power"):
+        reasons[name] = []
+    for of_measure in reasons.values():
+        of_measure.insert(0, (unrepeated, "once"))
+        of_measure.append((there & once, "left out"))
+    for name in ("rate_spontaneous", "rate_z", "latency"):
+        reasons[name] = [(there & no_time, "before"), *reasons.get(name, ())]
+    return reasons
+
+
+def _concatenated_ceilings(
+    pairs: Pairs, gram: Floats, twice: Ints, *, max_splits: int
+) -> tuple[Floats, Floats]:
+    """CCmax squared of all stimuli as one, from split halves and in closed form."""
+    n_trials = np.maximum(pairs.n_trials, 1)[..., np.newaxis]
+    psth = pairs.counts.sum(2, dtype=np.float64) / n_trials
+    used = pairs.used & (twice > 0)[..., np.newaxis]
+    power = concatenated.Moments.concatenated(psth, psth, used).yy
+    within = powers(gram, pairs.n_trials).signal
+    signal = concatenated.signal_power(pairs, within, twice)
+    closed = concatenated.positive(signal, power) / some(power)
+    return concatenated.half_split(pairs, twice, max_splits=max_splits), closed
 
 
 def _rates(pairs: Pairs, dt: float) -> Floats:
@@ -247,24 +340,3 @@ def _variance(values: Floats, presented: Bools) -> Floats:
     """Over trials, over one less than there are."""
     deviation = np.where(presented, values - _mean(values, presented)[..., np.newaxis], 0)
     return np.asarray((deviation**2).sum(2) / some(presented.sum(2) - 1))
-
-
-def _latency(pairs: Pairs, before: Pairs, time: npt.NDArray[np.float64], *, by: str) -> Floats:
-    from scipy.special import gammainc
-
-    counts = pairs.counts.sum(2, dtype=np.float64)
-    exposure = (pairs.used * pairs.n_trials[..., np.newaxis]).astype(np.float64)
-    spontaneous = before.counts.sum((2, 3), dtype=np.float64)
-    bins = (before.n_bins * before.n_trials).astype(np.float64)
-    if by == "neuron":
-        counts, exposure, spontaneous, bins = (
-            values.sum(1, keepdims=True) for values in (counts, exposure, spontaneous, bins)
-        )
-    expected = exposure * ((spontaneous + 1) / some(bins))[..., np.newaxis]
-    # P(at least k | mean m) of a Poisson distribution is the lower incomplete gamma function.
-    chance = np.where(counts > 0, gammainc(np.maximum(counts, 1), expected), 1)
-    answers = chance < _RARE
-    answers[..., :-1] &= answers[..., 1:]
-    answers[..., -1:] = False
-    first: Any = answers.argmax(-1)
-    return np.where(answers.any(-1), time[first], np.nan)

@@ -16,7 +16,7 @@ from functools import cache
 
 import numpy as np
 
-from aa1xr.analysis.pairs import Bools, Floats, Ints, Pairs, combine, ratio, some, tell
+from aa1xr.analysis.pairs import Bools, Floats, Ints, Pairs, combine, ratio, some
 
 #: A power this small a part of the one it is taken from is rounding.
 _NOTHING = 1e-12
@@ -38,7 +38,7 @@ class Powers:
     def snr(self) -> Floats:
         """Signal over noise."""
         noise = np.where(self.noise > _NOTHING * self.mean, self.noise, 0)
-        return ratio(self.signal, noise, "snr is NaN where there is no noise")
+        return ratio(self.signal, noise)
 
     @property
     def ceiling(self) -> Floats:
@@ -48,10 +48,7 @@ class Powers:
     @property
     def positive_signal(self) -> Floats:
         """The signal power where there is any."""
-        none = self.signal <= _NOTHING * self.mean
-        if none.any():
-            tell("NaN where the signal power is not positive: trials agree no more than by chance")
-        return np.where(none, np.nan, self.signal)
+        return np.where(self.signal > _NOTHING * self.mean, self.signal, np.nan)
 
 
 def covariance(pairs: Pairs) -> Floats:
@@ -80,8 +77,6 @@ def repeated(n_trials: Ints, n_bins: Ints) -> Ints:
 
     [shape: (neuron, stimulus)].
     """
-    if (n_trials == 1).any():
-        tell("stimuli of one trial are left out: one trial cannot tell signal from noise")
     return np.where((n_trials >= 2) & (n_bins >= 2), n_bins, 0)
 
 
@@ -160,12 +155,8 @@ def half_split_ceiling(gram: Floats, max_splits: int) -> Floats:
     within_second = everything - within_first - 2 * across
     nothing = _NOTHING * np.trace(gram, axis1=-2, axis2=-1)[..., np.newaxis]
     silent = (within_first <= nothing) | (within_second <= nothing)
-    if silent.any():
-        tell("ccmax is NaN where one half of the trials has no variance (as when it is silent)")
     with np.errstate(invalid="ignore", divide="ignore"):
         r = np.where(silent, np.nan, across / np.sqrt(within_first * within_second)).mean(-1)
-    if (r <= _NOTHING).any():
-        tell("ccmax is NaN where halves of the trials are not positively correlated")
     return spearman_brown(np.where(r > _NOTHING, r, np.nan), n_first, n - n_first)
 
 
@@ -184,8 +175,6 @@ def trial_correlation(gram: Floats) -> Floats:
     """Mean correlation over all pairs of trials. [shape: (..., trial, trial) -> (...)]."""
     variance = np.diagonal(gram, axis1=-2, axis2=-1)
     silent = variance <= 0
-    if silent.any():
-        tell("ttrc is NaN where a trial has no variance (as when it is silent)")
     deviation = np.sqrt(np.where(silent, np.nan, variance))
     r = gram / (deviation[..., np.newaxis] * deviation[..., np.newaxis, :])
     above = np.triu_indices(gram.shape[-1], 1)

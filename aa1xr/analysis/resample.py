@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -12,22 +13,31 @@ import xarray as xr
 
 from aa1xr import schema
 from aa1xr.dataset.grid import exact_ms
+from aa1xr.dataset.spectrogram import compress, expand, silence
+
+#: Takes an array and `axis`, and leaves that axis out.
+Join = Callable[..., npt.NDArray[Any]]
 
 
 def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
     """Join bins to wider ones, lazily.
 
-    Counts (`spikes`, and whatever else has the units "spikes") add up; rates and all else
-    average. The time axis is the one of `aa1xr.open(dt_ms=dt_ms)`: left edges that are multiples
-    of `dt_ms` from onset, also before it, with incomplete bins at its ends.
+    Counts add up: `spikes`, whatever its attributes, and other variables with the units "spikes".
+    Everything else averages: `psth`, and variables with other units. `spectrogram` averages as
+    power: its compression is undone, and applied again afterwards. The time axis is the one of
+    `aa1xr.open(dt_ms=dt_ms)`: left edges that are multiples of `dt_ms` from onset, also before
+    it, with incomplete bins at its ends.
 
-    An incomplete bin is missing: where some of the bins that it joins are NaN or not there, as
-    at the end of most sounds, so is it. The spikes that fall between the end of the old window and
-    the end of the new are not in `ds`, and a count without them would pass for a weak response. So
-    every count is the one that `open` gives, and every rate too, to rounding, or else NaN; open
-    with `after_ms=dt_ms` and none is missing within the sounds. Only `spectrogram` averages over
-    those frames of an incomplete bin that there are. This mean of compressed frames is smoother
-    than the spectrogram that `open` computes at this bin width; both are in use.
+    An incomplete bin is missing: where one of the bins that it joins is NaN or is not in `ds`, as
+    at the end of most sounds, the new bin is NaN. The spikes between the end of the old window
+    and the end of the new one are not in `ds`, and a count without them would look like a weak
+    response. So every count and every rate is the one that `open` gives (rates to rounding), or
+    NaN. Open with `after_ms=dt_ms`, and no bin within the sounds is missing.
+
+    Before onset and after `duration_s` there is silence, so an incomplete bin of `spectrogram` is
+    NaN only where `ds` begins or ends within the sound. From bins of 5 ms the spectrogram is, to
+    rounding, what `open` computes for a multiple of 5 ms, and generally wherever both have the same
+    `frame_start_ms` and `frame_stop_ms`. From narrower bins it has more frames than that of `open`.
 
     Parameters
     ----------
@@ -39,14 +49,17 @@ def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        The same with fewer bins, labels and attributes kept (`dt_ms` is the new one). Lazy where
-        `ds` is chunked; without dask it is computed at once, as anywhere in xarray.
+        The same with fewer bins. Labels and attributes are kept; `dt_ms` and the interval that a
+        frame covers are the new ones. Lazy where `ds` is chunked; without dask it is computed at
+        once, as anywhere in xarray.
 
     Raises
     ------
     ValueError
-        If `dt_ms` is no multiple of the present bin width, bins were taken out of the time axis,
-        or it has coordinates besides `time`.
+        If `dt_ms` is not a multiple of the current bin width, bins were taken out of the time
+        axis, it has coordinates besides `time`, or a variable of your own has no units. When it
+        is computed: if values of `spectrogram` are below silence, because it was scaled; resample
+        first.
 
     Examples
     --------
@@ -82,17 +95,16 @@ def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
     for name, array in ds.data_vars.items():
         if "time" not in array.dims:
             continue
+        if name == "spectrogram":
+            wide[name] = _rebin_sound(ds, numbers, factor=factor, width=width)
+            continue
         wide[name] = _rebin(
             array.variable,
             lead=lead,
             factor=factor,
-            average=array.attrs.get("units") != schema.VARIABLES["spikes"].units,
-            # Beyond its ends the spectrogram has nothing to add; for all else it is unknown.
-            outside=0.0 if name == "spectrogram" else np.nan,
+            join=np.sum if schema.is_count(str(name), array) else np.mean,
+            outside=np.nan,
         )
-        if name == "spectrogram" and factor > 1:
-            comment = f"mean of {factor} frames, {float(width):g} ms apart; aa1xr.resample"
-            wide[name].attrs["comment"] = comment
     out = ds.drop_vars(["time", *wide]).assign_coords(time=time).assign(wide)
     attrs = ds.attrs | ({"dt_ms": new_dt_ms} if "dt_ms" in ds.attrs else {})
     return out[list(ds.data_vars)].assign_attrs(attrs)
@@ -105,27 +117,69 @@ def _factor(width: Fraction, dt_ms: float) -> int:
         lower = max(1, int(factor)) * width
         near = " or ".join(f"{float(multiple):g}" for multiple in (lower, lower + width))
         raise ValueError(
-            f"dt_ms={dt_ms} is no whole multiple of the present bins of {float(width):g} ms, such "
-            f"as {near}; for other widths, open the archive again: aa1xr.open(dt_ms={dt_ms})"
+            f"dt_ms={dt_ms} is not a multiple of the current bin width of {float(width):g} ms, "
+            f"such as {near}; for other widths, open the archive again: aa1xr.open(dt_ms={dt_ms})"
         )
     return int(factor)
 
 
+def _rebin_sound(
+    ds: xr.Dataset, numbers: npt.NDArray[np.int64], *, factor: int, width: Fraction
+) -> xr.Variable:
+    """Join bins of the spectrogram, which are `numbers` from onset, by their mean power."""
+    sound = ds["spectrogram"].variable
+    if factor == 1:
+        return sound
+    compression = sound.attrs.get("compression", "none")
+    first, stop = int(numbers[0]), int(numbers[-1]) + 1
+    lead, trail = first % factor, -stop % factor
+    wide = _rebin(
+        sound,
+        lead=lead,
+        factor=factor,
+        join=partial(_mean_power, compression=compression),
+        outside=sound.attrs.get("silence", silence(compression)),
+    )
+    # The incomplete bins were filled with silence, which is wrong where the sound was cut.
+    position = xr.DataArray(np.arange(wide.sizes["time"]), dims="time")
+    for place, missing in ((0, range(first - lead, first)), (-1, range(stop, stop + trail))):
+        after_onset = [number for number in missing if number >= 0]
+        if after_onset:
+            start = float(after_onset[0] * width / 1000)
+            cut = np.asarray(_ends(ds) > start + 1e-9)
+            if "stimulus" not in wide.dims:
+                cut = np.asarray(cut.any())
+            if cut.any():
+                known = ~xr.DataArray(cut, dims=["stimulus"][: cut.ndim])
+                wide = xr.DataArray(wide).where(known | (position != position[place])).variable
+    attrs = dict(sound.attrs)
+    if "dt_ms" in attrs:
+        attrs["dt_ms"] = float(width * factor)
+    if "frame_stop_ms" in attrs:
+        attrs["frame_stop_ms"] += float(width * (factor - 1))
+    return xr.Variable(sound.dims, wide.data, attrs)
+
+
+def _ends(ds: xr.Dataset) -> npt.NDArray[Any]:
+    """Where each sound ends, in seconds; where that is not known, it never does."""
+    return np.asarray(ds["duration_s"].values if "duration_s" in ds.coords else np.inf)
+
+
 def _rebin(
-    variable: xr.Variable, *, lead: int, factor: int, average: bool, outside: float
+    variable: xr.Variable, *, lead: int, factor: int, join: Join, outside: float
 ) -> xr.Variable:
     """Join `factor` bins to one; `lead` bins are missing before the first."""
     if variable.dtype.kind not in "fc":
         variable = variable.astype(np.result_type(variable.dtype, np.float32))
     axis = variable.get_axis_num("time")
-    join = partial(_join, axis=axis, lead=lead, factor=factor, average=average, outside=outside)
+    runs = partial(_join, axis=axis, lead=lead, factor=factor, join=join, outside=outside)
     data: Any = variable.data
     if variable.chunks is None:
-        data = join(data)
+        data = runs(data)
     else:
         fine, wide = _whole_bins(data.chunks[axis], lead=lead, factor=factor)
         data = data.rechunk({axis: fine}).map_blocks(
-            join,
+            runs,
             chunks=(*data.chunks[:axis], wide, *data.chunks[axis + 1 :]),
             meta=np.empty((0,) * data.ndim, data.dtype),
         )
@@ -155,11 +209,11 @@ def _join(
     axis: int,
     lead: int,
     factor: int,
-    average: bool,
+    join: Join,
     outside: float,
     block_id: tuple[int, ...] | None = None,
 ) -> npt.NDArray[Any]:
-    """Add or average over runs of `factor` bins along `axis`."""
+    """Join runs of `factor` bins along `axis`."""
     if block_id is not None and block_id[axis] > 0:
         lead = 0
     size = values.shape[axis]
@@ -170,8 +224,18 @@ def _join(
     # Said rather than left to NumPy (-1), which cannot tell where another axis is empty.
     n_wide = values.shape[axis] // factor
     shape = (*values.shape[:axis], n_wide, factor, *values.shape[axis + 1 :])
-    joined = values.reshape(shape).sum(axis + 1)
-    if average:
-        there = np.pad(np.ones(size, values.dtype), (lead, trail)).reshape(-1, factor).sum(1)
-        joined /= there.reshape([-1 if a == axis else 1 for a in range(values.ndim)])
-    return np.asarray(joined)
+    return np.asarray(join(values.reshape(shape), axis=axis + 1))
+
+
+def _mean_power(values: npt.NDArray[Any], *, axis: int, compression: str) -> npt.NDArray[Any]:
+    """The mean of the powers that were compressed to `values`, compressed again."""
+    lowest = silence(compression)
+    if (values < lowest - 1e-4).any():
+        raise ValueError(
+            f"spectrogram has values below {lowest:g}, which is silence, so it is not the power "
+            f"with compression={compression!r} that its attributes say, such as after "
+            "aa1xr.standardize; resample first, and scale afterwards"
+        )
+    # In double precision, so that undoing and doing the compression does not add up.
+    mean = expand(values.astype(np.float64), compression).mean(axis)
+    return compress(mean, compression).astype(values.dtype)

@@ -8,13 +8,16 @@ eigendecomposition, from which every penalty follows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from aa1xr.analysis.pairs import tell
+from aa1xr import messages
+from aa1xr.analysis.sound import check_finite
+from aa1xr.errors import UndefinedWarning
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,23 +38,47 @@ class Moments:
 
     @classmethod
     def of(
-        cls, sound: npt.NDArray[Any], rate: npt.NDArray[Any], n_lags: int, label: str
+        cls,
+        sound: npt.NDArray[Any],
+        rate: npt.NDArray[Any],
+        counted: npt.NDArray[np.bool_],
+        n_lags: int,
+        *,
+        silence: float,
+        labels: Mapping[str, npt.NDArray[Any]],
+        lowest: float | None,
     ) -> Moments:
-        """Add up one stimulus. [shape: (1, freq, time) and (neuron, 1, time)].
+        """Add up one stimulus.
 
-        Before the first bin there is silence. The response is NaN where there is none.
+        Parameters
+        ----------
+        sound, rate
+            [shape: (1, freq, time) and (neuron, 1, time)]; the response is NaN where there is none.
+        counted
+            The bins whose responses are fitted [shape: (time,)].
+        silence
+            The value of the spectrogram before the first bin.
+        labels, lowest
+            For `check_finite`, of the sound.
         """
-        there = ~np.isnan(rate[:, 0])
+        check_finite(sound, labels, lowest=lowest)
+        if np.isinf(rate).any():
+            raise ValueError(
+                f"the responses to {str(labels['stimulus'][0])!r} must be finite or NaN; got inf"
+            )
+        there = ~np.isnan(rate[:, 0]) & counted
         heard, window = there.any(1), there.any(0)
         bins = np.flatnonzero(window)
         start, stop = (int(bins[0]), int(bins[-1]) + 1) if bins.size else (0, 0)
         if bins.size < stop - start or (there[heard] != window).any():
             raise ValueError(
-                f"the responses to {label!r} have gaps, or other bins for one neuron than for "
-                "another; fit neurons of equal windows together, as aa1xr.open gives them"
+                f"the responses to {str(labels['stimulus'][0])!r} have gaps, or other bins for one "
+                "neuron than for another; fit neurons of equal windows together, as aa1xr.open "
+                "gives them"
             )
         y = np.where(heard[:, np.newaxis], rate[:, 0, start:stop], 0).astype(np.float64)
-        x = np.pad(sound[0].astype(np.float64), ((0, 0), (n_lags - 1, 0)))
+        before = ((0, 0), (n_lags - 1, 0))
+        x = np.pad(sound[0].astype(np.float64), before, constant_values=silence)
         lagged = np.stack([x[:, start + pad : stop + pad] for pad in range(n_lags - 1, -1, -1)])
         features = lagged.reshape(n_lags * len(x), -1)
         return cls(
@@ -111,19 +138,23 @@ def lagged_products(parts: list[Moments]) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """The scale on which bands are alike; of all training stimuli, whoever heard them."""
+    """Mean, deviation and scale of the bands, over all training stimuli."""
 
     offset: Floats  #: mean [shape: (freq,)]
-    scale: Floats  #: standard deviation, 1 where it is zero [shape: (freq,)]
+    deviation: Floats  #: standard deviation [shape: (freq,)]
+    scale: Floats  #: what weights are for; 1 where no band varies [shape: (freq,)]
 
     @classmethod
-    def of(cls, parts: list[Moments]) -> Bands:
-        """Over the bins of some stimuli."""
+    def of(cls, parts: list[Moments], floor: float) -> Bands:
+        """Over the bins of some stimuli; `floor` is that of `aa1xr.strf`."""
         n = max(1, sum(part.n_bins for part in parts))
         mean = np.sum([part.x[0] for part in parts], axis=0) / n
         square = np.sum([np.diag(part.xx[:, 0]) for part in parts], axis=0) / n
         variance = square - mean**2
-        return cls(mean, np.sqrt(np.where(variance > 1e-12 * square, variance, 1)))
+        # Rounding leaves the variance of a constant just above or below zero.
+        deviation = np.sqrt(np.where(variance > 1e-12 * square, variance, 0))
+        scale = np.maximum(deviation, floor * deviation.max())
+        return cls(mean, deviation, scale if deviation.any() else np.ones_like(scale))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +168,7 @@ class Ridge:
 
     @classmethod
     def of(cls, known: Covariances, bands: Bands) -> Ridge:
-        """Standardise each band, and decompose."""
+        """Scale each band, and decompose."""
         scale = np.tile(bands.scale, known.mean_x.size // bands.scale.size)[:, np.newaxis]
         values, vectors = np.linalg.eigh(known.xx / scale / scale.T)
         return cls(np.maximum(values, 0), vectors, vectors.T @ (known.xy / scale), scale)
@@ -168,10 +199,20 @@ class Ridge:
 
 
 def fit(
-    train: list[Moments], validation: list[Moments], alphas: Floats, *, refit: bool
+    train: list[Moments],
+    validation: list[Moments],
+    alphas: Floats,
+    *,
+    refit: bool,
+    scale_floor: float,
+    cells: list[str],
+    site: messages.CallSite,
 ) -> dict[str, Floats]:
-    """Fit the neurons of each pattern of presented stimuli; the results by name."""
-    bands = Bands.of(train)
+    """Fit the neurons of each pattern of presented stimuli; the results by name.
+
+    Warnings name the neurons by `cells`, and belong to the line `site` of the user.
+    """
+    bands = Bands.of(train, scale_floor)
     heard = np.stack([part.heard for part in train + validation])
     n_lags, n_freq, n_neurons = train[0].xy.shape
     out = {name: np.full(n_neurons, np.nan) for name in ("intercept", "alpha", "cc_validation")}
@@ -183,7 +224,14 @@ def fit(
         to_fit = [part for part, there in zip(train, parts[0], strict=True) if there]
         to_choose = [part for part, there in zip(validation, parts[1], strict=True) if there]
         if not to_fit or not to_choose:
-            tell("strf is NaN where there is no response to train on, or none to validate on")
+            if to_fit or to_choose:  # without any response there is nothing to say
+                missing = "validate" if to_fit else "train"
+                named = messages.listed([cells[n] for n in neurons])
+                messages.warn(
+                    f"aa1xr.strf: undefined (NaN) for {named}: no response to {missing} on",
+                    UndefinedWarning,
+                    site,
+                )
             continue
         known = Covariances.of(to_fit, neurons)
         weights, alpha, cc = Ridge.of(known, bands).choose(
@@ -197,4 +245,8 @@ def fit(
         out["strf"][neurons] = fields.swapaxes(1, 2)
         out["intercept"][neurons] = known.mean_y - (fields * mean).sum((1, 2))
         out["alpha"][neurons], out["cc_validation"][neurons] = alpha, cc
-    return out | {"offset": bands.offset, "scale": bands.scale}
+    return out | {
+        "offset": bands.offset,
+        "deviation": bands.deviation,
+        "scale": bands.scale,
+    }

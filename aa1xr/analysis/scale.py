@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments
+from aa1xr.analysis.pairs import During, bins_during
 from aa1xr.analysis.sel import sel
 
 
@@ -35,7 +36,8 @@ class Scaling:
         """
         offset, scale = self._like(da)
         scaled = da.copy(data=((da.variable - offset) / scale).data)
-        return scaled.assign_attrs(units="1")
+        # `aa1xr.predict` goes by it; the value of silence is no longer the one of the attributes.
+        return scaled.assign_attrs(units="1", scaled="(x - offset) / scale")
 
     def undo(self, da: xr.DataArray) -> xr.DataArray:
         """Give back what `apply` was given, or a prediction in its units: da * scale + offset.
@@ -47,7 +49,8 @@ class Scaling:
         """
         offset, scale = self._like(da)
         undone = da.copy(data=(da.variable * scale + offset).data)
-        undone.attrs.pop("units", None)
+        for name in ("units", "scaled"):
+            undone.attrs.pop(name, None)
         return undone.assign_attrs(self.offset.attrs)
 
     def compute(self) -> Scaling:
@@ -77,6 +80,7 @@ def standardize(
     *,
     over: Hashable | Iterable[Hashable] | EllipsisType,
     stats_from: xr.DataArray | None = None,
+    during: During = "stimulus",
 ) -> tuple[xr.DataArray, Scaling]:
     """Subtract the mean and divide by the standard deviation.
 
@@ -90,21 +94,27 @@ def standardize(
     stats_from
         The selection of the data that statistics are taken from: the training data, so that
         nothing of the test data reaches the model. None: all of `da`.
+    during
+        Which bins statistics are taken from, where `over` includes `time` or `stimulus`:
+        "stimulus", those in which each stimulus plays, 0 <= time < duration_s; "all", every bin
+        that is not NaN. In the padding after short stimuli, and in the bins that `before_ms` and
+        `after_ms` add, the spectrogram is 0, which would lower mean and standard deviation.
 
     Returns
     -------
     scaled : xarray.DataArray
-        As `da`, with units "1"; lazy if `da` is.
+        As `da`, with units "1"; lazy if `da` is. Every bin is scaled, so silence is not 0
+        but -mean / standard deviation, before, after and within the stimuli alike.
     scaling : Scaling
         `scaling.apply(other)` scales other data likewise, `scaling.undo(scaled)` gives the data
-        back. The standard deviation is that of the population (ddof=0). What was constant is
-        only shifted, to 0 (its scale is 1); what had no data in `stats_from` has no statistics
-        and is NaN.
+        back. The standard deviation is that of a sample (ddof=1), as in deepSTRF. What was
+        constant is only shifted, to 0 (its scale is 1); what had no data in `stats_from` has no
+        statistics and is NaN.
 
     Raises
     ------
     ValueError
-        If there is no such dimension.
+        If there is no such dimension, or the data do not say how long the stimuli are.
     KeyError
         If `da` has neurons (or bands, ...) that `stats_from` has not.
 
@@ -125,9 +135,9 @@ def standardize(
     source = da if stats_from is None else _check("stats_from", stats_from)
     dims = _dims(source, over)
     # Responses are in single precision, which is too short for sums over all of them.
-    values = source.astype(np.float64)
+    values = _while_playing(source, dims, during).astype(np.float64)
     mean = values.mean(dims)
-    spread = values.std(dims)
+    spread = values.std(dims, ddof=1)
     # Asked of the values: rounding leaves the deviation of some constants just above zero.
     constant = values.max(dims) == values.min(dims)
     scaling = _scaling(source, mean, spread.where(~constant, 1))
@@ -139,6 +149,7 @@ def normalize(
     *,
     method: Literal["max", "zscore"] = "max",
     stats_from: xr.DataArray | None = None,
+    during: During = "stimulus",
 ) -> tuple[xr.DataArray, Scaling]:
     """Bring the responses of all neurons to one scale, each by its own statistics.
 
@@ -149,8 +160,8 @@ def normalize(
     method
         "max" divides by the largest absolute value, "zscore" standardises; over everything but
         `neuron`.
-    stats_from
-        The selection that statistics are taken from, as in `aa1xr.standardize`.
+    stats_from, during
+        The selection and the bins that statistics are taken from, as in `aa1xr.standardize`.
 
     Returns
     -------
@@ -179,10 +190,26 @@ def normalize(
     source = da if stats_from is None else _check("stats_from", stats_from)
     over = [dim for dim in source.dims if dim != "neuron"]
     if method == "zscore":
-        return standardize(da, over=over, stats_from=stats_from)
-    largest = abs(source).max(over)
+        return standardize(da, over=over, stats_from=stats_from, during=during)
+    largest = abs(_while_playing(source, over, during)).max(over)
     scaling = _scaling(source, xr.zeros_like(largest), largest.where(largest != 0, 1))
     return scaling.apply(da), scaling
+
+
+def _while_playing(da: xr.DataArray, over: list[Hashable], during: During) -> xr.DataArray:
+    """The data in the bins that statistics are taken from; NaN elsewhere."""
+    arguments.choice("during", during, ("stimulus", "all"))
+    if during == "all" or "time" not in da.dims or not {"time", "stimulus"} & set(over):
+        return da
+    if "time" not in da.coords or "duration_s" not in da.coords:
+        raise ValueError(
+            "the data must have the coordinates 'time' and 'duration_s', which say when each "
+            "stimulus plays, so that statistics are not taken from padding; take them from ds, "
+            "da.assign_coords(duration_s=ds.duration_s), or use every bin with during='all'"
+        )
+    dims = [*da["duration_s"].dims, "time"]
+    plays = bins_during(da.to_dataset(name="data"), during)
+    return da.where(xr.Variable(dims, plays if len(dims) == 2 else plays[0]))
 
 
 def _check(name: str, da: xr.DataArray) -> xr.DataArray:

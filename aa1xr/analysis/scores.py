@@ -2,51 +2,99 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.analysis import deepstrf
+from aa1xr.analysis.concatenated import Moments, half_split, positive, signal_power
 from aa1xr.analysis.pairs import (
     Bools,
+    During,
     Floats,
     Ints,
+    bins_during,
     combine,
     complete,
     labelled,
     map_blocks,
     ratio,
     some,
-    tell,
+    with_reasons,
 )
-from aa1xr.analysis.prediction import match
+from aa1xr.analysis.prediction import is_rate, match
 from aa1xr.analysis.reliability import agreement, covariance, powers, repeated
 
-#: What varies less than this part of its mean square is constant.
-_NOTHING = 1e-12
+_SCHOPPE, _SAHANI = "Schoppe et al. (2016)", "Sahani & Linden (2003)"
+_HSU = "split halves; Hsu, Borst & Theunissen (2004)"
+_WITHIN = "each stimulus about its own mean"
 
-_SILENT = "cc_raw and fve are NaN where the response is constant (as when it is silent)"
 
-
-def _spec(units: str, long_name: str, comment: str = "") -> schema.Spec:
+def _spec(long_name: str, comment: str = "", units: str = "1") -> schema.Spec:
     return schema.Spec(("neuron",), "f", units, long_name, comment)
 
 
 #: What `score` gives.
 SCORES: dict[str, schema.Spec] = {
-    "cc_raw": _spec("1", "correlation with the PSTH"),
-    "cc_norm": _spec("1", "correlation, noise discounted", "Schoppe et al. (2016)"),
-    "cc_norm_half": _spec(
-        "1", "correlation over ccmax from half splits", "Hsu, Borst & Theunissen (2004)"
+    "cc_raw": _spec("correlation with the PSTH"),
+    "cc_norm": _spec("noise-corrected correlation", _SCHOPPE),
+    "cc_norm_half": _spec("noise-corrected correlation", _HSU),
+    "fve": _spec("fraction of the PSTH's variance explained"),
+    "spe": _spec("signal power explained", _SAHANI),
+    "bits_per_spike": _spec("Poisson log-likelihood gain over a constant rate", "", "bits/spike"),
+    "cc_raw_within": _spec("correlation with the PSTH", _WITHIN),
+    "cc_norm_within": _spec("noise-corrected correlation", f"{_SCHOPPE}; {_WITHIN}"),
+    "cc_norm_half_within": _spec("noise-corrected correlation", f"{_HSU}; {_WITHIN}"),
+    "fve_within": _spec("fraction of the PSTH's variance explained", _WITHIN),
+    "spe_within": _spec("signal power explained", f"{_SAHANI}; {_WITHIN}"),
+    "cc_norm_deepstrf": _spec(
+        "noise-corrected correlation", "deepSTRF 0.1.0, normalized_corrcoef(method='schoppe')"
     ),
-    "fve": _spec("1", "fraction of the PSTH's variance explained"),
-    "spe": _spec("1", "signal power explained", "Sahani & Linden (2003)"),
-    "bits_per_spike": _spec("bits/spike", "Poisson log-likelihood gain over a constant rate"),
+    "cc_norm_half_deepstrf": _spec(
+        "noise-corrected correlation", "deepSTRF 0.1.0, normalized_corrcoef(method='hsu')"
+    ),
+}
+
+#: Why a score is not what a user expects.
+_TEXTS = {
+    "infinite": "scores are undefined (NaN) for {cells}: the prediction has infinite values",
+    "gaps": "scores are undefined (NaN) for {cells}: the prediction is NaN in bins that have a "
+    "response",
+    "response": "scores are undefined (NaN) for {cells}: the PSTH is constant, as when there are "
+    "no spikes",
+    "prediction": "correlations are undefined (NaN) for {cells}: the prediction is constant",
+    "once": "noise-corrected scores are undefined (NaN) for {cells}: no stimulus has two trials, "
+    "and one trial does not tell signal from noise",
+    "signal": "noise-corrected scores are undefined (NaN) for {cells}: the signal power is not "
+    "positive, trials agree no more than by chance",
+    "halves": "noise-corrected scores from split halves are undefined (NaN) for {cells}: halves "
+    "of the trials are not positively correlated, or one half has no spikes",
+    "silent": "bits_per_spike is undefined (NaN) for {cells}: there are no spikes",
+    "negative": "bits_per_spike is undefined (NaN) for {cells}: the predicted rate is negative in "
+    "some bins; aa1xr.predict rectifies by default",
+    "zero": "bits_per_spike is undefined (NaN) for {cells}: the predicted rate is zero in bins "
+    "that have spikes; set min_rate above zero",
+    "units": "the prediction has no units and is taken for spikes/s, but for {cells} its mean is "
+    "that of counts per bin; divide counts by the bin width in s, or set "
+    "prediction.attrs['units'] = 'spikes/s'",
+    "left out": "noise-corrected scores leave out stimuli with one trial for {cells}: one trial "
+    "does not tell signal from noise",
+    "bins": "scores leave out bins for {cells}: the prediction is NaN there, in stimuli for which "
+    "it has other bins",
 }
 
 
-def score(prediction: xr.DataArray, ds: xr.Dataset, *, max_splits: int = 10_000) -> xr.Dataset:
+def score(
+    prediction: xr.DataArray,
+    ds: xr.Dataset,
+    *,
+    during: During = "stimulus",
+    max_splits: int = 10_000,
+    min_rate: float = 0.1,
+) -> xr.Dataset:
     """Score a predicted firing rate for each neuron.
 
     Parameters
@@ -56,178 +104,270 @@ def score(prediction: xr.DataArray, ds: xr.Dataset, *, max_splits: int = 10_000)
         predicted. Neurons and stimuli are those that it and `ds` both have, by their names.
     ds
         A Dataset with `spikes` [shape: (neuron, stimulus, trial, time)], on the same time axis.
+    during
+        Which bins count. "stimulus": those while the stimulus plays, whatever window `ds` was
+        opened with; "all": all that `ds` has. Bins where the prediction is NaN do not count.
     max_splits
         For `cc_norm_half`: see `aa1xr.quality`.
+    min_rate
+        For `bits_per_spike`, in spikes/s: lower predicted rates count as this rate. A model that
+        predicts zero where there is a spike excludes what happened, and its likelihood is zero.
+        0.1 spikes/s is one spike in five stimuli of two seconds, less than ten trials can tell
+        from silence. 0 leaves such neurons undefined (NaN).
 
     Returns
     -------
     xarray.Dataset
-        [shape: (neuron,)] each, lazy, with the labels of `ds`. With p the prediction, N trials r
-        and their mean y (the PSTH), variances and covariances over time (over T - 1):
+        [shape: (neuron,)] each, lazy, with the labels of `ds`. p is the prediction, y the PSTH
+        (the mean of N trials r), variances and covariances are over time (over T - 1):
 
         - `cc_raw`: cov(p, y) / sqrt(var(p) * var(y));
-        - `cc_norm`: cov(p, y) / sqrt(var(p) * signal power) (Schoppe et al. 2016),
-          which is `cc_raw / ccmax_closed`; sampling may take it beyond 1;
-        - `cc_norm_half`: `cc_raw / ccmax`, from half splits (Hsu, Borst & Theunissen 2004);
+        - `cc_norm`: cov(p, y) / sqrt(var(p) * SP), SP the signal power (Schoppe et al. 2016,
+          calc_CCnorm.m); it is `cc_raw / aa1xr.quality(ds).ccmax_closed`, and sampling may
+          take it beyond 1;
+        - `cc_norm_half`: `cc_raw / aa1xr.quality(ds).ccmax` (Hsu, Borst & Theunissen 2004);
         - `fve`: 1 - sum((y - p)**2) / sum((y - mean(y))**2);
-        - `spe`: (var(y) - var(y - p)) / signal power (Sahani & Linden 2003);
+        - `spe`: (var(y) - var(y - p)) / SP (Sahani & Linden 2003; calc_SPE.m);
         - `bits_per_spike`: log2 of the Poisson likelihood of the counts under p over that under
-          their own mean rate, by the number of spikes; -inf if p is zero where there are spikes.
+          their own mean rate, divided by the number of spikes;
+        - `cc_raw_within`, `cc_norm_within`, `cc_norm_half_within`, `fve_within`, `spe_within`: the
+          same about each stimulus' own mean;
+        - `cc_norm_deepstrf`, `cc_norm_half_deepstrf`: what deepSTRF 0.1.0 gives.
 
-        Over stimuli: each is taken about its own mean, covariances, variances and powers are
-        averaged weighted by number of bins, and ratios and roots come last; so what differs
-        between the mean responses to two stimuli alone counts for `bits_per_spike` only, and
-        unequal trial counts need no dropping of trials. Stimuli with fewer than two trials do
-        not count for `cc_norm`, `cc_norm_half` and `spe`.
-        NaN where a score is not defined (no signal power, a constant prediction, a negative
-        rate for `bits_per_spike`); the reason is logged, once.
+        Without a suffix, the stimuli are concatenated and there is one mean, as in published
+        tables: mean responses that differ between stimuli count as signal. With `_within` they do
+        not: variances, covariances and powers are averaged over stimuli weighted by number of
+        bins, and ratios and roots come last.
+
+        Every trial counts, also where stimuli have unequal numbers of trials: the signal power
+        is an average over pairs of different trials, with equal numbers that of the papers.
+        Stimuli with one trial count for `cc_raw`, `fve` and `bits_per_spike` alone.
 
     Raises
     ------
     ValueError
-        If the prediction has other dimensions or another time axis, or no neuron or stimulus
-        in common with `ds`.
+        If the prediction has other dimensions, other units or another time axis, or no neuron or
+        stimulus in common with `ds`.
+
+    Warns
+    -----
+    UndefinedWarning
+        When a score is computed that is not defined (NaN) for a neuron that was presented sound,
+        or is over fewer stimuli or bins; the warning names the neurons and the reason.
 
     See Also
     --------
-    aa1xr.quality : `signal_power`, `ccmax` and their references.
+    aa1xr.quality : `ccmax`, `signal_power` and their references.
     aa1xr.mean_score : means over neurons.
     aa1xr.coherence : agreement at each frequency.
 
     Examples
     --------
-    >>> ds = aa1xr.open_sample(dt_ms=5)
+    >>> ds = aa1xr.open_sample(dt_ms=5).sel(area="MLd", type="flatrip")
     >>> even, odd = ds.isel(trial=slice(0, None, 2)), ds.isel(trial=slice(1, None, 2))
-    >>> scores = aa1xr.score(aa1xr.psth(even), odd)
-    >>> bool((scores.cc_norm > scores.cc_raw).sel(area="MLd").all())
+    >>> scores = aa1xr.score(aa1xr.psth(even), odd)[["cc_raw", "cc_norm"]].compute()
+    >>> bool((scores.cc_norm > scores.cc_raw).all())
     True
     """
+    return score_by(
+        prediction,
+        ds,
+        tuple(SCORES),
+        during=during,
+        max_splits=max_splits,
+        min_rate=min_rate,
+        any_units=False,
+        allow_gaps=True,
+        caller="aa1xr.score",
+    )
+
+
+def score_by(
+    prediction: xr.DataArray,
+    ds: xr.Dataset,
+    measures: tuple[str, ...],
+    *,
+    during: During,
+    max_splits: int = 10_000,
+    min_rate: float = 0.1,
+    any_units: bool,
+    allow_gaps: bool,
+    caller: str,
+) -> xr.Dataset:
+    """Some of the measures of `score`, as `caller` wants them.
+
+    Parameters
+    ----------
+    any_units
+        Whether the prediction may be in any units, else it must be in spikes/s.
+    allow_gaps
+        Whether bins without a prediction are left out; otherwise the neuron has no score.
+    """
+    arguments.expect("prediction", prediction, xr.DataArray)
     arguments.whole("max_splits", max_splits)
+    if arguments.number("min_rate", min_rate, "spikes/s") < 0:
+        raise ValueError(f"min_rate must be at least 0 spikes/s; got {min_rate}")
     ds, rate, counts = match(prediction, ds)
-    if (units := prediction.attrs.get("units")) in ("spikes", "1"):
+    units = prediction.attrs.get("units")
+    if not any_units and units is not None and not is_rate(units):
         raise ValueError(
-            f"the prediction is in units of {units!r}; expected spikes/s: divide counts by the bin "
-            "width in s, and undo a scaling: scaling.undo(prediction)"
+            f"the prediction must be in spikes/s; its units are {units!r}: divide counts by the "
+            "bin width in s, and undo a scaling: scaling.undo(prediction)"
         )
     arrays = map_blocks(
         _score,
         counts,
         rate,
-        names=tuple(SCORES),
-        options={"dt": schema.bin_width_ms(ds) / 1000, "max_splits": int(max_splits)},
+        names=measures,
+        of=ds,
+        options={
+            "measures": measures,
+            "inside": bins_during(ds, during),
+            "dt": schema.bin_width_ms(ds) / 1000,
+            "max_splits": int(max_splits),
+            "min_rate": float(min_rate),
+            "check_units": not any_units and units is None,
+            "allow_gaps": allow_gaps,
+        },
+        texts=_TEXTS,
+        caller=caller,
     )
     return labelled(ds, arrays, SCORES)
 
 
-def mean_score(scores: xr.Dataset, *, dim: str = "neuron") -> xr.Dataset:
-    """Average scores or measures over neurons, and say how many had none.
-
-    Parameters
-    ----------
-    scores
-        Of `aa1xr.score` or `aa1xr.quality`, any selection of them. Computed.
-    dim
-        Over what.
-
-    Returns
-    -------
-    xarray.Dataset
-        Means over those that are defined; the attributes `n` and `n_left_out` of each say over
-        how many, and how many were NaN.
-
-    Examples
-    --------
-    >>> ds = aa1xr.open_sample()
-    >>> means = aa1xr.mean_score(aa1xr.score(ds.psth, ds))
-    >>> float(means.cc_raw.round(3)), means.cc_raw.attrs["n_left_out"]
-    (1.0, 0)
-    """
-    schema.require(scores, name="scores", of="aa1xr.score")
-    arguments.choice("dim", dim, list(map(str, scores.dims)))
-    scores = scores.compute()
-    out = scores.mean(dim, keep_attrs=True)
-    for name, array in scores.items():
-        left_out = int(array.isnull().sum())
-        out[name].attrs |= {"n": array.size - left_out, "n_left_out": left_out}
-    return out
-
-
-@np.errstate(invalid="ignore")  # a model that diverged predicts inf, and has no score
-def _score(counts: Floats, rate: Floats, *, dt: float, max_splits: int) -> Floats:
-    """All scores for a block of neurons. [shape: (neuron, 1, score)]."""
-    pairs = complete(counts, ~np.isnan(rate))
+@np.errstate(invalid="ignore", divide="ignore")
+def _score(
+    counts: Floats,
+    rate: Floats,
+    *,
+    measures: tuple[str, ...],
+    inside: Bools,
+    dt: float,
+    max_splits: int,
+    min_rate: float,
+    check_units: bool,
+    allow_gaps: bool,
+) -> Floats:
+    """Scores of a block of neurons, and the reasons. [shape: (neuron, 1, 2 * score)]."""
+    # Smooth responses are not whole numbers, and their products need double precision.
+    counts = counts.astype(np.float64)
+    missing = np.isnan(rate) & inside & ~np.isnan(counts).all(2)
+    pairs = complete(counts, inside & ~np.isnan(rate))
     n_trials, n_bins = pairs.n_trials, pairs.n_bins
-    twice = repeated(n_trials, n_bins)
     used = pairs.used & (n_trials > 0)[..., np.newaxis]
-    total = pairs.counts.sum(2, dtype=np.float64)
-    predicted = np.where(used, rate, 0).astype(np.float64)
-    psth = total / (np.maximum(n_trials, 1) * dt)[..., np.newaxis]
+    twice = repeated(n_trials, n_bins)
+    both = used & (twice > 0)[..., np.newaxis]
+    infinite = _anywhere(np.isinf(rate) & used)
+    p = np.where(used & np.isfinite(rate), rate, 0).astype(np.float64)
+    total: Any = pairs.counts.sum(2)
+    y = total / (np.maximum(n_trials, 1) * dt)[..., np.newaxis]
 
     gram = covariance(pairs) / dt**2
-    power = powers(gram, n_trials).map(lambda each: combine(each, twice))
-    signal = power.positive_signal
-    ceiling, _ = agreement(gram, n_trials, twice, by="neuron", max_splits=max_splits)
-
-    each = _Moments.of(predicted, psth, used)
-    every, repeats = each.combine(np.where(n_bins > 1, n_bins, 0)), each.combine(twice)
-    unexplained = ((psth - predicted) ** 2).sum((1, 2))[:, np.newaxis]
-    variation = (each.yy * np.maximum(n_bins - 1, 0)).sum(1, keepdims=True)
+    every, repeats = Moments.concatenated(p, y, used), Moments.concatenated(p, y, both)
+    each = Moments.over_time(p, y, used)
+    every_within, repeats_within = (
+        _averaged(each, np.where(n_bins > 1, n_bins, 0)),
+        _averaged(each, twice),
+    )
+    of_each = powers(gram, n_trials)
+    of_within = of_each.map(lambda power: combine(power, twice))
+    within = of_within.positive_signal
+    signal = positive(signal_power(pairs, of_each.signal * dt**2, twice) / dt**2, repeats.yy)
+    error = ((y - p) ** 2 * used).sum((1, 2))[:, np.newaxis]
     scores = {
-        "cc_raw": every.py / np.sqrt(every.varying * every.responding),
-        "cc_norm": repeats.py / np.sqrt(repeats.varying * signal),
-        "cc_norm_half": repeats.py / np.sqrt(repeats.varying * repeats.responding * ceiling),
-        "fve": 1 - ratio(unexplained, variation, _SILENT),
+        "cc_raw": _correlation(every),
+        "cc_norm": repeats.py / np.sqrt(some(repeats.pp) * signal),
+        "fve": 1 - ratio(error, every.yy * (n_bins.sum(1, keepdims=True) - 1)),
         # The numerator is the variance of y less that of y - p.
         "spe": (2 * repeats.py - repeats.pp) / signal,
-        "bits_per_spike": _bits_per_spike(total, predicted * dt, used * n_trials[..., np.newaxis]),
+        "cc_raw_within": _correlation(every_within),
+        "cc_norm_within": repeats_within.py / np.sqrt(some(repeats_within.pp) * within),
+        "fve_within": 1 - ratio(error, (each.yy * np.maximum(n_bins - 1, 0)).sum(1, keepdims=True)),
+        "spe_within": (2 * repeats_within.py - repeats_within.pp) / within,
+        "cc_norm_deepstrf": every.py / np.sqrt(some(every.pp) * within),
     }
-    return np.stack([scores[name] for name in SCORES], -1)
-
-
-@dataclass(frozen=True, eq=False)
-class _Moments:
-    """Variances and covariance over time of prediction p and PSTH y."""
-
-    pp: Floats  #: [shape: (neuron, stimulus or 1)] as the others
-    py: Floats
-    yy: Floats
-
-    @classmethod
-    def of(cls, p: Floats, y: Floats, used: Bools) -> _Moments:
-        """Of each pair; p and y are zero where not `used`."""
-        n_bins = used.sum(2)
-        about = [
-            np.where(used, v - (v.sum(2) / np.maximum(n_bins, 1))[..., np.newaxis], 0)
-            for v in (p, y)
-        ]
-        pp, py, yy = (
-            (about[i] * about[j]).sum(2) / np.maximum(n_bins - 1, 1)
-            for i, j in ((0, 0), (0, 1), (1, 1))
+    if "cc_norm_half" in measures:
+        ceiling = half_split(pairs, twice, max_splits=max_splits)
+        scores["cc_norm_half"] = _correlation(repeats) / np.sqrt(ceiling)
+    if "cc_norm_half_within" in measures:
+        ceiling, _ = agreement(gram, n_trials, twice, by="neuron", max_splits=max_splits)
+        scores["cc_norm_half_within"] = _correlation(repeats_within) / np.sqrt(ceiling)
+    if "cc_norm_half_deepstrf" in measures:
+        scores["cc_norm_half_deepstrf"] = scores["cc_raw"] / deepstrf.ccmax(gram, n_trials, twice)
+    expected = np.where((p < min_rate) & (p >= 0), min_rate, p) * dt
+    if "bits_per_spike" in measures:
+        scores["bits_per_spike"] = _bits_per_spike(
+            total, expected, used * n_trials[..., np.newaxis]
         )
-        return cls(_unless_rounding(pp, p), py, _unless_rounding(yy, y))
 
-    def combine(self, n_bins: Ints) -> _Moments:
-        """Over stimuli."""
-        return _Moments(*(combine(moment, n_bins) for moment in (self.pp, self.py, self.yy)))
+    masks = {
+        "infinite": infinite,
+        "gaps": _anywhere(missing) & (not allow_gaps),
+        "response": every.yy <= 0,
+        "prediction": every.pp <= 0,
+        "once": twice.sum(1, keepdims=True) == 0,
+        "silent": ~_anywhere(total > 0),
+        "negative": _anywhere(p < 0),
+        "zero": _anywhere((expected == 0) & (total > 0)),
+        "units": _like_counts(p, y, used, dt) & check_units,
+        "left out": ((n_trials == 1) & (n_bins > 0)).any(1, keepdims=True),
+        "bins": (missing.any(2) & (n_bins > 0)).any(1, keepdims=True) & allow_gaps,
+    }
+    undefined = masks["infinite"] | masks["gaps"]
+    values = {name: np.where(undefined, np.nan, scores[name]) for name in measures}
+    there = n_bins.sum(1, keepdims=True) > 0
+    return with_reasons(values, _reasons(values, masks, there), _TEXTS)
 
-    @property
-    def varying(self) -> Floats:
-        """The variance of the prediction where there is any."""
-        if (self.pp <= 0).any():
-            tell("correlations are NaN where the prediction is constant")
-        return some(self.pp)
 
-    @property
-    def responding(self) -> Floats:
-        """The variance of the PSTH where there is any."""
-        if (self.yy <= 0).any():
-            tell(_SILENT)
-        return some(self.yy)
+#: The reasons that may make each kind of score undefined, in the order in which they are asked.
+_UNDEFINED = {
+    "cc_raw": ("response", "prediction"),
+    "cc_norm": ("response", "prediction", "once", "signal"),
+    "cc_norm_half": ("response", "prediction", "once", "halves"),
+    "fve": ("response",),
+    "spe": ("response", "once", "signal"),
+    "bits_per_spike": ("silent", "negative", "zero"),
+}
 
 
-def _unless_rounding(variance: Floats, values: Floats) -> Floats:
-    """The variance, zero where it is no more than rounding leaves of constant values."""
-    return np.where(variance > _NOTHING * (values**2).mean(2), variance, 0)
+def _reasons(
+    values: dict[str, Floats], masks: dict[str, Bools], there: Bools
+) -> dict[str, Sequence[tuple[Bools, str]]]:
+    reasons: dict[str, Sequence[tuple[Bools, str]]] = {}
+    for name, array in values.items():
+        kind = name.removesuffix("_within").removesuffix("_deepstrf")
+        nan = there & np.isnan(array)
+        # The last reason is what is left.
+        found = [
+            (nan & masks.get(why, True), why) for why in ("infinite", "gaps", *_UNDEFINED[kind])
+        ]
+        if kind in ("fve", "spe", "bits_per_spike"):
+            found.append((there & masks["units"], "units"))
+        if kind in ("cc_norm", "cc_norm_half", "spe"):
+            found.append((there & masks["left out"], "left out"))
+        reasons[name] = [*found, (there & masks["bins"], "bins")]
+    return reasons
+
+
+def _anywhere(mask: Bools) -> Bools:
+    """In any bin of the neuron. [shape: (neuron, stimulus, time) -> (neuron, 1)]."""
+    return np.asarray(mask.reshape(len(mask), -1).any(1, keepdims=True))
+
+
+def _averaged(each: Moments, n_bins: Ints) -> Moments:
+    """Over stimuli, by their number of bins."""
+    return Moments(*(combine(moment, n_bins) for moment in (each.pp, each.py, each.yy)))
+
+
+def _correlation(of: Moments) -> Floats:
+    return np.asarray(of.py / np.sqrt(some(of.pp) * some(of.yy)))
+
+
+def _like_counts(p: Floats, y: Floats, used: Bools, dt: float) -> Bools:
+    """Whether the mean prediction is about that of the counts in a bin. [shape: (neuron, 1)]."""
+    means = [(v * used).sum((1, 2))[:, np.newaxis] for v in (p, y)]
+    counts = means[1] * dt
+    return np.asarray((means[0] > counts / 3) & (means[0] < 3 * counts) & (10 * dt < 1))
 
 
 def _bits_per_spike(total: Floats, expected: Floats, n_trials: Ints) -> Floats:
@@ -236,46 +376,10 @@ def _bits_per_spike(total: Floats, expected: Floats, n_trials: Ints) -> Floats:
     The log-likelihood of counts k under means m is sum(k * log(m) - m), but for what does not
     depend on m.
     """
-    negative = (expected < 0).any((1, 2))
-    if negative.any():
-        tell("bits_per_spike is NaN where the predicted rate is negative")
     n_spikes = total.sum((1, 2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log = np.where(total > 0, np.log(expected), 0)
-        gain = (total * log - n_trials * expected).sum((1, 2))
-        constant = n_spikes * (np.log(n_spikes / n_trials.sum((1, 2))) - 1)
-    gain = np.where(negative, np.nan, gain - constant) / np.log(2)
-    silent = "bits_per_spike is NaN where there is no spike"
-    return ratio(gain, n_spikes, silent)[:, np.newaxis]
-
-
-def cc_raw(prediction: xr.DataArray, ds: xr.Dataset) -> xr.DataArray:
-    """Correlation with the PSTH; see `aa1xr.score`. [shape: (neuron,)]."""
-    return score(prediction, ds)["cc_raw"]
-
-
-def cc_norm(prediction: xr.DataArray, ds: xr.Dataset) -> xr.DataArray:
-    """Correlation by Schoppe et al. (2016); see `aa1xr.score`. [shape: (neuron,)]."""
-    return score(prediction, ds)["cc_norm"]
-
-
-def cc_norm_half(
-    prediction: xr.DataArray, ds: xr.Dataset, *, max_splits: int = 10_000
-) -> xr.DataArray:
-    """Correlation over `ccmax` from half splits; see `aa1xr.score`. [shape: (neuron,)]."""
-    return score(prediction, ds, max_splits=max_splits)["cc_norm_half"]
-
-
-def fve(prediction: xr.DataArray, ds: xr.Dataset) -> xr.DataArray:
-    """Fraction of the PSTH's variance explained; see `aa1xr.score`. [shape: (neuron,)]."""
-    return score(prediction, ds)["fve"]
-
-
-def spe(prediction: xr.DataArray, ds: xr.Dataset) -> xr.DataArray:
-    """Signal power explained; see `aa1xr.score`. [shape: (neuron,)]."""
-    return score(prediction, ds)["spe"]
-
-
-def bits_per_spike(prediction: xr.DataArray, ds: xr.Dataset) -> xr.DataArray:
-    """Poisson log-likelihood gain over a constant rate; see `aa1xr.score`. [shape: (neuron,)]."""
-    return score(prediction, ds)["bits_per_spike"]
+    log = np.where(total > 0, np.log(expected), 0)
+    gain = (total * log - n_trials * expected).sum((1, 2))
+    constant = n_spikes * (np.log(n_spikes / n_trials.sum((1, 2))) - 1)
+    gain = np.where(np.isfinite(gain), gain - constant, np.nan) / np.log(2)
+    gain[(expected < 0).any((1, 2))] = np.nan
+    return ratio(gain, n_spikes)[:, np.newaxis]

@@ -189,7 +189,7 @@ def _mask(obj: xr.Dataset | xr.DataArray, name: str, label: Any) -> Values:
 def _find(name: str, values: Values, value: Any) -> Positions:
     """Positions at which `values` equals `value`, of which there must be one."""
     if isinstance(value, xr.DataArray | xr.Variable | np.ndarray):
-        value = value.item()
+        value = np.asarray(value).item()
     found = np.flatnonzero(_equal(values, value))
     if found.size == 0:
         raise _no_match(name, value, values)
@@ -218,16 +218,16 @@ def _kind(value: Any) -> str:
 
 def _check_mask(what: str, mask: Any, values: Values) -> Values:
     try:
-        mask = np.asarray(mask)
+        found: Values = np.asarray(mask)
     except ValueError:
-        mask = np.zeros(0)
-    if mask.dtype.kind != "b":
-        raise TypeError(f"{what} must give booleans; got {mask.dtype}")
-    if mask.shape != values.shape:
-        raise ValueError(f"{what} must have {values.size} elements; got shape {mask.shape}")
-    if not mask.any():
+        found = np.zeros(0)
+    if found.dtype.kind != "b":
+        raise TypeError(f"{what} must give booleans; got {found.dtype}")
+    if found.shape != values.shape:
+        raise ValueError(f"{what} must have {values.size} elements; got shape {found.shape}")
+    if not found.any():
         raise KeyError(f"{what} is True nowhere")
-    return mask
+    return found
 
 
 def _check_order(name: str, mask: Any, coordinate: xr.DataArray) -> None:

@@ -1,4 +1,4 @@
-"""Selections that labels alone do not make: what was presented, and what was recorded at once."""
+"""Selections that labels alone do not make: neurons with data, and simultaneous pairs."""
 
 from __future__ import annotations
 
@@ -6,41 +6,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import schema
-
-
-def presented(ds: xr.Dataset) -> xr.DataArray:
-    """Which presentations there were.
-
-    Parameters
-    ----------
-    ds
-        A Dataset with `n_trials` [shape: (neuron, stimulus)] and the coordinate `trial`, which
-        keeps the presentation number through any selection.
-
-    Returns
-    -------
-    xarray.DataArray
-        Booleans [shape: (neuron, stimulus, trial)]; lazy if `n_trials` is. `spikes` is NaN
-        where they are False.
-
-    Raises
-    ------
-    ValueError
-        If the Dataset has no `n_trials` or no `trial`.
-
-    Examples
-    --------
-    >>> ds = aa1xr.open_sample()
-    >>> heard = aa1xr.presented(ds)
-    >>> int(heard.sel(neuron="sim0000_2_A", type="conspecific").sum())
-    0
-    """
-    n_trials = schema.validate(ds, "n_trials")["n_trials"]
-    if "trial" not in ds.coords:
-        raise ValueError("the Dataset has no coordinate 'trial', the number of the presentation")
-    mask = (n_trials > ds["trial"]).transpose(*n_trials.dims, ...).rename("presented")
-    mask.attrs = {"units": "1", "long_name": "whether there was such a presentation"}
-    return mask
+from aa1xr.analysis.presentations import presented
 
 
 def drop_missing(ds: xr.Dataset) -> xr.Dataset:
@@ -84,28 +50,6 @@ def drop_missing(ds: xr.Dataset) -> xr.Dataset:
     # Once is enough: a neuron that goes had data for no stimulus, so it keeps none in.
     keep = {dim: heard.any([d for d in heard.dims if d != dim]).values for dim in heard.dims}
     return ds.isel({dim: np.flatnonzero(kept) for dim, kept in keep.items() if not kept.all()})
-
-
-def refuse_lost_trials(ds: xr.Dataset) -> None:
-    """`psth` is over all presentations: with trials held out, it would hold them all the same.
-
-    Raises
-    ------
-    ValueError
-        If `ds` is a selection of trials, and its `psth` is not of them.
-    """
-    if not {"trial", "psth", "n_trials"} <= set(ds.variables):
-        return
-    if ds["psth"].attrs.get("comment") != schema.VARIABLES["psth"].comment:
-        return
-    left = presented(ds)
-    left = left.sum("trial") if "trial" in left.dims else left.astype(int)
-    if (left < ds["n_trials"]).any():
-        raise ValueError(
-            "a selection of trials does not reach `psth`, which is over all presentations; put the "
-            "rates of those selected in its place: "
-            'ds.drop_vars("psth").merge({"psth": aa1xr.psth(ds)})'
-        )
 
 
 def simultaneous(ds: xr.Dataset) -> xr.Dataset:

@@ -101,7 +101,8 @@ def smooth(
         dask_gufunc_kwargs={"allow_rechunk": True},
         output_dtypes=[dtype],
     )
-    return smoothed.transpose(*da.dims)
+    how = "deepSTRF" if match else window
+    return smoothed.transpose(*da.dims).assign_attrs(smoothed=f"{how}, {window_ms:g} ms")
 
 
 def _convolve(values: Floats, *, kernel: Floats, renormalise: bool) -> Floats:

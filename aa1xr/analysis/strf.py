@@ -1,4 +1,4 @@
-"""Spectro-temporal receptive fields, for all neurons at once, and what they predict."""
+"""Spectro-temporal receptive fields, for all neurons at once."""
 
 from __future__ import annotations
 
@@ -10,24 +10,34 @@ import numpy as np
 import xarray as xr
 from dask.delayed import delayed
 
-from aa1xr import arguments, schema
+from aa1xr import arguments, messages, schema
 from aa1xr.analysis import ridge
-from aa1xr.analysis.pairs import labelled
+from aa1xr.analysis.pairs import During, bins_during, labelled
+from aa1xr.analysis.prediction import check_same_sounds
+from aa1xr.analysis.presentations import checked_psth
+from aa1xr.analysis.sound import PARAMETERS, PROCESSING, n_unknown, silence
 
 _RESPONSE = schema.VARIABLES["psth"].dims
 _SOUND = schema.VARIABLES["spectrogram"].dims
 
-#: Penalties to choose from, in units of the variance of a standardised band.
+#: Penalties to choose from, in units of the variance of a scaled band.
 ALPHAS = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
-_NEURON, _RATE = ("neuron",), "spikes/s"
+_NEURON, _FREQ, _RATE = ("neuron",), ("freq",), "spikes/s"
 
 #: What `strf` gives.
 STRF: dict[str, schema.Spec] = {
-    "strf": schema.Spec(("neuron", "freq", "lag"), "f", _RATE, "spectro-temporal receptive field"),
+    "strf": schema.Spec(
+        ("neuron", "freq", "lag"),
+        "f",
+        _RATE,
+        "spectro-temporal receptive field",
+        "change in rate where the band is `scale` higher at this lag",
+    ),
     "intercept": schema.Spec(_NEURON, "f", _RATE, "rate at the mean spectrogram"),
-    "offset": schema.Spec(("freq",), "f", "a.u.", "mean of the band in training"),
-    "scale": schema.Spec(("freq",), "f", "a.u.", "standard deviation of the band in training"),
+    "offset": schema.Spec(_FREQ, "f", "1", "mean of the band in training"),
+    "deviation": schema.Spec(_FREQ, "f", "1", "standard deviation of the band in training"),
+    "scale": schema.Spec(_FREQ, "f", "1", "unit of the band: deviation, with a floor"),
     "alpha": schema.Spec(_NEURON, "f", "1", "ridge penalty"),
     "cc_validation": schema.Spec(
         _NEURON, "f", "1", "correlation of linear prediction and response, validation stimuli"
@@ -44,16 +54,18 @@ def strf(
     alphas: Sequence[float] = ALPHAS,
     refit: bool = False,
     response: xr.DataArray | None = None,
+    during: During = "stimulus",
+    scale_floor: float = 1.0,
 ) -> xr.Dataset:
     """Estimate the spectro-temporal receptive field of each neuron by ridge regression.
 
     The response is predicted as
     rate[t] = intercept + sum over freq and lag of strf[freq, lag] * sound[freq, t - lag],
-    where sound = (spectrogram - offset) / scale has mean 0 and standard deviation 1 in each band
-    over the training bins, and is silence before the first bin. The field minimises
-    mean((rate - response)**2) + alpha * sum(strf**2); the intercept is free. Of `alphas`, each
-    neuron has the one whose prediction correlates best with its responses to the validation
-    stimuli.
+    where sound = (spectrogram - offset) / scale. The offset is the mean of the band over the
+    training bins. The scale is the same for all bands by default: the largest standard deviation
+    of a band. The field minimises mean((rate - response)**2) + alpha * sum(strf**2); the
+    intercept is free. Each neuron has the one of `alphas` whose prediction correlates best with
+    its responses to the validation stimuli.
 
     Parameters
     ----------
@@ -64,31 +76,42 @@ def strf(
     lags_ms
         How far back the field reaches, in ms; from lag 0, whole bins.
     alphas
-        Penalties to choose from; 1 is as strong as the variance of a band.
+        Penalties to choose from; 1 is as strong as the variance of a band that varies by `scale`.
     refit
         Fit to `train` and `validation` together, once alpha is chosen.
     response
         What is predicted, in spikes/s [shape: (neuron, stimulus, time)]; NaN is missing. Default
-        `ds.psth`; or `aa1xr.psth(ds)` of some trials, or `aa1xr.smooth(ds.psth)`.
+        `ds.psth`, which must be of the trials that `ds` has; or `aa1xr.smooth(ds.psth)`.
+    during
+        "stimulus": the fit counts the bins in which the stimulus plays, whatever window `ds` was
+        opened with. "all": it counts every bin that has a response.
+    scale_floor
+        The scale of a band is its own standard deviation, but at least this fraction of the largest
+        one; above 0, at most 1. With 1 all bands have one scale.
 
     Returns
     -------
     xarray.Dataset
         With the labels of the neurons; lazy, to be computed as a whole:
 
-        - `strf` [shape: (neuron, freq, lag)], in spikes/s for a standard deviation of the band
-          (so that a band without sound has no large weight);
+        - `strf` [shape: (neuron, freq, lag)]: the change in rate, in spikes/s, where the
+          spectrogram is higher by `scale` in this band, this lag before the response.
+          `strf / scale` is the change for one unit of the spectrogram;
         - `intercept`, `alpha` and `cc_validation` [shape: (neuron,)], the last for the linear
           prediction over concatenated stimuli;
-        - `offset`, `scale` [shape: (freq,)] of the bands.
+        - `offset`, `deviation`, `scale` [shape: (freq,)] of the bands, in the units of the
+          spectrogram.
 
-        NaN for a neuron that has no response to any stimulus of one of the two parts.
+        The attributes of `lag` are the parameters of the spectrogram, as far as `ds.spectrogram`
+        has them: `aa1xr.predict` takes no other one. NaN for a neuron that has no response to any
+        stimulus of one of the two parts.
 
     Raises
     ------
     ValueError
         If a stimulus is in both parts, one of them is empty, an argument is out of range, or (when
-        computed) responses to one stimulus lie in different bins, or have gaps.
+        computed) the spectrogram has values that are not finite, or responses to one stimulus
+        lie in different bins, or have gaps.
 
     See Also
     --------
@@ -97,6 +120,19 @@ def strf(
 
     Notes
     -----
+    There is silence before onset. So where the time axis begins at onset or before it, what comes
+    before its first bin is silence: `ds.spectrogram.attrs["silence"]`. Where the axis begins
+    later, or that attribute is missing, or the spectrogram was scaled, the sound before the
+    first bin is not known, and bins whose lags reach before it are left out of the fit. For a
+    scaled spectrogram, open with `before_ms=lags_ms`: then the silence is on the axis.
+
+    Bands must not be scaled by their own deviation where they hold next to no sound: what varies
+    there by 0.1 % of the loudest band would get up to 1000 times its weight, and rule the
+    prediction of other sounds. The prediction is bounded:
+    abs(rate - mean rate) <= std(response) / (2 * sqrt(alpha)) * norm(sound - mean sound),
+    by the Cauchy-Schwarz inequality and since s / (s**2 + alpha) <= 1 / (2 * sqrt(alpha)); the norm
+    is over bands and lags.
+
     Every bin of the mean response counts the same, whatever the number of presentations it is a
     mean of. Pairs without presentation do not enter: neurons that were presented the same
     stimuli share a covariance.
@@ -118,16 +154,24 @@ def strf(
     True
     """
     sound = schema.validate(ds, "spectrogram")["spectrogram"]
-    rate = schema.validate(ds, "psth")["psth"] if response is None else response
+    rate = checked_psth(ds) if response is None else response
     arguments.expect("response", rate, xr.DataArray)
     schema.check_dims("'spectrogram'", sound, *_SOUND)
+    if response is not None and (units := rate.attrs.get("units")) in ("spikes", "1"):
+        raise ValueError(
+            f"the response must be in spikes/s; got units of {units!r}: divide counts by the bin "
+            "width in s, and undo a scaling: scaling.undo(response)"
+        )
     schema.check_dims("the response", rate, *_RESPONSE[1:], allowed=_RESPONSE)
     parts = {
         "train": arguments.names("train", train),
         "validation": arguments.names("validation", validation),
     }
     _check_parts(parts, sound, rate)
+    check_same_sounds(sound, rate, "the spectrogram and in the response")
     penalties = _penalties(alphas)
+    if not 0 < arguments.number("scale_floor", scale_floor, "times the largest deviation") <= 1:
+        raise ValueError(f"scale_floor must be above 0 and at most 1; got {scale_floor}")
     schema.bin_numbers(ds)  # a lag is a number of bins
     dt_ms = schema.bin_width_ms(ds)
     n_lags = round(arguments.number("lags_ms", lags_ms) / dt_ms)
@@ -141,21 +185,52 @@ def strf(
     labels_of = rate.coords.to_dataset().assign_coords(freq=sound["freq"])
     if "neuron" not in rate.dims:
         rate = rate.expand_dims("neuron")
+    counted = xr.DataArray(
+        bins_during(ds, during), {"stimulus": ds["stimulus"].values}, ("stimulus", "time")
+    )
+    counted[:, : n_unknown(sound, n_lags)] = False
+    quiet = silence(sound)
+    axes = {"freq": sound["freq"].values, "time": sound["time"].values}
     moments = []
     for stimuli in parts.values():
         sounds, rates = _tasks(sound, _SOUND, stimuli), _tasks(rate, _RESPONSE, stimuli)
-        of = zip(sounds, rates, stimuli, strict=True)
-        moments.append([delayed(ridge.Moments.of)(x, y, n_lags, s) for x, y, s in of])
-    fitted = delayed(ridge.fit)(*moments, penalties, refit=refit)
+        moments.append(
+            [
+                delayed(ridge.Moments.of)(
+                    x,
+                    y,
+                    counted.sel(stimulus=stimulus).values,
+                    n_lags,
+                    silence=quiet or 0.0,
+                    labels={"stimulus": np.array([stimulus])} | axes,
+                    lowest=quiet,
+                )
+                for x, y, stimulus in zip(sounds, rates, stimuli, strict=True)
+            ]
+        )
+    cells = np.atleast_1d(rate["neuron"].values) if "neuron" in rate.coords else None
+    fitted = delayed(ridge.fit)(
+        *moments,
+        penalties,
+        refit=refit,
+        scale_floor=float(scale_floor),
+        cells=list(map(str, range(rate.sizes["neuron"]) if cells is None else cells)),
+        site=messages.call_site(),
+    )
     sizes = {"neuron": rate.sizes["neuron"], "freq": sound.sizes["freq"], "lag": n_lags}
     arrays = {}
     for name, spec in STRF.items():
         shape = [sizes[dim] for dim in spec.dims]
         lazy = da.from_delayed(fitted[name], shape, np.float64)  # type: ignore[no-untyped-call]
         arrays[name] = xr.DataArray(lazy, dims=spec.dims)
-    attrs = {"units": "s", "long_name": "lag", "dt_ms": dt_ms}
-    lag = ("lag", np.arange(n_lags) * dt_ms / 1000, attrs)
-    return labelled(labels_of, arrays, STRF).assign_coords(lag=lag)
+    fit = labelled(labels_of, arrays, STRF)
+    units = sound.attrs.get("units", "1")
+    for name in ("offset", "deviation", "scale"):
+        fit[name].attrs["units"] = units
+    # A coordinate, since its attributes outlive selections, arithmetic and files.
+    known = {n: sound.attrs[n] for n in PARAMETERS + PROCESSING if n in sound.attrs}
+    attrs = {"units": "s", "long_name": "lag"} | known | {"dt_ms": dt_ms}
+    return fit.assign_coords(lag=("lag", np.arange(n_lags) * dt_ms / 1000, attrs))
 
 
 def _check_parts(parts: dict[str, list[str]], *arrays: xr.DataArray) -> None:
@@ -185,89 +260,8 @@ def _penalties(alphas: Sequence[float]) -> ridge.Floats:
     return penalties
 
 
-def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.DataArray:
-    """Predict the responses to sounds.
-
-    Parameters
-    ----------
-    fit
-        Of `aa1xr.strf`, any selection of its neurons.
-    ds
-        A Dataset with `spectrogram` [shape: (stimulus, freq, time)], of the same parameters and bin
-        width as that of the fit; nothing else of it is read.
-    rectify
-        Set to zero what the linear prediction has below zero. False for the linear prediction, as
-        `aa1xr.fit_nonlinearity` takes it.
-
-    Returns
-    -------
-    xarray.DataArray
-        Rate in spikes/s [shape: (neuron, stimulus, time)], lazy, with the labels of both:
-        `aa1xr.score` takes it as it is. There is a prediction for every bin of the axis.
-
-    Raises
-    ------
-    ValueError
-        If bin width or bands are not those of the fit.
-
-    Examples
-    --------
-    >>> ds = aa1xr.open_sample().sel(type="conspecific")
-    >>> train, validation, test = aa1xr.split(ds, test=2, validation=2)
-    >>> fit = aa1xr.strf(ds, train=train, validation=validation)
-    >>> aa1xr.predict(fit, ds.sel(stimulus=test)).sizes["stimulus"]
-    2
-    """
-    schema.require(fit, "strf", "scale", "offset", "intercept", name="fit", of="aa1xr.strf")
-    if "dt_ms" not in fit["lag"].attrs:
-        raise ValueError("the lags of fit have lost their attribute 'dt_ms'; aa1xr.strf gives it")
-    schema.check_dims("'strf'", fit["strf"], "freq", "lag")
-    sound = schema.validate(ds, "spectrogram")["spectrogram"]
-    several = [dim for dim in ("stimulus",) if dim in sound.dims]
-    schema.check_dims("'spectrogram'", sound, "freq", "time", *several)
-    schema.bin_numbers(ds)  # a lag is a number of bins
-    ours, theirs = schema.bin_width_ms(ds), fit["lag"].attrs["dt_ms"]
-    if not np.isclose(ours, theirs, rtol=1e-9):
-        raise ValueError(f"the fit has bins of {theirs:g} ms, the sound of {ours:g} ms")
-    if not np.array_equal(sound["freq"], fit["freq"]):
-        raise ValueError("the bands (freq) of the sound are not those of the fit")
-    # The scaling goes into the field, so that silence around the sound is zero.
-    field = fit["strf"] / fit["scale"]
-    rate: xr.DataArray = xr.apply_ufunc(
-        _convolve,
-        field.transpose(..., "freq", "lag"),
-        sound.transpose(..., "freq", "time"),
-        input_core_dims=[["freq", "lag"], ["freq", "time"]],
-        output_core_dims=[["time"]],
-        dask="parallelized",
-        dask_gufunc_kwargs={"allow_rechunk": True},
-        output_dtypes=[np.float64],
-    )
-    rate += fit["intercept"] - (field * fit["offset"]).sum(["freq", "lag"], skipna=False)
-    if rectify:
-        rate = rate.clip(min=0)
-    dims = [dim for dim in _RESPONSE if dim in rate.dims]
-    attrs = {"units": "spikes/s", "long_name": "predicted firing rate"}
-    return rate.transpose(*dims).rename("prediction").assign_attrs(attrs)
-
-
 def _tasks(array: xr.DataArray, dims: tuple[str, ...], labels: list[str]) -> list[Any]:
     """The values for each stimulus, as tasks of dask."""
     array = array.sel(stimulus=labels).transpose(*dims)
     whole = dict.fromkeys(dims, -1) | {"stimulus": 1}
     return list(array.variable.chunk(whole).data.to_delayed().ravel())
-
-
-def _convolve(fields: ridge.Floats, sounds: ridge.Floats) -> ridge.Floats:
-    """Filter each sound with each field.
-
-    [shape: (neuron, 1, freq, lag) and (stimulus, freq, time) -> (neuron, stimulus, time)].
-    """
-    *_, n_freq, n_lags = fields.shape
-    shape = np.broadcast_shapes(fields.shape[:-2], sounds.shape[:-2])
-    flat = fields.reshape(-1, n_freq, n_lags)
-    out = np.zeros((len(flat), sounds[..., 0, 0].size, sounds.shape[-1]))
-    for k, sound in enumerate(sounds.reshape(-1, n_freq, sounds.shape[-1]).astype(np.float64)):
-        for lag in range(min(n_lags, sound.shape[1])):
-            out[:, k, lag:] += flat[:, :, lag] @ sound[:, : sound.shape[1] - lag]
-    return out.reshape(*shape, -1)

@@ -8,24 +8,35 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import messages, schema
 from aa1xr.analysis.pairs import labelled
+from aa1xr.analysis.sound import click_response, delays
+from aa1xr.errors import UndefinedWarning
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 #: Distance of the frequencies that bands are interpolated to, in Hz.
 _STEP = 50.0
+#: Delays are found to this part of a lag.
+_PER_LAG = 20
+#: A band has sound if it varies by at least this fraction of the band that varies most. In AA1 the
+#: bands above 9 kHz vary by 0.1 %: they have the rounding of samples to 16 bits.
+_LEAST = 0.01
 
 
-def _spec(units: str, long_name: str) -> schema.Spec:
-    return schema.Spec(("neuron",), "f", units, long_name)
+def _spec(units: str, long_name: str, comment: str = "") -> schema.Spec:
+    return schema.Spec(("neuron",), "f", units, long_name, comment)
 
 
 #: What `tuning` measures.
 TUNING: dict[str, schema.Spec] = {
     "best_frequency": _spec("Hz", "frequency at the peak of the STRF"),
-    "latency": _spec("s", "lag at the peak of the STRF"),
+    "latency": _spec("s", "delay from sound to response at the peak of the STRF"),
+    "latency_min": _spec("s", "shortest delay that the peak of the STRF can mean"),
+    "latency_max": _spec("s", "longest delay that the peak of the STRF can mean"),
     "bandwidth": _spec("Hz", "width at half the peak of the STRF, at its lag"),
+    "bandwidth_min": _spec("Hz", "the part of the bandwidth within the bands that have sound"),
     "best_temporal_modulation": _spec("Hz", "temporal modulation that the STRF passes best"),
     "best_spectral_modulation": _spec(
         "cycles/kHz", "spectral modulation that the STRF passes best"
@@ -35,6 +46,10 @@ TUNING: dict[str, schema.Spec] = {
 
 def tuning(strfs: xr.Dataset) -> xr.Dataset:
     """Measure what each receptive field is tuned to.
+
+    All measures are of the weights for one unit of the spectrogram (`strf / scale`), in the bands
+    that had sound in training: those whose `deviation` is at least 1 % of the largest one. A
+    Dataset without `scale` or `deviation` has weights for one unit, and sound in all bands.
 
     Parameters
     ----------
@@ -47,10 +62,18 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         [shape: (neuron,)] each, lazy if `strf` is, with the labels of `strfs`:
 
-        - `best_frequency` in Hz and `latency` in s: where the field is greatest, its excitatory
-          peak; a latency is that of the left edge of a bin before the left edge of the other;
+        - `best_frequency` in Hz: the band where the field is greatest, at its excitatory peak;
+        - `latency` in s: the delay from sound to response at the peak. NaN where the field peaks at
+          its first or last lag, since it may be greater outside;
+        - `latency_min`, `latency_max` in s: a response in bin k may come from any sound in the
+          frame of bin k - lag, so a lag means an interval of delays, as wide as a bin and a
+          frame together: with `start` and `stop` the attributes `frame_start_ms` and
+          `frame_stop_ms` of `lag`, from `lag - stop` to `lag + dt - start`, and not below 0.
+          The latency is its middle. `latency_min` is 0 where the field peaks at its first lag,
+          `latency_max` is NaN where it peaks at its last;
         - `bandwidth` in Hz: how far the field stays above half its peak, at that lag, around the
-          best frequency, with straight lines between bands;
+          best frequency, with straight lines between bands. NaN where it reaches the first or last
+          band, or a band without sound; `bandwidth_min` is the width up to there;
         - `best_temporal_modulation` in Hz and `best_spectral_modulation` in cycles/kHz: where the
           modulation transfer function is greatest, the amplitude of the two-dimensional Fourier
           transform of the field (Woolley et al. 2005). Modulations that sweep up and down
@@ -60,8 +83,15 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
 
     Notes
     -----
-    Fit to responses that are not smoothed, at narrow bins, for latencies and modulations: a
-    smooth response begins before the sound can have caused it, and its field peaks at lag 0.
+    A frame is longer than a narrow bin, so one click is in several frames, and a fit may use any of
+    them: the field alone does not say the delay. So all measures are of the response that the
+    field predicts to a click in one band, by the delay after the click: the field over lags,
+    convolved with what a frame shows of a click, averaged over a bin. A field whose attributes
+    do not say what a frame covers is taken as it is, and its latencies are NaN.
+
+    For latencies and modulations, fit to responses that are not smoothed, at narrow bins. A smooth
+    response begins before the sound can have caused it: the peak becomes broad, and moves where
+    the response is asymmetric, in the end to the first lag.
 
     Frequencies are in proportion to cycles/kHz only on a linear axis, which mel bands are not. A
     sum of overlapping triangular bands, each with its weight, is the spectrum weighted by straight
@@ -86,13 +116,42 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
     schema.check_dims("'strf'", field, "freq", "lag", allowed=("neuron", "freq", "lag"))
     if min(field.sizes["freq"], field.sizes["lag"]) < 2:
         raise ValueError("'strf' has one band or one lag; expected several to measure between")
+    lag, attrs = strfs["lag"].values, strfs["lag"].attrs
+    if (found := delays(lag, attrs)) is None:
+        messages.warn(
+            "aa1xr.tuning: latencies are undefined (NaN), since the attributes of the coordinate "
+            "'lag' do not say what of the sound a frame covers; set dt_ms, frame_start_ms and "
+            "frame_stop_ms, as in ds.spectrogram.attrs",
+            UndefinedWarning,
+        )
+        fine, seen = lag, np.eye(lag.size)
+    else:
+        middles = found[1]
+        fine = np.linspace(middles[0], middles[-1], (lag.size - 1) * _PER_LAG + 1)
+        # A response is somewhere in its bin: averaged over a bin, its peak is in the middle.
+        within = (np.arange(_PER_LAG) + 0.5) / _PER_LAG - 0.5
+        offsets = np.add.outer(np.subtract.outer(fine, middles), within * (lag[1] - lag[0]))
+        seen = click_response(offsets, attrs).mean(2)
+    ones = xr.Variable("freq", np.ones(field.sizes["freq"]))
+    scale, deviation = (
+        strfs[name].variable if name in strfs else ones for name in ("scale", "deviation")
+    )
+    cells = strfs["neuron"].variable.astype(str) if "neuron" in strfs.coords else "0"
     stacked: xr.DataArray = xr.apply_ufunc(
-        _measure,
-        xr.DataArray(field.variable),
-        kwargs={"freq": strfs["freq"].values, "lag": strfs["lag"].values},
-        input_core_dims=[["freq", "lag"]],
+        _measure_all,
+        xr.DataArray(field.variable / scale),
+        deviation,
+        cells,
+        kwargs={
+            "freq": strfs["freq"].values,
+            "dt": float(lag[1] - lag[0]),
+            "delay": fine,
+            "seen": seen,
+            "reach": 0.0 if found is None else float(found[2][-1] - found[1][-1]),
+            "site": messages.call_site(),
+        },
+        input_core_dims=[["freq", "lag"], ["freq"], []],
         output_core_dims=[["measure"]],
-        vectorize=True,
         dask="parallelized",
         dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"measure": len(TUNING)}},
         output_dtypes=[np.float64],
@@ -101,31 +160,102 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
     return labelled(strfs, arrays, TUNING)
 
 
-def _measure(field: Floats, *, freq: Floats, lag: Floats) -> Floats:
-    """All measures of one field. [shape: (freq, lag) -> (measure,)]."""
-    if not (field > 0).any():
+_CUT = (
+    "bandwidth is undefined (NaN): the STRF is above half its peak in the first or last band that "
+    "has sound; bandwidth_min is the width up to there"
+)
+
+
+def _measure_all(
+    fields: Floats, deviation: Floats, cells: Any, *, site: messages.CallSite, **of_field: Any
+) -> Floats:
+    """All measures of some fields. [shape: (..., freq, lag) -> (..., measure)]."""
+    flat = fields.reshape(-1, *fields.shape[-2:])
+    found = np.stack([_measure(field, deviation, **of_field) for field in flat])
+    names = np.broadcast_to(cells, fields.shape[:-2]).ravel()
+    values = dict(zip(TUNING, found.T, strict=True))
+    known = ~np.isnan(values["best_frequency"])
+    at_first = known & np.isnan(values["latency"]) & (values["latency_min"] == 0)
+    at_last = known & np.isnan(values["latency"]) & (values["latency_min"] > 0)
+    cut = known & np.isnan(values["bandwidth"])
+    for which, reason in (
+        (at_first, "latency is undefined (NaN): the STRF peaks at its first lag"),
+        (at_last, "latency is undefined (NaN): the STRF peaks at its last lag; fit more lags"),
+        (cut, _CUT),
+    ):
+        if which.any():
+            message = f"aa1xr.tuning: for {messages.listed(names[which])} {reason}"
+            messages.warn(message, UndefinedWarning, site)
+    return found.reshape(*fields.shape[:-2], -1)
+
+
+def _measure(
+    field: Floats,
+    deviation: Floats,
+    *,
+    freq: Floats,
+    dt: float,
+    delay: Floats,
+    seen: Floats,
+    reach: float,
+) -> Floats:
+    """All measures of one field. [shape: (freq, lag) and (freq,) -> (measure,)].
+
+    Parameters
+    ----------
+    delay
+        After a click [shape: (delay,)], in s.
+    seen
+        What each lag shows of that click [shape: (delay, lag)].
+    reach
+        Half the interval of delays that a lag can mean, in s; 0 where that is not known.
+    """
+    has_sound = deviation >= _LEAST * deviation.max()
+    response = np.where(has_sound[:, np.newaxis], field, 0) @ seen.T
+    if not (response > 0).any():
         return np.full(len(TUNING), np.nan)
-    band, delay = np.unravel_index(field.argmax(), field.shape)
+    band, peak = np.unravel_index(response.argmax(), response.shape)
     linear = np.arange(freq[0], freq[-1], _STEP)
-    weights = np.stack([np.interp(linear, freq, column) for column in field.T], 1)
+    by_lag = response[:, :: (delay.size - 1) // (field.shape[1] - 1)]
+    weights = np.stack([np.interp(linear, freq, column) for column in by_lag.T], 1)
     return np.array(
         [
             freq[band],
-            lag[delay],
-            _width(np.interp(linear, freq, field[:, delay]), float(freq[band] - freq[0])),
-            *_best_modulations(weights, float(lag[1] - lag[0])),
+            *(_latency(int(peak), delay, reach) if reach else (np.nan,) * 3),
+            *_width(response[:, peak], int(band), freq, has_sound),
+            *_best_modulations(weights, dt),
         ]
     )
 
 
-def _width(profile: Floats, at: float) -> float:
-    """Hz around `at` in which a profile in steps stays above half of what it is there."""
-    centre = min(round(at / _STEP), profile.size - 1)
-    below = np.flatnonzero(profile < profile[centre] / 2)
-    lower, upper = below[below < centre], below[below > centre]
-    first = lower[-1] + 1 if lower.size else 0
-    last = upper[0] if upper.size else profile.size
-    return float((last - first) * _STEP)
+def _latency(peak: int, delay: Floats, reach: float) -> tuple[float, float, float]:
+    """Estimate, shortest and longest delay."""
+    shortest, longest = max(0.0, delay[peak] - reach), delay[peak] + reach
+    if peak < _PER_LAG / 2:  # nearest to the first lag
+        return np.nan, 0.0, longest
+    if peak > delay.size - 1 - _PER_LAG / 2:
+        return np.nan, shortest, np.nan
+    return delay[peak], shortest, longest
+
+
+def _width(profile: Floats, peak: int, freq: Floats, has_sound: Bools) -> tuple[float, float]:
+    """Width at half the peak, and the part of it within bands that have sound, in Hz."""
+    half = profile[peak] / 2
+    edges, seen = [], True
+    for step in (-1, 1):
+        band = peak
+        while 0 <= band + step < freq.size and has_sound[band + step]:
+            band += step
+            if profile[band] < half:
+                inside = profile[band - step] - half
+                part = inside / (profile[band - step] - profile[band])
+                edges.append(freq[band - step] + part * (freq[band] - freq[band - step]))
+                break
+        else:
+            edges.append(freq[band])
+            seen = False
+    width = float(edges[1] - edges[0])
+    return width if seen else np.nan, width
 
 
 def _best_modulations(weights: Floats, dt: float) -> tuple[Any, Any]:

@@ -79,7 +79,11 @@ def _ask(username: str | None, password: str | None, host: str) -> tuple[str, st
 def _netrc_entry(host: str) -> Credentials | None:
     """The entry for `host` alone: a `default` entry was not meant for CRCNS."""
     named = os.environ.get("NETRC")
-    paths = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
+    try:
+        home = Path.home()
+    except RuntimeError:  # a container without $HOME and without an entry in passwd
+        home = None
+    paths = [Path(named)] if named else [home / ".netrc", home / "_netrc"] if home else []
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
         return None

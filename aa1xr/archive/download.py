@@ -6,6 +6,7 @@ import hashlib
 import logging
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,28 @@ from urllib3.exceptions import HTTPError
 
 from aa1xr.archive.credentials import find_credentials, on_terminal
 from aa1xr.archive.files import ARCHIVE, open_files
-from aa1xr.archive.partial import Part, Version
+from aa1xr.archive.partial import Part, Version, as_size
 from aa1xr.archive.portal import Portal, persistent
 from aa1xr.archive.read import Archive
 from aa1xr.archive.session import BY_HAND, TemporaryError
 from aa1xr.citation import TERMS
-from aa1xr.errors import ArchiveError, DownloadError
-from aa1xr.whole import locked
+from aa1xr.errors import ArchiveError, DownloadError, WaitingWarning
+from aa1xr.messages import warn
+from aa1xr.whole import create, discard, is_regular, locked
 
 logger = logging.getLogger("aa1xr")
 
 #: Written beside the archive once the terms have been shown and accepted.
 ACCEPTED = "crcns-terms-accepted.txt"
 
-#: Read at most so much at a time; what has come is written at once, so less is lost at a kill.
+#: Read at most so much at a time, and written before more is read, so that a kill loses little.
 _PIECE = 2**16
+
+#: The archive has 17 MB; a server that sends more than this does not send AA1.
+_LARGEST = 10**9
+
+#: Seconds after which a transfer of fewer bytes/s than _SLOW is reported.
+_PATIENCE, _SLOW = 60, 10_000
 
 
 def download(
@@ -101,7 +109,7 @@ def damage(path: Path, *, size: int | None = None, md5: str | None = None) -> st
 
 def _agree(accepted: Path, accept_terms: bool) -> None:
     """Go on only if the terms are accepted, which is noted so that they are shown once."""
-    if accepted.exists():
+    if is_regular(accepted):
         return
     if not (accept_terms or _going_on()):
         raise DownloadError(
@@ -109,7 +117,9 @@ def _agree(accepted: Path, accept_terms: bool) -> None:
             "accept_terms=True), or aa1xr download --accept-terms. Nothing was sent yet."
         )
     accepted.parent.mkdir(parents=True, exist_ok=True)
-    accepted.write_text(TERMS, encoding="utf-8")
+    discard(accepted)  # a link would be followed
+    with create(accepted) as file:
+        file.write(TERMS.encode())
 
 
 def _going_on() -> bool:
@@ -148,9 +158,11 @@ def _fetch_rest(portal: Portal, part: Part, size: int | None, bar: Any) -> None:
                 part.discard()
                 raise TemporaryError("CRCNS has another file now than when the transfer began")
             total = version.size or size
+            _check_size(total or 0, size)
             bar.total, bar.n = total, part.size
             _check_space(part, total or 0)
             for piece in _pieces(response):
+                _check_size(part.size + len(piece), total)
                 part.append(piece)
                 bar.update(len(piece))
     except DownloadError:
@@ -167,11 +179,31 @@ def _fetch_rest(portal: Portal, part: Part, size: int | None, bar: Any) -> None:
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:
     """The body as it arrives; requests' own iterator holds back what does not fill a piece."""
+    begin, n_bytes, told = time.monotonic(), 0, False
     try:
         while piece := response.raw.read1(_PIECE, decode_content=False):
             yield piece
+            n_bytes += len(piece)
+            seconds = time.monotonic() - begin
+            if not told and seconds > _PATIENCE and n_bytes < _SLOW * seconds:
+                told = True
+                warn(
+                    f"the transfer from CRCNS is slow ({n_bytes / seconds / 1000:.1f} kB/s). "
+                    "Ctrl-C is safe: the next call continues where this one stops.",
+                    WaitingWarning,
+                )
     except HTTPError as error:
         raise TemporaryError(f"the archive broke off ({type(error).__name__})") from error
+
+
+def _check_size(found: int, listed: int | None) -> None:
+    """Refuse more bytes than CRCNS lists, or than AA1 can have."""
+    largest = min(listed or _LARGEST, _LARGEST)
+    if found > largest:
+        raise DownloadError(
+            f"{ARCHIVE}: expected at most {largest} bytes; CRCNS sends {found} or more. Nothing of "
+            f"it is used. {BY_HAND}"
+        )
 
 
 def _check_space(part: Part, total: int) -> None:
@@ -190,8 +222,8 @@ def _listed_size(filelist: str) -> int | None:
     """Bytes of the archive: lines of "<space or +><path> <bytes>", and # for comments."""
     for line in filelist.splitlines():
         words = line.lstrip(" +").split()
-        if len(words) > 1 and _is_archive(words[0]) and words[1].isdecimal():
-            return int(words[1])
+        if len(words) > 1 and _is_archive(words[0]) and (size := as_size(words[1])) is not None:
+            return size
     return None
 
 

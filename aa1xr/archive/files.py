@@ -16,25 +16,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from aa1xr import arguments
+from aa1xr.archive.formats import describe_file
+from aa1xr.archive.junk import evicted, is_junk
+from aa1xr.archive.unpack import UnreadableMethodError, read_member
 from aa1xr.errors import ArchiveError, DataNotFoundError
 
 #: The archive's name, at CRCNS and in the data directory.
 ARCHIVE = "crcns-aa1.zip"
 
-#: What operating systems strew about.
-_JUNK = re.compile(
-    r"(?:^|/)(?:__MACOSX(?:/|$)|\._[^/]*$|\.DS_Store$|Icon\r$|Thumbs\.db$|desktop\.ini$)"
-)
+#: How the names of packed files end.
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
 
 #: Names of zip members that lead elsewhere, or to one place by two names.
-_UNSAFE = re.compile(r"[\\:]|^/|//|/\.(?:/|$)|(?:^|/)\.\.(?:/|$)")
+_UNSAFE = re.compile(r":(?!Zone\.Identifier$)|^/|//|/\.(?:/|$)|(?:^|/)\.\.(?:/|$)")
+
+#: The folders that hold data, wherever they lie, and the note of a simulation.
+_DATA = re.compile(r"(?:^|/)(?:all_stims/|[^/]+_cells/|simulation\.json$)")
 
 #: No file of AA1 is above 200 kB; a trial of a million spikes is 12 MB.
 _LARGEST_FILE = 64 * 2**20
 #: Spike text deflates by about 4. Only a bomb unpacks to 200 times its size.
 _LARGEST_RATIO = 200
-#: What zipfile unpacks piece by piece; the others unpack a few kB to gigabytes at once.
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class Files(Protocol):
@@ -50,13 +53,16 @@ class Files(Protocol):
     def check(self, name: str) -> None:
         """Refuse a file that only goes by this name because its own is damaged."""
 
+    def other_contents(self) -> str:
+        """What there is in the place of data, and the next step; "" if nobody knows."""
+
     def close(self) -> None:
         """Let go of the file handle."""
 
 
 @contextmanager
 def open_files(path: str | os.PathLike[str]) -> Iterator[Files]:
-    """Open the zip or folder at `path`.
+    """Open the zip or folder at `path`, or the zip that is all that a folder holds.
 
     Raises
     ------
@@ -77,14 +83,15 @@ def identity(path: str | os.PathLike[str]) -> str:
     """A SHA-256 that changes when the archive does.
 
     A zip's is that of its bytes. A folder's is over the names, sizes and modification times of
-    its files, since reading 5,800 of them to see whether one changed takes as long as building.
+    its files of data, since reading 5,800 of them to see whether one changed takes as long as
+    building. Other files may come and go, the notebooks and stores of a user among them.
     """
     path = _existing(path)
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()
-    for name in _Folder(path).names:
+    for name in filter(_DATA.search, _Folder(path).names):
         try:
             found = (path / name).stat()  # of the file itself where this is a link
         except OSError as error:
@@ -94,12 +101,34 @@ def identity(path: str | os.PathLike[str]) -> str:
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
-    path = Path(path).expanduser()
+    path = arguments.expand_user("source", path)
     if not path.exists():
         raise DataNotFoundError(f"{path}: no such file or folder; expected the AA1 zip or folder")
     if not (path.is_file() or path.is_dir()):  # a pipe, which might be waited for for ever
         raise ArchiveError(f"{path}: neither a file nor a folder; expected the AA1 zip or folder")
-    return path
+    return _only_zip(path) if path.is_dir() else path
+
+
+def find_zips(folder: Path) -> list[Path]:
+    """The zips in a folder that go by the archive's name, as browsers vary it; else all zips."""
+    zips = [
+        folder / entry.name
+        for entry in _entries(folder)
+        if entry.name.lower().endswith(".zip") and not is_junk(entry.name) and entry.is_file()
+    ]
+    named = [path for path in zips if path.name.lower().startswith(ARCHIVE.removesuffix(".zip"))]
+    return sorted(named or zips)
+
+
+def _only_zip(folder: Path) -> Path:
+    """The zip in a folder that holds no data but this zip; else the folder."""
+    zips = find_zips(folder)
+    if not zips or any(_DATA.search(name) for name in _Folder(folder).names):
+        return folder
+    if len(zips) > 1:
+        names = ", ".join(shown(path.name) for path in zips)
+        raise ArchiveError(f"{folder}: holds several zips, {names}; pass one of them")
+    return zips[0]
 
 
 class _Zip:
@@ -108,6 +137,8 @@ class _Zip:
         try:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+            if (what := describe_file(path)) is not None:
+                raise ArchiveError(f"{path}: {what}. Expected crcns-aa1.zip") from error
             raise ArchiveError(
                 f"{path}: not a complete zip file ({error}); expected crcns-aa1.zip. "
                 "A download that broke off looks like this: fetch it again."
@@ -117,9 +148,10 @@ class _Zip:
         except BaseException:
             self.close()
             raise
-        names = self._zip.namelist()
-        files = [name for name in names if not name.endswith("/")]
-        folders = [name for name in names if name.endswith("/")]
+        #: PowerShell 4 and older .NET write "\\" between the parts of a name.
+        self._members = {info.filename.replace("\\", "/"): info for info in self._zip.infolist()}
+        files = [name for name in self._members if not name.endswith("/")]
+        folders = [name for name in self._members if name.endswith("/")]
         self.names, self.empty_folders = _sorted(files, folders)
 
     def _check(self) -> None:
@@ -134,22 +166,24 @@ class _Zip:
         seen: set[str] = set()
         total = 0
         for info in members:
-            name = info.filename
-            where = f"{self.path}: member {name!r}"
+            name = info.filename.replace("\\", "/")
             if _UNSAFE.search(name) or stat.S_ISLNK(info.external_attr >> 16):
-                raise ArchiveError(f"{where} points outside the archive; this zip is not safe")
+                raise ArchiveError(
+                    f"{self._where(info)} points outside the archive; this zip is not safe"
+                )
             if name in seen:
-                raise ArchiveError(f"{where} is there twice; expected each name once")
+                raise ArchiveError(f"{self._where(info)} is there twice; expected each name once")
             if info.file_size > _LARGEST_FILE:
                 raise ArchiveError(
-                    f"{where} unpacks to {info.file_size} bytes; expected at most {_LARGEST_FILE}"
+                    f"{self._where(info)} unpacks to {info.file_size} bytes; expected at most "
+                    f"{_LARGEST_FILE}"
                 )
             seen.add(name)
             total += info.file_size
         if total > max(_LARGEST_FILE, _LARGEST_RATIO * self.path.stat().st_size):
             raise ArchiveError(
                 f"{self.path}: unpacks to {total} bytes, over {_LARGEST_RATIO} times its size; "
-                "this is no AA1 archive"
+                "this is not an AA1 archive"
             )
 
     def _declared(self) -> int:
@@ -160,29 +194,41 @@ class _Zip:
         last = tail.rfind(b"PK\x05\x06")
         return int.from_bytes(tail[last + 10 : last + 12], "little")
 
+    def _where(self, info: zipfile.ZipInfo) -> str:
+        return f"{self.path}: member {info.filename!r}"
+
     def read(self, name: str) -> bytes:
-        info = self._zip.getinfo(name)
+        info = self._members[name]
         # Bounded, since a member may unpack to more than it declares; and by one byte more than
         # that, since the CRC is checked at the end.
         return self._read(info, info.file_size + 1)
 
     def check(self, name: str) -> None:
         # No checksum is of the names; but each is there twice, and zipfile compares them.
-        self._read(self._zip.getinfo(name), 0)
+        info = self._members[name]
+        try:
+            self._read(info, 0)
+        except ArchiveError as error:
+            if not isinstance(error.__cause__, UnreadableMethodError):
+                raise
 
     def _read(self, info: zipfile.ZipInfo, size: int) -> bytes:
         try:
-            if info.compress_type not in _METHODS:
-                raise NotImplementedError(
-                    f"compression method {info.compress_type}; expected 0 (stored) or 8 (deflated)"
-                )
-            with self._zip.open(info) as file:
-                return file.read(size)
+            return read_member(self._zip, info, size)
+        except UnreadableMethodError as error:
+            raise ArchiveError(
+                f"{self._where(info)} cannot be read: {error}. Unpack the zip with the program "
+                "that made it, and open the folder"
+            ) from error
         except Exception as error:  # zipfile and the codecs raise what they like about damage
             raise ArchiveError(
-                f"{self.path}: member {info.filename!r} cannot be read ({error}); the zip is "
-                "damaged: fetch it again"
+                f"{self._where(info)} cannot be read ({error}); the zip is damaged: fetch it again"
             ) from error
+
+    def other_contents(self) -> str:
+        if any(name.rpartition("/")[2] == "zarr.json" for name in self._members):
+            return f"It holds a Zarr store: unpack it and open the folder, or zip://::{self.path}"
+        return _nested(self.names)
 
     def close(self) -> None:
         self._zip.close()
@@ -198,6 +244,13 @@ class _Folder:
         for folder in folders:
             for entry in _entries(path / folder):
                 name = f"{folder}{entry.name}"
+                if (away := evicted(name)) is not None:
+                    raise ArchiveError(
+                        f"{shown(str(path / folder / away))}: in iCloud, and not on this machine; "
+                        "download the folder there (in Finder: Download Now), then open it"
+                    )
+                if is_junk(entry.name):  # not looked into: nobody else may read lost+found
+                    continue
                 if not _is_folder(entry):
                     self.names.append(name)
                 elif entry.is_symlink():
@@ -223,6 +276,12 @@ class _Folder:
     def check(self, name: str) -> None:
         pass
 
+    def other_contents(self) -> str:
+        stores = sorted(entry.name for entry in _entries(self.path) if entry.name.endswith(".zarr"))
+        if stores:
+            return f"It holds the store {shown(stores[0])}: open {self.path / stores[0]}"
+        return _nested(self.names)
+
     def close(self) -> None:
         pass
 
@@ -230,6 +289,11 @@ class _Folder:
 def shown(name: str) -> str:
     """The name of a file as it may be printed: whoever made it may have put anything in it."""
     return name if name.isprintable() else ascii(name)[1:-1]
+
+
+def _nested(names: list[str]) -> str:
+    packed = [name for name in names if name.lower().endswith(PACKED)]
+    return f"It holds {shown(packed[0])}: unpack that, and open what comes out" if packed else ""
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -249,12 +313,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _sorted(files: list[str], folders: list[str]) -> tuple[list[str], list[str]]:
     """The names of files, and of folders without any, but for junk; those of folders end in "/"."""
-    names = sorted(name for name in files if not _JUNK.search(name))
+    names = sorted(name for name in files if not is_junk(name))
     empty = []
     for folder in sorted(folders):
         first = bisect_left(names, folder)
         filled = first < len(names) and names[first].startswith(folder)
-        if not filled and not _JUNK.search(folder):
+        if not filled and not is_junk(folder):
             empty.append(folder.rstrip("/"))
     return names, empty
 

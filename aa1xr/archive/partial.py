@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+from aa1xr.whole import append_to, create, discard, is_regular
+
+#: Of a file of at most 15 digits; int() takes a time that grows with the square of their number.
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", re.ASCII)
+#: The note of a version has some 200 bytes.
+_NOTE_BYTES = 2**16
 
 
 class Version(NamedTuple):
@@ -28,13 +32,18 @@ class Version(NamedTuple):
         return cls(
             headers.get("ETag"),
             headers.get("Last-Modified"),
-            int(size) if size and size.isdecimal() else None,
+            as_size(size or ""),
         )
 
     def agrees(self, other: Version) -> bool:
         """Whether nothing that both know differs; a 206 need not repeat all that a 200 says."""
         pairs = zip(self, other, strict=True)
         return all(a == b for a, b in pairs if a is not None and b is not None)
+
+
+def as_size(text: str) -> int | None:
+    """A number of bytes as a server writes it."""
+    return int(text) if re.fullmatch(r"\d{1,15}", text, re.ASCII) else None
 
 
 class Part:
@@ -52,17 +61,17 @@ class Part:
     @property
     def size(self) -> int:
         """Bytes that have come."""
-        try:
-            return self.path.stat().st_size
-        except FileNotFoundError:
-            return 0
+        return self.path.stat().st_size if is_regular(self.path) else 0
 
     @property
     def version(self) -> Version | None:
         """Of which version they are; None if that is not known."""
+        if not is_regular(self._note):
+            return None
         try:
-            return Version(**json.loads(self._note.read_bytes()))
-        except (FileNotFoundError, ValueError, TypeError):
+            with self._note.open("rb") as file:
+                return Version(**json.loads(file.read(_NOTE_BYTES)))
+        except (ValueError, TypeError, RecursionError):
             return None
 
     def request(self) -> dict[str, str]:
@@ -89,21 +98,21 @@ class Part:
 
     def start(self, version: Version) -> None:
         """Begin anew with the first byte of a version."""
-        self.path.write_bytes(b"")
-        self._note.write_text(json.dumps(version._asdict()), encoding="utf-8")
+        self.discard()
+        with create(self.path), create(self._note) as note:
+            note.write(json.dumps(version._asdict()).encode())
 
     def append(self, data: bytes) -> None:
         """Add the next bytes."""
-        with self.path.open("ab") as file:
+        with append_to(self.path) as file:
             file.write(data)
 
     def finish(self) -> None:
         """Give the file its name, in place of what may have been there."""
         self.path.replace(self._target)
-        self._note.unlink(missing_ok=True)
+        discard(self._note)
 
     def discard(self) -> None:
         """Forget what has come."""
         for path in (self.path, self._note):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+            discard(path)

@@ -26,8 +26,11 @@ from aa1xr.archive.session import (
     TemporaryError,
     astray,
     base_url,
+    read_page,
+    shown_url,
 )
 from aa1xr.errors import DownloadError
+from aa1xr.printable import printable
 
 logger = logging.getLogger("aa1xr")
 
@@ -108,14 +111,14 @@ class Portal:
         # It may well redirect to where a browser came from, which is of no use here.
         with self._session.ask("POST", login, data=form, follow=False) as response:
             _check(response)
-            answer = _text(response)
+            answer = read_page(response)
             if response.is_redirect and not self._session.cookies:
                 target = urljoin(login, response.headers["Location"])
                 if not self._session.knows(target):
                     raise astray(target)
         with self._session.ask("GET", self._files) as response:
             _check(response)
-            page = re.sub(r"<[^>]*>", " ", _text(response))
+            page = re.sub(r"<[^<>]*>", " ", read_page(response))
         if re.search(r"logged\s+in\s+as", page, re.IGNORECASE):
             return
         # Both are 200 and HTML. A refused login shows the form again, or sets no cookie.
@@ -134,7 +137,7 @@ class Portal:
             if response.status_code == 404 or _is_html(response):
                 return None
             _check(response)
-            return _text(response)
+            return read_page(response)
 
     @contextmanager
     def stream(self, name: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
@@ -148,7 +151,7 @@ class Portal:
             If it is not.
         """
         url = f"{self._files}/{name}"
-        with self._session.ask("GET", url, headers=headers, stream=True) as response:
+        with self._session.ask("GET", url, headers=headers) as response:
             _check(response)
             if _is_html(response):
                 raise DownloadError(
@@ -162,16 +165,12 @@ def _is_html(response: requests.Response) -> bool:
     return "html" in response.headers.get("Content-Type", "").lower()
 
 
-def _text(response: requests.Response) -> str:
-    return response.content.decode("utf-8", "replace")
-
-
 def _check(response: requests.Response) -> None:
     """Raise if the status is an error; 416 is for who asked for a range."""
     status = response.status_code
     if response.ok or status == 416:
         return
-    said = f"{response.url.partition('?')[0]} answers {status} {response.reason}"
+    said = f"{shown_url(response)} answers {status} {printable(response.reason or '', longest=40)}"
     if status >= 500 or status in _LATER:
         raise TemporaryError(said)
     if status in {401, 403}:

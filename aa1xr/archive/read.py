@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aa1xr.archive.files import Files, shown
+from aa1xr.archive.junk import is_conflict
 from aa1xr.archive.parse import Sound, parse_spikes, parse_stim, parse_wav
 from aa1xr.errors import ArchiveError
 from aa1xr.schema import AREAS, TYPES, parse_cell_id
@@ -24,6 +25,9 @@ logger = logging.getLogger("aa1xr")
 
 #: A file that `simulate_archive` writes, so that simulated cells never pass for recorded ones.
 SIMULATION = "simulation.json"
+
+#: As systems name the second copy of a file: "<MD5> (1).wav", "<MD5> - Copy.wav", "<MD5>-PC.wav".
+_COPY = re.compile(r"[0-9a-fA-F]{32}[^0-9a-zA-Z.].*")
 
 _TOP = re.compile(r"all_stims|(?P<area>[^/]+)_cells")
 _PAIR = re.compile(r"(?P<kind>stim|spike)(?P<number>[1-9][0-9]{0,8})")
@@ -92,7 +96,10 @@ class Archive:
                 self.files.check(name)
         if not sounds or not pairs:
             what = "a wav file in all_stims/<type>" if not sounds else "a cell with responses"
-            raise ArchiveError(f"{self.files.path}: empty archive; expected at least {what}")
+            raise ArchiveError(
+                f"{self.files.path}: empty archive; expected at least {what}. "
+                f"{self.files.other_contents()}".strip()
+            )
         self.pairs = dict(pairs)
         self.sound_names = sorted(sounds)
         self._check_sounds()
@@ -122,6 +129,13 @@ class Archive:
         pairs: dict[tuple[str, str], dict[tuple[str, int], set[str]]],
     ) -> bool:
         """Note a sound, or half of a pair; or say that it is neither."""
+        if (" " in name or ".sync" in name) and is_conflict(name):
+            logger.warning(
+                "%s: skipped %s, a copy that synchronisation made; see which of the two is right",
+                self.files.path,
+                shown(name),
+            )
+            return False
         top, *rest = name.split("/")
         match = _TOP.fullmatch(top)
         if match is None or not rest:
@@ -132,6 +146,9 @@ class Archive:
             return False
         area = match["area"]
         if area is None and len(rest) == 2 and rest[1].lower().endswith(".wav"):
+            if _COPY.fullmatch(rest[1]):
+                logger.warning("%s: skipped %s, a copy of a sound", self.files.path, shown(name))
+                return False
             self._expect(rest[0], TYPES, name, "stimulus type")
             sounds.add((rest[0], rest[1]))
             return True

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import os
+import time
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests import exceptions
-from urllib3.exceptions import MaxRetryError
+from requests.cookies import extract_cookies_to_jar
+from urllib3 import HTTPResponse
+from urllib3.exceptions import HTTPError, MaxRetryError
 
 from aa1xr.errors import DownloadError
+from aa1xr.printable import printable
+from aa1xr.version import VERSION
 
 SITE = "AA1XR_CRCNS_SITE", "https://crcns.org"
 DOWNLOADS = "AA1XR_CRCNS_DOWNLOADS", "https://download.crcns.org"
@@ -21,6 +26,9 @@ DOWNLOADS = "AA1XR_CRCNS_DOWNLOADS", "https://download.crcns.org"
 #: Seconds to wait for a connection, and for the next byte: the server may have to fetch the
 #: archive from cold storage.
 TIMEOUT = (15, 120)
+
+#: A page or list of CRCNS has a few kB: more, or slower, is not CRCNS.
+PAGE_BYTES, PAGE_SECONDS = 2**20, 60
 
 BY_HAND = (
     "The archive can also be fetched with a browser: https://crcns.org/data-sets/aa/aa-1; "
@@ -39,11 +47,12 @@ class Session(requests.Session):
         super().__init__()
         self._origins = {_origin(url) for url in urls}
         self.max_redirects = 5
-        self.headers["User-Agent"] = f"aa1xr/{version('aa1xr')}"
+        self.headers["User-Agent"] = f"aa1xr/{VERSION}"
         # A compressed body would not have the size of the file, nor its ranges.
         self.headers["Accept-Encoding"] = "identity"
         # With none, requests would send what .netrc has for the host as an Authorization header.
         self.auth = _unchanged
+        self.hooks["response"].append(self._drop_body_of_redirect)
 
     def knows(self, url: str) -> bool:
         """Whether this URL may be spoken to."""
@@ -56,22 +65,29 @@ class Session(requests.Session):
         *,
         data: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        stream: bool = False,
         follow: bool = True,
     ) -> requests.Response:
-        """`request`, with a DownloadError that says what to do if no answer comes."""
+        """`request` with the body unread, or a DownloadError that says what to do."""
         try:
-            return self.request(
+            response = self.request(
                 method,
                 url,
                 data=data,
                 headers=headers,
-                stream=stream,
+                stream=True,
                 allow_redirects=follow,
                 timeout=TIMEOUT,
             )
         except (exceptions.RequestException, ValueError) as error:  # a redirect may be malformed
             raise _explained(error, urlsplit(url).hostname or "") from error
+        coding = response.headers.get("Content-Encoding", "identity")
+        if coding.lower() != "identity":
+            response.close()
+            raise DownloadError(
+                f"{shown_url(response)} answers with Content-Encoding {printable(coding)}, which "
+                f"aa1xr did not ask for. Something on the way may change files. {BY_HAND}"
+            )
+        return response
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send to a host that is known, whether asked or redirected there, or not at all."""
@@ -83,10 +99,52 @@ class Session(requests.Session):
             kwargs["proxies"] = {}
         return super().send(request, **kwargs)
 
+    def _drop_body_of_redirect(self, response: requests.Response, **_: Any) -> None:
+        """Nobody needs it, and requests would read all of it, whatever its size."""
+        if response.is_redirect:
+            # Cookies are read from what is dropped here.
+            extract_cookies_to_jar(  # type: ignore[no-untyped-call]
+                self.cookies, response.request, response.raw
+            )
+            response.raw.close()
+            response.raw = HTTPResponse(io.BytesIO(), preload_content=False)
+
     def rebuild_auth(
         self, prepared_request: requests.PreparedRequest, response: requests.Response
     ) -> None:
         """Add no Authorization header after a redirect either."""
+
+
+def read_page(response: requests.Response) -> str:
+    """The text of a page or list, which must be small and come in time.
+
+    Raises
+    ------
+    DownloadError
+        If it is too large.
+    TemporaryError
+        If it breaks off or takes too long.
+    """
+    page = bytearray()
+    end = time.monotonic() + PAGE_SECONDS
+    try:
+        while piece := response.raw.read1(2**16, decode_content=False):
+            page += piece
+            if len(page) > PAGE_BYTES:
+                raise DownloadError(
+                    f"{shown_url(response)}: expected a small page, and more than {PAGE_BYTES} "
+                    f"bytes came. {BY_HAND}"
+                )
+            if time.monotonic() > end:
+                raise TemporaryError(f"{shown_url(response)} did not end in {PAGE_SECONDS} s")
+    except HTTPError as error:
+        raise TemporaryError(f"{shown_url(response)} broke off ({type(error).__name__})") from error
+    return page.decode("utf-8", "replace")
+
+
+def shown_url(response: requests.Response) -> str:
+    """The address of an answer without its query, to be shown."""
+    return printable(response.url.partition("?")[0])
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -124,8 +182,8 @@ def _origin(url: str) -> str:
 def astray(url: str) -> DownloadError:
     """What to say of a redirect to a host that is not CRCNS."""
     return DownloadError(
-        f"CRCNS redirects to {_origin(url)}, which aa1xr does not know as its own, and nothing was "
-        f"sent there. If CRCNS has moved, a newer aa1xr may know; a mirror can be set with "
+        f"CRCNS redirects to {printable(_origin(url))}, which aa1xr does not know as its own, and "
+        "nothing was sent there. If CRCNS has moved, a newer aa1xr may know; set a mirror with "
         f"${SITE[0]} and ${DOWNLOADS[0]}. {BY_HAND}"
     )
 
@@ -163,4 +221,4 @@ def _reason(error: BaseException) -> str:
             return _reason(inner)
     if error.args and isinstance(error.args[0], BaseException):
         return _reason(error.args[0])
-    return str(error).rpartition(">: ")[2]
+    return printable(str(error).rpartition(">: ")[2])

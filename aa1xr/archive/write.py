@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from aa1xr import arguments
 from aa1xr.archive.parse import Sound
 from aa1xr.archive.read import Cell, Recording
 from aa1xr.whole import whole
@@ -78,7 +79,7 @@ def write_archive(
     FileExistsError
         If something is at `path`.
     """
-    path = Path(path).expanduser()
+    path = arguments.expand_user("path", path)
     files = _contents(sounds, cells, extra or {})
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as partial:

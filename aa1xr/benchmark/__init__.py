@@ -15,7 +15,6 @@
 from aa1xr.benchmark.models import MODELS, Model
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.run import run, score_prediction
-from aa1xr.benchmark.scoring import score
 from aa1xr.benchmark.table import PUBLISHED, table
 from aa1xr.benchmark.truth import true_rate
 
@@ -26,7 +25,6 @@ __all__ = [
     "Model",
     "Protocol",
     "run",
-    "score",
     "score_prediction",
     "table",
     "true_rate",

@@ -21,7 +21,8 @@ class Network(nn.Module):  # type: ignore[misc]
     the first of those. A linear read-out makes of them a neuron's drive in each of these bins, so
     that no rate depends on later sound; softplus makes it positive.
 
-    Bands and rates are in units of their own, part of the state: see `calibrate`.
+    The units of bands and rates, and the silence before the first bin, are part of the state: see
+    `calibrate`. A spectrogram begins at onset or before it.
     """
 
     def __init__(self, n_freq: int, n_neurons: int, n_features: int, *, dt_ms: float) -> None:
@@ -32,6 +33,7 @@ class Network(nn.Module):  # type: ignore[misc]
         for name, size in (("band", n_freq), ("rate", n_neurons)):
             self.register_buffer(f"{name}_mean", torch.zeros(size, 1))
             self.register_buffer(f"{name}_scale", torch.ones(size, 1))
+        self.register_buffer("silence", torch.zeros(n_freq, 1))
         self.dropout = nn.Dropout(0.3)
         self.read_out = nn.Linear(n_features, n_neurons * self.step)
 
@@ -39,8 +41,13 @@ class Network(nn.Module):  # type: ignore[misc]
         """From (batch, 1, freq, time) to (batch, steps, n_features)."""
         raise NotImplementedError
 
-    def calibrate(self, spectrogram: Tensor, rates: Tensor) -> None:
-        """Take units from training data, (freq, time) and (neuron, time) with NaN for none."""
+    def calibrate(self, spectrogram: Tensor, rates: Tensor, silence: Tensor | None = None) -> None:
+        """Take units from training data, (freq, time) and (neuron, time) with NaN for none.
+
+        `silence` (freq,) is the spectrogram where there is no sound; None for 0.
+        """
+        if silence is not None:
+            self.silence.copy_(silence.unsqueeze(1))
         for name, values in (("band", spectrogram), ("rate", rates)):
             mean = values.nanmean(1, keepdim=True)
             scale = (values - mean).square().nanmean(1, keepdim=True).sqrt()
@@ -54,7 +61,8 @@ class Network(nn.Module):  # type: ignore[misc]
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Rates in the bins of the spectrograms."""
         n_bins = spectrogram.shape[-1]
-        sound = pad(spectrogram, (self.n_lead * self.step, -n_bins % self.step))
+        lead = self.silence.expand(len(spectrogram), -1, self.n_lead * self.step)
+        sound = pad(torch.cat([lead, spectrogram], 2), (0, -n_bins % self.step))
         features = self.features(((sound - self.band_mean) / self.band_scale).unsqueeze(1))
         drive = self.read_out(self.dropout(features[:, self.n_lead :]))
         drive = drive.unflatten(-1, (-1, self.step)).permute(0, 2, 1, 3).flatten(2)

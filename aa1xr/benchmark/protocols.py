@@ -9,13 +9,17 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.analysis.presentations import check_trials
 from aa1xr.analysis.sel import sel
-from aa1xr.analysis.select import refuse_lost_trials
 from aa1xr.analysis.smooth import smooth
+from aa1xr.analysis.sound import PROCESSING
 from aa1xr.analysis.split import Split, split
 
 #: Options of `aa1xr.open` that a protocol does not choose.
 _WINDOW = {"before_ms": 0, "after_ms": 0}
+
+#: Options that define the spectrogram.
+_SOUND = ("n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
 
 #: What is the same in every protocol, for the record.
 _FIXED = {
@@ -30,8 +34,8 @@ class Protocol:
 
     One area at a time. Every presentation is convolved with the raw `numpy.hanning` of
     `smooth_ms` (as `aa1xr.smooth(..., match="deepSTRF")`); predictions are scored against that, on
-    the test stimuli of each type by themselves, by `aa1xr.benchmark.score`: both CCnorm
-    conventions, mean over the neurons that have one.
+    the test stimuli of each type by themselves: `cc_norm`, `cc_norm_deepstrf` and `cc_raw` of
+    `aa1xr.score`, mean over the neurons that have one.
 
     Of the stimuli of each type, `held_out` (to one, and at least one) are for testing, as many
     for validation, the rest for training.
@@ -49,6 +53,7 @@ class Protocol:
     fmin: float = 0.0
     fmax: float = 16000.0
     compression: str = "cubic"
+    frames: str = "centred"
 
     def __post_init__(self) -> None:
         arguments.names("types", self.types)
@@ -58,7 +63,7 @@ class Protocol:
     @property
     def options(self) -> dict[str, Any]:
         """What `aa1xr.open` is to be given."""
-        names = ("dt_ms", "n_mels", "window_ms", "fmin", "fmax", "compression")
+        names = ("dt_ms", "n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
         return {name: getattr(self, name) for name in names}
 
     @property
@@ -67,6 +72,23 @@ class Protocol:
         fields = asdict(self) | {"types": list(self.types)} | _FIXED
         fields["protocol"] = fields.pop("name")
         return {n if n == "protocol" else f"protocol_{n}": v for n, v in fields.items()}
+
+    def attrs_of(self, ds: xr.Dataset | None) -> dict[str, Any]:
+        """The attributes of a result from the `spectrogram` of a Dataset; None: not known.
+
+        A spectrogram that the protocol does not define is "custom", and has its own attributes in
+        the place of the protocol's.
+        """
+        sound = {name: self.options[name] for name in _SOUND}
+        attrs = self.attrs
+        had = {} if ds is None else ds["spectrogram"].attrs
+        if ds is not None and _plain(had, self.options):
+            return attrs | {"spectrogram": "protocol"}
+        attrs = {n: v for n, v in attrs.items() if n.removeprefix("protocol_") not in sound}
+        if ds is None:
+            return attrs | {"spectrogram": "unknown"}
+        own = {n: _simple(v) for n, v in had.items()}
+        return attrs | {"spectrogram": "custom"} | {f"spectrogram_{n}": v for n, v in own.items()}
 
     def prepare(self, ds: xr.Dataset) -> xr.Dataset:
         """The stimuli of these types, with smooth `spikes` and `psth`; lazy.
@@ -85,7 +107,7 @@ class Protocol:
                     f"**aa1xr.benchmark.PROTOCOLS[{self.name!r}].options)"
                 )
         _whole_window(ds, self.name)
-        refuse_lost_trials(ds)
+        check_trials(ds, "psth")
         if missing := sorted(set(self.types) - set(ds["type"].values.tolist())):
             raise ValueError(f"protocol {self.name!r} needs sounds of type {missing[0]!r}")
         ds = sel(ds, type=self.types)
@@ -120,6 +142,18 @@ class Protocol:
             return split(sounds, test=n_held, validation=n_held, seed=seed)
         train, validation, test = np.split(sounds.values, [-2 * n_held, -n_held])
         return Split(train, validation, test)
+
+
+def _plain(attrs: dict[Any, Any], options: dict[str, Any]) -> bool:
+    """Whether the attributes of a spectrogram are those that `aa1xr.open` gives with `options`."""
+    return all(attrs.get(name) == value for name, value in options.items()) and not any(
+        name in attrs for name in PROCESSING
+    )
+
+
+def _simple(value: Any) -> Any:
+    """An attribute as a store keeps it."""
+    return value if isinstance(value, str | int | float | bool) else str(value)
 
 
 def _whole_window(ds: xr.Dataset, name: str) -> None:

@@ -15,11 +15,11 @@ import xarray as xr
 import zarr
 
 from aa1xr import arguments, schema
+from aa1xr.analysis.scores import score_by
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.split import Split
 from aa1xr.benchmark.models import MODELS
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
-from aa1xr.benchmark.scoring import score
 from aa1xr.cluster import open_client, own_threads
 from aa1xr.dataset.persist import load, save
 from aa1xr.store.place import resolve_path
@@ -27,6 +27,8 @@ from aa1xr.store.place import resolve_path
 #: The dimension of classes of stimuli in a result.
 TYPE = "stimulus_type"
 _DIMS = ("split", "seed", TYPE, "neuron")
+#: What a result has, of the measures of `aa1xr.score`.
+SCORES = ("cc_norm", "cc_norm_deepstrf", "cc_raw")
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,11 @@ def run(
     Returns
     -------
     xarray.Dataset
-        `cc_norm`, `cc_norm_by_stimulus` and `cc_raw`
-        [shape: (split, seed, stimulus_type, neuron)]: see `aa1xr.benchmark.score`. Protocol and
-        model are in the attributes.
+        `cc_norm`, `cc_norm_deepstrf` and `cc_raw` [shape: (split, seed, stimulus_type, neuron)]:
+        those of `aa1xr.score` for the test stimuli. NaN for a prediction that is NaN where there
+        is a response, since no model chooses the bins that are scored. Protocol and model are in
+        the attributes; `spectrogram` there says whether the sound was the protocol's ("protocol")
+        or another ("custom": its own attributes are in the place of the protocol's).
 
     Raises
     ------
@@ -106,7 +110,7 @@ def run(
         raise ValueError(f"there is no area {unknown[0]!r}; there are {', '.join(there)}")
     if not areas or not seeds:
         raise ValueError(f"areas={areas}, seeds={seeds}; expected at least one of each")
-    attrs = protocol.attrs | {"source_sha256": ds.attrs.get("source_sha256", "")}
+    attrs = protocol.attrs_of(ds) | {"source_sha256": ds.attrs.get("source_sha256", "")}
     folder = None if out is None else _folder(resolve_path("out", out), attrs)
     units = [
         Unit(model, area, split, seed)
@@ -142,7 +146,8 @@ def score_prediction(prediction: xr.DataArray, ds: xr.Dataset, protocol: Protoco
     Returns
     -------
     xarray.Dataset
-        As of `run`, with one seed.
+        As of `run`, with one seed. The attribute `spectrogram` is "unknown", since nothing says
+        what sound the prediction was made from.
 
     Raises
     ------
@@ -178,7 +183,8 @@ def score_prediction(prediction: xr.DataArray, ds: xr.Dataset, protocol: Protoco
             )
         results.append(_all_neurons(_scores(rate, prepared, split).compute(), ds))
     result = xr.concat(results, "split").assign_coords(split=np.arange(len(results)))
-    return result.expand_dims(seed=[0]).transpose(*_DIMS).assign_attrs(protocol.attrs)
+    attrs = protocol.attrs_of(None)
+    return result.expand_dims(seed=[0]).transpose(*_DIMS).assign_attrs(attrs)
 
 
 def expect_protocol(protocol: Protocol) -> None:
@@ -207,7 +213,18 @@ def _scores(prediction: xr.DataArray, ds: xr.Dataset, split: Split) -> xr.Datase
     """Of the test stimuli, each type by itself. [shape: (stimulus_type, neuron)]."""
     test = ds.sel(stimulus=split.test)
     types = list(dict.fromkeys(test["type"].values.tolist()))
-    each = [score(prediction, sel(test, type=type_)) for type_ in types]
+    each = [
+        score_by(
+            prediction,
+            sel(test, type=type_),
+            SCORES,
+            during="stimulus",
+            any_units=True,
+            allow_gaps=False,
+            caller="aa1xr.benchmark",
+        )
+        for type_ in types
+    ]
     return xr.concat(each, TYPE).assign_coords({TYPE: types})
 
 

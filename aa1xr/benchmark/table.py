@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.benchmark.run import TYPE
+from aa1xr.benchmark.run import SCORES, TYPE
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,9 @@ PUBLISHED = (
 )
 
 _HEADER = (
-    "| model | area | sounds | CCnorm % | by stimulus % | CCraw % | neurons scored |\n"
+    "| model | area | sounds | CCnorm % | CCnorm (deepSTRF) % | CCraw % | neurons scored |\n"
     "|---|---|---|---|---|---|---|"
 )
-_SCORES = ("cc_norm", "cc_norm_by_stimulus", "cc_raw")
 
 
 def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
@@ -58,18 +57,18 @@ def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
 
     Examples
     --------
-    >>> scores = ("cc_norm", "cc_norm_by_stimulus", "cc_raw")
+    >>> scores = ("cc_norm", "cc_norm_deepstrf", "cc_raw")
     >>> half = (("split", "seed", "stimulus_type", "neuron"), [[[[0.5, float("nan")]]]])
     >>> coords = {"area": ("neuron", ["MLd", "MLd"]), "stimulus_type": ["conspecific"]}
     >>> result = xr.Dataset(dict.fromkeys(scores, half), coords, {"model": "ridge"})
     >>> print(aa1xr.benchmark.table([result], published=False))
-    | model | area | sounds | CCnorm % | by stimulus % | CCraw % | neurons scored |
+    | model | area | sounds | CCnorm % | CCnorm (deepSTRF) % | CCraw % | neurons scored |
     |---|---|---|---|---|---|---|
     | ridge | MLd | conspecific | 50.0 | 50.0 | 50.0 | 1 of 2 |
     """
     rows = [_HEADER]
     for result in arguments.listed("results", results):
-        schema.require(result, *_SCORES, name="a result", of="aa1xr.benchmark.run")
+        schema.require(result, *SCORES, name="a result", of="aa1xr.benchmark.run")
         if "model" not in result.attrs:
             raise ValueError(
                 "a result has no attribute 'model', its name in the table: "
@@ -89,7 +88,7 @@ def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
 
 def _row(scores: xr.Dataset, area: str, type_: str) -> str:
     figures = []
-    for name in _SCORES:
+    for name in SCORES:
         of_run = 100 * scores[name].mean("neuron").values.ravel()
         spread = f" ± {of_run.std(ddof=1):.1f}" if of_run.size > 1 else ""
         figures.append(f"{of_run.mean():.1f}{spread}")

@@ -64,7 +64,8 @@ def fit(
     recipe = recipe or Recipe()
     known = known[["psth", "n_trials", "spectrogram"]].compute()
     train = to_torch(known.sel(stimulus=split.train), cache=True)
-    held_out = StimulusDataset.collate(list(to_torch(known.sel(stimulus=split.validation))))
+    validation = to_torch(known.sel(stimulus=split.validation))
+    held_out = validation.collate(list(validation))
     with contextlib.ExitStack() as stack:
         # Many small steps gain nothing from threads that wait for each other.
         stack.callback(torch.set_num_threads, torch.get_num_threads())
@@ -78,6 +79,8 @@ def fit(
         network.calibrate(
             torch.cat([item.spectrogram for item in train], 1),
             torch.cat([item.responses.where(item.mask, math.nan) for item in train], 1),
+            # In the units of the spectrogram: the shortest sound is followed by silence.
+            min(train, key=lambda item: item.mask.shape[-1]).silence,
         )
         training = _Training(network, train, recipe)
         parts = [known["neuron"].values.tolist(), *(part.tolist() for part in split)]
@@ -98,7 +101,15 @@ def fit(
 
 
 def predict(network: Network, sounds: xr.Dataset) -> Tensor:
-    """Rates for the `spectrogram` of a Dataset. [shape: (neuron, stimulus, time)]."""
+    """Rates for the `spectrogram` of a Dataset. [shape: (neuron, stimulus, time)].
+
+    `ValueError` if its time axis begins after onset: the sound before is not known.
+    """
+    if (first := schema.bin_numbers(sounds)[0]) > 0:
+        raise ValueError(
+            f"the time axis must begin at onset or before, since a network starts in silence; got "
+            f"{first} bins after it"
+        )
     spectrograms = sounds["spectrogram"].transpose("stimulus", "freq", "time").values
     network.eval()
     with torch.no_grad():

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import schema
-from aa1xr.analysis.strf import predict
+from aa1xr.analysis.predict import predict
 from aa1xr.benchmark.protocols import Protocol
 from aa1xr.benchmark.run import expect_protocol
 
@@ -50,7 +50,6 @@ def true_rate(truth: xr.Dataset, ds: xr.Dataset, protocol: Protocol) -> xr.DataA
     if factor < 1 or factor * protocol.dt_ms != dt_ms:
         raise ValueError(f"bins of {protocol.dt_ms:g} ms do not divide those of {dt_ms:g} ms")
     fields = truth[["strf"]].assign(intercept=0.0, offset=0.0, scale=1.0)
-    fields["lag"].attrs["dt_ms"] = dt_ms
     drive = predict(fields, ds, rectify=False)
     # Softplus, as the simulation has it.
     rate = truth["spontaneous"] + truth["gain"] * np.logaddexp(0, 2 * (drive - truth["threshold"]))

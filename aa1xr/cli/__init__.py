@@ -3,22 +3,65 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import aa1xr
 from aa1xr.cli import benchmark, build, cite, copy, demo, download, export, info, plot, verify
-from aa1xr.errors import ArchiveError, DataNotFoundError, StoreError
+from aa1xr.errors import AA1Warning
 
 #: In the order in which the help names them.
 _COMMANDS = (demo, download, build, verify, copy, info, plot, export, benchmark, cite)
 
+#: What the data, the arguments and the machine give rise to. Anything else is a fault of ours.
+_EXPECTED = (ValueError, OSError, LookupError, ImportError, MemoryError)
+
+#: What a shell says of a command whose reader has gone (128 + SIGPIPE).
+_BROKEN_PIPE = 141
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 misused."""
-    args = _parser().parse_args(argv)
-    logging.basicConfig(format="aa1xr: %(message)s", level=logging.WARNING)
+    args = argparse.Namespace(traceback=False)
+    try:
+        with _own_messages(), _plain_output():
+            args = _parser().parse_args(argv, args)
+            args.run(args)
+    except KeyboardInterrupt:
+        print("aa1xr: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if args.traceback:
+            raise
+        _let_go_of_output()
+        # Of another pipe, such as to object storage, the error names the place.
+        if isinstance(error, BrokenPipeError) and error.errno and not error.filename:
+            return _BROKEN_PIPE
+        print(f"aa1xr: error: {_describe(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _describe(error: Exception) -> str:
+    """One line or more for a user: no traceback, and no name of a class where we made the error."""
+    message = str(error)
+    if isinstance(error, KeyError) and error.args:
+        message = str(error.args[0])  # the text of a KeyError is in quotes
+        if " " not in message:
+            return f"KeyError: {message}; `aa1xr --traceback ...` shows where"
+    if isinstance(error, _EXPECTED):
+        return message or type(error).__name__
+    return f"{type(error).__name__}: {message}; `aa1xr --traceback ...` shows where"
+
+
+@contextlib.contextmanager
+def _plain_output() -> Iterator[None]:
+    """Show what a terminal can show, and end the output where an error is caught."""
     # Where a chunk is damaged, zarr leaves reads of others behind, which asyncio says at the end.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     # A terminal that cannot show a bar shows a question mark.
@@ -26,14 +69,45 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        args.run(args)
-    except (ArchiveError, DataNotFoundError, StoreError, ValueError, OSError) as error:
-        print(f"aa1xr: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("aa1xr: interrupted", file=sys.stderr)
-        return 130
-    return 0
+        yield
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+
+
+def _let_go_of_output() -> None:
+    """Write to nowhere if standard output takes no more, since Python flushes it at exit."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+@contextlib.contextmanager
+def _own_messages() -> Iterator[None]:
+    """Print messages and warnings of this package as one line each, and those of others as ever."""
+    logger, handler = logging.getLogger("aa1xr"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("aa1xr: %(message)s"))
+    logger.addHandler(handler)
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def show_own(
+            message: Warning | str, category: type[Warning], *place: Any, **more: Any
+        ) -> None:
+            if issubclass(category, AA1Warning):
+                print(f"aa1xr: warning: {message}", file=sys.stderr)
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = show_own
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         description="The CRCNS AA1 recordings (zebra finch MLd and Field L) as one xarray Dataset.",
     )
     parser.add_argument("--version", action="version", version=f"aa1xr {aa1xr.__version__}")
+    parser.add_argument(
+        "--traceback", action="store_true", help="show where in the code an error happens"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)

@@ -13,9 +13,12 @@ from typing import Any
 import xarray as xr
 
 import aa1xr
+from aa1xr.archive.contents import Contents
 from aa1xr.benchmark import MODELS, PROTOCOLS, Protocol, run, score_prediction, table, true_rate
-from aa1xr.cli.options import Commands, add_source
+from aa1xr.benchmark.models import NEEDS_TORCH
+from aa1xr.cli.options import Commands, add_source, place_options
 from aa1xr.cluster import require_workers
+from aa1xr.export.need import need
 from aa1xr.schema import AREAS
 from aa1xr.store import locate
 from aa1xr.store.read import Store
@@ -41,7 +44,7 @@ def add(commands: Commands) -> None:
         "(neuron, stimulus, time), and `split` where the protocol has several",
     )
     parser.add_argument("--area", choices=AREAS, help="default: both")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="default: 0")
+    parser.add_argument("--seeds", type=_seed, nargs="+", metavar="N", help="default: 0")
     parser.add_argument(
         "--out", metavar="DIR", help="keep what is finished here, and go on from it"
     )
@@ -56,31 +59,55 @@ def add(commands: Commands) -> None:
     parser.set_defaults(run=_run)
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a seed must be a whole number, 0 or more; got {text!r}")
+    return int(text)
+
+
 def _run(args: argparse.Namespace) -> None:
     protocol = PROTOCOLS[args.protocol]
+    prediction = _check(args)
+    with _cluster(args.scheduler, args.wait):
+        _score(args, protocol, prediction)
+
+
+def _check(args: argparse.Namespace) -> xr.DataArray | None:
+    """Refuse what cannot work before anything is computed; open the prediction, if there is one."""
+    if args.sample and args.source is not None:
+        raise ValueError(f"give either --sample or {args.source}")
+    if args.prediction is not None:
+        for option in ("seeds", "out"):
+            if getattr(args, option) is not None:
+                raise ValueError(f"--{option} is for a --model that is fitted, not a --prediction")
+        return _read(args.prediction)
+    if args.model in NEEDS_TORCH:
+        need("torch", extra="torch")
+    if args.out is not None and Path(args.out).is_file():
+        raise ValueError(f"--out {args.out} is a file; expected a folder for results")
+    return None
+
+
+def _score(args: argparse.Namespace, protocol: Protocol, prediction: xr.DataArray | None) -> None:
     if args.sample:
-        if args.source is not None:
-            raise ValueError(f"give either --sample or {args.source}")
         source = aa1xr.open_sample(data_dir=args.data_dir).encoding["source"]
     else:
-        source = locate.find_store(args.source, data_dir=args.data_dir).url
-    ds = aa1xr.open(source, **protocol.options)
+        source = locate.find_store(args.source, **place_options(args)).url
+    ds = aa1xr.open(source, storage_options=args.storage_options, **protocol.options)
     if args.area:
         ds = aa1xr.sel(ds, area=args.area)
-    store = Store(source)
-    recorded = store.attrs["simulation"] is None
-    truth = None if recorded else _truth(store, protocol)
-    with _cluster(args.scheduler, args.wait):
-        if args.prediction is not None:
-            result = score_prediction(_read(args.prediction), ds, protocol)
-            results = [result.assign_attrs(model=Path(args.prediction).name)]
-        else:
-            results = [run(ds, protocol, args.model, seeds=args.seeds, out=args.out)]
+    store = Store(source, args.storage_options)
+    truth = None if store.attrs["simulation"] is None else _truth(store, protocol)
+    if prediction is not None:
+        result = score_prediction(prediction, ds, protocol)
+        results = [result.assign_attrs(model=Path(args.prediction).name)]
+    else:
+        results = [run(ds, protocol, args.model, seeds=args.seeds or [0], out=args.out)]
     if truth is not None:
         of_truth = score_prediction(truth, ds, protocol)
         results.append(of_truth.assign_attrs(model="true rate"))
     print(f"{protocol}\n")
-    print(table(results, published=recorded))
+    print(table(results, published=Contents.of_attrs(store.attrs).origin == "aa1"))
 
 
 def _read(path: str) -> xr.DataArray:
@@ -113,7 +140,8 @@ def _truth(store: Store, protocol: Protocol) -> xr.DataArray:
         )
     with tempfile.TemporaryDirectory() as folder:
         truth = aa1xr.simulate_archive(Path(folder) / "again.zip", **simulation)
-    return true_rate(truth, aa1xr.open(store.url, dt_ms=truth.attrs["dt_ms"]), protocol)
+    ds = aa1xr.open(store.url, dt_ms=truth.attrs["dt_ms"], storage_options=store.storage_options)
+    return true_rate(truth, ds, protocol)
 
 
 @contextlib.contextmanager

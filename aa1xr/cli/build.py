@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from aa1xr.cli.options import Commands, add_source
+from aa1xr.archive.contents import Contents
+from aa1xr.cli.options import Commands, add_source, place_options
+from aa1xr.errors import IncompleteArchiveWarning
+from aa1xr.messages import warn
 from aa1xr.store import locate
 
 
@@ -26,5 +29,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    store = locate.find_store(args.source, data_dir=args.data_dir, rebuild=args.rebuild)
+    store = locate.find_store(args.source, rebuild=args.rebuild, **place_options(args))
     print(store.url)
+    if (incomplete := Contents.of_attrs(store.attrs).warning(store.attrs["source"])) is not None:
+        warn(incomplete, IncompleteArchiveWarning)

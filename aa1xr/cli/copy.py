@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
-from typing import Any
 
-from aa1xr.cli.options import Commands, add_data_dir
+from aa1xr.cli.options import Commands, add_data_dir, json_object
 from aa1xr.store.copy import copy_store
 
 
@@ -24,22 +22,11 @@ def add(commands: Commands) -> None:
         parser.add_argument(
             f"--{side}-options",
             metavar="JSON",
-            type=_options,
+            type=json_object,
             help="""how to reach a URL, such as '{"endpoint_url": "https://..."}'""",
         )
     add_data_dir(parser)
     parser.set_defaults(run=_run)
-
-
-def _options(text: str) -> dict[str, Any]:
-    try:
-        options = json.loads(text)
-    except ValueError as error:
-        # The text itself is left out, since it may hold a key.
-        raise argparse.ArgumentTypeError(f"no JSON: {error}") from None
-    if not isinstance(options, dict):
-        raise argparse.ArgumentTypeError("expected an object of JSON, {...}")
-    return options
 
 
 def _run(args: argparse.Namespace) -> None:

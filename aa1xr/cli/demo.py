@@ -37,7 +37,8 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    out = picture(args.out)
+    draws = find_spec("matplotlib") is not None
+    out = picture(args.out) if draws else args.out
     print("Opening the simulated sample (it is made on first use) ...")
     ds = aa1xr.open_sample(dt_ms=5, data_dir=args.data_dir)
     print(f"\n>>> ds = aa1xr.open_sample(dt_ms=5)\n>>> ds\n{ds}\n")
@@ -47,7 +48,7 @@ def _run(args: argparse.Namespace) -> None:
         rate = songs.sel(area=area).mean(["neuron", "stimulus"])
         print(f"{area:8} {float(rate.mean()):5.1f} spikes/s  {_sparkline(rate)}")
     print(f"{'':26}0 s{'':{_WIDTH - 9}}{float(ds.time[-1]):.1f} s\n")
-    if find_spec("matplotlib") is None:
+    if not draws:
         print("No picture: matplotlib is missing. pip install 'aa1xr[plot]' brings it.")
         return
     from matplotlib.figure import Figure  # unlike pyplot's, it needs no display

@@ -7,8 +7,9 @@ import argparse
 import xarray as xr
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source, local_path, plain_errors
-from aa1xr.whole import whole
+from aa1xr.cli.options import Commands, add_source, local_path, place_options
+from aa1xr.export.need import need
+from aa1xr.whole import refuse_existing, whole
 
 _LABELS = ("area", "type")
 
@@ -43,12 +44,13 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    ds = _select(aa1xr.open(args.source, data_dir=args.data_dir, chunks=None), args)
     if args.to == "nwb":
-        try:
-            paths = aa1xr.to_nwb(ds, args.out)
-        except ModuleNotFoundError as error:
-            raise ValueError(str(error)) from error
+        need("pynwb", extra="nwb")
+    else:
+        refuse_existing(args.out)
+    ds = _select(aa1xr.open(args.source, chunks=None, **place_options(args)), args)
+    if args.to == "nwb":
+        paths = aa1xr.to_nwb(ds, args.out, storage_options=args.storage_options)
     else:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         with whole(args.out) as partial:
@@ -60,5 +62,4 @@ def _run(args: argparse.Namespace) -> None:
 
 def _select(ds: xr.Dataset, args: argparse.Namespace) -> xr.Dataset:
     labels = {name: wanted for name in _LABELS if (wanted := getattr(args, name))}
-    with plain_errors():
-        return aa1xr.sel(ds, **labels)
+    return aa1xr.sel(ds, **labels)

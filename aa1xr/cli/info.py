@@ -6,7 +6,7 @@ import argparse
 import json
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source
+from aa1xr.cli.options import Commands, add_source, place_options
 from aa1xr.store import locate
 from aa1xr.summary import as_text, summarize
 
@@ -25,8 +25,8 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    store = locate.find_store(args.source, data_dir=args.data_dir)
-    summary = summarize(aa1xr.open(store.url))
+    store = locate.find_store(args.source, **place_options(args))
+    summary = summarize(aa1xr.open(store.url, storage_options=args.storage_options))
     of_store = {"store": store.url, "n_spikes": int(store.first_spike[-1])}
     summary["source"] = of_store | summary["source"]
     print(json.dumps(summary, indent=2) if args.json else as_text(summary))

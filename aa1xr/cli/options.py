@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from aa1xr.store.place import resolve_path
 
@@ -23,13 +22,19 @@ def local_path(text: str) -> Path:
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Which data: SOURCE and --data-dir."""
+    """Which data: SOURCE, --storage-options and --data-dir."""
     parser.add_argument(
         "source",
         nargs="?",
         metavar="SOURCE",
         help="crcns-aa1.zip, an extracted folder or a store; default: what is in the data "
         "directory",
+    )
+    parser.add_argument(
+        "--storage-options",
+        metavar="JSON",
+        type=json_object,
+        help="""how to reach a URL, such as '{"endpoint_url": "https://..."}'""",
     )
     add_data_dir(parser)
 
@@ -39,21 +44,44 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-dir",
         metavar="DIR",
-        help="where stores are kept; default: $AA1XR_DATA_DIR, else the user's cache",
+        help="where stores are kept; default: $AA1XR_DATA_DIR, otherwise the user's cache",
     )
 
 
+def json_object(text: str) -> dict[str, Any]:
+    """An argument that is an object of JSON."""
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        # The text itself is left out, since it may hold a key.
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
+    if not isinstance(options, dict):
+        raise argparse.ArgumentTypeError("expected an object of JSON, {...}")
+    return options
+
+
+def place_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Where data are, as `aa1xr.open` takes it."""
+    return {"data_dir": args.data_dir, "storage_options": args.storage_options}
+
+
 def picture(path: Path) -> Path:
-    """Where a picture goes, with its ending: matplotlib would add one of its own."""
+    """Check where a picture goes, before it is drawn; its ending is chosen here, not by matplotlib.
+
+    Raises
+    ------
+    ValueError
+        If nothing can be written there, or matplotlib does not know the format.
+    """
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file in it, such as {path / 'aa1xr.png'}")
-    return path if path.suffix else path.with_suffix(".png")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}; make it first")
+    if not path.suffix:
+        return path.with_suffix(".png")
+    from matplotlib.backend_bases import FigureCanvasBase
 
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """Let a label that is not there be an error of one line: a KeyError's text stands in quotes."""
-    try:
-        yield
-    except KeyError as error:
-        raise ValueError(error.args[0]) from error
+    formats = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        raise ValueError(f"{path} must end in one of the supported formats: {', '.join(formats)}")
+    return path

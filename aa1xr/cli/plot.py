@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source, local_path, picture, plain_errors
+from aa1xr.cli.options import Commands, add_source, local_path, picture, place_options
 
 
 def add(commands: Commands) -> None:
@@ -48,10 +48,9 @@ def _run(args: argparse.Namespace) -> None:
         dt_ms=args.dt_ms,
         before_ms=args.before_ms,
         after_ms=args.after_ms,
-        data_dir=args.data_dir,
+        **place_options(args),
     )
     figure = Figure(figsize=(8, 6), layout="constrained")
-    with plain_errors():
-        aa1xr.plot.response(ds, args.neuron, args.stimulus, figure=figure)
+    aa1xr.plot.response(ds, args.neuron, args.stimulus, figure=figure)
     figure.savefig(out, dpi=120)
     print(out)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from aa1xr.cli.options import Commands, add_source
+from aa1xr.archive.contents import Contents
+from aa1xr.cli.options import Commands, add_source, place_options
 from aa1xr.store import locate
 
 
@@ -13,16 +14,16 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "verify",
         help="check every byte of a store",
-        description="Read all of a store, spectrograms that are kept in it included, and prove "
-        "every checksum; what is damaged is named, and the exit code is 1. An archive is built "
-        "first.",
+        description="Read all of a store, the spectrograms that are cached in it included, and "
+        "verify every checksum; say what is damaged (exit code 1), and what it lacks of AA1. An "
+        "archive is built first.",
     )
     add_source(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
-    store = locate.find_store(args.source, data_dir=args.data_dir)
+    store = locate.find_store(args.source, **place_options(args))
     arrays = store.check()
     note = (
         "; cached spectrograms were not checked, since this storage does not list them"
@@ -30,3 +31,8 @@ def _run(args: argparse.Namespace) -> None:
         else ""
     )
     print(f"{store.url}: {len(arrays)} arrays, all right{note}")
+    contents = Contents.of_attrs(store.attrs)
+    if contents.statements or contents.origin == "other":
+        print(f"It is {contents.title}.")
+    for kind, statement in contents.statements.items():
+        print(f"{kind}: {statement}")

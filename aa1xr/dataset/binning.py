@@ -25,34 +25,73 @@ def count(
     stimuli: Indices,
     trials: Indices | None,
     bins: Indices,
+    *,
+    total: bool = False,
 ) -> npt.NDArray[np.float32]:
     """Count spikes.
 
     Parameters
     ----------
     neurons, stimuli, trials, bins
-        Positions on each axis, increasing. `trials=None` adds up all presentations, without
-        ever making the trial axis.
+        Positions on each axis, increasing. `trials=None` means all of them.
+    total
+        Add up the trials, without ever making the trial axis.
 
     Returns
     -------
     counts : [array, shape: (neurons, stimuli, trials, bins) or (neurons, stimuli, bins)]
-        NaN where the bin is outside the stimulus' window or, of single trials, there was no such
-        presentation; a sum over none is zero.
+        NaN where the bin is outside the stimulus' window or was not recorded from edge to edge
+        and, of single trials, where there was no such presentation; a sum over none is zero.
     """
-    n_rows = 1 if trials is None else trials.size
+    n_rows = 1 if trials is None or total else trials.size
     counts = np.zeros((neurons.size, stimuli.size, n_rows, bins.size), np.float32)
     # Neighbours lie together in the store: each run of them is one read.
     for run in runs(neurons):
         times, sizes = read_spikes(store, neurons[run], stimuli, trials)
-        per_row = (sizes.sum(2) if trials is None else sizes).ravel()
+        per_row = (sizes.sum(2) if n_rows == 1 else sizes).ravel()
         rows_of_counts = counts[run].reshape(per_row.size, bins.size)
         for rows, spikes in _pieces(per_row):
             _add(grid, times[spikes], per_row[rows], bins, rows_of_counts[rows])
-    outside = bins[np.newaxis, :] >= grid.n_bins[stimuli][:, np.newaxis]
-    counts.swapaxes(1, 2)[..., outside] = np.nan
-    if trials is None:
+    counts.swapaxes(1, 2)[..., ~grid.has_data(stimuli, bins)] = np.nan
+    if trials is None or total:
         return counts[:, :, 0]
+    counts[presentations(store, neurons, stimuli)[:, :, np.newaxis] <= trials] = np.nan
+    return counts
+
+
+def count_between(
+    store: Store,
+    neurons: Indices,
+    stimuli: Indices,
+    trials: Indices,
+    *,
+    start: npt.NDArray[np.int64],
+    stop: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    """Count the spikes with start <= t < stop in each presentation.
+
+    Parameters
+    ----------
+    neurons, stimuli, trials
+        Positions on each axis, in any order.
+    start, stop
+        Microseconds from onset [shape: (stimuli,)].
+
+    Returns
+    -------
+    counts : [array, shape: (neurons, stimuli, trials)]
+        NaN where there was no such presentation.
+    """
+    counts = np.zeros((neurons.size, stimuli.size, trials.size))
+    for run in runs(neurons):
+        times, sizes = read_spikes(store, neurons[run], stimuli, trials)
+        for rows, spikes in _pieces(sizes.ravel()):
+            per_row = sizes.ravel()[rows]
+            stimulus = np.arange(sizes.size)[rows] // trials.size % stimuli.size
+            row = np.repeat(np.arange(per_row.size), per_row)
+            first, last = start[stimulus][row], stop[stimulus][row]
+            inside = (times[spikes] >= first) & (times[spikes] < last)
+            counts[run].reshape(-1)[rows] = np.bincount(row[inside], minlength=per_row.size)
     counts[presentations(store, neurons, stimuli)[:, :, np.newaxis] <= trials] = np.nan
     return counts
 

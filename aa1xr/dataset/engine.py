@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,33 +13,36 @@ from xarray.backends import BackendEntrypoint
 from xarray.core import indexing
 
 from aa1xr import citation, schema
+from aa1xr.archive.contents import Contents
 from aa1xr.dataset.grid import make_grid
 from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
-from aa1xr.store.place import resolve
+from aa1xr.errors import IncompleteArchiveWarning
+from aa1xr.messages import warn
+from aa1xr.store.place import is_url, resolve
 from aa1xr.store.read import Store
+from aa1xr.store.source import check_store_url
+from aa1xr.version import VERSION
 
 #: A dask block is a stretch of neurons of about this size: large enough that AA1 is some ten
 #: tasks, small enough that a worker holds several.
 _BLOCK = 32 * 2**20
 
-#: Looked up once: it is a search through the installed packages.
-_VERSION = version("aa1xr")
-
 _RECORDED = {
-    "title": "CRCNS AA1: single units in two auditory areas of the zebra finch",
     "species": "Taenopygia guttata (adult male, urethane-anaesthetised)",
     "doi": citation.DOI,
     "citation": citation.CITATION,
     "license": citation.LICENSE,
 }
 _SIMULATED = {
-    "title": "Simulated cells in the layout of CRCNS AA1",
     "species": "none: simulated",
     "doi": "",
     "citation": "Simulated with aa1xr.simulate_archive; no recorded data.",
     "license": "CC0-1.0",
 }
+#: For recordings that are not of AA1: nothing is known of them.
+_OTHER = {"species": "unknown", "doi": "", "citation": "unknown", "license": "unknown"}
+_ORIGINS = {"aa1": _RECORDED, "simulated": _SIMULATED, "other": _OTHER}
 
 
 class AA1Backend(BackendEntrypoint):
@@ -58,6 +60,7 @@ class AA1Backend(BackendEntrypoint):
         "fmin",
         "fmax",
         "compression",
+        "frames",
         "storage_options",
     )
 
@@ -74,6 +77,7 @@ class AA1Backend(BackendEntrypoint):
         fmin: float = 0,
         fmax: float | None = None,
         compression: str = "cubic",
+        frames: str = "centred",
         storage_options: Mapping[str, Any] | None = None,
     ) -> xr.Dataset:
         """See `aa1xr.open`, which takes the same arguments."""
@@ -81,7 +85,10 @@ class AA1Backend(BackendEntrypoint):
             store = filename_or_obj
         else:
             # Absolute: the Dataset outlives the folder that a path is relative to.
-            store = Store(resolve("filename_or_obj", filename_or_obj), storage_options)
+            place = resolve("filename_or_obj", filename_or_obj)
+            if is_url(place):
+                check_store_url("filename_or_obj", place)
+            store = Store(place, storage_options)
         labels = store.labels
         grid = make_grid(
             labels.n_samples,
@@ -97,6 +104,7 @@ class AA1Backend(BackendEntrypoint):
             fmin=fmin,
             fmax=fmax,
             compression=compression,
+            frames=frames,
         )
         cells = [schema.parse_cell_id(cell) for cell in labels.neuron]
         coords: dict[str, Any] = {
@@ -125,6 +133,9 @@ class AA1Backend(BackendEntrypoint):
         data["spectrogram"] = Spectrogram(store, grid, shape, mel)
 
         attrs = store.attrs
+        contents = Contents.of_attrs(attrs)
+        if (incomplete := contents.warning(attrs["source"])) is not None:
+            warn(incomplete, IncompleteArchiveWarning)
         variables = {
             name: xr.Variable(spec.dims, coords[name], spec.attrs)
             for name, spec in schema.COORDINATES.items()
@@ -134,11 +145,13 @@ class AA1Backend(BackendEntrypoint):
         ds = xr.Dataset(
             {name: _variable(name, data[name]) for name in schema.VARIABLES},
             variables,
-            attrs=(_RECORDED if attrs["simulation"] is None else _SIMULATED)
+            attrs={"title": contents.title}
+            | _ORIGINS[contents.origin]
+            | contents.statements
             | {
                 "source": attrs["source"],
                 "source_sha256": attrs["source_sha256"],
-                "aa1xr_version": _VERSION,
+                "aa1xr_version": VERSION,
                 "dt_ms": grid.dt_ms,
                 "before_ms": before_ms,
                 "after_ms": after_ms,
@@ -147,8 +160,10 @@ class AA1Backend(BackendEntrypoint):
                 "fmin": mel.fmin,
                 "fmax": mel.fmax,
                 "compression": compression,
+                "frames": frames,
             },
         )
+        ds["spectrogram"].attrs.update(mel.attrs)
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or ()
         ds = ds.drop_vars([name for name in dropped if name in ds.variables])
         if isinstance(store.place, str):

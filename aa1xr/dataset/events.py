@@ -25,6 +25,7 @@ AXES = ("neuron", "stimulus", "trial")
 #: What of the Dataset's attributes is about the recordings and not about bins.
 _PROVENANCE = (
     "title", "species", "doi", "citation", "license", "source", "source_sha256", "aa1xr_version",
+    "missing", "different", "additional",
 )  # fmt: skip
 
 
@@ -123,7 +124,10 @@ def events(
     coords = {name: c.variable for name, c in labels.items() if c.dims[0] in AXES} | {
         name: c.variable for name, c in ds.coords.items() if c.ndim and set(c.dims) <= set(AXES)
     }
-    attrs = {name: everything.attrs[name] for name in _PROVENANCE}
+    # `n_trials` is of all presentations here: of those that aa1xr.take_trials took, it is not.
+    trial = coords["trial"]
+    coords["trial"] = xr.Variable(trial.dims, trial.values, schema.COORDINATES["trial"].attrs)
+    attrs = {name: everything.attrs[name] for name in _PROVENANCE if name in everything.attrs}
     out = xr.Dataset(variables, coords, attrs)
     if isinstance(store.place, str):
         out.encoding["source"] = store.place
@@ -246,6 +250,19 @@ def _find_store(array: Any) -> Store | None:
     return None
 
 
+def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Indices, Indices, Indices]:
+    """Where in the store the neurons, stimuli and trials of a Dataset are, by their labels.
+
+    Raises
+    ------
+    ValueError
+        If the store has no such labels, or another sound by the label of a stimulus.
+    """
+    everything = _open_all(store)
+    neurons, stimuli, trials = (_positions(ds, everything, dim) for dim in AXES)
+    return neurons, stimuli, trials
+
+
 def _open_all(store: Store) -> xr.Dataset:
     """All that is in the store, lazily."""
     everything: Any = store  # xarray hands it to the engine, whatever it is
@@ -263,6 +280,15 @@ def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Indices:
     if (positions < 0).any():
         unknown = ", ".join(map(str, wanted[positions < 0][:3]))
         raise ValueError(f"{dim} {unknown}: not in the store that the Dataset was opened from")
+    if dim == "stimulus" and "name" in ds.coords:
+        # Two archives may both have a conspecific-00.
+        here, there = np.atleast_1d(ds["name"].values), everything["name"].values[positions]
+        for k in np.flatnonzero(here.astype(str) != there.astype(str)):
+            raise ValueError(
+                f"stimulus {wanted[k]!s} is the sound {here[k]!s} in the Dataset, and "
+                f"{there[k]!s} in the store {everything.encoding['source']}; the Dataset is not "
+                "of this store"
+            )
     return positions
 
 

@@ -16,25 +16,26 @@ import numpy.typing as npt
 
 from aa1xr import arguments
 
+#: AA1 was recorded from 2 s before each onset to 4 s after it.
+RECORDED_MS = (-2000, 4000)
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
     """The time axis shared by all stimuli.
 
     Bin k of the axis is the half-open interval [(k - n_before) * dt, (k - n_before + 1) * dt)
-    from stimulus onset.
+    from stimulus onset. A stimulus has data in the bins from `first` to `n_bins` of it: those in
+    its window, without those that were not recorded from edge to edge.
     """
 
     sample_rate: int  #: Hz
     hop: int  #: bin width in samples
     n_before: int  #: bins before stimulus onset
-    n_bins: npt.NDArray[np.int64]  #: [shape: (n_stimuli,)] bins in each stimulus' window
+    n_time: int  #: bins on the axis
+    first: int  #: the first bin that was recorded
+    n_bins: npt.NDArray[np.int64]  #: [shape: (n_stimuli,)] where the data of each stimulus end
     n_sound: npt.NDArray[np.int64]  #: [shape: (n_stimuli,)] bins in which it sounds
-
-    @property
-    def n_time(self) -> int:
-        """Length of the time axis."""
-        return int(self.n_bins.max())
 
     @property
     def dt_ms(self) -> float:
@@ -45,6 +46,12 @@ class Grid:
         """Left edges in seconds; integer * integer / integer, so each is the nearest double."""
         edges = (np.arange(self.n_time) - self.n_before) * self.hop / self.sample_rate
         return np.asarray(edges, dtype=np.float64)
+
+    def has_data(
+        self, stimuli: npt.NDArray[np.intp], bins: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.bool_]:
+        """Whether bins are in a stimulus' window and recorded. [shape: (stimuli, bins)]."""
+        return (bins >= self.first) & (bins < self.n_bins[stimuli][:, np.newaxis])
 
     def bins(self, microseconds: npt.NDArray[np.int32]) -> npt.NDArray[np.int64 | np.int32]:
         """The bin on the axis of each spike; negative or past the end outside the window."""
@@ -71,8 +78,8 @@ def make_grid(
     Raises
     ------
     ValueError
-        If `dt_ms` is not a whole number of samples or is wider than the longest window, or the
-        window is not a finite widening.
+        If `dt_ms` is not a whole number of samples or is wider than the longest window, or if the
+        window is wider than the recording.
     """
     dt = exact_ms("dt_ms", dt_ms) * sample_rate / 1000
     if dt.denominator != 1 or dt <= 0:
@@ -83,18 +90,26 @@ def make_grid(
             f"the nearest bin widths are {near} ms"
         )
     hop = int(dt)
+    start, stop = (Fraction(ms * sample_rate, 1000) for ms in RECORDED_MS)
+    if hop > stop:
+        raise ValueError(
+            f"dt_ms must be at most {RECORDED_MS[1]}: AA1 was recorded to {RECORDED_MS[1]} ms "
+            f"after each onset; got {dt_ms}"
+        )
     before, after = (
         exact_ms(name, value) * sample_rate / 1000
         for name, value in (("before_ms", before_ms), ("after_ms", after_ms))
     )
-    for name, samples, most in (("before_ms", before, 2000), ("after_ms", after, 4000)):
+    for name, samples, most_ms in (
+        ("before_ms", before, -RECORDED_MS[0]),
+        ("after_ms", after, RECORDED_MS[1]),
+    ):
         if samples < 0:
             raise ValueError(f"{name} must not be negative; it widens the window")
-        # Beyond, no spike is no silence: nothing was recorded there.
-        if samples * 1000 > most * sample_rate:
+        if samples * 1000 > most_ms * sample_rate:
             raise ValueError(
-                f"{name} is more than {most} ms; AA1 was recorded from 2 s before each onset to "
-                "4 s after it"
+                f"{name} must be at most {most_ms}; got {float(samples * 1000 / sample_rate):g}. "
+                "AA1 was recorded from 2 s before each onset to 4 s after it"
             )
     # Of sounds that last no second, a bin may be wider than the window.
     longest = max(int(n_samples.max()), sample_rate) + before + after
@@ -106,8 +121,18 @@ def make_grid(
     # A window begins and ends with a whole bin, so that it holds all that was asked for.
     n_before = math.ceil(before / hop)
     n_sound = -(-n_samples // hop)
-    ends = [math.ceil((int(n) + after) / hop) for n in n_samples]
-    return Grid(sample_rate, hop, n_before, n_before + np.array(ends, dtype=np.int64), n_sound)
+    ends = n_before + np.array([math.ceil((int(n) + after) / hop) for n in n_samples], np.int64)
+    # A count over a bin of which a part was not recorded is too low, and zero is not silence.
+    recorded = n_before + math.floor(stop / hop)
+    return Grid(
+        sample_rate,
+        hop,
+        n_before,
+        n_time=int(ends.max()),
+        first=max(0, n_before + math.ceil(start / hop)),
+        n_bins=np.minimum(ends, recorded),
+        n_sound=n_sound,
+    )
 
 
 def exact_ms(name: str, value: Any) -> Fraction:

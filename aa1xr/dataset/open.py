@@ -27,6 +27,7 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     fmin: float = 0,
     fmax: float | None = None,
     compression: str = "cubic",
+    frames: str = "centred",
     chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
     data_dir: str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
@@ -49,13 +50,21 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     dt_ms
         Bin width in ms; a whole number of audio samples (a multiple of 1/32 ms).
     before_ms, after_ms
-        Widen each stimulus' window, which else begins at its onset and ends with the bin that
-        holds its last sample. The archive has 2 s before each onset, and spikes up to about
-        4 s after it. Rounded up to whole bins.
-    n_mels, window_ms, fmin, fmax, compression
-        The spectrogram: number of mel bands, length of the Hann window in ms (at least one bin
-        is always taken), range in Hz (`fmax=None`: half the sample rate), and "cubic", "log1p"
-        or "none".
+        Widen each stimulus' window, rounded up to whole bins. By default the window starts at
+        stimulus onset and ends with the bin that holds the last sample. AA1 was recorded from 2 s
+        before each onset to 4 s after it: bins that are not within this time are NaN.
+    n_mels, window_ms, fmin, fmax
+        The spectrogram: number of mel bands, length of the Hann window in ms, range in Hz
+        (`fmax=None`: half the sample rate). The power of a bin is the mean over frames of
+        `window_ms` that begin at most half a window apart.
+    compression
+        What is taken of the power: "cubic" (cube root), "log1p", "none", or "db" (level relative
+        to a full-scale sine, at least -80 dB).
+    frames
+        "centred": frames are centred on the left edge of their part of a bin, as in deepSTRF.
+        "causal": frames end with their part of a bin, so that no bin has sound after its end.
+        The attributes `frame_start_ms` and `frame_stop_ms` of `spectrogram` say what the frames of
+        a bin cover, counted from its left edge.
     chunks
         As in `xarray.open_dataset`: {} for dask arrays in blocks of neurons, None for xarray's
         own lazy arrays without dask.
@@ -96,6 +105,11 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     ValueError
         If an argument is out of range.
 
+    Warns
+    -----
+    IncompleteArchiveWarning
+        If the archive lacks or alters a part of what AA1 holds; `ds.attrs` says which.
+
     Examples
     --------
     >>> ds = aa1xr.open_sample(dt_ms=5)
@@ -126,27 +140,28 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
         fmin=fmin,
         fmax=fmax,
         compression=compression,
+        frames=frames,
     )
-    return ds if chunks is None else in_blocks(ds, chunks)
+    # xarray would make dask arrays of all coordinates without an index, and then refuse them in
+    # `query`, `groupby` and `where(drop=True)`. So the coordinates are loaded, and the variables
+    # are divided into blocks here.
+    for name in ds.coords:
+        ds.variables[name].load()
+    if chunks is not None:
+        divide(ds, chunks)
+    return ds
 
 
-def in_blocks(ds: xr.Dataset, chunks: Chunks) -> xr.Dataset:
-    """Make dask arrays of the variables of a new Dataset, in place; coordinates are in memory.
-
-    xarray itself makes dask arrays of all coordinates that have no index, and then refuses them in
-    `query`, `groupby` and `where(drop=True)`.
-    """
+def divide(ds: xr.Dataset, chunks: int | dict[Any, Any] | Literal["auto"]) -> None:
+    """Make dask arrays of the variables of a new Dataset, in place."""
     if isinstance(chunks, Mapping) and (unknown := set(chunks) - set(ds.dims)):
         raise ValueError(
             f"chunks must name dimensions of {sorted(map(str, ds.dims))}; got {min(unknown)!r}"
         )
-    for name, variable in ds.variables.items():
-        if name in ds.coords:
-            variable.load()
-            continue
+    for array in ds.data_vars.values():
+        variable = array.variable
         wanted: dict[Any, Any] = dict.fromkeys(variable.dims, chunks)
         if isinstance(chunks, Mapping):
             preferred = variable.encoding.get("preferred_chunks", {})
             wanted = {dim: chunks.get(dim, preferred.get(dim, -1)) for dim in variable.dims}
         variable.data = variable.chunk(wanted).data
-    return ds

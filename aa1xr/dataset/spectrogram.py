@@ -1,4 +1,4 @@
-"""Mel spectrograms on the grid of the bins, computed once and kept in the store."""
+"""Mel spectrograms on the grid of the bins, computed once and cached in the store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import warnings
 from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import Any
@@ -30,16 +29,76 @@ _MEMORY: dict[str, npt.NDArray[np.float32]] = {}
 _COMPUTING: dict[str, Lock] = {}
 
 Floats = npt.NDArray[np.floating[Any]]
-COMPRESSIONS = ("cubic", "log1p", "none")
+FRAMES = ("centred", "causal")
+
+#: The quietest level of `compression="db"`; silence has this level too.
+FLOOR_DB = -80.0
+_FLOOR = 10 ** (FLOOR_DB / 10)
+
+#: Raised with each change of the definition below. It is part of the cache key, so that a
+#: spectrogram cached by an older aa1xr is computed again.
+_DEFINITION = 2
+#: A longer window would be a spectrum of half a song.
+_LONGEST_WINDOW_MS = 1000
+#: Frames of wider bins are as far apart as those of bins of this width, which deepSTRF has.
+_PART_MS = 5
+#: Frames that are transformed together, so that memory does not grow with the overlap.
+_BLOCK = 4096
+
+_COMPRESSED = {
+    "cubic": "cube root of the power",
+    "db": f"level, dB relative to a full-scale sine, at least {FLOOR_DB:g} dB",
+    "log1p": "log(1 + power)",
+    "none": "power",
+}
+COMPRESSIONS = tuple(_COMPRESSED)
+
+
+def compress(power: Floats, compression: str) -> Floats:
+    """Power to the values of a spectrogram."""
+    if compression == "cubic":
+        return np.asarray(np.cbrt(power))
+    if compression == "db":
+        level = 10 * np.log10(np.maximum(power, _FLOOR))
+        return np.asarray(np.maximum(level, FLOOR_DB))  # which rounding may miss
+    if compression == "log1p":
+        return np.asarray(np.log1p(power))
+    return power
+
+
+def expand(values: Floats, compression: str) -> Floats:
+    """The values of a spectrogram to power: the inverse of `compress`."""
+    if compression == "cubic":
+        return values**3
+    if compression == "db":
+        return np.asarray(10 ** (values / 10))
+    if compression == "log1p":
+        return np.asarray(np.expm1(values))
+    return values
+
+
+def silence(compression: str) -> float:
+    """The value that a spectrogram has where there is no sound."""
+    return FLOOR_DB if compression == "db" else 0.0
 
 
 @dataclass(frozen=True)
 class Mel:
-    """The parameters of a mel spectrogram.
+    """The definition of a mel spectrogram.
 
-    Power of the Hann-windowed Fourier transform (`n_fft` samples, centred on every `hop`-th
-    sample, silence around the sound), in triangular bands that are equally wide in mel (HTK:
-    m = 2595 log10(1 + f / 700); O'Shaughnessy 1987, Speech Communication), then compressed.
+    A frame is the power of the Fourier transform of `n_fft` samples under a Hann window, in
+    triangular bands that are equally wide in mel (HTK: m = 2595 log10(1 + f / 700); O'Shaughnessy
+    1987, Speech Communication). Bin k, `hop` samples from sample k * hop on, has the mean power
+    of the frames that belong to it, and the mean is then compressed.
+
+    A bin of at most 5 ms and half a window has one frame. A wider bin is divided into the fewest
+    equal parts of at most 5 ms, these into the fewest of at most half a window, and each part has
+    a frame; where parts cannot be equal in samples, their lengths differ by one. So every sample
+    is heard, and a bin of n * 5 ms has the frames of n bins of 5 ms.
+
+    "centred" frames are centred on the left edge of their part (deepSTRF, librosa and torchaudio
+    do so); "causal" frames end with the right edge of their part. There is silence before the
+    sound, and a part that begins after the last sample is silent.
     """
 
     sample_rate: int
@@ -49,15 +108,56 @@ class Mel:
     fmin: float
     fmax: float
     compression: str
+    frames: str = "centred"
+
+    @property
+    def key(self) -> str:
+        """Names this spectrogram in a cache: equal for equal definitions only."""
+        definition = asdict(self) | {"definition": _DEFINITION}
+        return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The attributes of the variable: all that defines it, by the names of the arguments.
+
+        A frame of bin k covers the sound from `frame_start_ms` to `frame_stop_ms`, counted from
+        the left edge of the bin. `silence` is the value where there is no sound.
+        """
+        starts = self._starts()
+
+        def ms(samples: Any) -> float:
+            return 1000 * int(samples) / self.sample_rate
+
+        return {
+            "units": "dB" if self.compression == "db" else "1",
+            "long_name": f"mel spectrogram, {_COMPRESSED[self.compression]}",
+            "dt_ms": ms(self.hop),
+            "n_mels": self.n_mels,
+            "window_ms": ms(self.n_fft),
+            "fmin": self.fmin,
+            "fmax": self.fmax,
+            "compression": self.compression,
+            "frames": self.frames,
+            "frame_start_ms": ms(starts[0]),
+            "frame_stop_ms": ms(starts[-1] + self.n_fft),
+            "silence": silence(self.compression),
+        }
 
     def centres(self) -> npt.NDArray[np.float64]:
         """Centre frequencies of the bands in Hz. [shape: (n_mels,)]."""
         return self._edges()[1:-1]
 
-    def _edges(self) -> npt.NDArray[np.float64]:
-        low, high = 2595 * np.log10(1 + np.array([self.fmin, self.fmax]) / 700)
-        edges = 700 * (10 ** (np.linspace(low, high, self.n_mels + 2) / 2595) - 1)
-        return np.asarray(edges, dtype=np.float64)
+    def bands(self) -> npt.NDArray[np.float32]:
+        """The weight of each frequency in each band. [shape: (n_mels, n_fft // 2 + 1)].
+
+        To the bit what `librosa.filters.mel(htk=True, norm=None)` gives; librosa takes seconds to
+        import.
+        """
+        edges = self._edges()
+        ramps = np.subtract.outer(edges, np.fft.rfftfreq(self.n_fft, 1 / self.sample_rate))
+        widths = np.diff(edges)[:, np.newaxis]
+        rising, falling = -ramps[:-2] / widths[:-1], ramps[2:] / widths[1:]
+        return np.asarray(np.maximum(0, np.minimum(rising, falling)), dtype=np.float32)
 
     def empty_bands(self) -> list[int]:
         """The bands in which no frequency of the Fourier transform lies."""
@@ -67,39 +167,48 @@ class Mel:
         high = np.searchsorted(frequencies, edges[2:], side="left")
         return np.flatnonzero(low >= high).tolist()
 
+    def _edges(self) -> npt.NDArray[np.float64]:
+        low, high = 2595 * np.log10(1 + np.array([self.fmin, self.fmax]) / 700)
+        edges = 700 * (10 ** (np.linspace(low, high, self.n_mels + 2) / 2595) - 1)
+        return np.asarray(edges, dtype=np.float64)
+
+    def _parts(self) -> npt.NDArray[np.int64]:
+        """Edges of the parts of a bin, in samples from its left edge; the last is `hop`."""
+        n_parts = -(-self.hop // max(1, self.sample_rate * _PART_MS // 1000))
+        n_parts *= -(-self.hop // (n_parts * max(1, self.n_fft // 2)))
+        return np.arange(n_parts + 1) * self.hop // n_parts
+
+    def _starts(self) -> npt.NDArray[np.int64]:
+        """The first sample of each frame of a bin, from the left edge of the bin."""
+        parts = self._parts()
+        return parts[:-1] - self.n_fft // 2 if self.frames == "centred" else parts[1:] - self.n_fft
+
     def __call__(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
         """The spectrogram of one sound. [shape: (n_mels, ceil(n_samples / hop))]."""
-        # librosa takes seconds to import; its stft would compile numba code on top of that.
-        with warnings.catch_warnings():
-            # Its imports include tqdm, which warns in every notebook without ipywidgets.
-            warnings.simplefilter("ignore")
-            from librosa.filters import mel
         from scipy.signal import get_window
         from scipy.sparse import csr_array
 
-        bands = mel(
-            sr=self.sample_rate,
-            n_fft=self.n_fft,
-            n_mels=self.n_mels,
-            fmin=self.fmin,
-            fmax=self.fmax,
-            htk=True,
-            norm=None,
-        )
-        half = self.n_fft // 2
-        padded = np.pad(samples.astype(np.float32) / 2**15, (half, self.n_fft - half))
-        frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)[:: self.hop]
-        frames = frames[: -(-samples.size // self.hop)]
+        n_bins = -(-samples.size // self.hop)
+        left = np.arange(n_bins)[:, np.newaxis] * self.hop
+        playing = (left + self._parts()[:-1]).ravel() < samples.size
+        starts = (left + self._starts()).ravel()[playing] + self.n_fft
+        padded = np.pad(samples.astype(np.float32) / 2**15, self.n_fft)
+        frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)
         window = get_window("hann", self.n_fft).astype(np.float32)
-        power = np.abs(np.fft.rfft(frames * window)) ** 2
         # Sparse, since a dense product rounds by the number of threads that BLAS is given, and
         # workers are given one.
-        spectrogram = csr_array(bands) @ power.T
-        if self.compression == "cubic":
-            spectrogram = np.cbrt(spectrogram)
-        elif self.compression == "log1p":
-            spectrogram = np.log1p(spectrogram)
-        return np.asarray(spectrogram, dtype=np.float32)
+        bands = csr_array(self.bands())
+        power = np.zeros((self.n_mels, playing.size), np.float32)
+        for first in range(0, starts.size, _BLOCK):
+            block = frames[starts[first : first + _BLOCK]] * window
+            power[:, first : first + len(block)] = bands @ (np.abs(np.fft.rfft(block)) ** 2).T
+        if self.compression == "db":
+            # Relative to the peak of a sine of amplitude 1. The floor holds for each frame, so
+            # that the mean over a bin is the same from frames and from narrower bins.
+            power /= (window.sum() / 2) ** 2
+            np.maximum(power, np.float32(_FLOOR), out=power)
+        power = power.reshape(self.n_mels, n_bins, -1).mean(2)
+        return np.asarray(compress(power, self.compression), dtype=np.float32)
 
 
 def make_mel(
@@ -110,6 +219,7 @@ def make_mel(
     fmin: float,
     fmax: float | None,
     compression: str,
+    frames: str,
 ) -> Mel:
     """Check the parameters that a user gives.
 
@@ -125,6 +235,8 @@ def make_mel(
             f"window_ms={window_ms} is not a whole number of audio samples (at least 2, "
             f"1/{rate} s each)"
         )
+    if window * 1000 > _LONGEST_WINDOW_MS * rate:
+        raise ValueError(f"window_ms must be at most {_LONGEST_WINDOW_MS}; got {window_ms}")
     arguments.whole("n_mels", n_mels)
     top = rate / 2 if fmax is None else arguments.number("fmax", fmax, "Hz")
     arguments.number("fmin", fmin, "Hz")
@@ -134,9 +246,9 @@ def make_mel(
             "half the sample rate"
         )
     arguments.choice("compression", compression, COMPRESSIONS)
-    # A window shorter than a bin would skip sound between the frames.
-    n_fft = max(int(window), grid.hop)
-    mel = Mel(rate, grid.hop, n_fft, int(n_mels), float(fmin), float(top), compression)
+    arguments.choice("frames", frames, FRAMES)
+    n_fft = int(window)
+    mel = Mel(rate, grid.hop, n_fft, int(n_mels), float(fmin), float(top), compression, frames)
     if empty := mel.empty_bands():
         raise ValueError(
             f"n_mels={n_mels} bands from {fmin:g} to {top:g} Hz leave {len(empty)} of them empty "
@@ -151,12 +263,11 @@ def spectrograms(
 ) -> npt.NDArray[np.float32]:
     """Spectrograms on the bins of the sound. [shape: (stimuli, n_mels, n_sound)].
 
-    `stimuli` are positions, increasing. It is zero where a sound is over. On first use all are
+    `stimuli` are positions, increasing. After the end of a sound is silence. On first use all are
     computed and cached in the store, by parameters; in memory if the store cannot be written to.
     Threads that ask at the same time compute them once.
     """
-    key = hashlib.sha256(json.dumps(asdict(mel), sort_keys=True).encode()).hexdigest()[:16]
-    path = f"spectrogram-{key}"
+    path = f"spectrogram-{mel.key}"
     in_process = f"{os.getpid()} {store.url} {store.identity} {path}"
     if (cached := _cached(store, path, in_process, stimuli)) is not None:
         return cached
@@ -197,7 +308,8 @@ def _cached(
 
 def _compute(store: Store, grid: Grid, mel: Mel) -> npt.NDArray[np.float32]:
     """Spectrograms of all stimuli."""
-    out = np.zeros((grid.n_sound.size, mel.n_mels, int(grid.n_sound.max())), np.float32)
+    shape = (grid.n_sound.size, mel.n_mels, int(grid.n_sound.max()))
+    out = np.full(shape, silence(mel.compression), np.float32)
     n_samples = store.labels.n_samples
     for row, n, size, end in zip(out, grid.n_sound, n_samples, n_samples.cumsum(), strict=True):
         row[:, :n] = mel(store.read("waveform", slice(end - size, end)))

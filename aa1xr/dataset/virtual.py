@@ -15,13 +15,13 @@ from xarray.core import indexing
 
 from aa1xr.dataset.binning import Indices, count, presentations
 from aa1xr.dataset.grid import Grid
-from aa1xr.dataset.spectrogram import Mel, spectrograms, take
+from aa1xr.dataset.spectrogram import Mel, silence, spectrograms, take
 from aa1xr.errors import DataNotFoundError
 from aa1xr.store.read import Store
 
 
 @dataclass(frozen=True, eq=False)
-class _Virtual(BackendArray):
+class Virtual(BackendArray):
     """Turns xarray's indexing into increasing positions on each axis.
 
     Holds parameters alone (the store is its URL), so it pickles small.
@@ -83,7 +83,7 @@ class _Virtual(BackendArray):
         return values
 
 
-class Spikes(_Virtual):
+class Spikes(Virtual):
     """Spike counts. [shape: (neuron, stimulus, trial, time)]."""
 
     def compute(self, *indices: Indices) -> npt.NDArray[Any]:
@@ -91,21 +91,28 @@ class Spikes(_Virtual):
         return count(self.store, self.grid, *indices)
 
 
-class Psth(_Virtual):
-    """Mean rate over all presentations. [shape: (neuron, stimulus, time)]."""
+@dataclass(frozen=True, eq=False)
+class Psth(Virtual):
+    """Mean rate over presentations. [shape: (neuron, stimulus, time)]."""
+
+    trials: tuple[int, ...] | None = None  #: which; None for all
 
     def compute(self, *indices: Indices) -> npt.NDArray[Any]:
         """Count over presentations, then divide as `spikes.mean("trial") / dt` does."""
         neurons, stimuli, bins = indices
-        counts = count(self.store, self.grid, neurons, stimuli, None, bins)
-        n_trials = presentations(self.store, neurons, stimuli).astype(np.float32)
+        n_trials = presentations(self.store, neurons, stimuli)
+        trials = None if self.trials is None else np.array(self.trials, np.intp)
+        if trials is not None:
+            n_trials = (n_trials[:, :, np.newaxis] > trials).sum(2)
+        n_trials = n_trials.astype(np.float32)
+        counts = count(self.store, self.grid, neurons, stimuli, trials, bins, total=True)
         # What was never presented is missing, and not silent.
         counts /= np.where(n_trials == 0, np.nan, n_trials)[:, :, np.newaxis]
         counts /= np.float32(self.grid.hop / self.grid.sample_rate)
         return counts
 
 
-class Trials(_Virtual):
+class Trials(Virtual):
     """Number of presentations. [shape: (neuron, stimulus)]."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int32)
@@ -116,8 +123,8 @@ class Trials(_Virtual):
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrogram(_Virtual):
-    """Mel spectrogram, zero where no sound plays. [shape: (stimulus, freq, time)]."""
+class Spectrogram(Virtual):
+    """Mel spectrogram, silence where no sound plays. [shape: (stimulus, freq, time)]."""
 
     mel: Mel
 
@@ -130,6 +137,7 @@ class Spectrogram(_Virtual):
         playing = (frames >= 0) & (frames < sound.shape[2])
         if playing.all():
             return take(sound, frames, axis=2)
-        out = np.zeros((stimuli.size, bands.size, bins.size), np.float32)
+        shape = (stimuli.size, bands.size, bins.size)
+        out = np.full(shape, silence(self.mel.compression), np.float32)
         out[:, :, playing] = take(sound, frames[playing], axis=2)
         return out

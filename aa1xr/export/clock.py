@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr.analysis.select import presented
+from aa1xr.analysis.presentations import presented
 from aa1xr.dataset.binning import spans
 from aa1xr.dataset.events import as_events
+from aa1xr.dataset.grid import RECORDED_MS
 
-#: AA1 was recorded from 2 s before each onset to 4 s after it.
-_BEFORE, _AFTER = 2_000_000, 4_000_000
+#: Microseconds recorded before and after each onset.
+_BEFORE, _AFTER = (abs(ms) * 1000 for ms in RECORDED_MS)
 _GAP = 1_000_000
 
 Ints = npt.NDArray[np.int64]

@@ -56,6 +56,8 @@ def to_deepstrf(ds: xr.Dataset) -> DeepSTRFLists:
 
         T is that of the stimulus' window in `ds`. deepSTRF itself has one more where a sound is
         a whole number of bins long; it mirrors the sound at its ends, where here is silence.
+        deepSTRF pads a batch with 0, which is silence unless `compression="db"` or the spectrogram
+        was standardized.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def to_deepstrf(ds: xr.Dataset) -> DeepSTRFLists:
     torch = need("torch", extra="torch")
     stims, responses = [], []
     for number in range(len(stimuli)):
-        spectrogram, counts = stimuli.read(number)
+        spectrogram, counts, _ = stimuli.read(number)
         stims.append(torch.from_numpy(spectrogram[np.newaxis]))
         there = np.asarray(~np.isnan(counts).all(2))
         nothing = np.full((1, 1), np.nan, np.float32)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import citation, schema
+from aa1xr.archive.contents import Contents
 from aa1xr.dataset.events import as_events, store_of, waveforms
 from aa1xr.export.clock import Site, lay_out
 from aa1xr.export.need import need
 from aa1xr.store.place import resolve_path
+from aa1xr.version import VERSION
 from aa1xr.whole import refuse_existing, whole
 
 #: NWB demands a date. This one is nobody's, and looks it.
@@ -53,6 +54,17 @@ _SIMULATED = {
     "notes": "Simulated with aa1xr; no recorded data.",
 }
 _NOBODY = {"sex": "U", "description": "none: simulated"}
+_OTHER = {
+    "session_description": "Recordings of unknown origin in the layout of CRCNS AA1. " + _CLOCK,
+    "notes": "None of the cells and stimuli are of CRCNS AA1.",
+}
+_ANYBODY = {"sex": "U", "description": "unknown"}
+#: Session and subject, by whose data they are.
+_ORIGINS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "aa1": (_RECORDED, _BIRD),
+    "simulated": (_SIMULATED, _NOBODY),
+    "other": (_OTHER, _ANYBODY),
+}
 
 
 def to_nwb(
@@ -134,13 +146,15 @@ def to_nwb(
 
 
 def _session(pynwb: Any, animal_id: str, origin: dict[str, Any]) -> Any:
-    recorded = origin["simulation"] is None
+    contents = Contents.of_attrs(origin)
+    session, subject = _ORIGINS[contents.origin]
+    said = "; ".join(f"{kind}: {text}" for kind, text in contents.statements.items())
     return pynwb.NWBFile(
         identifier=f"{origin['source_sha256']}/{animal_id}",
         session_start_time=_NO_DATE,
-        was_generated_by=[["aa1xr", version("aa1xr")]],
-        subject=pynwb.file.Subject(subject_id=animal_id, **(_BIRD if recorded else _NOBODY)),
-        **(_RECORDED if recorded else _SIMULATED),
+        was_generated_by=[["aa1xr", VERSION]],
+        subject=pynwb.file.Subject(subject_id=animal_id, **subject),
+        **session | {"notes": f"{session['notes']} {said}".strip()},
     )
 
 

@@ -9,7 +9,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.analysis.select import drop_missing, refuse_lost_trials
+from aa1xr.analysis.presentations import check_trials
+from aa1xr.analysis.select import drop_missing
+from aa1xr.analysis.sound import check_finite
 
 Floats = npt.NDArray[np.float32]
 
@@ -45,29 +47,43 @@ class Stimuli:
                 "was not: aa1xr.drop_missing(ds)"
             )
         if responses == "psth":
-            refuse_lost_trials(ds)
+            check_trials(ds, "psth")
         self.labels: list[str] = ds["stimulus"].values.tolist()
-        self._spectrogram = ds["spectrogram"].variable
+        sound = ds["spectrogram"]
+        self._axes = {dim: sound[dim].values for dim in ("freq", "time")}
+        self._spectrogram = sound.variable
         self._responses = ds[responses].variable
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def read(self, stimulus: int) -> tuple[Floats, Floats]:
-        """What was heard and what was answered, to the end of the stimulus' window.
+    def read(self, stimulus: int) -> tuple[Floats, Floats, Floats]:
+        """The sound and the responses to it, to the end of the stimulus' window.
 
         Returns
         -------
         spectrogram : [array, shape: (freq, time)]
         responses : [array, shape: (neuron, time) or (neuron, trial, time)]
             NaN where there is no data.
+        silence : [array, shape: (freq,)]
+            The spectrogram where there is no sound, in the units that it has now: what `ds` has at
+            the end of the axis, after the window. A stimulus whose window ends there is never
+            padded, and has the attribute `silence` of the spectrogram.
         """
         spectrogram = _read(self._spectrogram, stimulus)
         responses = _read(self._responses, stimulus)
         there = ~np.isnan(responses).reshape(-1, responses.shape[-1]).all(0)
         window = slice(int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0)
+        axes = {dim: label[window] if dim == "time" else label for dim, label in self._axes.items()}
+        labels = {"stimulus": np.array(self.labels[stimulus : stimulus + 1])} | axes
+        check_finite(spectrogram[np.newaxis, :, window], labels)
+        known = self._spectrogram.attrs.get("silence", 0)
+        silence = np.full(len(spectrogram), known, np.float32)
+        if window.stop < spectrogram.shape[1]:
+            after = spectrogram[:, -1]
+            silence = np.where(np.isnan(after), silence, after)
         # Copies, for a tensor to own: these may be views of the Dataset.
-        return spectrogram[:, window].copy(), responses[..., window].copy()
+        return spectrogram[:, window].copy(), responses[..., window].copy(), silence
 
 
 def _read(variable: xr.Variable, stimulus: int) -> Floats:

@@ -44,7 +44,9 @@ def to_torch(ds: xr.Dataset, *, responses: str = "psth", cache: bool = False) ->
           `ds`; 0 where there is no data;
         - `mask`, of the same shape: True where there is. A loss takes
           `(prediction - item.responses)[item.mask]`;
-        - `stimulus`: its label, in a batch a list of them.
+        - `stimulus`: its label, in a batch a list of them;
+        - `silence` ([batch,] freq): the value of each band where there is no sound, in the units
+          that the spectrogram of `ds` has, standardized or not. Batches are padded with it.
 
     Raises
     ------

@@ -18,6 +18,7 @@ class Item(NamedTuple):
     responses: torch.Tensor
     mask: torch.Tensor
     stimulus: str | list[str]
+    silence: torch.Tensor
 
 
 class StimulusDataset(torch.utils.data.Dataset[Item]):  # type: ignore[misc]
@@ -43,17 +44,28 @@ class StimulusDataset(torch.utils.data.Dataset[Item]):  # type: ignore[misc]
         return vars(self) | {"_kept": None if self._kept is None else {}}
 
     def _read(self, number: int) -> Item:
-        spectrogram, responses = map(torch.from_numpy, self._stimuli.read(number))
-        mask = ~responses.isnan()
-        return Item(spectrogram, responses.nan_to_num(0), mask, self._stimuli.labels[number])
+        spectrogram, responses, silence = map(torch.from_numpy, self._stimuli.read(number))
+        label = self._stimuli.labels[number]
+        return Item(spectrogram, responses.nan_to_num(0), ~responses.isnan(), label, silence)
 
     @staticmethod
     def collate(items: Sequence[Item]) -> Item:
-        """A batch: each item padded at its end to the longest."""
+        """A batch: each item padded at its end to the longest, the spectrogram with silence."""
         longest = max(item.mask.shape[-1] for item in items)
 
         def batch(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
             return torch.stack([pad(each, (0, longest - each.shape[-1])) for each in tensors])
 
-        spectrograms, responses, masks, labels = zip(*items, strict=True)
-        return Item(batch(spectrograms), batch(responses), batch(masks), list(labels))
+        def lengthen(item: Item) -> torch.Tensor:
+            n_missing = longest - item.mask.shape[-1]
+            after = item.silence.unsqueeze(1).expand(-1, n_missing)
+            return torch.cat([item.spectrogram, after], 1)
+
+        _, responses, masks, labels, silences = zip(*items, strict=True)
+        return Item(
+            torch.stack([lengthen(item) for item in items]),
+            batch(responses),
+            batch(masks),
+            list(labels),
+            torch.stack(silences),
+        )

@@ -1,4 +1,4 @@
-"""Pictures of receptive fields."""
+"""Plots of receptive fields."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import schema
+from aa1xr.analysis.sound import delays
 from aa1xr.plot import panels
 
 if TYPE_CHECKING:
@@ -17,13 +18,12 @@ if TYPE_CHECKING:
 def strf(
     data: xr.Dataset | xr.DataArray, neuron: str | None = None, *, ax: Axes | None = None
 ) -> Axes:
-    """Draw the spectro-temporal receptive field of one cell.
+    """Plot the spectro-temporal receptive field of one neuron.
 
     Parameters
     ----------
     data
-        A Dataset with `strf`, or such an array [shape: (neuron, freq, lag)], `lag` in s: how
-        long before the response a sound is weighed so.
+        A Dataset with `strf`, or such an array [shape: (neuron, freq, lag)], `lag` in s.
     neuron
         Which; None if there is only one.
     ax
@@ -32,7 +32,10 @@ def strf(
     Returns
     -------
     matplotlib.axes.Axes
-        Frequency in kHz over lag in ms; red excites, blue suppresses, white is zero.
+        Frequency in kHz over the delay from sound to response in ms; red excites, blue suppresses,
+        white is zero. A lag is drawn around the middle of the delays that it can mean, as in
+        `aa1xr.tuning`; or, where the attributes of `lag` do not say what of the sound a frame
+        covers, from the lag to the next, and the axis is the lag.
 
     Raises
     ------
@@ -43,7 +46,7 @@ def strf(
     --------
     >>> truth = aa1xr.simulate_archive(tmp / "a", n_neurons=1, n_songs=1, n_ripples=1)
     >>> aa1xr.plot.strf(truth, "sim0000_1_A").get_xlabel()
-    'lag (ms)'
+    'delay from sound to response (ms)'
     """
     field = panels.one(panels.variable(data, "strf"), neuron=neuron).compute()
     schema.check_dims("'strf'", field, "freq", "lag", allowed=("freq", "lag"))
@@ -53,14 +56,15 @@ def strf(
     largest = largest or 1  # a field of zeros is all white
     ax = panels.axes(ax, 4.8, 3.6)
     bands = panels.frequency_axis(ax, field)
-    lags = field["lag"].values * 1000
-    # A frame is centred on the left edge of its bin, a response lies within its bin: a lag of
-    # k bins is k to k + 1 bins of delay.
-    edges = np.append(lags, lags[-1] + (lags[-1] - lags[0]) / max(lags.size - 1, 1))
+    lags = field["lag"].values
+    width = (lags[-1] - lags[0]) / max(lags.size - 1, 1)
+    known = delays(lags, field["lag"].attrs)
+    left = lags if known is None else known[1] - width / 2
+    edges = 1000 * np.append(left, left[-1] + width)
     mesh = ax.pcolormesh(
         edges, bands, field.values, cmap="RdBu_r", vmin=-largest, vmax=largest, rasterized=True
     )
     ax.figure.colorbar(mesh, ax=ax, label=panels.quantity("weight", field))
-    ax.set_xlabel("lag (ms)")
+    ax.set_xlabel("lag (ms)" if known is None else "delay from sound to response (ms)")
     ax.set_title(panels.title(field))
     return ax

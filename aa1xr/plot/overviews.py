@@ -10,6 +10,7 @@ import xarray as xr
 
 from aa1xr import schema
 from aa1xr.analysis import quality as measures
+from aa1xr.analysis.presentations import presented
 from aa1xr.plot import panels
 
 if TYPE_CHECKING:
@@ -41,7 +42,11 @@ def coverage(data: xr.Dataset | xr.DataArray, *, ax: Axes | None = None) -> Axes
     >>> ax.get_ylabel(), ax.get_xlabel()
     ('12 neurons', '15 stimuli')
     """
-    n_trials = panels.variable(data, "n_trials").compute().fillna(0)
+    n_trials = panels.variable(data, "n_trials")
+    if isinstance(data, xr.Dataset) and "trial" in data.coords:
+        mask = presented(data)
+        n_trials = mask.sum("trial") if "trial" in mask.dims else mask.astype(int)
+    n_trials = n_trials.compute().fillna(0)
     n_trials = n_trials.expand_dims([d for d in ("neuron", "stimulus") if d not in n_trials.dims])
     n_trials = _sorted(_sorted(n_trials, "neuron", "area"), "stimulus", "type")
     n_trials = n_trials.transpose("neuron", "stimulus")
@@ -128,9 +133,10 @@ def quality(
 
     Examples
     --------
-    >>> ax = aa1xr.plot.quality(aa1xr.open_sample().sel(type="flatrip"))
+    >>> ds = aa1xr.open_sample().sel(type="flatrip").drop_sel(neuron="sim0000_2_B")
+    >>> ax = aa1xr.plot.quality(ds)
     >>> [label.get_text() for label in ax.get_xticklabels()]
-    ['Field_L\n5 of 6 cells', 'MLd\n6 of 6 cells']
+    ['Field_L\n5 of 5 cells', 'MLd\n6 of 6 cells']
     """
     values = _measured(data, measure).compute()
     if values.dims != ("neuron",):

@@ -9,6 +9,7 @@ import xarray as xr
 
 from aa1xr import schema
 from aa1xr.analysis import psth as rates
+from aa1xr.analysis.presentations import check_trials
 from aa1xr.plot import panels
 
 if TYPE_CHECKING:
@@ -214,7 +215,8 @@ def psth(
     Raises
     ------
     KeyError, ValueError
-        If there is no such neuron or stimulus, several stimuli and none is named, or no data.
+        If there is no such neuron or stimulus, several stimuli and none is named, no data, or
+        the `psth` of a Dataset is not of the trials that it has.
 
     Examples
     --------
@@ -224,6 +226,8 @@ def psth(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['Field_L: mean ± s.e.m. of 6 cells', 'MLd: mean ± s.e.m. of 5 cells']
     """
+    if isinstance(data, xr.Dataset) and "psth" in data.data_vars:
+        check_trials(data, "psth")
     rate = panels.one(panels.variable(data, "psth"), stimulus=stimulus)
     if neuron is not None or rate.sizes.get("neuron", 1) == 1:
         rate = panels.one(rate, neuron=neuron)

@@ -42,6 +42,16 @@ class Block:
     row_size: npt.NDArray[np.int32]  #: spikes in each presentation that there was
     spike_time: npt.NDArray[np.int32]
 
+    def by_neuron(self) -> Iterator[tuple[npt.NDArray[np.int32], ...]]:
+        """`n_trials`, `file_number`, `row_size` and `spike_time` of one neuron after another."""
+        rows = np.cumsum(self.n_trials.sum(1))
+        ends = np.concatenate([[0], np.cumsum(self.row_size)])[rows]
+        row_size, spike_time = (
+            np.split(self.row_size, rows[:-1]),
+            np.split(self.spike_time, ends[:-1]),
+        )
+        yield from zip(self.n_trials, self.file_number, row_size, spike_time, strict=True)
+
 
 def read_block(archive: Archive) -> Block:
     """Parse the responses of all neurons of an archive, or a part of one."""

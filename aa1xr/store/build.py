@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import zarr
 from zarr.storage import LocalStore
 
+from aa1xr.archive.compare import Comparison
 from aa1xr.archive.files import identity
 from aa1xr.archive.read import Archive
 from aa1xr.errors import ArchiveError
@@ -28,6 +28,7 @@ from aa1xr.store.layout import (
     create,
     seal,
 )
+from aa1xr.version import VERSION
 from aa1xr.whole import whole
 
 #: Neurons x stimuli x trials, each of which takes five bytes of memory; AA1 has 44,100.
@@ -90,6 +91,8 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
     put("n_samples", np.array([sound.samples.size for sound in sounds]))
     put("waveform", np.concatenate([sound.samples for sound in sounds]))
 
+    comparison = Comparison(archive.cell_ids, archive.sound_names, archive.simulation)
+    cells = iter(archive.cell_ids)
     n_trials, file_number, row_size = [], [], []
     spikes = _Flat(group, "spike_time")
     for block in blocks:
@@ -98,6 +101,8 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
         file_number.append(block.file_number)
         row_size.append(block.row_size)
         spikes.append(block.spike_time)
+        for responses in block.by_neuron():
+            comparison.add(next(cells), *responses)
         bar.update(len(block.n_trials))
     digests["spike_time"] = spikes.close()
 
@@ -114,12 +119,13 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
     group.attrs.update(
         {
             "format_version": FORMAT_VERSION,
-            "aa1xr_version": version("aa1xr"),
+            "aa1xr_version": VERSION,
             "source": archive.files.path.name,
             "source_sha256": key,
             "sample_rate": sounds[0].sample_rate,
             "simulation": archive.simulation,
             DIGESTS: digests,
+            **comparison.result().as_attrs(),
         }
     )
     metadata = {

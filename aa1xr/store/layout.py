@@ -23,7 +23,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from aa1xr.errors import StoreError
 
 #: Part of a store's file name, so that a new format is a new store.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 #: Attribute of the root that holds a checksum of all other metadata.
 SEAL = "aa1xr_seal"

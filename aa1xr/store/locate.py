@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import zarr.abc.store
 
-from aa1xr import arguments
-from aa1xr.archive.files import ARCHIVE, identity, open_files
+from aa1xr.archive.contents import ORIGINS, Contents, origin
+from aa1xr.archive.files import ARCHIVE, find_zips, identity, open_files
 from aa1xr.archive.read import Archive
-from aa1xr.errors import DataNotFoundError
+from aa1xr.errors import DataNotFoundError, DownloadError, StoreError
 from aa1xr.store.build import build_store
-from aa1xr.store.layout import FORMAT_VERSION, METADATA
-from aa1xr.store.place import is_path, resolve
+from aa1xr.store.layout import DIGESTS, FORMAT_VERSION, METADATA
 from aa1xr.store.read import Store
+from aa1xr.store.source import find_folder, find_source
 
 logger = logging.getLogger("aa1xr")
 
@@ -27,18 +28,31 @@ def find_data_dir(path: str | os.PathLike[str] | None = None) -> Path:
 
     It is not created here.
     """
+    name = "data_dir"
+    if path is None and (path := os.environ.get("AA1XR_DATA_DIR") or None):
+        name = "$AA1XR_DATA_DIR"
     if path is None:
-        path = os.environ.get("AA1XR_DATA_DIR") or None
-    if path is None:
-        from platformdirs import user_cache_path
-
-        path = user_cache_path("aa1xr")
-    folder = Path(arguments.path("data_dir", path)).expanduser()
+        return _cache()
+    folder = find_folder(name, path)
     if folder.is_file():
-        raise NotADirectoryError(
-            f"data_dir={str(folder)!r} is a file; expected a folder for stores"
-        )
+        raise NotADirectoryError(f"{name}={str(folder)!r} is a file; expected a folder for stores")
     return folder
+
+
+def _cache() -> Path:
+    from platformdirs import user_cache_path
+
+    # Without $HOME and a passwd entry some releases raise, and others give a path with ~.
+    try:
+        path = user_cache_path("aa1xr")
+    except RuntimeError:
+        path = Path("~")
+    if not path.is_absolute():
+        raise DataNotFoundError(
+            "there is no home directory here to keep stores in ($HOME is not set); say where with "
+            "data_dir= (--data-dir on the command line) or $AA1XR_DATA_DIR"
+        )
+    return path
 
 
 def find_store(
@@ -69,20 +83,23 @@ def find_store(
         be rebuilt.
     """
     if source is None:
-        source = _in_data_dir(find_data_dir(data_dir))
+        return _in_data_dir(find_data_dir(data_dir), rebuild=rebuild)
     if isinstance(source, Store):
         return source
-    place = resolve("source", source)
-    path = Path(place) if is_path(place) else None
-    if path is None or (path / METADATA).is_file() or (path.is_dir() and path.suffix == ".zarr"):
+    place = find_source(source)
+    if not isinstance(place, Path) or _is_store(place):
         if rebuild:
             raise ValueError(
                 f"rebuild=True, but {source} is a store; what it was built of is needed: "
                 'aa1xr.open("path/to/crcns-aa1.zip", rebuild=True)'
             )
-        return Store(place, storage_options)
-    built = ensure_store(path, data_dir=find_data_dir(data_dir), rebuild=rebuild)
+        return Store(str(place) if isinstance(place, Path) else place, storage_options)
+    built = ensure_store(place, data_dir=find_data_dir(data_dir), rebuild=rebuild)
     return Store(str(built))
+
+
+def _is_store(path: Path) -> bool:
+    return (path / METADATA).is_file() or (path.is_dir() and path.suffix == ".zarr")
 
 
 def ensure_data(
@@ -102,19 +119,16 @@ def ensure_data(
         If the archive cannot be had.
     """
     archive = data_dir / ARCHIVE
-    stores = _stores(data_dir)
+    # A store of a part of AA1 is not what a download is for.
+    stores = [path for path in _stores(data_dir) if _is_complete(path)]
     # A store of the archive's SHA-256 was built of these very bytes, so they have been verified.
     if _built(identity(archive), data_dir) if archive.exists() else stores:
         return
 
     from aa1xr.archive.download import download  # a warm open has no use for requests
 
-    download(
-        archive,
-        username=username,
-        password=password,
-        accept_terms=accept_terms,
-    )
+    with writing(ARCHIVE, data_dir):
+        download(archive, username=username, password=password, accept_terms=accept_terms)
     if stores and not _built(identity(archive), data_dir):
         logger.warning(
             "%s is by its SHA-256 another file than %s was built of; a new store is built beside",
@@ -139,55 +153,145 @@ def ensure_store(source: Path, *, data_dir: Path, rebuild: bool = False) -> Path
         return built
     with open_files(source) as files:
         archive = Archive(files)
-        kind = "aa1" if archive.simulation is None else "simulated"
-        path = _store_path(kind, key, data_dir)
+        whose = origin(archive.cell_ids, archive.sound_names, archive.simulation)
+        path = _store_path(whose, key, data_dir)
         try:
-            data_dir.mkdir(parents=True, exist_ok=True)
-            build_store(archive, path, key=key, replace=rebuild)
-        except OSError as error:
-            if isinstance(error, FileExistsError) and path.exists():
-                return path  # another process has built it
-            if isinstance(error, DataNotFoundError) or error.errno is None:
+            with writing(f"the store of {files.path.name}", data_dir):
+                data_dir.mkdir(parents=True, exist_ok=True)
+                build_store(archive, path, key=key, replace=rebuild)
+        except FileExistsError:
+            if not path.exists():
                 raise
-            raise OSError(
-                error.errno,
-                f"{error.strerror}; the store of {source.name} cannot be written to {data_dir}. "
-                "Make room, or get the right to write there, or choose another place with "
-                "data_dir= or $AA1XR_DATA_DIR",
-                error.filename,
-            ) from error
+            # Another process has built it.
     return path
+
+
+@contextmanager
+def writing(what: str, folder: Path) -> Iterator[None]:
+    """Let an error of the system say how to choose another data directory."""
+    try:
+        yield
+    except (FileExistsError, DataNotFoundError, DownloadError):
+        raise
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(
+            error.errno,
+            f"{error.strerror}; {what} cannot be written to {folder}. Make room, or get the right "
+            "to write there, or choose another place with data_dir= (--data-dir on the command "
+            "line) or $AA1XR_DATA_DIR",
+            error.filename,
+        ) from error
 
 
 def _built(key: str, data_dir: Path) -> Path | None:
     """The store of the archive with this SHA-256, if it was built."""
-    paths = (_store_path(kind, key, data_dir) for kind in ("aa1", "simulated"))
+    paths = (_store_path(whose, key, data_dir) for whose in ORIGINS)
     return next((path for path in paths if path.exists()), None)
 
 
-def _store_path(kind: str, key: str, data_dir: Path) -> Path:
-    return data_dir / f"{kind}-{key[:16]}-v{FORMAT_VERSION}.zarr"
+def _store_path(whose: str, key: str, data_dir: Path) -> Path:
+    return data_dir / f"{whose}-{key[:16]}-v{FORMAT_VERSION}.zarr"
 
 
-def _stores(data_dir: Path) -> list[Path]:
-    # Stores of simulated archives have another prefix: they never stand in for AA1.
-    return sorted(data_dir.glob(f"aa1-*-v{FORMAT_VERSION}.zarr"))
+def _stores(data_dir: Path, whose: str = "aa1") -> list[Path]:
+    # Stores of simulated archives, and of others' recordings, never stand in for AA1.
+    return sorted(data_dir.glob(f"{whose}-*-v{FORMAT_VERSION}.zarr"))
 
 
-def _in_data_dir(data_dir: Path) -> Path:
+def _is_complete(path: Path) -> bool:
+    try:
+        return Contents.of_attrs(Store(str(path)).attrs).is_complete
+    except (StoreError, OSError):
+        return False
+
+
+def _in_data_dir(data_dir: Path, *, rebuild: bool) -> Store:
+    """The store of AA1 in the data directory: of the archive there, or the complete one."""
+    archive = _archive_in(data_dir)
+    stores = _stores(data_dir)
+    if archive is None and rebuild:
+        raise ValueError(
+            f"rebuild=True, but there is no archive in {data_dir}; what a store was built of is "
+            'needed: aa1xr.open("path/to/crcns-aa1.zip", rebuild=True)'
+        )
+    if archive is not None:
+        built = ensure_store(archive, data_dir=data_dir, rebuild=rebuild)
+        others = [path for path in stores if path != built]
+        # Contents are compared only where there is something to choose.
+        if rebuild or not others or _is_complete(built) or built not in _stores(data_dir):
+            return Store(str(built))
+        complete = list(filter(_is_complete, others))
+        if not complete:
+            return Store(str(built))
+        logger.warning("%s is not complete; %s is opened instead", archive, complete[0])
+        return _choose(complete)
+    if not stores:
+        raise DataNotFoundError(_nothing_in(data_dir))
+    return _choose(stores if len(stores) == 1 else list(filter(_is_complete, stores)) or stores)
+
+
+def _choose(stores: list[Path]) -> Store:
+    """The one store; of several, any if they hold the same."""
+    first = Store(str(stores[0]))
+    if len(stores) == 1 or all(_is_same(first, Store(str(path))) for path in stores[1:]):
+        return first
+    names = "".join(f"\n  {store}" for store in stores)
+    raise ValueError(
+        f"there are several stores in {stores[0].parent}; pass one as `source`:{names}"
+    )
+
+
+def _is_same(store: Store, other: Store) -> bool:
+    try:
+        return bool(store.attrs[DIGESTS] == other.attrs[DIGESTS])
+    except (StoreError, OSError):
+        return False
+
+
+def _archive_in(data_dir: Path) -> Path | None:
+    """The archive in the data directory, also as browsers name and unpack it.
+
+    Raises
+    ------
+    ValueError
+        If there are several to choose from.
+    """
     if (archive := data_dir / ARCHIVE).exists():
         return archive
-    stores = _stores(data_dir)
-    if not stores:
-        raise DataNotFoundError(
-            f"there is no AA1 data in {data_dir}. Three ways on:\n"
-            "  1. download it with a CRCNS account (https://crcns.org/register, free): "
-            "aa1xr.open(download=True), or `aa1xr download` on the command line;\n"
-            '  2. say where it is: aa1xr.open("path/to/crcns-aa1.zip"), or a folder or store, '
-            "or set $AA1XR_DATA_DIR;\n"
-            "  3. try the package on simulated cells: aa1xr.open_sample()."
-        )
-    if len(stores) > 1:
-        names = "".join(f"\n  {store}" for store in stores)
-        raise ValueError(f"there are several stores in {data_dir}; pass one as `source`:{names}")
-    return stores[0]
+    if not data_dir.is_dir():
+        return None
+    if _is_extracted(data_dir):
+        return data_dir
+    stem = ARCHIVE.removesuffix(".zip")
+    found = [path for path in find_zips(data_dir) if path.name.lower().startswith(stem)] or [
+        folder
+        for folder in sorted(data_dir.glob(f"{stem}*/"))
+        if _is_extracted(folder) or any(map(_is_extracted, folder.glob("*/")))
+    ]
+    if len(found) > 1 and len({identity(path) for path in found}) > 1:
+        if _stores(data_dir):
+            return None
+        names = "".join(f"\n  {path}" for path in found)
+        raise ValueError(f"there are several archives in {data_dir}; pass one as `source`:{names}")
+    return found[0] if found else None
+
+
+def _is_extracted(folder: Path) -> bool:
+    return (folder / "all_stims").is_dir()
+
+
+def _nothing_in(data_dir: Path) -> str:
+    text = (
+        f"there is no AA1 data in {data_dir}. Three ways on:\n"
+        "  1. download it with a CRCNS account (https://crcns.org/register, free): "
+        "aa1xr.open(download=True), or `aa1xr download` on the command line;\n"
+        '  2. say where it is: aa1xr.open("path/to/crcns-aa1.zip"), or a folder or store, '
+        "or set $AA1XR_DATA_DIR;\n"
+        "  3. try the package on simulated cells: aa1xr.open_sample()."
+    )
+    others = "".join(f"\n  {store}" for store in _stores(data_dir, "other"))
+    if others:
+        text += f"\nStores of other recordings are there; pass one as `source`:{others}"
+    return text

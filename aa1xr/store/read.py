@@ -36,6 +36,10 @@ from aa1xr.whole import discard, is_leftover, whole
 #: Bytes in a chunk of what is added: a few stimuli, which can be read without the others.
 _ADDED = 2**20
 
+_ONLY_STORES = (
+    "At URLs only stores are read: if it is an archive, download it, and open the copy on this "
+    "machine; aa1xr.copy_store puts its store at a URL."
+)
 _REBUILD = (
     "`aa1xr verify` checks all of a store. If it was built here, build it again from the archive: "
     "aa1xr.open(archive, rebuild=True), or `aa1xr build --rebuild`. If it was copied, or is read "
@@ -88,8 +92,8 @@ class Store(Connection):
         metadata = self.get(METADATA)
         if metadata is None:
             raise DataNotFoundError(
-                f"{self.url}: no store there (it has no {METADATA}). Check the name; if it is an "
-                "archive, aa1xr.open builds its store"
+                f"{self.url}: no store there (it has no {METADATA}). Check the name. "
+                f"{_REBUILD if is_path(self.place) else _ONLY_STORES}"
             )
         document = parse(metadata)
         attributes = document.get("attributes", {})

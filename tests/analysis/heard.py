@@ -24,12 +24,13 @@ def heard(*, n_neurons=4, n_bins=(60, 45, 52, 40, 48), n_freq=3, n_lags=4, noise
     ds = xr.Dataset(
         {
             "psth": (("neuron", "stimulus", "time"), rate),
-            "spectrogram": (("stimulus", "freq", "time"), sound),
+            "spectrogram": (("stimulus", "freq", "time"), sound, {"silence": 0.0}),
         },
         {
             "neuron": [f"b{k}_1_A" for k in range(n_neurons)],
             "area": ("neuron", ["MLd", "Field_L"] * (n_neurons // 2) + ["MLd"] * (n_neurons % 2)),
             "stimulus": [f"flatrip-{k:02d}" for k in range(len(n_bins))],
+            "duration_s": ("stimulus", DT * np.array(n_bins)),
             "freq": 500.0 * np.arange(1, n_freq + 1),
             "time": ("time", np.arange(n_time) * 5 / 1000, {"dt_ms": 5.0}),
         },

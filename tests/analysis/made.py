@@ -24,6 +24,13 @@ def dataset(counts, n_bins, *, n_before=0):
     )
 
 
+def as_prediction(ds, values):
+    """A prediction for the neurons, stimuli and bins of `ds`, with bare labels."""
+    coords = {name: ds[name].variable for name in ("neuron", "stimulus", "time")}
+    attrs = {"units": "spikes/s"}
+    return xr.DataArray(values, coords, ("neuron", "stimulus", "time"), attrs=attrs)
+
+
 @st.composite
 def ragged(draw):
     """Counts with missing pairs, unequal trials and durations, silent trials, a window before."""

@@ -48,6 +48,9 @@ def test_fit_nonlinearity__of_too_little_is_nan():
     response = drive.where(drive.neuron.variable == "b0_1_A")
     curve = aa1xr.fit_nonlinearity(drive, response, n_levels=5)
     assert curve.apply(drive).isnull().all(["stimulus", "time"]).values.tolist() == [False, True]
+    few = drive.where((drive.neuron.variable == "b0_1_A") | (drive.time < 0.0099))
+    with pytest.warns(aa1xr.UndefinedWarning, match="neuron 'b1_1_A': its response has 2 bins"):
+        aa1xr.fit_nonlinearity(drive, few, n_levels=5)
     with pytest.raises(ValueError, match="n_levels=1"):
         aa1xr.fit_nonlinearity(drive, response, n_levels=1)
 

@@ -1,14 +1,18 @@
+import warnings
+
 import dask
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given
 
 import aa1xr
-from aa1xr.analysis import pairs
 from aa1xr.analysis.quality import MEASURES
+from tests.analysis.loops import averaged, ceiling, concatenated
 from tests.analysis.made import DT, dataset, ragged, refuse, trials, weighted
-from tests.analysis.splits import split_ceiling, trial_correlation
+from tests.analysis.splits import trial_correlation
+
+#: What is undefined is said by a warning, which has a test of its own.
+pytestmark = pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 
 
 def by_loops(ds, neuron, stimuli):
@@ -35,7 +39,6 @@ def by_loops(ds, neuron, stimuli):
         spread = average({s: np.var(more[s], ddof=1) for s in twice}, twice)
         if spread > 0:
             out["rate_z"] = average({s: np.mean(more[s]) for s in twice}, twice) / spread**0.5
-        out["latency"] = latency(ds, heard, before, n_before)
 
     signal, noise, mean = {}, {}, {}
     for s in twice:
@@ -48,29 +51,18 @@ def by_loops(ds, neuron, stimuli):
     out["noise_power"] = average(noise, twice)
     if out["noise_power"] > 1e-9:
         out["snr"] = out["signal_power"] / out["noise_power"]
-    if out["signal_power"] > 1e-9:
-        out["ccmax_closed"] = (out["signal_power"] / average(mean, twice)) ** 0.5
     rows = [heard[s] for s in twice]
-    out["ccmax"] = split_ceiling(rows) ** 0.5
+    for suffix, way in (("", concatenated), ("_within", averaged)):
+        of_nothing = [(row[0], each) for row, each in zip(rows, rows, strict=True)]
+        c, power = way(of_nothing)
+        if power > 1e-9:
+            out["ccmax_closed" + suffix] = (power / c[1, 1]) ** 0.5
+        out["ccmax" + suffix] = ceiling(of_nothing, way) ** 0.5
     out["ttrc"] = trial_correlation(rows)
     spikes = {s: [row.sum() for row in heard[s]] for s in twice}
     if twice and (expected := average({s: np.mean(spikes[s]) for s in twice}, twice)) > 0:
         out["fano"] = average({s: np.var(spikes[s], ddof=1) for s in twice}, twice) / expected
     return out
-
-
-def latency(ds, heard, before, n_before):
-    n_rows = sum(len(rows) for rows in heard.values())
-    spontaneous = sum(row[:n_before].sum() for rows in before.values() for row in rows)
-    rare = []
-    for k in range(ds.sizes["time"] - n_before):
-        rows = [row for rows in heard.values() for row in rows if len(row) > k]
-        mean = len(rows) * (spontaneous + 1) / (n_rows * n_before) if n_rows else 0
-        rare.append(scipy.stats.poisson.sf(sum(row[k] for row in rows) - 1, mean) < 1e-3)
-    for k in range(len(rare) - 1):
-        if rare[k] and rare[k + 1]:
-            return ds.time.values[n_before + k]
-    return np.nan
 
 
 def assert_as_by_loops(ds):
@@ -128,13 +120,12 @@ def test_quality__estimates_known_powers(n_trials):
     assert abs(got.rate_driven.mean() / rate.mean() - 1) < 0.01
 
 
-def test_quality__finds_a_known_latency():
+def test_quality__knows_the_spontaneous_rate():
     rng = np.random.default_rng(5)
     rate = np.full((4, 200), 2.0)
     rate[:, 103:] = 80
     counts = rng.poisson(np.broadcast_to(rate[np.newaxis, :, np.newaxis] * DT, (9, 4, 10, 200)))
     got = aa1xr.quality(dataset(counts, [100] * 4, n_before=100)).compute()
-    np.testing.assert_allclose(got.latency, np.full(9, 0.015))
     assert abs(got.rate_spontaneous.mean() - 2) < 0.2
     assert (got.rate_z > 3).all()
 
@@ -191,19 +182,36 @@ def test_quality__of_one_trial_tells_of_rates_alone(sample_archive):
     assert unknown.to_dataarray().isnull().all()
 
 
-def test_quality__says_once_why_it_is_undefined(caplog):
-    pairs.tell.cache_clear()
-    counts = np.zeros((3, 2, 4, 10))  # the third neuron never fires
+def test_quality__says_why_a_measure_is_undefined_and_for_which_neurons():
+    counts = np.zeros((4, 2, 4, 10))  # the third neuron never fires
     counts[0, :, 0, 3] = 1
     counts[1, 0, 1:] = counts[1, 1] = np.nan
-    ds = dataset(counts, [10, 10])
-    for _ in range(2):
-        got = aa1xr.quality(ds, by="stimulus").compute()
-    assert got.ccmax.isnull().all()
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == len(set(said))
-    for reason in ("before_ms=2000", "one half of the trials", "one trial", "no spike"):
-        assert any(reason in message for message in said), reason
+    counts[3] = np.nan  # no data, about which there is nothing to say
+    got = aa1xr.quality(dataset(counts, [10, 10]))
+    with pytest.warns(aa1xr.UndefinedWarning) as caught:
+        got.compute()
+    assert all(each.filename == __file__ for each in caught)
+    said = {str(each.message) for each in caught}
+    assert all(message.startswith("aa1xr.quality: ") for message in said)
+    assert "b3_1_A" not in "".join(said)
+    for reason, neurons in (
+        ("no bins before onset; open the data with before_ms=2000", ("b0", "b1", "b2")),
+        ("halves of the trials are not positively correlated", ("b0", "b2")),
+        ("no stimulus has two trials", ("b1",)),
+        ("there are no spikes", ("b2",)),
+    ):
+        (message,) = [each for each in said if reason in each]
+        named = ", ".join(f"'{n}_1_A'" for n in neurons)
+        assert f"{len(neurons)} neuron{'s' * (len(neurons) > 1)} ({named})" in message
+
+
+def test_quality__speaks_of_what_is_computed_alone(sample_archive):
+    ds = aa1xr.open_sample().sel(neuron=["sim0000_1_A"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        aa1xr.quality(ds)[["snr", "ccmax"]].compute()
+        with pytest.raises(aa1xr.UndefinedWarning, match="no bins before onset"):
+            aa1xr.quality(ds).latency.compute()
 
 
 def test_quality__refuses_what_it_cannot_take(sample_archive):

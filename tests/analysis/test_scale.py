@@ -14,7 +14,7 @@ def by_loops(values):
     if not there:
         return np.nan, np.nan
     mean = sum(there) / len(there)
-    spread = (sum((v - mean) ** 2 for v in there) / len(there)) ** 0.5
+    spread = (sum((v - mean) ** 2 for v in there) / max(len(there) - 1, 1)) ** 0.5
     return mean, spread if min(there) != max(there) else 1.0
 
 
@@ -32,7 +32,7 @@ def test_standardize__by_loops(values, data):
     da = xr.DataArray(values, dims=("neuron", "stimulus", "time"))
     train = data.draw(st.integers(1, values.shape[1]))
     got, scaling = aa1xr.standardize(
-        da, over=("stimulus", "time"), stats_from=da.isel(stimulus=slice(train))
+        da, over=("stimulus", "time"), stats_from=da.isel(stimulus=slice(train)), during="all"
     )
     for n, row in enumerate(values):
         mean, spread = by_loops(row[:train])
@@ -44,7 +44,7 @@ def test_standardize__by_loops(values, data):
 @given(ragged)
 def test_normalize__by_loops(values):
     da = xr.DataArray(values, dims=("neuron", "stimulus", "time"))
-    got, _ = aa1xr.normalize(da)
+    got, _ = aa1xr.normalize(da, during="all")
     for n, row in enumerate(values):
         there = [abs(v) for v in row.ravel() if not np.isnan(v)]
         largest = max(there, default=np.nan)
@@ -98,10 +98,10 @@ def test_scaling__without_training_data_is_missing(ds):
 def test_scaling__constants_and_silence():
     silent = xr.DataArray(np.zeros((2, 3), np.float32), dims=("neuron", "time"))
     for method in ("max", "zscore"):
-        got, scaling = aa1xr.normalize(silent, method=method)
+        got, scaling = aa1xr.normalize(silent, method=method, during="all")
         assert (got == 0).all()
         xr.testing.assert_equal(scaling.undo(got), silent)
-    tenth, scaling = aa1xr.normalize(silent + np.float32(0.1), method="zscore")
+    tenth, scaling = aa1xr.normalize(silent + np.float32(0.1), method="zscore", during="all")
     assert (tenth == 0).all()
     np.testing.assert_array_equal(scaling.undo(tenth), silent + np.float32(0.1))
 
@@ -130,6 +130,56 @@ def test_normalize__is_lazy_and_keeps_labels(ds, lazily, method):
     chunked = ds.chunk(neuron=3).psth
     got, _ = aa1xr.normalize(chunked, method=method)
     assert len(got.__dask_graph__()) <= 20 * len(chunked.__dask_graph__())
+
+
+@pytest.mark.parametrize("options", [{}, {"before_ms": 500, "after_ms": 300}, {"dt_ms": 20}])
+def test_standardize__over_sounds_and_not_over_padding(options):
+    ds = aa1xr.open_sample(**options)
+    train = ds.stimulus.values[::2]
+    _, scaling = aa1xr.standardize(
+        ds.spectrogram, over=("stimulus", "time"), stats_from=ds.spectrogram.sel(stimulus=train)
+    )
+    sound = ds.spectrogram.sel(stimulus=train)
+    time, ends = ds.time.values, sound.n_samples.values / sound.sample_rate.values
+    parts = [s[:, (time >= 0) & (time < end)] for s, end in zip(sound.values, ends, strict=True)]
+    frames = np.concatenate(parts, axis=1).astype(float)
+    np.testing.assert_allclose(scaling.offset, frames.mean(1), rtol=1e-9)
+    np.testing.assert_allclose(scaling.scale, frames.std(1, ddof=1), rtol=1e-9)
+
+
+def test_standardize__does_not_depend_on_the_window(ds):
+    wide = aa1xr.open_sample(before_ms=1000, after_ms=500)
+    for over in (("stimulus", "time"), "time", ...):
+        one, other = (aa1xr.standardize(d.spectrogram, over=over)[1] for d in (ds, wide))
+        np.testing.assert_allclose(one.offset, other.offset, rtol=1e-9)
+        np.testing.assert_allclose(one.scale, other.scale, rtol=1e-9)
+    for method in ("max", "zscore"):
+        one, other = (aa1xr.normalize(d.psth, method=method)[1] for d in (ds, wide))
+        np.testing.assert_allclose(one.offset, other.offset, rtol=1e-6)
+        np.testing.assert_allclose(one.scale, other.scale, rtol=1e-6)
+
+
+def test_standardize__silence_is_the_same_in_and_after_sounds(ds):
+    sound, scaling = aa1xr.standardize(ds.spectrogram, over=("stimulus", "time"))
+    silence = (-scaling.offset / scaling.scale).values
+    after = sound.isel(stimulus=int(ds.n_samples.values.argmin()), time=-1)
+    np.testing.assert_allclose(after, silence, rtol=1e-5)
+
+
+def test_standardize__needs_to_know_when_stimuli_play(ds):
+    gone = ds.spectrogram.drop_vars("duration_s")
+    for function in (
+        lambda da: aa1xr.standardize(da, over=("stimulus", "time")),
+        aa1xr.normalize,
+    ):
+        with pytest.raises(ValueError, match="during='all'"):
+            function(gone)
+        function(gone.assign_coords(duration_s=ds.duration_s))
+    aa1xr.standardize(gone, over="freq")
+    every, _ = aa1xr.standardize(gone, over=("stimulus", "time"), during="all")
+    assert abs(float(every.mean())) < 1e-3
+    with pytest.raises(ValueError, match="during="):
+        aa1xr.standardize(gone, over="freq", during="sound")
 
 
 def test_scale__refuses(ds):

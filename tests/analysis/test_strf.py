@@ -15,12 +15,12 @@ def fit_to(ds, **options):
     return aa1xr.strf(ds, **(parts | options))
 
 
-def by_solving(ds, neuron, n_lags, *, refit):
+def by_solving(ds, neuron, n_lags, *, refit, floor):
     """Field, intercept, alpha and validation correlation, from explicit design matrices."""
     all_heard, _ = zip(*[rows(ds, 0, [s], n_lags) for s in TRAIN], strict=True)
     bands = np.concatenate(all_heard).reshape(-1, ds.sizes["freq"], n_lags)[:, :, 0]
     offset = np.repeat(bands.mean(0), n_lags)
-    scale = np.repeat(bands.std(0), n_lags)
+    scale = np.repeat(np.maximum(bands.std(0), floor * bands.std(0).max()), n_lags)
     (x, y), (xv, yv) = (rows(ds, neuron, part, n_lags) for part in (TRAIN, VALIDATION))
     x, xv = ((v - offset) / scale for v in (x, xv))
 
@@ -42,11 +42,12 @@ def by_solving(ds, neuron, n_lags, *, refit):
 
 @pytest.mark.parametrize("refit", [False, True])
 @pytest.mark.parametrize("noise", [0.5, 20])
-def test_strf__is_ridge_regression_on_the_lagged_spectrogram(noise, refit):
+@pytest.mark.parametrize("floor", [1.0, 0.7, 1e-3])
+def test_strf__is_ridge_regression_on_the_lagged_spectrogram(noise, refit, floor):
     ds, _ = heard(noise=noise)
-    fit = fit_to(ds, refit=refit).compute()
+    fit = fit_to(ds, refit=refit, scale_floor=floor).compute()
     for n in range(4):
-        field, intercept, alpha, cc = by_solving(ds, n, 4, refit=refit)
+        field, intercept, alpha, cc = by_solving(ds, n, 4, refit=refit, floor=floor)
         np.testing.assert_allclose(fit.strf[n], field, rtol=1e-8, atol=1e-8)
         np.testing.assert_allclose(fit.intercept[n], intercept, rtol=1e-8)
         np.testing.assert_allclose(fit.cc_validation[n], cc, rtol=1e-8)
@@ -59,6 +60,7 @@ def test_strf__takes_another_response_and_a_window_before_onset():
     later = ds.pad(time=(2, 0), constant_values={"spectrogram": 0, "psth": np.nan})
     time = (np.arange(later.sizes["time"]) - 2) * 5 / 1000
     later = later.assign_coords(time=("time", time, ds.time.attrs))
+    later.spectrogram.attrs = ds.spectrogram.attrs
     expected = fit_to(ds).compute()
     xr.testing.assert_allclose(fit_to(later).compute(), expected)
     twice = fit_to(ds, response=2 * ds.psth + 1).compute()
@@ -94,7 +96,8 @@ def test_strf__of_missing_pairs():
     psth = ds.psth.values.copy()
     psth[2, [2, 4]] = np.nan  # nothing to validate on
     psth[3, ~np.isnan(psth[3])] = 0
-    fit = fit_to(ds.assign(psth=(ds.psth.dims, psth))).compute()
+    with pytest.warns(aa1xr.UndefinedWarning, match=r"1 neuron \('b2_1_A'\): no response to valid"):
+        fit = fit_to(ds.assign(psth=(ds.psth.dims, psth))).compute()
     assert fit.strf.isnull().all(["freq", "lag"]).values.tolist() == [False, False, True, False]
     # A silent neuron has the zero field of the largest alpha, and correlates with nothing.
     assert (fit.strf[3] == 0).all()
@@ -209,7 +212,7 @@ def test_predict__is_scored_as_it_is(ds):
         scores = aa1xr.mean_score(aa1xr.score(rate, songs))
         spectra = aa1xr.coherence(rate, songs).compute()
     assert scores.cc_norm > 0.85
-    assert scores.cc_norm.attrs["n_left_out"] == 1
+    assert scores.n_left_out.sel(measure="cc_norm") == 1
     assert spectra.information.notnull().sum() == 5
 
 
@@ -227,3 +230,61 @@ def test_strf__names_a_stimulus_that_is_not_there_without_the_label_index():
     plain = ds.drop_indexes(["stimulus"]).set_xindex("stimulus")
     with pytest.raises(KeyError, match="train: no stimulus is 'a'; 'flatrip-00' is one"):
         fit_to(plain, train=["a"])
+
+
+@pytest.mark.parametrize("window", [{"before_ms": 300}, {"after_ms": 1000}])
+def test_strf__counts_the_stimulus_own_time_whatever_the_window(sample_archive, window):
+    def fit(**options):
+        ds = aa1xr.open_sample(dt_ms=20, **{k: v for k, v in options.items() if k in window})
+        ds = ds.sel(type="flatrip", area="MLd").isel(neuron=[0, 2])
+        parts = {"train": ds.stimulus.values[:3], "validation": ds.stimulus.values[3:]}
+        parts |= {k: v for k, v in options.items() if k not in window}
+        return aa1xr.strf(ds, **parts).compute()
+
+    xr.testing.assert_allclose(fit(**window), fit(), rtol=1e-9)
+    # All bins are another fit: the mean rate has silence in it.
+    assert abs(fit(**window, during="all").offset - fit().offset).max() > 0.01
+
+
+def test_strf__needs_to_know_when_the_stimulus_plays():
+    ds = heard()[0].drop_vars("duration_s")
+    with pytest.raises(ValueError, match="duration_s"):
+        fit_to(ds)
+    xr.testing.assert_allclose(fit_to(ds, during="all").compute(), fit_to(heard()[0]).compute())
+
+
+@pytest.mark.parametrize("floor", [1.0, 0.1])
+def test_predict__is_bounded_where_a_band_was_silent_in_training(floor):
+    ds, _ = heard(noise=20)
+    quiet = ds.copy(deep=True)
+    quiet.spectrogram.values[:, 0] = 1e-9 * np.random.default_rng(0).random((5, 63))
+    fit = fit_to(quiet, scale_floor=floor, alphas=[0.1]).compute()
+    assert fit.deviation[0] < 1e-8
+    np.testing.assert_allclose(fit.scale.min(), floor * fit.deviation.max())
+    rate = aa1xr.predict(fit, ds, rectify=False)
+    # Cauchy-Schwarz, with the whole lagged sound as one vector.
+    for s in range(5):
+        about = ((ds.spectrogram[s] - fit.offset) / fit.scale).transpose("freq", "time").values
+        silence = np.repeat((-fit.offset / fit.scale).values[:, np.newaxis], 3, 1)
+        norm = np.linalg.norm(design(np.concatenate([silence, about], 1), 4)[3:], axis=1)
+        for n in range(4):
+            spread = np.concatenate(
+                [rows(ds, n, [t], 4)[1] for t in TRAIN if n != 1 or t != TRAIN[0]]
+            )
+            bound = spread.std() / (2 * np.sqrt(0.1)) * norm
+            assert (abs(rate[n, s] - fit.intercept[n]) <= bound).all()
+    assert abs(rate).max() < 1000
+
+
+@pytest.mark.parametrize("floor", [0, -1, 1.5, float("nan")])
+def test_strf__refuses_a_scale_floor_out_of_range(floor):
+    with pytest.raises(ValueError, match="scale_floor"):
+        fit_to(heard()[0], scale_floor=floor)
+
+
+def test_predict__refuses_a_fit_with_some_of_its_lags():
+    ds, _ = heard()
+    fit = fit_to(ds)
+    for lags in (slice(1, None), slice(None, None, 2)):
+        with pytest.raises(ValueError, match="lags of fit must be all bins from lag 0 on"):
+            aa1xr.predict(fit.isel(lag=lags), ds)

@@ -23,6 +23,27 @@ JUNK = [
     "a/desktop.ini",
     "a/__MACOSX/b/c",
     "a/Icon\r",
+    ".Trash-1000/files/all_stims/x",
+    ".Trashes/501/x",
+    "$RECYCLE.BIN/S-1-5-21/x",
+    "System Volume Information/x",
+    "lost+found/x",
+    ".Spotlight-V100/x",
+    "a/@eaDir/b@SynoEAStream",
+    "a/b@SynoResource",
+    "#recycle/x",
+    ".stfolder/x",
+    ".stversions/a/b",
+    "a/~syncthing~b.tmp",
+    "a/.syncthing.b.tmp",
+    ".dropbox",
+    ".dropbox.cache/x",
+    ".849C9593-D756-4E56-8D6E-42412F2A707B",
+    "a/b/data:Zone.Identifier",
+    "Desktop.INI",
+    "aa1-0123456789abcdef-v3.zarr/zarr.json",
+    ".git/config",
+    ".ipynb_checkpoints/x",
 ]
 
 
@@ -55,9 +76,7 @@ def test_open_files__nothing_there(tmp_path):
         pass
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"PK", b"<!DOCTYPE html><title>Log in</title>" * 100], ids=["empty", "PK", "html"]
-)
+@pytest.mark.parametrize("data", [b"PK", b"hello" * 100], ids=["PK", "text"])
 def test_open_files__no_zip(tmp_path, data):
     path = tmp_path / "crcns-aa1.zip"
     path.write_bytes(data)
@@ -69,7 +88,7 @@ def test_open_files__a_zip_truncated_anywhere_is_refused(tiny, pack):
     path = pack(tiny, "zip")
     data = path.read_bytes()
     assert read_all(path)
-    for length in range(len(data)):
+    for length in range(1, len(data)):
         path.write_bytes(data[:length])
         with pytest.raises(ArchiveError, match="not a complete zip"):
             read_all(path)
@@ -120,7 +139,8 @@ def test_open_files__a_damaged_name_is_refused(tiny, pack, name, damaged, top):
 @pytest.mark.parametrize(
     "name",
     [
-        "../x", "a/../../x", "a/..", "/etc/passwd", "a\\b", "..\\x", "C:/x", "C:x", "//host/x",
+        "../x", "a/../../x", "a/..", "/etc/passwd", "a\\..\\..\\x", "..\\x",
+        "\\\\host\\x", "C:/x", "C:x", "//host/x",
         "a//b", "a/./b", "a/.", "a//", "..", "../",
     ],
 )  # fmt: skip
@@ -149,14 +169,6 @@ def declare(size):
     return change
 
 
-def encrypt(info):
-    info.flag_bits |= 1
-
-
-def compress_by_unknown_method(info):
-    info.compress_type = 99
-
-
 def make_a_link(info):
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
 
@@ -171,13 +183,11 @@ def falsify_crc(info):
         (declare(64 * 2**20 + 1), r"stims.*unpacks to 67108865 bytes; expected at most 67108864"),
         (declare(2**40), r"stims.*unpacks to 1099511627776 bytes"),
         (declare(63 * 2**20), r"archive\.zip: unpacks to \d+ bytes, over 200 times its size"),
-        (encrypt, r"stims.*cannot be read.*encrypted"),
-        (compress_by_unknown_method, r"stims.*cannot be read.*compression"),
         (make_a_link, r"stims.*points outside the archive"),
         (falsify_crc, r"stims.*cannot be read.*Bad CRC-32.*fetch it again"),
         (declare(0), r"stims.*cannot be read.*Bad CRC-32"),
     ],
-    ids=["large", "enormous", "ratio", "encrypted", "method", "link", "crc", "declared empty"],
+    ids=["large", "enormous", "ratio", "link", "crc", "declared empty"],
 )
 def test_open_files__a_member_that_cannot_be_right_is_refused(tiny, pack, change, says):
     path = pack(tiny, "zip")
@@ -195,22 +205,6 @@ def test_open_files__a_member_is_not_unpacked_beyond_what_it_declares(tmp_path):
         tracemalloc.start()
         try:
             with pytest.raises(ArchiveError, match="bomb"):
-                files.read("bomb")
-            assert tracemalloc.get_traced_memory()[1] < 5 * 2**20
-        finally:
-            tracemalloc.stop()
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_open_files__a_method_that_unpacks_all_at_once_is_refused(tmp_path, method):
-    path = tmp_path / "bomb.zip"
-    with zipfile.ZipFile(path, "w", method) as archive:
-        archive.writestr("bomb", bytes(50 * 2**20))
-    alter(path, declare(10))
-    with open_files(path) as files:
-        tracemalloc.start()
-        try:
-            with pytest.raises(ArchiveError, match=rf"bomb.*method {method}; expected 0 \(stored"):
                 files.read("bomb")
             assert tracemalloc.get_traced_memory()[1] < 5 * 2**20
         finally:
@@ -366,6 +360,9 @@ def test_identity__of_a_folder_survives_junk_and_a_move(tiny, pack, tmp_path):
     path = pack(tiny, "folder")
     before = identity(path)
     (path / "MLd_cells/.DS_Store").write_bytes(b"1")
+    (path / "figure.png").write_bytes(b"1")  # what a user makes there
+    (path / "aa1.zarr").mkdir()
+    (path / "aa1.zarr" / "zarr.json").write_bytes(b"{}")
     assert identity(path.rename(tmp_path / "moved")) == before
 
 
@@ -373,7 +370,7 @@ def test_identity__of_a_folder_survives_junk_and_a_move(tiny, pack, tmp_path):
 def test_identity__a_name_that_is_no_unicode(tiny, pack):
     path = pack(tiny, "folder")
     before = identity(path)
-    (path / os.fsdecode(b"caf\xe9")).write_bytes(b"")
+    (path / "MLd_cells" / os.fsdecode(b"caf\xe9")).write_bytes(b"")
     assert identity(path) != before
     assert read_all(path)
 
@@ -381,3 +378,112 @@ def test_identity__a_name_that_is_no_unicode(tiny, pack):
 def test_identity__nothing_there(tmp_path):
     with pytest.raises(DataNotFoundError, match="nowhere"):
         identity(tmp_path / "nowhere")
+
+
+# As systems and programs pack and leave archives
+
+
+@pytest.mark.parametrize("folders", [(), ("all_stims\\", "MLd_cells\\a1_10_A\\")])
+def test_open_files__backslashes_are_read(tiny, pack, folders):
+    # PowerShell 4 and .NET before 4.6.1; zipfile writes no backslash on Windows itself.
+    right = read_all(pack(tiny, "zip"))
+    path = pack({}, "zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in [*tiny.items(), *((folder, b"") for folder in folders)]:
+            info = zipfile.ZipInfo("x")
+            info.filename = info.orig_filename = f"crcns-aa1\\{name}".replace("/", "\\")
+            archive.writestr(info, data)
+    assert read_all(path) == right
+
+
+def test_open_files__two_names_of_one_place_are_refused(tiny, pack):
+    name = next(iter(tiny))
+    path = pack(tiny | {name.replace("/", "\\"): b"other"}, "zip")
+    with pytest.raises(ArchiveError, match="is there twice"):
+        read_all(path)
+
+
+def test_open_files__junk_in_an_archive_changes_nothing(tiny, pack, kind):
+    right = read_all(pack(tiny, kind))
+    trash = {f".Trash-1000/files/aa1/{name}": data for name, data in tiny.items()}
+    trash |= {f"@eaDir/{name}": b"" for name in tiny}
+    assert read_all(pack(tiny | trash | dict.fromkeys(JUNK, b"junk"), kind)) == right
+
+
+def test_open_files__a_folder_that_nobody_may_read_is_not_looked_into(tiny, pack, monkeypatch):
+    path = pack(tiny | {"lost+found/": b"", "MLd_cells/lost+found/": b""}, "folder")
+    right = read_all(path)
+    scandir = os.scandir
+
+    def refuse(folder):
+        if "lost+found" in str(folder):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert read_all(path) == right
+
+
+def test_open_files__what_icloud_holds_is_named(tiny, pack):
+    name = "MLd_cells/a1_10_A/flatrip/spike1"
+    del tiny[name]
+    tiny["MLd_cells/a1_10_A/flatrip/.spike1.icloud"] = b"bplist00"
+    with pytest.raises(ArchiveError, match=r"flatrip/spike1: in iCloud.*Download Now"):
+        read_all(pack(tiny, "folder"))
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        "spike1 (conflicted copy 2026-01-01)", "spike1 (anna's conflicted copy 2026-01-01)",
+        "spike1.sync-conflict-20260101-120000-ABCDEFG", "spike1-MYPC", "spike1 2", "spike1 (1)",
+    ],
+)  # fmt: skip
+def test_open_files__copies_of_synchronisation_are_skipped_and_said(tiny, pack, caplog, copy):
+    right = read_all(pack(tiny, "folder"))
+    wav = next(name for name in tiny if name.endswith(".wav"))
+    tiny[f"MLd_cells/a1_10_A/flatrip/{copy}"] = b"1.000 \n"
+    tiny[wav.replace(".wav", f"{copy.removeprefix('spike1')}.wav")] = b"other"
+    tiny["MLd_cells/a1_10_A (Case Conflict)/flatrip/spike1"] = b"other"
+    assert read_all(pack(tiny, "folder")) == right
+    assert len([record for record in caplog.records if "skipped" in record.getMessage()]) == 3
+
+
+@pytest.mark.parametrize("name", ["crcns-aa1.zip", "crcns-aa1 (1).zip", "aa1.ZIP"])
+def test_open_files__the_zip_that_is_all_a_folder_holds_is_read(tiny, pack, tmp_path, name):
+    path = pack(tiny, "zip")
+    folder = tmp_path / "downloads"
+    (folder / ".hidden").mkdir(parents=True)
+    (folder / "readme.txt").write_text("?")
+    path.rename(folder / name)
+    assert read_all(folder) == read_all(folder / name)
+    assert identity(folder) == identity(folder / name)
+
+
+def test_open_files__of_several_zips_none_is_guessed(tiny, pack, tmp_path):
+    for name in ("one.zip", "two.zip"):
+        pack(tiny, "zip").rename(tmp_path / name)
+    with pytest.raises(ArchiveError, match=r"several zips, one\.zip, two\.zip; pass one"):
+        read_all(tmp_path)
+    pack(tiny, "zip").rename(tmp_path / "crcns-aa1 2.zip")  # the one by that name
+    assert read_all(tmp_path)
+
+
+def test_open_files__extracted_files_are_preferred_to_the_zip_beside_them(tiny, pack):
+    path = pack(tiny, "folder")
+    right = read_all(path)
+    (path / "crcns-aa1.zip").write_bytes(b"another")
+    assert read_all(path) == right
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"aa/crcns-aa1.zip": b"PK"}, r"holds aa/crcns-aa1\.zip: unpack that"),
+        ({"crcns-aa1.tar.gz": b"?"}, r"holds crcns-aa1\.tar\.gz: unpack that"),
+        ({"aa1.zarr/zarr.json": b"{}"}, r"aa1\.zarr|a Zarr store"),
+    ],
+)
+def test_open_files__what_is_there_instead_of_data_is_said(pack, kind, content, says):
+    with pytest.raises(ArchiveError, match=rf"empty archive.*{says}"):
+        read_all(pack(content, kind))

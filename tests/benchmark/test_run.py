@@ -140,3 +140,60 @@ def test_run__takes_lists(ds, protocol):
         run(ds, protocol, seeds=0)
     with pytest.raises(TypeError, match="protocol is str; expected one of"):
         run(ds, "cv10")
+
+
+def test_score_prediction__a_prediction_with_gaps_has_no_score(ds, protocol):
+    prediction = protocol.prepare(ds).psth.expand_dims(split=2).copy(deep=True).compute()
+    prediction[:, 1, :, 50] = np.nan
+    with pytest.warns(
+        aa1xr.UndefinedWarning, match=r"aa1xr\.benchmark: .*is NaN in bins that have"
+    ):
+        result = score_prediction(prediction, ds, protocol)
+    expected = score_prediction(prediction.isel(neuron=[0, 2, 3]), ds, protocol)
+    assert result.cc_raw.isel(neuron=1).isnull().all()
+    rest = result.isel(neuron=[0, 2, 3])
+    xr.testing.assert_allclose(rest, expected.isel(neuron=[0, 2, 3]))
+
+
+def test_score_prediction__constant_predictions_have_no_score(ds, protocol):
+    rates = np.linspace(0.1, 20.3, ds.sizes["neuron"])[:, np.newaxis, np.newaxis]
+    constant = (protocol.prepare(ds).psth * 0 + rates).expand_dims(split=2)
+    with pytest.warns(aa1xr.UndefinedWarning, match="the prediction is constant"):
+        result = score_prediction(constant, ds, protocol)
+    assert all(scores.isnull().all() for scores in result.values())
+
+
+def test_score_prediction__is_that_of_score(ds, protocol):
+    """The benchmark has no score of its own."""
+    prepared = protocol.prepare(ds)
+    rate = prepared.psth + prepared.psth.shift(time=2).fillna(0)
+    result = score_prediction(rate.expand_dims(split=2), ds, protocol)
+    for k, split in enumerate(protocol.splits(prepared)):
+        test = prepared.sel(stimulus=split.test)
+        rate_of_test = rate.where(prepared.psth.notnull(), 0)
+        expected = aa1xr.score(rate_of_test, test)[list(result.data_vars)].compute()
+        for name, scores in result.isel(split=k, seed=0, stimulus_type=0).items():
+            np.testing.assert_allclose(scores, expected[name], rtol=1e-9)
+
+
+def test_run__says_whose_spectrogram_it_was(ds, protocol, guess, tmp_path):
+    out = tmp_path / "results.zarr"
+    of_protocol = run(ds, protocol, "guess", out=out).attrs
+    assert of_protocol["spectrogram"] == "protocol"
+    assert of_protocol["protocol_n_mels"] == 32
+    sound = ds.spectrogram
+    for foreign in (
+        sound.copy(data=sound.values).drop_attrs(),
+        sound.assign_attrs(compression="none"),
+        xr.DataArray(sound.values, sound.coords, sound.dims, attrs={"units": "dB"}),
+    ):
+        other = ds.assign(spectrogram=foreign.variable)
+        attrs = run(other, protocol, "guess").attrs
+        assert attrs["spectrogram"] == "custom"
+        assert not [name for name in attrs if name in ("protocol_n_mels", "protocol_compression")]
+        with pytest.raises(ValueError, match="choose another folder"):
+            run(other, protocol, "guess", out=out)
+    assert attrs["spectrogram_units"] == "dB"
+    scored = score_prediction(protocol.prepare(ds).psth.expand_dims(split=2), ds, protocol).attrs
+    assert scored["spectrogram"] == "unknown"
+    assert "protocol_n_mels" not in scored

@@ -8,7 +8,7 @@ from aa1xr.benchmark import PUBLISHED, table
 def result(cc_norm, **attrs):
     dims = ("split", "seed", "stimulus_type", "neuron")
     return xr.Dataset(
-        dict.fromkeys(("cc_norm", "cc_norm_by_stimulus", "cc_raw"), (dims, cc_norm)),
+        dict.fromkeys(("cc_norm", "cc_norm_deepstrf", "cc_raw"), (dims, cc_norm)),
         {
             "area": ("neuron", ["MLd", "MLd", "Field_L"]),
             "stimulus_type": ["conspecific", "flatrip"],

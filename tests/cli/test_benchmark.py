@@ -6,6 +6,7 @@ import pytest
 
 import aa1xr
 from aa1xr import cli
+from aa1xr.archive.contents import Contents
 from aa1xr.benchmark import PROTOCOLS
 from aa1xr.cluster import require_workers
 
@@ -33,7 +34,7 @@ def test_benchmark__of_simulated_cells_beside_the_truth(quick, tmp_path, capsys)
 
 
 def test_benchmark__of_a_prediction(quick, sample_archive, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source: _Recorded())
+    monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source, options: _Recorded())
     ds = aa1xr.open_sample()
     aa1xr.save(ds[["psth"]].rename(psth="prediction"), tmp_path / "mine.zarr")
     assert cli.main([*quick, "--sample", "--prediction", str(tmp_path / "mine.zarr")]) == 0
@@ -44,7 +45,7 @@ def test_benchmark__of_a_prediction(quick, sample_archive, tmp_path, capsys, mon
 
 def test_benchmark__on_a_cluster(quick, sample_archive, capsys, monkeypatch):
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source: _Recorded())
+    monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source, options: _Recorded())
     with distributed.LocalCluster(processes=False, n_workers=1, dashboard_address=":0") as cluster:
         arguments = ["--sample", "--area", "MLd", "--scheduler", cluster.scheduler_address]
         assert cli.main([*quick, *arguments]) == 0
@@ -80,7 +81,7 @@ def test_benchmark__without_distributed_says_so(quick, sample_archive, capsys, m
 class _Recorded:
     """A store that says it was not simulated."""
 
-    attrs = {"simulation": None}  # noqa: RUF012
+    attrs = {"simulation": None, **Contents("aa1").as_attrs()}  # noqa: RUF012
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,9 @@ class _Recorded:
     [
         (["--sample", "a.zip"], "give either --sample or a.zip"),
         (["--sample", "--prediction", "{tmp}/none.zarr"], "no such store"),
+        (["--sample", "--prediction", "{tmp}/other.zarr", "--seeds", "1"], "--seeds is for a --mo"),
+        (["--sample", "--prediction", "{tmp}/other.zarr", "--out", "x"], "--out is for a --model"),
+        (["--sample", "--out", __file__], "is a file; expected a folder for results"),
         (
             ["--sample", "--prediction", "{tmp}/other.zarr"],
             "no variable 'prediction'; it has: psth",
@@ -101,6 +105,35 @@ def test_benchmark__refuses(quick, arguments, message, sample_archive, tmp_path,
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--prediction", "mistyped.zarr"],
+        ["--model", "gru"],
+        ["--scheduler", "tcp://127.0.0.1:1"],
+        ["--out", __file__],
+    ],
+)
+def test_benchmark__refuses_before_it_works(quick, arguments, monkeypatch, capsys, tmp_path):
+    def work(*_, **__):
+        raise AssertionError("worked")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(aa1xr, "open_sample", work)
+    for module in ("torch", "distributed"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert cli.main([*quick, "--sample", *arguments]) == 1
+    assert "worked" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", ["-1", "0.5", "one"])
+def test_benchmark__a_seed_is_a_whole_number(quick, seed, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*quick, "--seeds", seed])
+    assert stopped.value.code == 2
+    assert "a seed must be a whole number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "said",
     [
         {},
@@ -109,6 +142,7 @@ def test_benchmark__refuses(quick, arguments, message, sample_archive, tmp_path,
         {"path": "elsewhere", "n_neurons": 2, "n_songs": 1, "n_ripples": 1, "n_trials": 1},
     ],
 )
+@pytest.mark.filterwarnings("ignore::aa1xr.IncompleteArchiveWarning")  # a billion cells
 def test_benchmark__of_a_simulation_that_is_none(quick, said, tmp_path, capsys):
     aa1xr.simulate_archive(tmp_path / "cells", n_neurons=2, n_songs=1, n_ripples=1)
     (tmp_path / "cells" / "simulation.json").write_text(json.dumps(said))

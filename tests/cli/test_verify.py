@@ -42,3 +42,14 @@ def test_verify__of_chunks_that_were_exchanged(sample_store, tmp_path, capsys):
     second.write_bytes(data)
     assert cli.main(["verify", str(store)]) == 1
     assert "waveform is not what was built" in capsys.readouterr().err
+
+
+def test_verify__says_what_is_missing(sample_archive, tmp_path, capsys):
+    cells = tmp_path / "cells"
+    shutil.unpack_archive(sample_archive, cells)
+    shutil.rmtree(cells / "MLd_cells")
+    assert cli.main(["verify", str(cells), "--data-dir", str(tmp_path / "data")]) == 0
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first.endswith("11 arrays, all right")
+    assert second.startswith("It is part of a simulated archive (6 of 12 cells, 15 of 15 stimuli")
+    assert third == "missing: all 6 cells of MLd"

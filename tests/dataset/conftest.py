@@ -48,14 +48,16 @@ class Made:
         expected = np.full([ds.sizes[d] for d in ("neuron", "stimulus", "trial", "time")], np.nan)
         lengths = {(s.type, s.name): s.samples.size for s in self.sounds}
         n_before = -(-before // hop)
+        # Whole bins of the 2 s before and the 4 s after onset that were recorded.
+        first, stop = n_before - 2 * RATE // hop, n_before + 4 * RATE // hop
         for n, cell in enumerate(ds.neuron.values):
             for s, key in enumerate(zip(ds.type.values, ds.name.values, strict=True)):
                 n_bins = n_before + -(-(lengths[key] + after) // hop)
                 for r, trial in enumerate(self.trials[cell].get(key, [])):
-                    expected[n, s, r, :n_bins] = 0
+                    expected[n, s, r, max(0, first) : min(n_bins, stop)] = 0
                     for microseconds in trial:
                         k = microseconds * RATE // (hop * 10**6) + n_before
-                        if 0 <= k < n_bins:
+                        if max(0, first) <= k < min(n_bins, stop):
                             expected[n, s, r, k] += 1
         return expected
 

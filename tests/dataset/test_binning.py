@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aa1xr
+from aa1xr.archive.write import make_sound
 from aa1xr.dataset import binning
-from tests.dataset.conftest import RATE, archives
+from tests.dataset.conftest import RATE, Made, archives
 
 
 def opened(made, hop=160, **options):
@@ -52,6 +53,16 @@ def check_counts(made, hop, before, after, datasets):
         mean = ds.spikes.mean("trial") / (hop / RATE)
         np.testing.assert_array_equal(ds.psth.values, mean.values)
         np.testing.assert_array_equal(aa1xr.psth(ds).values, mean.values)
+
+
+@pytest.mark.parametrize("hop", [2500, 7 * 32, 160 * 40, 4 * RATE])
+def test_count__of_what_was_not_recorded_is_nan(hop):
+    """Spikes in every part of the window and outside it; a bin partly outside has no count."""
+    sound = make_sound("flatrip", np.ones(1000, np.int16), RATE)
+    edges = np.array([-2_000_000, -1_995_000, 0, 3_996_999, 4_000_000, 4_030_000])
+    spikes = np.sort(np.concatenate([edges - 1, edges, edges + 1])).tolist()
+    made = Made([sound], {"a_1": "MLd"}, {"a_1": {("flatrip", sound.name): [spikes, []]}})
+    check_counts(made, hop, 2 * RATE, 4 * RATE, opened(made, hop, before_ms=2000, after_ms=4000))
 
 
 def indexers(size):

@@ -66,6 +66,7 @@ def client(sample_archive):
         distributed.Client(cluster) as client,
     ):
         client.run(warnings.simplefilter, "error")
+        client.run(warnings.simplefilter, "ignore", aa1xr.UndefinedWarning)
         yield client
 
 
@@ -80,6 +81,7 @@ def ds(sample_archive):
     return aa1xr.open_sample(dt_ms=1, before_ms=100, chunks={"neuron": 5})
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 @pytest.mark.parametrize("name", LAZY)
 def test_compute__on_workers_gives_the_same(client, ds, name):
     lazy = LAZY[name](ds)

@@ -1,3 +1,5 @@
+import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -33,7 +35,7 @@ def test_time__is_the_nearest_double_of_the_exact_edge(hop, k):
 )
 def test_bins__are_the_floor_of_the_exact_quotient(microseconds, hop, rate):
     made = make_grid(np.array([rate]), rate, dt_ms=5 if rate == 32000 else 1000)
-    made = type(made)(rate, hop, 0, made.n_bins, made.n_sound)
+    made = replace(made, sample_rate=rate, hop=hop, n_before=0)
     exact = Fraction(microseconds, 10**6) / Fraction(hop, rate)
     assert made.bins(np.array([microseconds], np.int32))[0] == exact.__floor__()
 
@@ -67,6 +69,8 @@ def test_make_grid__takes_any_number(dt_ms):
         ("5", "no number of milliseconds"),
         (True, "no number of milliseconds"),
         (None, "no number of milliseconds"),
+        (4000.03125, "dt_ms must be at most 4000.*; got 4000.03125"),
+        (5e6, "dt_ms must be at most 4000"),
     ],
 )
 def test_make_grid__refuses_bin_widths(dt_ms, message):
@@ -84,7 +88,8 @@ def test_make_grid__refuses_windows(name, value):
 @pytest.mark.parametrize(("name", "value"), [("before_ms", 2001), ("after_ms", 4000.5)])
 def test_make_grid__refuses_what_was_not_recorded(name, value):
     with pytest.raises(
-        ValueError, match=f"{name} is more than .*; AA1 was recorded from 2 s before"
+        ValueError,
+        match=f"{name} must be at most .*; got {value}. AA1 was recorded from 2 s before",
     ):
         grid(dt_ms=5, **{name: value})
 
@@ -93,6 +98,22 @@ def test_make_grid__refuses_what_was_not_recorded(name, value):
 def test_make_grid__refuses_bins_wider_than_the_longest_window(dt_ms):
     longest = grid(dt_ms=5).n_bins.max() * 5
     assert longest < 5000
-    with pytest.raises(ValueError, match=r"dt_ms must be at most .*, the longest window; got 5|1e"):
+    with pytest.raises(ValueError, match=r"dt_ms must be at most .* got (5|1e)"):
         grid(dt_ms=dt_ms)
     assert grid(dt_ms=4000, after_ms=4000).n_time == 2
+
+
+@pytest.mark.parametrize("dt_ms", [1, 5, 7, 40, 1500, 4000])
+@pytest.mark.parametrize(("before_ms", "after_ms"), [(2000, 4000), (1999, 1000), (0, 0)])
+def test_make_grid__has_data_only_where_a_bin_was_recorded(dt_ms, before_ms, after_ms):
+    lengths = np.array([32000, 52801, 80000])
+    if dt_ms > 2500 + before_ms + after_ms:
+        pytest.skip("such a bin is wider than the longest window")
+    made = make_grid(lengths, RATE, dt_ms=dt_ms, before_ms=before_ms, after_ms=after_ms)
+    edges = [(k - made.n_before) * Fraction(dt_ms) for k in range(made.n_time + 1)]
+    got = made.has_data(np.arange(3), np.arange(made.n_time))
+    assert edges[-1] >= 2500 + after_ms
+    for s, n in enumerate(lengths):
+        end = -(-(Fraction(int(n), 32) + after_ms) // dt_ms) * dt_ms
+        expected = [a >= -2000 and b <= min(4000, end) for a, b in itertools.pairwise(edges)]
+        assert got[s].tolist() == expected

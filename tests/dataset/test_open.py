@@ -40,6 +40,7 @@ def test_open__says_where_it_came_from(ds):
         *("title", "doi", "citation", "license", "source", "source_sha256", "aa1xr_version"),
         *("species", "dt_ms", "before_ms", "after_ms", "n_mels", "window_ms", "fmin", "fmax"),
         "compression",
+        "frames",
     } <= set(ds.attrs)
     assert "simulated" in ds.attrs["species"]
     assert len(ds.attrs["source_sha256"]) == 64

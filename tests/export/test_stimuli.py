@@ -14,16 +14,35 @@ def test_stimuli__are_those_of_the_dataset(ds, name):
     for number, label in enumerate(ds.stimulus.values):
         one = ds.sel(stimulus=label)
         n_bins = int(np.ceil(one.n_samples.item() / 160))
-        spectrogram, responses = stimuli.read(number)
+        spectrogram, responses, _ = stimuli.read(number)
         np.testing.assert_array_equal(spectrogram, one.spectrogram[:, :n_bins])
         np.testing.assert_array_equal(responses, one[name][..., :n_bins])
         assert np.isnan(one[name][..., n_bins:]).all()
 
 
+def test_stimuli__end_where_the_recording_does(sample_archive):
+    ds = aa1xr.open(sample_archive, dt_ms=20, after_ms=4000)
+    assert ds.time[-1] > 6
+    for number in (0, 14):
+        spectrogram, responses, _ = Stimuli(ds, "psth").read(number)
+        assert responses.shape[-1] == spectrogram.shape[-1] == 200
+
+
+def test_stimuli__say_what_silence_is(sample_archive):
+    ds = aa1xr.open(sample_archive, compression="db")
+    shortest, longest = int(ds.n_samples.values.argmin()), int(ds.n_samples.values.argmax())
+    for number in (shortest, longest):
+        assert (Stimuli(ds, "psth").read(number)[2] == -80).all()
+    louder = ds.assign(spectrogram=ds.spectrogram + ds.freq)
+    np.testing.assert_allclose(Stimuli(louder, "psth").read(shortest)[2], ds.freq - 80, rtol=1e-6)
+    masked = ds.assign(spectrogram=ds.spectrogram.where(ds.psth.notnull().any("neuron")))
+    assert (Stimuli(masked, "psth").read(shortest)[2] == -80).all()
+
+
 def test_stimuli__whole_bins_only_after_resampling(ds):
     coarse = aa1xr.resample(ds.sel(type="conspecific"), dt_ms=20)
     for number in range(10):
-        _, responses = Stimuli(coarse, "psth").read(number)
+        _, responses, _ = Stimuli(coarse, "psth").read(number)
         heard = ~np.isnan(responses).all(1)
         assert np.isfinite(responses[heard]).all()
 
@@ -33,9 +52,9 @@ def test_stimuli__read_one_and_no_other(sample_archive, monkeypatch):
 
     asked = []
 
-    def spy(store, grid, neurons, stimuli, trials, bins):
+    def spy(store, grid, neurons, stimuli, trials, bins, *, total=False):
         asked.append(stimuli.tolist())
-        return original(store, grid, neurons, stimuli, trials, bins)
+        return original(store, grid, neurons, stimuli, trials, bins, total=total)
 
     original = virtual.count
     monkeypatch.setattr(virtual, "count", spy)
@@ -49,7 +68,7 @@ def test_stimuli__read_one_and_no_other(sample_archive, monkeypatch):
 
 
 def test_stimuli__of_one_neuron(ds):
-    spectrogram, responses = Stimuli(ds.isel(neuron=0), "spikes").read(0)
+    spectrogram, responses, _ = Stimuli(ds.isel(neuron=0), "spikes").read(0)
     assert responses.shape == (15, spectrogram.shape[1])
 
 
@@ -66,11 +85,11 @@ def test_stimuli__refuses_what_has_no_data(ds):
 
 def test_stimuli__trials_held_out_are_not_in_the_rates(ds):
     for selected in (ds.isel(trial=slice(0, 6)), ds.isel(trial=3)):
-        with pytest.raises(ValueError, match="a selection of trials does not reach `psth`"):
+        with pytest.raises(ValueError, match="more presentations than the Dataset has trials"):
             Stimuli(selected, "psth")
         rates = aa1xr.psth(selected)
-        held = Stimuli(selected.drop_vars("psth").merge({"psth": rates}), "psth")
-        _, responses = held.read(11)
+        held = Stimuli(selected.assign(psth=rates), "psth")
+        _, responses, _ = held.read(11)
         np.testing.assert_array_equal(responses, rates.isel(stimulus=11, time=slice(400)))
         Stimuli(selected, "spikes")
     Stimuli(ds[["psth", "spectrogram", "n_trials"]], "psth")

@@ -36,6 +36,18 @@ def test_to_torch__items_are_the_stimuli(ds, name):
         dataset[15]
 
 
+def test_collate__pads_with_silence_as_it_is_after_a_scaling(ds):
+    scaled, scaling = aa1xr.standardize(ds.spectrogram, over=("stimulus", "time"))
+    dataset = aa1xr.to_torch(ds.assign(spectrogram=scaled))
+    batch = dataset.collate(list(dataset))
+    silence = (-scaling.offset / scaling.scale).values
+    for row, item in zip(batch.spectrogram.numpy(), dataset, strict=True):
+        n = item.spectrogram.shape[1]
+        np.testing.assert_array_equal(row[:, :n], item.spectrogram)
+        for band, quiet in zip(row[:, n:], silence, strict=True):
+            np.testing.assert_allclose(band, quiet, rtol=1e-5)
+
+
 def test_collate__pads_and_masks(songs):
     dataset = aa1xr.to_torch(songs)
     items = [dataset[0], dataset[2]]
@@ -49,6 +61,29 @@ def test_collate__pads_and_masks(songs):
         assert not padded[:, n_bins:].any()
     assert batch.mask.sum() == sum(item.mask.sum() for item in items)
     assert batch.stimulus == ["conspecific-00", "conspecific-02"]
+
+
+@pytest.mark.parametrize("compression", ["cubic", "db"])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_collate__pads_with_silence_in_the_units_of_the_sound(sample_archive, compression, scaled):
+    ds = aa1xr.open(sample_archive, compression=compression, chunks=None)
+    silence = np.full(32, -80 if compression == "db" else 0, np.float32)
+    if scaled:
+        sound, scaling = aa1xr.standardize(ds.spectrogram, over=("stimulus", "time"))
+        ds = ds.assign(spectrogram=sound.variable)
+        silence = (silence - scaling.offset.values) / scaling.scale.values
+    dataset = aa1xr.to_torch(aa1xr.drop_missing(ds))
+    batch = dataset.collate([dataset[k] for k in range(len(dataset))])
+    # Exactly as the Dataset has it: its axis is as long as the longest sound.
+    np.testing.assert_array_equal(batch.spectrogram, ds.spectrogram.values)
+    n_shorter = 0
+    for number in range(len(dataset)):
+        after = batch.spectrogram[number][:, dataset[number].mask.shape[1] :].numpy()
+        np.testing.assert_allclose(
+            after, np.repeat(silence[:, None], after.shape[1], 1), rtol=1e-5, atol=1e-5
+        )
+        n_shorter += after.shape[1] > 0
+    assert n_shorter == len(dataset) - 1
 
 
 # Python 3.12 warns of a fork while there are threads, as there are once zarr has read. Reading in

@@ -11,7 +11,18 @@ from fractions import Fraction
 
 DIGITS = set("0123456789")
 LETTERS = DIGITS | set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-")
-JUNK = {".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r"}
+#: In lower case, since Windows and macOS do not tell one from the other.
+JUNK = {
+    "__macosx", "thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db",
+    "desktop.ini", "icon\r", "lost+found", "$recycle.bin", "recycler", "recycled",
+    "system volume information", "@eadir", "@recycle", "@recently-snapshot", "#recycle",
+    "#snapshot", "network trash folder", "temporary items",
+}  # fmt: skip
+ENDINGS = ("@synoeastream", "@synoresource", ":zone.identifier")
+CONFLICTS = (
+    "conflicted copy", "case conflict", "selective sync conflict", ".sync-conflict-",
+)  # fmt: skip
+HEX = set("0123456789abcdefABCDEF")
 AREAS = {"Field_L", "MLd"}
 TYPES = {"conspecific", "flatrip"}
 
@@ -111,8 +122,16 @@ def archive(files: dict[str, bytes]) -> tuple[list[tuple], list[tuple]]:
 
 
 def _is_junk(name: str) -> bool:
-    parts = name.split("/")
-    return "__MACOSX" in parts or parts[-1] in JUNK or parts[-1].startswith("._")
+    if any(words in name.lower() for words in CONFLICTS):
+        return True
+    return any(
+        (part.startswith(".") and part not in {".", ".."})
+        or part.lower() in JUNK
+        or part.lower().endswith(ENDINGS)
+        or part.lower().startswith("~syncthing~")
+        or (part.lower().endswith(".zarr") and part.lower() != ".zarr")
+        for part in name.split("/")
+    )
 
 
 def _place(name: str) -> tuple | None:
@@ -122,7 +141,12 @@ def _place(name: str) -> tuple | None:
         return None
     last = parts[-1]
     if parts[-3:-2] == ["all_stims"] and last.lower().endswith(".wav"):
-        return _join(parts[:-3]), "", parts[-2], last
+        copy = (
+            len(last) > 36
+            and set(last[:32]) <= HEX
+            and not (last[32].isascii() and last[32].isalnum())
+        )
+        return None if copy and last[32] != "." else (_join(parts[:-3]), "", parts[-2], last)
     kind = next((kind for kind in ("stim", "spike") if last.startswith(kind)), None)
     if kind is None or len(parts) < 4 or not parts[-4].endswith("_cells"):
         return None

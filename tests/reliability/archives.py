@@ -201,7 +201,9 @@ def _contents(work: Path, n: int) -> Tally:
             if as_folder and not _fit_a_disk(files):
                 continue
             _write(path, rng, files, as_folder=as_folder)
-            right = _or_refused(archive_oracle.archive, files)
+            # In a zip, a backslash is what some programs write between names.
+            read = files if as_folder else {n.replace("\\", "/"): d for n, d in files.items()}
+            right = _or_refused(archive_oracle.archive, read)
             sure = _plain_names(files) and _plain_wavs(files)
             tries.attempt(number, lambda: read_all(path), right, sure=sure)
             _remove(path)

@@ -24,8 +24,8 @@ from aa1xr import cli
 from aa1xr.archive.credentials import find_credentials
 from aa1xr.benchmark import PROTOCOLS, run
 from aa1xr.store.place import zarr_store
-from aa1xr.store.storage import open_storage
 from aa1xr.store.read import Store
+from aa1xr.store.storage import open_storage
 
 Features = Iterator[tuple[str, Callable[[], object]]]
 

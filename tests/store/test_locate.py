@@ -1,11 +1,15 @@
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
 from aa1xr import ArchiveError, DataNotFoundError
+from aa1xr.archive.known import KnownArchive
 from aa1xr.archive.write import write_archive
 from aa1xr.store import layout, locate
 from aa1xr.store.locate import ARCHIVE, ensure_store, find_data_dir, find_store
+from tests.archive.known import pretend
 from tests.store.conftest import SOUNDS, cells, contents
 
 
@@ -35,6 +39,19 @@ def never_built(monkeypatch):
     return forbid
 
 
+@pytest.fixture
+def known(monkeypatch):
+    """Let the cells and sounds of the tests be those of AA1; nothing is known of responses."""
+    stimuli = frozenset((sound.type, sound.name) for sound in SOUNDS)
+
+    class Known(KnownArchive):
+        def digest(self, cell):
+            return None
+
+    everything = {(cell.area, cell.id): ({"conspecific": 0, "flatrip": 0}, "") for cell in cells()}
+    pretend(monkeypatch, Known(stimuli, everything))
+
+
 # The data directory
 
 
@@ -56,6 +73,22 @@ def test_data_dir__a_tilde_is_the_home(tmp_path, monkeypatch):
     monkeypatch.setenv("AA1XR_DATA_DIR", "~/aa1")
     assert find_data_dir() == tmp_path / "aa1"
     assert find_data_dir("~/elsewhere") == tmp_path / "elsewhere"
+
+
+def test_data_dir__without_a_home_says_what_to_set(monkeypatch):
+    monkeypatch.delenv("AA1XR_DATA_DIR")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: Path("~/.cache") / name)
+    with pytest.raises(DataNotFoundError, match=r"no home directory.*data_dir=.*AA1XR_DATA_DIR"):
+        find_data_dir()
+
+
+@pytest.mark.parametrize("value", ["s3://bucket/aa1", "$HOME/aa1"])
+def test_data_dir__the_variable_is_named_where_it_is_wrong(monkeypatch, tmp_path, value):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AA1XR_DATA_DIR", value)
+    with pytest.raises(ValueError, match=r"^\$AA1XR_DATA_DIR="):
+        find_store(tmp_path / "cells.zip")
+    assert list(tmp_path.iterdir()) == []
 
 
 # Sources
@@ -112,7 +145,7 @@ def test_find_store__none_is_the_archive_in_the_data_directory(data):
     assert neurons(find_store(data_dir=data)) == CELLS
 
 
-def test_find_store__none_is_the_only_store(archive, data):
+def test_find_store__none_is_the_only_store(archive, data, known):
     built = ensure_store(archive, data_dir=data)
     archive.unlink()
     assert find_store(data_dir=data).url == str(built)
@@ -134,7 +167,7 @@ def test_find_store__none_and_nothing_there_lists_three_ways(data):
     assert not data.exists()
 
 
-def test_find_store__none_and_several_names_them(archive, tmp_path, data):
+def test_find_store__none_and_several_names_them(archive, tmp_path, data, known):
     other = write_archive(tmp_path / "other.zip", SOUNDS, cells(shift=1))
     built = [ensure_store(path, data_dir=data) for path in (archive, other)]
     with pytest.raises(ValueError, match="several stores") as info:
@@ -153,7 +186,101 @@ def test_find_store__none_is_never_a_simulation(tmp_path, data, simulation):
         find_store(data_dir=data)
 
 
+def test_find_store__a_file_url_of_an_archive(archive, data):
+    assert neurons(find_store(archive.as_uri(), data_dir=data)) == CELLS
+
+
+# Archives in the data directory, as browsers and systems leave them
+
+
+@pytest.mark.parametrize("name", ["crcns-aa1 (1).zip", "crcns-aa1 2.zip", "CRCNS-AA1.zip"])
+def test_find_store__none_is_a_zip_by_another_name(data, name):
+    write_archive(data / name.replace(".zip", ""), SOUNDS, cells())
+    shutil.make_archive(str(data / "x"), "zip", data / name.replace(".zip", ""))
+    shutil.rmtree(data / name.replace(".zip", ""))
+    (data / "x.zip").rename(data / name)
+    (data / "other.zip").write_bytes(b"?")
+    assert neurons(find_store(data_dir=data)) == CELLS
+
+
+@pytest.mark.parametrize("folder", ["crcns-aa1", "crcns-aa1/crcns-aa1", "."])
+def test_find_store__none_is_what_was_extracted(data, folder, never_built):
+    # Safari extracts what it downloads; the store is then built beside, or among, the files.
+    files = write_archive(data.parent / "cells", SOUNDS, cells())
+    (data / folder).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(files, data / folder)
+    store = find_store(data_dir=data)
+    assert neurons(store) == CELLS
+    never_built()
+    assert find_store(data_dir=data).url == store.url
+
+
+def test_find_store__none_of_equal_zips_is_either(data):
+    for name in ("crcns-aa1 (1).zip", "crcns-aa1 (2).zip"):
+        write_archive(data / name, SOUNDS, cells())
+    assert neurons(find_store(data_dir=data)) == CELLS
+    (data / name).unlink()
+    write_archive(data / name, SOUNDS, cells(shift=1))
+    with pytest.raises(ValueError, match=r"(?s)several archives in .*\(1\)\.zip.*\(2\)\.zip"):
+        find_store(data_dir=data)
+
+
+# Parts of AA1, and others' recordings
+
+
+@pytest.fixture
+def part(tmp_path):
+    """A zip that lacks the last of the cells."""
+    return write_archive(tmp_path / "part.zip", SOUNDS, list(cells())[:-1])
+
+
+def test_find_store__none_prefers_the_complete_store(archive, part, data, known):
+    partial = ensure_store(part, data_dir=data)
+    assert find_store(data_dir=data).url == str(partial)  # the only one
+    complete = ensure_store(archive, data_dir=data)
+    assert find_store(data_dir=data).url == str(complete)
+
+
+def test_find_store__none_prefers_the_complete_store_to_a_part_by_the_right_name(
+    archive, part, data, known, caplog
+):
+    complete = ensure_store(archive, data_dir=data)
+    part.rename(data / ARCHIVE)
+    assert find_store(data_dir=data).url == str(complete)
+    assert f"{data / ARCHIVE} is not complete" in caplog.text
+
+
+def test_find_store__none_and_equal_stores_is_either(archive, data, known, tmp_path):
+    first = ensure_store(archive, data_dir=data)
+    other = write_archive(tmp_path / "cells", SOUNDS, cells())  # as a folder
+    second = ensure_store(other, data_dir=data)
+    assert first != second
+    assert find_store(data_dir=data).url in {str(first), str(second)}
+
+
+def test_find_store__none_is_never_somebody_elses(archive, data):
+    built = ensure_store(archive, data_dir=data)
+    assert built.name.startswith("other-")
+    with pytest.raises(DataNotFoundError, match="Stores of other recordings are there") as info:
+        find_store(data_dir=data)
+    assert str(built) in str(info.value)
+
+
+def test_find_store__none_passes_over_a_damaged_store(archive, part, data, known):
+    complete = ensure_store(archive, data_dir=data)
+    damaged = ensure_store(part, data_dir=data)
+    (damaged / "zarr.json").write_bytes(b"{}")
+    assert find_store(data_dir=data).url == str(complete)
+
+
 # Building once
+
+
+def test_find_store__rebuild_without_an_archive(archive, data, known):
+    ensure_store(archive, data_dir=data)
+    archive.unlink()
+    with pytest.raises(ValueError, match="rebuild=True, but there is no archive in"):
+        find_store(data_dir=data, rebuild=True)
 
 
 @pytest.mark.parametrize("simulation", [{}, {"simulation.json": b'{"seed": 0}'}])
@@ -197,7 +324,7 @@ def test_ensure_store__a_touched_file_of_a_folder_is_a_change(tmp_path, data):
     assert ensure_store(source, data_dir=data) != first
 
 
-def test_ensure_store__a_store_of_an_older_format_is_left_alone(archive, data, monkeypatch):
+def test_ensure_store__a_store_of_an_older_format_is_left_alone(archive, data, monkeypatch, known):
     old = ensure_store(archive, data_dir=data)
     kept = contents(old)
     for module in ("locate", "build", "read"):

@@ -11,14 +11,12 @@ import aa1xr
 from aa1xr.archive import portal
 from aa1xr.archive.read import SIMULATION
 from tests.archive.download.crcns import CRCNS
+from tests.archive.known import known_archive, pretend
 
 
 @pytest.fixture(scope="session")
 def small_archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A simulated archive of 2 cells and 2 sounds, which does not say that it is simulated.
-
-    So its store counts as one of AA1, as that of a download does.
-    """
+    """A simulated archive of 2 cells and 2 sounds, which does not say that it is simulated."""
     folder = tmp_path_factory.mktemp("small")
     aa1xr.simulate_archive(folder / "all.zip", n_neurons=2, n_songs=1, n_ripples=1)
     with (
@@ -29,6 +27,17 @@ def small_archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
             if info.filename != SIMULATION:
                 target.writestr(info, source.read(info))
     return (folder / "aa1.zip").read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def small_aa1(
+    small_archive: bytes, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let the small archive be all of AA1, so that its store is one of a complete download."""
+    path = tmp_path_factory.mktemp("known") / "aa1.zip"
+    path.write_bytes(small_archive)
+    known = known_archive(path)
+    pretend(monkeypatch, known)
 
 
 @pytest.fixture

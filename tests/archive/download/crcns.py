@@ -64,6 +64,10 @@ class Fault:
     reset: bool = False  #: reset the connection instead of an answer
     silence: float = 0  #: seconds without a word
     html: bool = False  #: answer 200 and the login page
+    body: bytes | None = None  #: answer this
+    endless: bool = False  #: never stop answering
+    headers: Mapping[str, str] = field(default_factory=dict)  #: of such an answer
+    reason: str | None = None  #: the words beside the status
 
 
 @dataclass
@@ -166,8 +170,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.rfile.close()
             self.connection.close()
+        elif self.fault.endless:
+            self.reply_endlessly()
         elif self.fault.location:
             self.reply(b"", self.fault.status or 302, {"Location": self.fault.location})
+        elif self.fault.body is not None:
+            self.reply(self.fault.body, headers=self.fault.headers)
         elif self.fault.status:
             self.reply(b"no", self.fault.status)
         elif self.fault.html:
@@ -177,6 +185,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         raise NotImplementedError
+
+    def reply_endlessly(self) -> None:
+        fault = self.fault
+        self.send_response(fault.status or (302 if fault.location else 200))
+        for name, value in fault.headers.items():
+            self.send_header(name, value)
+        if fault.location:
+            self.send_header("Location", fault.location)
+        self.end_headers()
+        self.close_connection = True
+        while True:  # until the client closes the connection
+            self.request_.sent += _PIECE
+            self.wfile.write(b"<" * _PIECE)
 
     def reply_html(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.reply(body, 200, {"Content-Type": "text/html; charset=utf-8"} | dict(headers or {}))
@@ -189,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
         *,
         length: bool = True,
     ) -> None:
-        self.send_response(status)
+        self.send_response(status, self.fault.reason)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         if length:

@@ -309,7 +309,9 @@ def test_download__wrong_md5(crcns, target):
 
 def test_download__wrong_size(crcns, target):
     crcns.filelist = f" {ARCHIVE} 1000\n"
-    assert "filelist.txt of CRCNS says 1000" in failure(target)
+    assert "expected at most 1000 bytes" in failure(target)
+    crcns.filelist = f" {ARCHIVE} {len(crcns.archive) + 1}\n"
+    assert f"filelist.txt of CRCNS says {len(crcns.archive) + 1}" in failure(target)
     assert left(target) == set()
 
 

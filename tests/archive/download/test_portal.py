@@ -84,7 +84,7 @@ def test_login__redirects_elsewhere_are_not_followed(path, status, crcns, elsewh
     crcns.faults[path] = [Fault(status=status, location=f"{elsewhere.site}{LOGIN}")]
     message = refusal()
     assert f"redirects to {elsewhere.site}" in message
-    assert "a mirror can be set with $AA1XR_CRCNS_SITE" in message
+    assert "set a mirror with $AA1XR_CRCNS_SITE" in message
     assert elsewhere.requests == []
     assert pauses == []
 

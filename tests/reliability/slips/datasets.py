@@ -28,7 +28,6 @@ ANALYSIS: dict[str, Call] = {
     "predict": lambda t, ds: aa1xr.predict(t.fit, ds),
     "score": lambda t, ds: aa1xr.score(t.rate, ds),
     "coherence": lambda t, ds: aa1xr.coherence(t.rate, ds),
-    "benchmark.score": lambda t, ds: benchmark.score(t.rate, ds),
 }
 EXPORTS: dict[str, Call] = {
     "to_pandas": lambda t, ds: aa1xr.to_pandas(ds),
@@ -235,7 +234,6 @@ REFUSED: dict[str, set[str]] = {
     "predict": {*_SOUNDS, "no stimulus"},
     "score": _PREDICTED,
     "coherence": _PREDICTED,
-    "benchmark.score": _PREDICTED - {"gaps in time"} | {"gaps in time"},
     "to_pandas": _EVENTS,
     "to_pynapple": {*_EVENTS, *_EMPTY},
     "to_nwb": {*_EVENTS, *_EMPTY},

@@ -66,7 +66,7 @@ def numbers() -> Iterator[Row]:
 ROWS: tuple[tuple[str, str, Callable[[Things], Any], str], ...] = (
     # Seconds for milliseconds, and the reverse.
     ("resample", "dt_ms=0.04, in s", lambda t: aa1xr.resample(t.ds, dt_ms=0.04),
-     "dt_ms=0.04 is no whole multiple of the present bins of 20 ms, such as 20 or 40"),
+     "dt_ms=0.04 is not a multiple of the current bin width of 20 ms, such as 20 or 40"),
     ("resample", "dt_ms narrower", lambda t: aa1xr.resample(t.ds, dt_ms=5),
      r"such as 20 or 40; for other widths, open the archive again: aa1xr.open\(dt_ms=5\)"),
     ("resample", "dt_ms no multiple", lambda t: aa1xr.resample(t.ds, dt_ms=50), "such as 40 or 60"),

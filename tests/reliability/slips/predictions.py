@@ -7,14 +7,12 @@ import numpy as np
 import xarray as xr
 
 import aa1xr
-from aa1xr import benchmark
 from tests.reliability.slips.datasets import compute, same
 from tests.reliability.slips.row import Row, Things, refused, works
 
 SCORING: dict[str, Callable[[Any, Any], xr.Dataset]] = {
     "score": aa1xr.score,
     "coherence": aa1xr.coherence,
-    "benchmark.score": benchmark.score,
     "ds.aa1.score": lambda rate, ds: ds.aa1.score(rate),
     "ds.aa1.coherence": lambda rate, ds: ds.aa1.coherence(rate),
 }

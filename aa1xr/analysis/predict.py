@@ -1,0 +1,111 @@
+"""Responses that receptive fields predict to any sound."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from aa1xr import schema
+from aa1xr.analysis.sound import check_definition, definition, finite, n_unknown, silence
+
+Floats = npt.NDArray[np.float64]
+
+_RESPONSE = schema.VARIABLES["psth"].dims
+
+
+def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.DataArray:
+    """Predict the responses to sounds.
+
+    Parameters
+    ----------
+    fit
+        Of `aa1xr.strf`, any selection of its neurons.
+    ds
+        A Dataset with `spectrogram` [shape: (stimulus, freq, time)], of the same parameters and bin
+        width as that of the fit; nothing else of it is read.
+    rectify
+        Set to zero what the linear prediction has below zero. False for the linear prediction, as
+        `aa1xr.fit_nonlinearity` takes it.
+
+    Returns
+    -------
+    xarray.DataArray
+        Rate in spikes/s [shape: (neuron, stimulus, time)], lazy, with the labels of both:
+        `aa1xr.score` takes it as it is. Its attributes are the parameters of the spectrogram.
+
+        NaN in the first bins of an axis whose lags reach before the axis, unless what comes before
+        is silence; see the notes of `aa1xr.strf`.
+
+    Raises
+    ------
+    ValueError
+        If bin width, bands or the parameters of the spectrogram are not those of the fit: the
+        message says which. A fit to a custom spectrogram, whose attributes do not say its
+        parameters, is for custom spectrograms only. Also, when computed, if the spectrogram has
+        values that are not finite.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample().sel(type="conspecific")
+    >>> train, validation, test = aa1xr.split(ds, test=2, validation=2)
+    >>> fit = aa1xr.strf(ds, train=train, validation=validation)
+    >>> aa1xr.predict(fit, ds.sel(stimulus=test)).sizes["stimulus"]
+    2
+    """
+    schema.require(fit, "strf", "scale", "offset", "intercept", name="fit", of="aa1xr.strf")
+    if "dt_ms" not in fit["lag"].attrs:
+        raise ValueError("the lags of fit have lost their attribute 'dt_ms'; aa1xr.strf gives it")
+    schema.check_dims("'strf'", fit["strf"], "freq", "lag")
+    sound = schema.validate(ds, "spectrogram")["spectrogram"]
+    several = [dim for dim in ("stimulus",) if dim in sound.dims]
+    schema.check_dims("'spectrogram'", sound, "freq", "time", *several)
+    schema.bin_numbers(ds)  # a lag is a number of bins
+    ours, theirs = schema.bin_width_ms(ds), fit["lag"].attrs["dt_ms"]
+    if not np.isclose(ours, theirs, rtol=1e-9):
+        raise ValueError(f"the fit has bins of {theirs:g} ms, the sound of {ours:g} ms")
+    lags = fit["lag"].values * 1000 / theirs
+    if not np.allclose(lags, np.arange(lags.size), rtol=0, atol=1e-6):
+        raise ValueError("the lags of fit must be all bins from lag 0 on; select none of them")
+    if not np.array_equal(sound["freq"], fit["freq"]):
+        raise ValueError("the bands (freq) of the sound are not those of the fit")
+    check_definition(fit["lag"].attrs, sound.attrs, wants="the fit", has="the Dataset")
+    quiet = silence(sound)
+    # Offset and scale go into field and intercept, so that silence around the sound is zero.
+    field = fit["strf"] / fit["scale"]
+    level = quiet or 0.0
+    rate: xr.DataArray = xr.apply_ufunc(
+        _convolve,
+        field.transpose(..., "freq", "lag"),
+        finite(sound, lowest=quiet).transpose(..., "freq", "time"),
+        kwargs={"level": level, "n_nan": n_unknown(sound, lags.size)},
+        input_core_dims=[["freq", "lag"], ["freq", "time"]],
+        output_core_dims=[["time"]],
+        dask="parallelized",
+        dask_gufunc_kwargs={"allow_rechunk": True},
+        output_dtypes=[np.float64],
+    )
+    rate += fit["intercept"] + (field * (level - fit["offset"])).sum(["freq", "lag"], skipna=False)
+    if rectify:
+        rate = rate.clip(min=0)
+    dims = [dim for dim in _RESPONSE if dim in rate.dims]
+    attrs = {"units": "spikes/s", "long_name": "predicted firing rate"}
+    attrs |= definition(fit["lag"].attrs)
+    return rate.transpose(*dims).rename("prediction").drop_attrs(deep=False).assign_attrs(attrs)
+
+
+def _convolve(fields: Floats, sounds: Floats, *, level: float, n_nan: int) -> Floats:
+    """Filter what each sound is above a level with each field; NaN in the first bins.
+
+    [shape: (neuron, 1, freq, lag) and (stimulus, freq, time) -> (neuron, stimulus, time)].
+    """
+    *_, n_freq, n_lags = fields.shape
+    shape = np.broadcast_shapes(fields.shape[:-2], sounds.shape[:-2])
+    flat = fields.reshape(-1, n_freq, n_lags)
+    above = np.asarray(sounds, np.float64) - level
+    out = np.zeros((len(flat), sounds[..., 0, 0].size, sounds.shape[-1]))
+    for k, sound in enumerate(above.reshape(-1, n_freq, sounds.shape[-1])):
+        for lag in range(min(n_lags, sound.shape[1])):
+            out[:, k, lag:] += flat[:, :, lag] @ sound[:, : sound.shape[1] - lag]
+    out[..., :n_nan] = np.nan
+    return out.reshape(*shape, -1)

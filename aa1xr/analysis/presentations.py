@@ -1,0 +1,297 @@
+"""Which trials were presented, and whether `n_trials` and `psth` are of the trials that are left.
+
+`n_trials` and `psth` have no axis of trials, so a selection of trials by `isel`, `sel` or `where`
+does not reach them. `aa1xr.take_trials` selects in all variables and writes down which trials
+these are, in the attribute "trials" of `trial`, `n_trials` and `psth`. Without this attribute they
+are of all presentations.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from dask.delayed import delayed
+
+from aa1xr import schema
+from aa1xr.dataset.binning import presentations
+from aa1xr.dataset.events import positions_in_store, store_of
+from aa1xr.dataset.straight import is_selection_of
+from aa1xr.dataset.virtual import Spikes
+from aa1xr.dataset.virtual import Trials as NumberOfTrials
+
+Trials = npt.NDArray[np.integer[Any]]
+
+#: The attribute that says which trials a variable is of: their numbers, separated by spaces.
+MARK = "trials"
+
+_WAY_ON = (
+    "select trials with aa1xr.take_trials(ds, ...), which selects in all variables, or put the "
+    "rates of these trials in the place of `psth`: ds.assign(psth=aa1xr.psth(ds))"
+)
+
+
+def presented(ds: xr.Dataset) -> xr.DataArray:
+    """Which presentations there were.
+
+    Parameters
+    ----------
+    ds
+        A Dataset with `n_trials` [shape: (neuron, stimulus)] and the coordinate `trial`, which
+        keeps the presentation number through any selection.
+
+    Returns
+    -------
+    xarray.DataArray
+        Booleans [shape: (neuron, stimulus, trial)]; lazy if `n_trials` is. `spikes` is NaN
+        where they are False.
+
+    Raises
+    ------
+    ValueError
+        If the Dataset has no `n_trials` or no `trial`. When the result is computed: if `spikes`
+        and `n_trials` contradict each other.
+
+    Examples
+    --------
+    >>> ds = aa1xr.open_sample()
+    >>> heard = aa1xr.presented(ds)
+    >>> int(heard.sel(neuron="sim0000_2_A", type="conspecific").sum())
+    0
+    """
+    schema.require(ds, "n_trials")
+    schema.validate(ds[["n_trials"]])
+    if "trial" not in ds.coords:
+        raise ValueError("the Dataset has no coordinate 'trial', the number of the presentation")
+    mask = mask_of(ds).rename("presented")
+    mask.attrs = {"units": "1", "long_name": "whether there was such a presentation"}
+    return _guard(ds, mask, complete=False)
+
+
+def mask_of(ds: xr.Dataset) -> xr.DataArray:
+    """`presented`, of the metadata alone: `spikes` is not compared."""
+    n_trials = ds["n_trials"]
+    # Presentations are numbered from 0, so those there are come first.
+    rank = ds["trial"].copy(data=_ranks(ds).reshape(ds["trial"].shape))
+    return (n_trials > rank).transpose(*n_trials.dims, ...)
+
+
+def check_trials(ds: xr.Dataset, *names: str) -> None:
+    """Check that `psth` and `n_trials` are of the trials that the Dataset has.
+
+    Raises
+    ------
+    ValueError
+        If one of `names`, which the Dataset has, is of others, or `spikes` says otherwise.
+    """
+    _check_marks(ds, *names)
+    if _comparable(ds, *names):
+        _contradictions(ds, complete=True).compute()
+
+
+def checked_psth(ds: xr.Dataset) -> xr.DataArray:
+    """`ds.psth`, if it is of the trials that the Dataset has.
+
+    Raises
+    ------
+    ValueError
+        As `check_trials`, in part only when it is computed.
+    """
+    psth = schema.validate(ds, "psth")["psth"]
+    _check_marks(ds, "psth")
+    if not _comparable(ds, "psth"):
+        return psth
+    return _guard(ds, psth.chunk() if psth.chunks is None else psth, complete=True)
+
+
+def check_distinct(ds: xr.Dataset | xr.DataArray) -> None:
+    """Refuse trials that were drawn with replacement: a trial is not independent of itself.
+
+    Raises
+    ------
+    ValueError
+        If a trial occurs twice.
+    """
+    labels = _labels(ds) if "trial" in ds.coords else np.zeros(0, int)
+    numbers, counts = np.unique(labels, return_counts=True)
+    for number in numbers[counts > 1]:
+        raise ValueError(
+            f"trial {number} occurs {counts[numbers == number][0]} times: trials drawn with "
+            "replacement are not independent, so noise would be underestimated. Select each trial "
+            "once; for errors over trials use aa1xr.jackknife(..., over='trial')"
+        )
+
+
+def mark(labels: npt.ArrayLike) -> dict[str, str]:
+    """The attribute of a variable that is of these trials."""
+    return {MARK: " ".join(str(int(label)) for label in np.sort(np.atleast_1d(labels)))}
+
+
+def counted(ds: xr.Dataset) -> Trials | None:
+    """The trials that `n_trials` counts, ascending; None for all presentations."""
+    marks = {
+        ds[name].attrs[MARK]
+        for name in ("trial", "n_trials")
+        if name in ds.variables and MARK in ds[name].attrs
+    }
+    if len(marks) > 1:
+        raise ValueError(
+            f"'trial' and 'n_trials' are of other trials: {' and '.join(sorted(marks))}; " + _WAY_ON
+        )
+    return _parse(marks.pop()) if marks else None
+
+
+def _parse(text: Any) -> Trials:
+    return np.array(str(text).split(), int)
+
+
+def _labels(ds: xr.Dataset | xr.DataArray) -> Trials:
+    return np.atleast_1d(ds["trial"].values)
+
+
+def _ranks(ds: xr.Dataset) -> Trials:
+    """The place of each trial among those that `n_trials` counts."""
+    labels, numbers = _labels(ds), counted(ds)
+    if numbers is None:
+        return labels
+    if (unknown := np.setdiff1d(labels, numbers)).size:
+        raise ValueError(
+            f"n_trials counts the trials {' '.join(map(str, numbers))}, and the Dataset has trial "
+            f"{unknown[0]}; {_WAY_ON}"
+        )
+    return np.searchsorted(numbers, labels)
+
+
+def _check_marks(ds: xr.Dataset, *names: str) -> None:
+    """Compare what can be compared without computing anything."""
+    if "trial" not in ds.coords:
+        if "trial" in ds.dims:
+            raise ValueError(
+                "the Dataset has trials and no coordinate 'trial', which says which they are; "
+                "assign it, or drop the trials: ds.drop_dims('trial')"
+            )
+        return
+    check_distinct(ds)
+    labels, numbers = np.sort(_labels(ds)), counted(ds)
+    for name in names:
+        if name not in ds.data_vars:
+            continue
+        of = numbers
+        if name == "psth":
+            text = ds[name].attrs.get(MARK)
+            if text is None and numbers is not None:
+                _refuse(
+                    "`psth` does not say of which trials it is (its attribute 'trials' is gone, "
+                    "or it is of all presentations)"
+                )
+            of = None if text is None else _parse(text)
+        if of is not None and not np.array_equal(of, labels):
+            _refuse(
+                f"`{name}` is of the trials {' '.join(map(str, of))}, and the Dataset has "
+                f"{' '.join(map(str, labels))}"
+            )
+
+
+def _comparable(ds: xr.Dataset, *names: str) -> bool:
+    """Whether the Dataset has trials, and one of `names` may contradict them."""
+    if "trial" not in ds.coords:
+        return False
+    # The rates say of which trials they are, and `n_trials` of all beside them is not asked for.
+    says = "psth" in ds.data_vars and MARK in ds["psth"].attrs and counted(ds) is None
+    return "n_trials" in names or not says
+
+
+def _refuse(what: str) -> NoReturn:
+    raise ValueError(f"{what}; {_WAY_ON}")
+
+
+def _contradictions(ds: xr.Dataset, *, complete: bool) -> Any:
+    """A task that raises if `n_trials`, `trial` and `spikes` contradict each other.
+
+    `complete` says that every presentation that `n_trials` counts must be among the trials left.
+    """
+    n_trials = ds["n_trials"] if "n_trials" in ds.data_vars else _n_trials_in_store(ds)
+    ranks = _ranks(ds)
+    straight = counted(ds) is None and is_selection_of(n_trials.variable, NumberOfTrials)
+    there, played = None, np.ones(1, bool)
+    spikes = ds.get("spikes")
+    if (
+        spikes is not None
+        and {"trial", "time"} <= {*spikes.dims, *spikes.coords}
+        and spikes.sizes.get("time")
+        and set(spikes.dims) <= set(schema.VARIABLES["spikes"].dims)
+        and not (straight and is_selection_of(spikes.variable, Spikes))
+    ):
+        one, played = _one_bin(ds, spikes)
+        there = _in_order(one.notnull(), "neuron", "stimulus", "trial").data
+    return delayed(_compare)(
+        _in_order(n_trials, "neuron", "stimulus").data, ranks, there, played, complete=complete
+    )
+
+
+def _one_bin(ds: xr.Dataset, spikes: xr.DataArray) -> tuple[xr.DataArray, npt.NDArray[np.bool_]]:
+    """A bin of the responses, and which stimuli play in it, so that it says what was presented."""
+    time = np.atleast_1d(ds["time"].values)
+    bin_ = int(np.argmin(np.where(time >= 0, time, np.inf) if (time >= 0).any() else -time))
+    played = np.ones(1, bool)
+    if "duration_s" in ds.coords:
+        played = np.atleast_1d(ds["duration_s"].values > time[bin_])
+    return (spikes.isel(time=bin_) if "time" in spikes.dims else spikes), played
+
+
+def _in_order(array: xr.DataArray, *dims: str) -> xr.DataArray:
+    """A plain array with these dimensions."""
+    plain = xr.DataArray(array.variable)
+    return plain.expand_dims([dim for dim in dims if dim not in plain.dims]).transpose(*dims)
+
+
+def _compare(
+    n_trials: npt.NDArray[Any],
+    ranks: Trials,
+    there: npt.NDArray[np.bool_] | None,
+    played: npt.NDArray[np.bool_],
+    *,
+    complete: bool,
+) -> bool:
+    expected = np.nan_to_num(n_trials)[..., np.newaxis] > ranks
+    if complete and (expected.sum(-1) < np.nan_to_num(n_trials)).any():
+        _refuse("`psth` and `n_trials` are of more presentations than the Dataset has trials")
+    if there is not None and ((there != expected) & played[:, np.newaxis]).any():
+        _refuse(
+            "`n_trials` and `spikes` contradict each other: `spikes` is NaN for some trials that "
+            "`n_trials` counts, or the reverse"
+        )
+    return True
+
+
+def _n_trials_in_store(ds: xr.Dataset) -> xr.DataArray:
+    try:
+        store = store_of(ds)
+    except ValueError as error:
+        raise ValueError(
+            "the Dataset must have `n_trials`, which says whether `psth` is of the trials that it "
+            "has; or drop the trials: ds.drop_dims('trial')"
+        ) from error
+    neurons, stimuli, _ = positions_in_store(ds, store)
+    return xr.DataArray(presentations(store, neurons, stimuli), dims=("neuron", "stimulus"))
+
+
+def _guard(ds: xr.Dataset, array: xr.DataArray, *, complete: bool) -> xr.DataArray:
+    """The array, which raises when it is computed if the Dataset contradicts itself."""
+    check = _contradictions(ds, complete=complete)
+    if array.chunks is None:
+        check.compute()
+        return array
+    right = da.from_delayed(check, (), bool)  # type: ignore[no-untyped-call]
+    axes = tuple(range(array.ndim))
+    data = da.blockwise(  # type: ignore[no-untyped-call]
+        _second, axes, right, (), array.data, axes, dtype=array.dtype
+    )
+    return array.copy(data=data)
+
+
+def _second(_: Any, block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return block

@@ -1,0 +1,273 @@
+"""What the attributes of a spectrogram say of its sound, so that fits and sounds are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from aa1xr import schema
+
+Floats = npt.NDArray[np.float64]
+
+#: What defines a spectrogram: attributes by the names of the arguments of `aa1xr.open`, and what
+#: of the sound the frame of a bin covers.
+PARAMETERS = (
+    "n_mels",
+    "window_ms",
+    "fmin",
+    "fmax",
+    "compression",
+    "frames",
+    "dt_ms",
+    "frame_start_ms",
+    "frame_stop_ms",
+)
+#: What was done to it afterwards: attributes that `aa1xr.standardize` and `aa1xr.smooth` set.
+PROCESSING = ("scaled", "smoothed")
+
+#: Values are that much below silence by rounding, in single precision.
+_ROUNDING = 1e-4
+
+
+def definition(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    """The parameters in the attributes of a spectrogram, a lag, or a prediction.
+
+    Empty if one of them is missing: the spectrogram is then a custom one, of which nothing is
+    known but its bands and bins.
+    """
+    if not all(name in attrs for name in PARAMETERS):
+        return {}
+    return {name: attrs[name] for name in PARAMETERS + PROCESSING if name in attrs}
+
+
+def check_definition(
+    wanted: Mapping[Any, Any], found: Mapping[Any, Any], *, wants: str, has: str
+) -> None:
+    """Check that two attributes describe the same spectrogram, or both a custom one.
+
+    Parameters
+    ----------
+    wants, has
+        What the attributes are of, for the message: "the fit", "the Dataset".
+
+    Raises
+    ------
+    ValueError
+        If not; the message names each parameter that differs.
+    """
+    expected, got = definition(wanted), definition(found)
+    if bool(expected) != bool(got):
+        custom, known = (wants, has) if got else (has, wants)
+        raise ValueError(
+            f"{wants} and {has} must have the same spectrogram; that of {known} has "
+            f"{_listed(expected or got, PARAMETERS[:6])}, and that of {custom} does not say its "
+            f"parameters: its attributes lack {_missing(found if expected else wanted)}. "
+            "Open the sounds again with aa1xr.open, or make both from the same custom spectrogram"
+        )
+    differ = [
+        name
+        for name in PARAMETERS + PROCESSING
+        if not _equal(expected.get(name, "no"), got.get(name, "no"))
+    ]
+    # Frames follow from the other parameters, but for those of `aa1xr.resample`.
+    if plain := [name for name in differ if not name.startswith("frame_")]:
+        differ = plain
+    if differ:
+        raise ValueError(
+            f"{has} must have the spectrogram of {wants}; {wants} has "
+            f"{_listed(expected, differ)}, {has} has {_listed(got, differ)}. Open the sounds with "
+            "the same options of aa1xr.open, and scale them alike"
+        )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return bool(str(one) == str(other))
+    return bool(np.isclose(one, other, rtol=1e-9))
+
+
+def _listed(parameters: Mapping[str, Any], names: Any) -> str:
+    values = {name: parameters.get(name, "no") for name in names}
+    return ", ".join(
+        f"{name}={value!r}" if isinstance(value, str) else f"{name}={value:g}"
+        for name, value in values.items()
+    )
+
+
+def _missing(attrs: Mapping[Any, Any]) -> str:
+    return ", ".join(repr(name) for name in PARAMETERS if name not in attrs)
+
+
+def silence(sound: xr.DataArray) -> float | None:
+    """The value of the spectrogram where there is no sound, or None where it is not known."""
+    value = sound.attrs.get("silence")
+    return None if value is None or "scaled" in sound.attrs else float(value)
+
+
+def n_unknown(sound: xr.DataArray, n_lags: int) -> int:
+    """The first bins of the axis whose lags reach before it, to sound that is not known.
+
+    None if the axis begins at onset or before: what comes before onset is silence.
+    """
+    begins_in_silence = schema.bin_numbers(sound)[0] <= 0 and silence(sound) is not None
+    return 0 if begins_in_silence else n_lags - 1
+
+
+def delays(lags: Any, attrs: Mapping[Any, Any]) -> tuple[Any, Any, Any] | None:
+    """The delays from sound to response that a lag can mean.
+
+    A lag of j bins weighs frame k - j for the response in bin k. The response is at a time in
+    [k dt, (k + 1) dt). The frame covers the sound in [(k - j) dt + start, (k - j) dt + stop), where
+    start and stop are `frame_start_ms` and `frame_stop_ms`. So the delay is between j dt - stop
+    and (j + 1) dt - start. It is not negative, and the middle is (j + 1/2) dt - (start + stop) / 2.
+
+    Parameters
+    ----------
+    lags
+        In s; they need not be whole bins.
+    attrs
+        Those of the coordinate `lag` of a fit.
+
+    Returns
+    -------
+    shortest, middle, longest
+        In s; or None if the attributes do not say what a frame covers.
+    """
+    try:
+        dt, start, stop = (
+            float(attrs[name]) / 1000 for name in ("dt_ms", "frame_start_ms", "frame_stop_ms")
+        )
+    except KeyError:
+        return None
+    return (
+        np.maximum(lags - stop, 0),
+        lags + (dt - start - stop) / 2,
+        lags + dt - start,
+    )
+
+
+def click_response(offsets: Floats, attrs: Mapping[Any, Any]) -> Floats:
+    """What a frame shows of a click, by the time of the click from the middle of the frame.
+
+    The window is Hann's, so the power is cos(pi x / window)**4. A wider bin has several frames, at
+    most half a window apart, and their mean power; then the power is compressed, by its cube
+    root if it is compressed at all.
+
+    Parameters
+    ----------
+    offsets
+        In s.
+    attrs
+        Those of the coordinate `lag` of a fit, which say what of the sound a frame covers.
+    """
+    covered = (float(attrs["frame_stop_ms"]) - float(attrs["frame_start_ms"])) / 1000
+    window = min(float(attrs.get("window_ms", np.inf)) / 1000, covered)
+    n_frames = 1 + int(np.ceil(2 * (covered - window) / window - 1e-9))
+    middles = np.linspace(-1, 1, n_frames) * (covered - window) / 2 if n_frames > 1 else [0.0]
+    power = np.zeros_like(offsets)
+    for middle in middles:
+        inside = np.abs(offsets - middle) < window / 2
+        power += np.where(inside, np.cos(np.pi * (offsets - middle) / window) ** 4, 0)
+    power /= n_frames
+    return power if attrs.get("compression") == "none" else np.cbrt(power)
+
+
+def check_finite(
+    values: npt.NDArray[Any],
+    labels: Mapping[str, npt.NDArray[Any]],
+    *,
+    name: str = "the spectrogram",
+    lowest: float | None = None,
+    missing: bool = False,
+) -> None:
+    """Check that all values are finite.
+
+    Parameters
+    ----------
+    values
+        [shape: one axis for each of `labels`].
+    labels
+        The coordinate along each axis, for the message.
+    lowest
+        The value of silence: no power is less.
+    missing
+        Whether NaN is allowed.
+
+    Raises
+    ------
+    ValueError
+        If not; the message says what the first such value is, and where.
+    """
+    wrong = ~np.isfinite(values)
+    if missing:
+        wrong &= ~np.isnan(values)
+    if wrong.any():
+        where, value = _first(wrong, labels), values[wrong][0]
+        raise ValueError(
+            f"{name} must be finite{' or NaN' if missing else ''}; got {value} {where} (and "
+            f"{int(wrong.sum()) - 1} more such values). Silence has no logarithm: "
+            "aa1xr.open(compression='db') gives levels with a floor. NaN are bins that are not in "
+            "the Dataset: select times and stimuli without them"
+        )
+    if lowest is not None and (wrong := values < lowest - _ROUNDING).any():
+        raise ValueError(
+            f"{name} must not be below {lowest:g}, which is silence by its attributes; got "
+            f"{values[wrong][0]:g} {_first(wrong, labels)}. The values are not those that the "
+            "attributes describe: scale with aa1xr.standardize, which says so, or drop the "
+            "attributes of a spectrogram of your own: ds.spectrogram.drop_attrs(deep=False)"
+        )
+
+
+def _first(wrong: npt.NDArray[np.bool_], labels: Mapping[str, npt.NDArray[Any]]) -> str:
+    position = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    units = {"freq": " Hz", "time": " s"}
+    of = [
+        f"{dim} {label[k]:g}{units[dim]}" if dim in units else f"{dim} {str(label[k])!r}"
+        for k, (dim, label) in zip(position, labels.items(), strict=True)
+    ]
+    return f"at {', '.join(of)}"
+
+
+def finite(
+    array: xr.DataArray,
+    *,
+    name: str = "the spectrogram",
+    lowest: float | None = None,
+    missing: bool = False,
+) -> xr.DataArray:
+    """The same array, whose values are checked by `check_finite` when they are computed."""
+    labels = {
+        str(dim): np.atleast_1d(array[dim].values) if dim in array.coords else np.arange(size)
+        for dim, size in array.sizes.items()
+    }
+    check = partial(check_finite, name=name, lowest=lowest, missing=missing)
+    if array.chunks is None:
+        check(array.values, labels)
+        return array
+    data: Any = array.data
+    checked = data.map_blocks(
+        _check_block,
+        labels=labels,
+        check=check,
+        dtype=data.dtype,
+        meta=np.empty((0,) * data.ndim, data.dtype),
+    )
+    return array.copy(data=checked)
+
+
+def _check_block(
+    values: npt.NDArray[Any],
+    *,
+    labels: dict[str, npt.NDArray[Any]],
+    check: Any,
+    block_info: Any = None,
+) -> npt.NDArray[Any]:
+    where = block_info[0]["array-location"] if block_info else [(0, n) for n in values.shape]
+    parts = zip(labels.items(), where, strict=True)
+    check(values, {dim: label[slice(*bounds)] for (dim, label), bounds in parts})
+    return values

@@ -1,0 +1,133 @@
+"""What an archive lacks, alters or adds, as a store keeps it and its readers say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from aa1xr.archive import known
+from aa1xr.archive.known import Cell, Stimulus
+from aa1xr.errors import StoreError
+
+#: Whose data there are: see `origin`.
+ORIGINS = ("aa1", "simulated", "other")
+
+#: Statements of one kind that a warning shows.
+_MOST_SHOWN = 8
+
+
+def origin(
+    cells: Iterable[Cell], stimuli: Iterable[Stimulus], simulation: Mapping[str, Any] | None
+) -> str:
+    """Say whose data an archive holds.
+
+    Returns
+    -------
+    str
+        "simulated", if the archive says so; "aa1", if it has any cell or stimulus of AA1; "other"
+        for recordings that only have AA1's layout.
+    """
+    if simulation is not None:
+        return "simulated"
+    aa1 = known.aa1()
+    if any(cell in aa1.cells for cell in cells) or any(map(aa1.has_stimulus, stimuli)):
+        return "aa1"
+    return "other"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """How an archive compares with what is known of it; a store keeps it in its attributes."""
+
+    origin: str  #: as the function `origin` gives it
+    found: dict[str, int] = field(default_factory=dict)  #: of the known cells, ..., those there
+    known: dict[str, int] = field(default_factory=dict)  #: numbers of cells, stimuli, pairs, trials
+    missing: list[str] = field(default_factory=list)
+    different: list[str] = field(default_factory=list)
+    additional: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of_attrs(cls, attrs: Mapping[str, Any]) -> Self:
+        """The comparison that the attributes of a store hold.
+
+        Raises
+        ------
+        StoreError
+            If they do not hold one.
+        """
+        try:
+            contents = cls(**attrs["contents"])
+            numbers = [*contents.found.values(), *contents.known.values()]
+            said = [*contents.missing, *contents.different, *contents.additional]
+            fits = all(isinstance(n, int) for n in numbers) and all(map(str.isprintable, said))
+            if (
+                not fits
+                or contents.origin not in ORIGINS
+                or contents.found.keys() != contents.known.keys()
+            ):
+                raise ValueError(contents)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StoreError(
+                f"the attributes of the store of {attrs.get('source')!r} do not say what it holds; "
+                "build it again from the archive: aa1xr.open(archive, rebuild=True)"
+            ) from error
+        return contents
+
+    def as_attrs(self) -> dict[str, Any]:
+        """The comparison as it stands in the attributes of a store."""
+        return {"contents": asdict(self)}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing that is known is missing or different."""
+        return not (self.missing or self.different)
+
+    @property
+    def title(self) -> str:
+        """What the data are, on one line."""
+        simulated = self.origin == "simulated"
+        if self.origin == "other":
+            return "Recordings of unknown origin in the layout of CRCNS AA1"
+        if self.missing:
+            numbers = ", ".join(f"{self.found[of]} of {n} {of}" for of, n in self.known.items())
+            return f"part of {'a simulated archive' if simulated else 'CRCNS AA1'} ({numbers})"
+        if self.different:
+            number = f"{len(self.different)} of {self.known['cells']} cells"
+            return f"CRCNS AA1 with altered responses ({number})"
+        if simulated:
+            return "Simulated cells in the layout of CRCNS AA1"
+        return "CRCNS AA1: single units in two auditory areas of the zebra finch"
+
+    @property
+    def statements(self) -> dict[str, str]:
+        """What is missing, different and additional; without what there is nothing to say of."""
+        kinds = {
+            "missing": self.missing,
+            "different": self.different,
+            "additional": self.additional,
+        }
+        return {kind: "; ".join(each) for kind, each in kinds.items() if each}
+
+    def warning(self, source: str) -> str | None:
+        """What to say to somebody who opens this; None where all that is known is there."""
+        if self.is_complete:
+            return None
+        kinds = {"Missing": self.missing, "Different from the published data": self.different}
+        details = " ".join(f"{kind}: {_cut(each)}." for kind, each in kinds.items() if each)
+        again = (
+            "Simulate the archive again"
+            if self.origin == "simulated"
+            else "For all of AA1, extract or fetch the archive again: "
+            "aa1xr.open(download=True, data_dir=...) with another folder"
+        )
+        return (
+            f"{source} is {self.title}. {details} Results will differ from those of the complete "
+            f"archive. {again}. The attributes of the Dataset list everything: "
+            f"{', '.join(f'ds.attrs[{kind!r}]' for kind in self.statements)}."
+        )
+
+
+def _cut(statements: Sequence[str]) -> str:
+    rest = len(statements) - _MOST_SHOWN
+    return "; ".join(statements[:_MOST_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")

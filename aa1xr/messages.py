@@ -1,0 +1,123 @@
+"""Warnings about results, shown at the line of the user that asked for the result.
+
+A lazy result is computed later than it is asked for, in a thread of dask or on a worker of a
+cluster. A function of this package therefore takes its `call_site` when it is called, and hands
+it to its tasks, which `warn` for it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from aa1xr.errors import AA1Warning
+
+#: For each file of a user, the module's own registry of warnings, and what was said there.
+_SAID: dict[str, tuple[Any, set[tuple[int, str]]]] = {}
+_LOCK = threading.Lock()
+#: Neurons that a message names; it counts the others.
+_NAMED = 10
+
+
+class CallSite(NamedTuple):
+    """A line of a program."""
+
+    filename: str
+    lineno: int
+    module: str
+
+
+def call_site() -> CallSite:
+    """Find the line of the user from which a function of this package was called."""
+    frame: Any = inspect.currentframe()
+    while frame.f_back is not None and _is_between(frame.f_globals.get("__name__", "")):
+        frame = frame.f_back
+    name = frame.f_globals.get("__name__", "__main__")
+    return CallSite(frame.f_code.co_filename, frame.f_lineno, name)
+
+
+def _is_between(module: str) -> bool:
+    """Whether a module stands between the user and a warning: xarray calls the engine."""
+    return module.partition(".")[0] in {"aa1xr", "xarray"}
+
+
+def warn(
+    message: str, category: type[AA1Warning] = AA1Warning, site: CallSite | None = None
+) -> None:
+    """Warn at a call site, from any thread; on a worker of dask.distributed, also the client.
+
+    Python's filters decide what happens: by default a message is shown once for each line of
+    the user's program.
+    """
+    if _on_worker():
+        from distributed import warn as warn_client
+
+        # The client shows it under its own filters; it does not know the call site.
+        warn_client(message, category)
+        return
+    site = call_site() if site is None else site
+    with _LOCK:  # two tasks with one message
+        if _once(message, category, site):
+            said = _said(site)
+            if (site.lineno, message) in said:
+                return
+            said.add((site.lineno, message))
+        warnings.warn_explicit(message, category, site.filename, site.lineno, site.module, {})
+
+
+def _once(message: str, category: type[Warning], site: CallSite) -> bool:
+    """Whether the filters want this once for each line, as they do by default."""
+    for action, text, kind, module, lineno in warnings.filters:
+        if (
+            (text is None or text.match(message))
+            and issubclass(category, kind)
+            and (module is None or module.match(site.module))
+            and lineno in (0, site.lineno)
+        ):
+            return action not in ("always", "all", "error", "ignore")
+    return True
+
+
+def _said(site: CallSite) -> set[tuple[int, str]]:
+    """What was said in a file.
+
+    Python's own registry forgets all whenever anybody enters `warnings.catch_warnings`, and dask
+    does whenever it makes an array. A new registry means a new start: IPython makes one for
+    each cell that runs.
+    """
+    module = sys.modules.get(site.module)
+    registry = None
+    if module is not None and site.module == "__main__":
+        registry = vars(module).setdefault("__warningregistry__", {})
+    known, said = _SAID.get(site.filename, (None, set()))
+    if known is not registry:
+        said = set()
+    _SAID[site.filename] = registry, said
+    return said
+
+
+def _on_worker() -> bool:
+    if "distributed.worker" not in sys.modules:
+        return False
+    from distributed import get_worker
+
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True
+
+
+def listed(names: Sequence[Any], noun: str = "neuron") -> str:
+    """Count and name some of `noun`.
+
+    >>> listed(["b1", "b2"])
+    "2 neurons ('b1', 'b2')"
+    """
+    shown = [repr(str(name)) for name in names[:_NAMED]]
+    more = [f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return f"{len(names)} {noun}{'s' * (len(names) != 1)} ({', '.join(shown + more)})"

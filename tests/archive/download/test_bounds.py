@@ -1,0 +1,142 @@
+"""A server that sends too much, too slowly, or what nobody asked for; links in the data folder."""
+
+import json
+import os
+import time
+
+import pytest
+
+from aa1xr.archive import download as module
+from aa1xr.archive import session
+from aa1xr.archive.download import ACCEPTED, download
+from aa1xr.archive.partial import Version, as_size
+from aa1xr.archive.portal import Portal
+from aa1xr.errors import DownloadError, WaitingWarning
+from tests.archive.download.crcns import CHECKSUMS, FILELIST, LOGIN, PAGE, ZIP, Fault
+from tests.archive.download.test_portal import FINCH, refusal
+
+MB = 2**20
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "data" / "crcns-aa1.zip"
+
+
+def failure(target) -> str:
+    with pytest.raises(DownloadError) as caught:
+        download(target, accept_terms=True)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", [LOGIN, PAGE, FILELIST, CHECKSUMS])
+def test_download__of_pages_that_are_too_large(path, crcns, target):
+    crcns.faults[path] = [Fault(endless=True)]
+    assert "expected a small page, and more than 1048576 bytes came" in failure(target)
+    assert crcns.asked(path)[0].sent < 20 * MB  # what the buffers of two sockets take
+
+
+def test_login__reads_no_more_than_the_head_of_a_redirect(crcns):
+    crcns.faults[LOGIN] = [Fault(endless=True, location=f"{crcns.site}{LOGIN}")]
+    crcns.faults[PAGE] = [Fault(endless=True, location=f"{crcns.downloads}{PAGE}")]
+    refusal()
+    assert all(request.sent < 20 * MB for request in crcns.requests)
+
+
+def test_login__takes_a_time_that_grows_with_the_page_and_not_its_square(crcns):
+    crcns.faults[PAGE] = [Fault(body=b"<" * (MB - 1)), Fault(body=b"logged " * (MB // 8))]
+    begin = time.process_time()
+    for _ in range(2):
+        assert "does not know the session" in refusal()
+    assert time.process_time() - begin < 30  # the square took hours
+
+
+def test_login__that_takes_too_long(crcns, monkeypatch):
+    monkeypatch.setattr(session, "PAGE_SECONDS", 0)
+    assert "did not end in 0 s" in refusal()
+
+
+@pytest.mark.parametrize("path", [LOGIN, PAGE, ZIP])
+def test_download__of_what_was_encoded_unasked(path, crcns, target):
+    crcns.faults[path] = [Fault(body=b"x" * 100, headers={"Content-Encoding": "gzip"})]
+    assert "Content-Encoding gzip, which aa1xr did not ask for" in failure(target)
+
+
+def test_download__shows_the_words_of_a_server_escaped(crcns):
+    crcns.faults[LOGIN] = [Fault(status=403, reason="No\x1b[2J" + "!" * 500)]
+    message = refusal()
+    assert "403 No\\x1b[2J!!!" in message
+    assert "\x1b" not in message
+    assert "!" * 50 not in message
+
+
+@pytest.mark.parametrize("size", ["9" * 15, "9" * 5000, "1000000001"])
+def test_download__of_more_than_aa1_can_have(size, crcns, target):
+    crcns.faults[ZIP] = [Fault(endless=True, headers={"Content-Length": size})]
+    crcns.filelist = None
+    assert "crcns-aa1.zip" in failure(target)
+    assert not target.exists()
+
+
+def test_download__stops_where_the_list_says_so(crcns, target):
+    crcns.faults[ZIP] = [Fault(endless=True)]
+    message = failure(target)
+    assert f"expected at most {len(crcns.archive)} bytes" in message
+    assert not target.exists()
+
+
+def test_download__says_that_it_is_slow(crcns, target, monkeypatch):
+    monkeypatch.setattr(module, "_PATIENCE", 0)
+    monkeypatch.setattr(module, "_SLOW", 10**12)
+    with pytest.warns(WaitingWarning, match=r"is slow \([0-9.]+ kB/s\). Ctrl-C is safe") as told:
+        download(target, accept_terms=True)
+    assert len(told) == 1
+    assert target.exists()
+
+
+def test_as_size__of_what_is_a_size():
+    assert [as_size(text) for text in ("0", "17", "9" * 15)] == [0, 17, 10**15 - 1]
+    wrong = ("", "-1", "1.0", "9" * 16, "²", "\u0661", "1_0", " 1")
+    assert {as_size(text) for text in wrong} == {None}
+    assert Version.of(206, {"Content-Range": f"bytes 0-1/{'9' * 5000}"}).size is None
+
+
+# Links and pipes in the data folder
+
+
+@pytest.mark.parametrize("name", ["crcns-aa1.zip.part", "crcns-aa1.zip.part.json", ACCEPTED])
+@pytest.mark.parametrize("there", [True, False])
+def test_download__follows_no_link(name, there, crcns, target, tmp_path):
+    target.parent.mkdir()
+    precious = tmp_path / "precious"
+    if there:
+        precious.write_text("years of work")
+    (target.parent / name).symlink_to(precious)
+    download(target, accept_terms=True)
+    assert precious.exists() == there
+    assert not there or precious.read_text() == "years of work"
+    assert target.read_bytes() == crcns.archive
+    assert not any(path.is_symlink() for path in target.parent.iterdir())
+
+
+@pytest.mark.parametrize("name", ["crcns-aa1.zip.part", "crcns-aa1.zip.part.json", ACCEPTED])
+def test_download__waits_for_no_pipe(name, crcns, target):
+    target.parent.mkdir()
+    os.mkfifo(target.parent / name)
+    download(target, accept_terms=True)
+    assert target.read_bytes() == crcns.archive
+
+
+@pytest.mark.parametrize("note", ["[" * 100_000, "{}", json.dumps({"etag": 1}), '{"size": "x"}'])
+def test_download__of_a_note_that_is_none(note, crcns, target):
+    target.parent.mkdir()
+    target.with_name("crcns-aa1.zip.part").write_bytes(b"x" * 100)
+    target.with_name("crcns-aa1.zip.part.json").write_text(note)
+    download(target, accept_terms=True)
+    assert target.read_bytes() == crcns.archive
+
+
+def test_read__of_a_list(crcns):
+    with Portal() as portal:
+        portal.login(FINCH)
+        assert portal.read("filelist.txt") == crcns.filelist
