@@ -82,11 +82,13 @@ def require_workers(client: Any, *, seconds: float) -> None:
 
     def find() -> str:
         # As a nested function it is sent as its code: by its name it would need aa1xr there.
+        from importlib import import_module
+
         try:
-            import aa1xr
+            there: str = import_module("aa1xr").__version__
         except Exception as error:  # noqa: BLE001 - whatever stops the import
             return f"cannot import it ({type(error).__name__}: {error})"
-        return aa1xr.__version__
+        return there
 
     found: Mapping[str, str] = client.run(find)
     scheduler = client.run_on_scheduler(find)

@@ -19,8 +19,9 @@ from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
 from aa1xr.errors import IncompleteArchiveWarning
 from aa1xr.messages import warn
+from aa1xr.store.place import is_url, resolve
 from aa1xr.store.read import Store
-from aa1xr.store.source import find_source
+from aa1xr.store.source import check_store_url
 from aa1xr.version import VERSION
 
 #: A dask block is a stretch of neurons of about this size: large enough that AA1 is some ten
@@ -84,7 +85,9 @@ class AA1Backend(BackendEntrypoint):
             store = filename_or_obj
         else:
             # Absolute: the Dataset outlives the folder that a path is relative to.
-            place = find_source(filename_or_obj, "filename_or_obj")
+            place = resolve("filename_or_obj", filename_or_obj)
+            if is_url(place):
+                check_store_url("filename_or_obj", place)
             store = Store(place, storage_options)
         labels = store.labels
         grid = make_grid(

@@ -213,19 +213,6 @@ def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
     return store
 
 
-def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Indices, Indices, Indices]:
-    """Where in the store the neurons, stimuli and trials of a Dataset are, by their labels.
-
-    Raises
-    ------
-    ValueError
-        If the store has no such labels, or another sound by the label of a stimulus.
-    """
-    everything = _open_all(store)
-    neurons, stimuli, trials = (_positions(ds, everything, dim) for dim in AXES)
-    return neurons, stimuli, trials
-
-
 def _store_of_arrays(ds: xr.Dataset) -> Store | None:
     """The store that the variables are still computed from."""
     stores = {store.identity: store for store in _stores_of_arrays(ds)}
@@ -261,6 +248,19 @@ def _find_store(array: Any) -> Store | None:
             return store
         array = getattr(array, "array", None)
     return None
+
+
+def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Indices, Indices, Indices]:
+    """Where in the store the neurons, stimuli and trials of a Dataset are, by their labels.
+
+    Raises
+    ------
+    ValueError
+        If the store has no such labels, or another sound by the label of a stimulus.
+    """
+    everything = _open_all(store)
+    neurons, stimuli, trials = (_positions(ds, everything, dim) for dim in AXES)
+    return neurons, stimuli, trials
 
 
 def _open_all(store: Store) -> xr.Dataset:

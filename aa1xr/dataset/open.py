@@ -147,10 +147,12 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     # are divided into blocks here.
     for name in ds.coords:
         ds.variables[name].load()
-    return ds if chunks is None else in_blocks(ds, chunks)
+    if chunks is not None:
+        divide(ds, chunks)
+    return ds
 
 
-def in_blocks(ds: xr.Dataset, chunks: int | dict[Any, Any] | Literal["auto"]) -> xr.Dataset:
+def divide(ds: xr.Dataset, chunks: int | dict[Any, Any] | Literal["auto"]) -> None:
     """Make dask arrays of the variables of a new Dataset, in place."""
     if isinstance(chunks, Mapping) and (unknown := set(chunks) - set(ds.dims)):
         raise ValueError(
@@ -163,4 +165,3 @@ def in_blocks(ds: xr.Dataset, chunks: int | dict[Any, Any] | Literal["auto"]) ->
             preferred = variable.encoding.get("preferred_chunks", {})
             wanted = {dim: chunks.get(dim, preferred.get(dim, -1)) for dim in variable.dims}
         variable.data = variable.chunk(wanted).data
-    return ds

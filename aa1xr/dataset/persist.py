@@ -17,7 +17,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore, StorePath
 
 from aa1xr import schema
-from aa1xr.dataset.open import Chunks, in_blocks
+from aa1xr.dataset.open import Chunks, divide
 from aa1xr.dataset.saved import UNFINISHED, Saved, SavedStore
 from aa1xr.errors import DataNotFoundError
 from aa1xr.store.connection import chunk_keys
@@ -221,7 +221,9 @@ def load(
         if coord.dtype.kind == "T"
     }
     ds = ds.assign_coords(strings)
-    return ds if chunks is None else in_blocks(ds, chunks)
+    if chunks is not None:
+        divide(ds, chunks)
+    return ds
 
 
 def _blocks(variable: xr.Variable) -> xr.Variable:

@@ -17,7 +17,6 @@ from aa1xr.archive.read import Archive
 from aa1xr.errors import DataNotFoundError, DownloadError, StoreError
 from aa1xr.store.build import build_store
 from aa1xr.store.layout import DIGESTS, FORMAT_VERSION, METADATA
-from aa1xr.store.place import is_path
 from aa1xr.store.read import Store
 from aa1xr.store.source import find_folder, find_source
 
@@ -88,15 +87,14 @@ def find_store(
     if isinstance(source, Store):
         return source
     place = find_source(source)
-    path = Path(place) if is_path(place) else None
-    if path is None or _is_store(path):
+    if not isinstance(place, Path) or _is_store(place):
         if rebuild:
             raise ValueError(
                 f"rebuild=True, but {source} is a store; what it was built of is needed: "
                 'aa1xr.open("path/to/crcns-aa1.zip", rebuild=True)'
             )
-        return Store(place, storage_options)
-    built = ensure_store(path, data_dir=find_data_dir(data_dir), rebuild=rebuild)
+        return Store(str(place) if isinstance(place, Path) else place, storage_options)
+    built = ensure_store(place, data_dir=find_data_dir(data_dir), rebuild=rebuild)
     return Store(str(built))
 
 

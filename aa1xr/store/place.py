@@ -69,12 +69,12 @@ def resolve(name: str, value: Any) -> Place:
     text = arguments.path(name, value)
     if not text or "\0" in text:
         raise ValueError(f"{name} must be a path or URL; got {text!r}")
-    if (path := _path_of(name, text)) is not None:
+    if (path := path_of_file_url(name, text)) is not None:
         return str(Path(path).absolute())
     before, chained, last = text.rpartition("::")
     if not is_url(text):
         return str(Path(_expanded(name, text)).absolute())
-    if chained and (path := _path_of(name, last)) is not None:
+    if chained and (path := path_of_file_url(name, last)) is not None:
         return f"{before}::file://{path}"
     return text
 
@@ -117,7 +117,7 @@ def _known(protocol: str) -> bool:
     return protocol in fsspec.available_protocols() or protocol in fsspec.registry
 
 
-def _path_of(name: str, text: str) -> str | None:
+def path_of_file_url(name: str, text: str) -> str | None:
     """The path in a URL of a local file, or None if it is something else."""
     match = re.match(r"(?:file|local):(?:(//[^/]*)|(?!//))(?=/)", text, re.IGNORECASE)
     if match is None:
@@ -143,10 +143,10 @@ def _path_of(name: str, text: str) -> str | None:
 def _expanded(name: str, text: str) -> str:
     """A path with its `~` expanded."""
     scheme = re.match(f"({_SCHEME}):/", text)
-    if scheme and _known(scheme[1]):
+    if scheme and _known(scheme[1]) and not Path(text).exists():
         raise ValueError(
-            f"{name} must be a path or URL; got {text!r}, a URL with one slash too few. "
-            "pathlib.Path removes it: pass URLs as strings"
+            f"{name} must be a path or URL; got {text!r}, which has one slash after its colon, as "
+            "a URL has that went through pathlib.Path. Pass URLs as strings"
         )
     if re.match(r"\$\w+|\$\{\w+\}", text) and not Path(text.partition("/")[0]).exists():
         raise ValueError(

@@ -30,7 +30,7 @@ from aa1xr.store.layout import (
     is_sealed,
     seal,
 )
-from aa1xr.store.place import Place, is_path, is_url
+from aa1xr.store.place import Place, is_path
 from aa1xr.whole import discard, is_leftover, whole
 
 #: Bytes in a chunk of what is added: a few stimuli, which can be read without the others.
@@ -93,7 +93,7 @@ class Store(Connection):
         if metadata is None:
             raise DataNotFoundError(
                 f"{self.url}: no store there (it has no {METADATA}). Check the name. "
-                f"{_ONLY_STORES if is_url(self.place) else 'aa1xr.open builds one of an archive.'}"
+                f"{_REBUILD if is_path(self.place) else _ONLY_STORES}"
             )
         document = parse(metadata)
         attributes = document.get("attributes", {})

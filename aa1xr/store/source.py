@@ -6,9 +6,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import zarr.abc.store
+
 from aa1xr import arguments
 from aa1xr.archive.files import PACKED
-from aa1xr.store.place import Place, is_path, is_url, resolve
+from aa1xr.store.place import is_path, is_url, path_of_file_url, resolve
+
+#: What is left of a URL that went through a Path: one slash. No drive of Windows has two letters.
+_SINGLE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")
 
 #: A variable as shells write it; "$" at the end of a name, as of Windows shares, is none.
 _VARIABLE = re.compile(r"\$(?:\w|\{)|%\w+%")
@@ -17,15 +22,17 @@ _VARIABLE = re.compile(r"\$(?:\w|\{)|%\w+%")
 _IN_ARCHIVE = ("zip", "tar", "libarchive")
 
 
-def find_source(source: Any, name: str = "source") -> Place:
-    """The path, URL or zarr store that `source` names.
+def find_source(source: Any, name: str = "source") -> Path | str | zarr.abc.store.Store:
+    """The path that `source` names, the URL of a store, or a zarr store.
 
     Raises
     ------
     ValueError
-        If it is a URL of something other than a store: an archive, or one signed object.
+        If it is a URL of something else: an archive, or one signed object.
     """
     place = resolve(name, source)
+    if is_path(place):
+        return Path(place)
     if is_url(place):
         check_store_url(name, place)
     return place
@@ -39,18 +46,19 @@ def find_folder(name: str, value: Any) -> Path:
     ValueError
         If it is a URL, or has a variable that nobody expanded.
     """
-    text = arguments.path(name, value)
-    place = resolve(name, text)
-    if not is_path(place):
+    folder = arguments.path(name, value)
+    if (local := path_of_file_url(name, folder)) is not None:
+        return Path(local)
+    if is_url(folder) or _SINGLE_SLASH.match(folder):
         raise ValueError(
-            f"{name}={_unsigned(text)!r} is a URL; expected a folder of this machine, in which "
+            f"{name}={_unsigned(folder)!r} is a URL; expected a folder of this machine, in which "
             "stores are built. aa1xr.copy_store puts a store at a URL, and aa1xr.open reads it "
             "there"
         )
-    path = Path(place)
-    if _VARIABLE.search(text) and not path.is_dir():
+    path = arguments.expand_user(name, folder)
+    if _VARIABLE.search(folder) and not (path.is_absolute() and path.is_dir()):
         raise ValueError(
-            f"{name}={text!r} has a variable in it that was not expanded, as happens in single "
+            f"{name}={folder!r} has a variable in it that was not expanded, as happens in single "
             "quotes and in files that no shell reads; write the path itself, or pass "
             "os.path.expandvars(...)"
         )

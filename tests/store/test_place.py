@@ -48,8 +48,8 @@ def test_resolve(given, expected):
     [
         ("", "got ''"),
         ("a\0b", "must be a path or URL"),
-        (Path("s3://bucket/x"), "one slash too few"),
-        ("https:/x.org/a.zarr", "one slash too few"),
+        (Path("s3://bucket/x"), "one slash after its colon"),
+        ("https:/x.org/a.zarr", "one slash after its colon"),
         ("$SCRATCH/x", "not expanded"),
         ("${SCRATCH}", "not expanded"),
         ("file://x.zarr", "absolute path in a file URL"),
