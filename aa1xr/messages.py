@@ -70,9 +70,9 @@ def _once(message: str, category: type[Warning], site: CallSite) -> bool:
     """Whether the filters want this once for each line, as they do by default."""
     for action, text, kind, module, lineno in warnings.filters:
         if (
-            (text is None or text.match(message))  # type: ignore[attr-defined]
+            (text is None or text.match(message))
             and issubclass(category, kind)
-            and (module is None or module.match(site.module))  # type: ignore[attr-defined]
+            and (module is None or module.match(site.module))
             and lineno in (0, site.lineno)
         ):
             return action not in ("always", "all", "error", "ignore")
