@@ -15,14 +15,12 @@ from aa1xr import arguments, schema
 from aa1xr.analysis import pairs
 from aa1xr.dataset.binning import Indices, count, count_between
 from aa1xr.dataset.events import AXES, positions_in_store, store_of
-from aa1xr.dataset.grid import Grid, exact_ms
+from aa1xr.dataset.grid import RECORDED_MS, Grid, exact_ms
 from aa1xr.store.read import Store
 
 Counts = npt.NDArray[np.floating[Any]]
 Microseconds = npt.NDArray[np.int64]
 
-#: Seconds from onset: the archive was recorded from the first to the second.
-_RECORDED = (-2, 4)
 #: Counts of trials in one block, for a Dataset that has no blocks of `spikes`.
 _BLOCK = 2**20
 
@@ -106,13 +104,13 @@ class _Window:
 
 
 def _make_window(ds: xr.Dataset, start: float, stop: float | None) -> _Window:
-    first, last = _RECORDED
+    first, last = (ms / 1000 for ms in RECORDED_MS)
     limits = {"start": start} | ({} if stop is None else {"stop": stop})
     for name, value in limits.items():
         if not first <= arguments.number(name, value, "seconds") <= last:
             raise ValueError(
-                f"{name}={value} must be between {first} and {last} s from onset: AA1 was recorded "
-                "from 2 s before each onset to 4 s after it"
+                f"{name} must be between {first:g} and {last:g} s from onset, where AA1 was "
+                f"recorded; got {value}"
             )
     ends = _sound_ends(ds)
     begin = np.full(ends.size, math.ceil(_exact(start)))
@@ -252,7 +250,8 @@ def _grid(ds: xr.Dataset, store: Store) -> tuple[Grid, Indices]:
     n_before = max(0, -int(numbers[0]))
     n_time = n_before + int(numbers[-1]) + 1
     n_bins = np.full(store.labels.name.size, n_time)
-    return Grid(rate, int(hop), n_before, n_time, 0, n_bins, n_bins), numbers + n_before
+    grid = Grid(rate, int(hop), n_before, n_time, first=0, n_bins=n_bins, n_sound=n_bins)
+    return grid, numbers + n_before
 
 
 def _count(

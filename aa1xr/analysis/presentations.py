@@ -235,7 +235,7 @@ def _contradictions(ds: xr.Dataset, *, complete: bool) -> Any:
 def _one_bin(ds: xr.Dataset, spikes: xr.DataArray) -> tuple[xr.DataArray, npt.NDArray[np.bool_]]:
     """A bin of the responses, and which stimuli play in it, so that it says what was presented."""
     time = np.atleast_1d(ds["time"].values)
-    bin_ = int(np.argmin(np.where(time >= 0, time, np.inf))) if (time >= 0).any() else 0
+    bin_ = int(np.argmin(np.where(time >= 0, time, np.inf) if (time >= 0).any() else -time))
     played = np.ones(1, bool)
     if "duration_s" in ds.coords:
         played = np.atleast_1d(ds["duration_s"].values > time[bin_])

@@ -87,5 +87,5 @@ def test_prepare__refuses_what_was_opened_otherwise(ds, protocol):
 def test_prepare__refuses_part_of_a_response(ds, protocol):
     with pytest.raises(ValueError, match="over whole sounds; select no times"):
         protocol.prepare(ds.sel(time=slice(0, 1)))
-    with pytest.raises(ValueError, match="selection of trials does not reach `psth`"):
+    with pytest.raises(ValueError, match="more presentations than the Dataset has trials"):
         protocol.prepare(ds.isel(trial=[0, 1]))

@@ -106,3 +106,10 @@ def test_make_grid__has_data_only_where_a_bin_was_recorded(dt_ms, before_ms, aft
         end = -(-(Fraction(int(n), 32) + after_ms) // dt_ms) * dt_ms
         expected = [a >= -2000 and b <= min(4000, end) for a, b in itertools.pairwise(edges)]
         assert got[s].tolist() == expected
+
+
+@pytest.mark.parametrize("dt_ms", [5e6, 1e300, 5000])
+def test_make_grid__refuses_bins_wider_than_the_recording(dt_ms):
+    with pytest.raises(ValueError, match=r"dt_ms must be at most 4000: .*; got "):
+        grid(dt_ms=dt_ms)
+    assert grid(dt_ms=4000, after_ms=4000).n_time == 2

@@ -52,9 +52,9 @@ def test_stimuli__read_one_and_no_other(sample_archive, monkeypatch):
 
     asked = []
 
-    def spy(store, grid, neurons, stimuli, trials, bins):
+    def spy(store, grid, neurons, stimuli, trials, bins, *, total=False):
         asked.append(stimuli.tolist())
-        return original(store, grid, neurons, stimuli, trials, bins)
+        return original(store, grid, neurons, stimuli, trials, bins, total=total)
 
     original = virtual.count
     monkeypatch.setattr(virtual, "count", spy)

@@ -48,14 +48,6 @@ def test_collate__pads_with_silence_as_it_is_after_a_scaling(ds):
             np.testing.assert_allclose(band, quiet, rtol=1e-5)
 
 
-def test_collate__does_not_guess_what_silence_is(ds):
-    dataset = aa1xr.to_torch(ds.drop_vars("duration_s"))
-    with pytest.raises(ValueError, match="what silence is"):
-        dataset.collate(list(dataset))
-    same = aa1xr.to_torch(ds.drop_vars("duration_s").sel(type="flatrip"))
-    assert same.collate(list(same)).spectrogram.shape == (5, 32, 400)
-
-
 def test_collate__pads_and_masks(songs):
     dataset = aa1xr.to_torch(songs)
     items = [dataset[0], dataset[2]]

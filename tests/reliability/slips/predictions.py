@@ -7,7 +7,6 @@ import numpy as np
 import xarray as xr
 
 import aa1xr
-from aa1xr import benchmark
 from tests.reliability.slips.datasets import compute, same
 from tests.reliability.slips.row import Row, Things, refused, works
 
