@@ -137,6 +137,21 @@ def require(ds: xr.Dataset, *variables: str, name: str = "", of: str = "") -> No
             )
 
 
+def require_coords(ds: xr.Dataset, *names: str) -> None:
+    """Check that a Dataset has coordinates.
+
+    Raises
+    ------
+    ValueError
+        If one is missing.
+    """
+    for name in names:
+        if name not in ds.coords:
+            raise ValueError(
+                f"the Dataset must have the coordinate {name!r}, the {COORDINATES[name].long_name}"
+            )
+
+
 def validate(ds: xr.Dataset, *variables: str) -> xr.Dataset:
     """Check that `ds` holds `variables`, and that all that it has of the contract is as it says.
 
