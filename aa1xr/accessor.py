@@ -26,6 +26,7 @@ from aa1xr.analysis.scale import Scaling, normalize, standardize
 from aa1xr.analysis.scores import score
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.select import drop_missing, simultaneous
+from aa1xr.analysis.selectivity import dprime, responsiveness
 from aa1xr.analysis.smooth import Window, smooth
 from aa1xr.analysis.split import Split, split
 from aa1xr.analysis.trials import Trials, take_trials
@@ -70,8 +71,14 @@ class DatasetAccessor:
     def coherence(
         self, prediction: xr.DataArray, *, window_ms: float = 256, during: During = "stimulus"
     ) -> xr.Dataset:
-        """Coherence of a predicted rate with the PSTH, and what a perfect one would reach."""
+        """Coherence of a predicted rate with the responses, and of the true rate with them."""
         return coherence(prediction, self._ds, window_ms=window_ms, during=during)
+
+    def dprime(
+        self, other: xr.Dataset, *, start: float = 0.0, stop: float | None = None
+    ) -> xr.DataArray:
+        """Selectivity of each neuron for one set of stimuli over another."""
+        return dprime(self._ds, other, start=start, stop=stop)
 
     def drop_missing(self) -> xr.Dataset:
         """Leave out neurons without data for the stimuli that are left, and the reverse."""
@@ -90,6 +97,10 @@ class DatasetAccessor:
     ) -> xr.Dataset:
         """Measure rate, reliability and latency of the responses."""
         return quality(self._ds, by=by, max_splits=max_splits)
+
+    def responsiveness(self, *, window_s: float | None = None) -> xr.Dataset:
+        """Test whether each neuron responds to sound, and correct for the number of neurons."""
+        return responsiveness(self._ds, window_s=window_s)
 
     def resample(self, dt_ms: float) -> xr.Dataset:
         """Join bins to wider ones."""

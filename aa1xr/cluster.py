@@ -1,9 +1,22 @@
-"""The dask cluster that is in use, if one is."""
+"""The dask cluster that is in use, if one is, and whether it can compute what we send."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from operator import truth
+from threading import Lock
 from typing import Any
+
+import dask
+
+from aa1xr.version import VERSION
+
+#: Threads that are inside `own_threads`, and what the first of them changed.
+_INSIDE: list[None] = []
+_CHANGED = ExitStack()
+_CHANGING = Lock()
 
 
 def open_client() -> Any | None:
@@ -15,3 +28,73 @@ def open_client() -> Any | None:
         return distributed.default_client()
     except ValueError:
         return None
+
+
+@contextmanager
+def own_threads() -> Iterator[None]:
+    """Compute in threads of this process, even on a worker of a cluster that has other work.
+
+    `dask.config.set` alone is of the whole process: of two threads that use it at the same time,
+    the second one would leave behind what the first one set.
+    """
+    with _CHANGING:
+        if not _INSIDE:
+            _CHANGED.enter_context(dask.config.set(scheduler="threads"))
+        _INSIDE.append(None)
+    try:
+        yield
+    finally:
+        with _CHANGING:
+            _INSIDE.pop()
+            if not _INSIDE:
+                _CHANGED.close()
+
+
+def require_workers(client: Any, *, seconds: float) -> None:
+    """Check that a cluster has workers, and that these and its scheduler have this aa1xr.
+
+    dask itself would wait for workers without end, and compares versions of other packages only.
+
+    Parameters
+    ----------
+    client
+        A `dask.distributed.Client`.
+    seconds
+        How long to wait for the first worker.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one that cannot import aa1xr, or has another version.
+    """
+    address = client.scheduler.address
+    # A cluster that adapts starts workers for a task, whatever it is.
+    task = client.submit(truth, 1, pure=False)
+    try:
+        client.wait_for_workers(1, timeout=seconds)
+    except TimeoutError:
+        raise ValueError(
+            f"the dask cluster at {address} has no workers after {seconds:g} s. Start some (dask "
+            f"worker {address}, or cluster.scale(2)), or wait longer for a queue: --wait"
+        ) from None
+    finally:
+        task.release()
+
+    def find() -> str:
+        # As a nested function it is sent as its code: by its name it would need aa1xr there.
+        from importlib import import_module
+
+        try:
+            there: str = import_module("aa1xr").__version__
+        except Exception as error:  # noqa: BLE001 - whatever stops the import
+            return f"cannot import it ({type(error).__name__}: {error})"
+        return there
+
+    found: Mapping[str, str] = client.run(find)
+    scheduler = client.run_on_scheduler(find)
+    for place, there in [*found.items(), (f"the scheduler {address}", scheduler)]:
+        if there != VERSION:
+            raise ValueError(
+                f"this process has aa1xr {VERSION}; {place} {'has ' * there[0].isdigit()}{there}. "
+                f"Install aa1xr {VERSION} on the scheduler and all workers, and start them again"
+            )

@@ -28,6 +28,7 @@ from aa1xr.dataset.open import open as open_archive
 from aa1xr.dataset.spectrogram import Mel
 from aa1xr.schema import parse_cell_id
 from aa1xr.store import locate
+from aa1xr.store.place import resolve_path
 
 RATE = 32000
 #: Receptive fields live on 5 ms bins and reach 100 ms back.
@@ -89,7 +90,7 @@ def simulate_archive(
     >>> aa1xr.open(tmp / "cells.zip", data_dir=tmp).sizes["neuron"]
     2
     """
-    path = arguments.path("path", path)
+    path = resolve_path("path", path)
     for name, value, least in (
         ("n_neurons", n_neurons, 1),
         ("n_songs", n_songs, 0),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import logging
 import os
 import re
@@ -35,11 +36,15 @@ logger = logging.getLogger("aa1xr")
 #: What is beside a name: what is being written (it ends as the name does, for libraries that go by
 #: that), and its lock.
 _LEFTOVER = re.compile(
-    r"\.[0-9a-f]{32}\.aa1xr-partial\.(?P<partial>.+)|\.(?P<locked>.+)\.aa1xr-lock"
+    r"\.[0-9a-f]{32}\.aa1xr-partial\.(?P<partial>.+)|\.(?P<locked>.+)\.aa1xr-lock",
+    re.DOTALL,  # a name may have a newline in it
 )
 
 #: Seconds after which a process says that it waits for another.
 _PATIENCE = 5
+
+#: Bytes of a name beside which there is room for those of its lock and of what is being written.
+_LONGEST_NAME = 255 - len(f".{32 * '0'}.aa1xr-partial.")
 
 #: How file systems say that they have no locks.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -106,7 +111,7 @@ def locked(target: Path, *, wait: bool = True) -> Iterator[bool]:
     from filelock import FileLock  # imported where it is used: a warm open takes no lock
 
     target.parent.stat()  # filelock would make the folder: a store that has gone came back empty
-    path = target.with_name(f".{target.name}.aa1xr-lock")
+    path = target.with_name(f".{_short(target.name)}.aa1xr-lock")
     # Anybody may use a lock that a killed process left, whatever the umask of its user was.
     lock = FileLock(path, mode=0o666)
     try:
@@ -187,7 +192,20 @@ def is_leftover(name: str) -> bool:
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".{uuid.uuid4().hex}.aa1xr-partial.{target.name}")
+    return target.with_name(f".{uuid.uuid4().hex}.aa1xr-partial.{_short(target.name)}")
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for what is put before it: file systems take 255 bytes in all.
+
+    It ends as the long one does, and begins otherwise than any other's; a short name is itself.
+    """
+    encoded = os.fsencode(name)
+    if len(encoded) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:32]
+    end = encoded[-(_LONGEST_NAME - len(digest)) :].decode(errors="ignore")
+    return f"{digest}{end}"
 
 
 def _refuse(target: Path, replace: bool) -> None:
@@ -205,7 +223,7 @@ def _remove_leftovers(folder: Path, *, held: str | None = None) -> None:
                 partials.append(path)
     for name, partials in left.items():
         with contextlib.ExitStack() as stack:
-            if name != held:
+            if name != (held and _short(held)):
                 try:
                     if not stack.enter_context(locked(folder / name, wait=False)):
                         continue

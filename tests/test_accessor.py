@@ -32,6 +32,7 @@ def test_accessor__has_the_arguments_of_the_function(accessor, room, name):
     assert first.startswith(last.rstrip("."))
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_accessor__is_the_function(sample_archive):
     ds = aa1xr.open_sample()
     xr.testing.assert_identical(ds.aa1.resample(20), aa1xr.resample(ds, dt_ms=20))

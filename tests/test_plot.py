@@ -409,6 +409,7 @@ def test_coverage__of_any_selection(select, ds, ax):
 # quality
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_quality__shows_every_neuron(ds, ax):
     ccmax = aa1xr.quality(ds).ccmax.compute()
     plot.quality(ds, ax=ax)
@@ -419,7 +420,7 @@ def test_quality__shows_every_neuron(ds, ax):
     np.testing.assert_allclose(medians, ccmax.groupby("area").median())
     names = [label.get_text() for label in ax.get_xticklabels()]
     assert names == ["Field_L\n5 of 6 cells", "MLd\n6 of 6 cells"]
-    assert ax.get_ylabel() == "greatest correlation with the PSTH"
+    assert ax.get_ylabel() == "noise ceiling (CCmax)"
 
 
 def test_quality__points_do_not_hide_each_other(ax):
@@ -428,6 +429,7 @@ def test_quality__points_do_not_hide_each_other(ax):
     assert len(np.unique(ax.collections[0].get_offsets()[:, 0])) == 50
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_quality__takes_what_was_measured_already(ds, ax, monkeypatch):
     measured = aa1xr.quality(ds).compute()
     labelled = aa1xr.with_quality(ds)
@@ -441,6 +443,7 @@ def test_quality__takes_what_was_measured_already(ds, ax, monkeypatch):
     assert ax.get_ylabel() == "firing rate while the sound plays (spikes/s)"
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_quality__of_what_is_no_measure(ds):
     with pytest.raises(ValueError, match=r"measure='cc'; expected .* ccmax"):
         plot.quality(ds, measure="cc")

@@ -139,10 +139,11 @@ def coherence(
     schema.bin_numbers(ds)  # spectra need an unbroken axis
     dt = schema.bin_width_ms(ds) / 1000
     length = round(arguments.number("window_ms", window_ms) / 1000 / dt)
-    if not 2 <= length <= counts.sizes["time"]:
+    inside = bins_during(ds, during)
+    longest = int(inside.any(0).sum())
+    if not 2 <= length <= longest:
         raise ValueError(
-            f"window_ms={window_ms} is {length} bins of {1000 * dt:g} ms; expected 2 to "
-            f"{counts.sizes['time']}"
+            f"window_ms={window_ms} is {length} bins of {1000 * dt:g} ms; expected 2 to {longest}"
         )
     frequency = np.fft.rfftfreq(length, dt)[1:]
     stacked = xr.apply_ufunc(
@@ -152,7 +153,7 @@ def coherence(
         neuron_names(ds, counts),
         kwargs={
             "length": length,
-            "inside": bins_during(ds, during),
+            "inside": inside,
             "site": messages.call_site(),
         },
         input_core_dims=[["stimulus", "trial", "time"], ["stimulus", "time"], []],
@@ -189,6 +190,9 @@ def _coherence(
 
     [shape: (neuron, 4, estimate or error, frequency + 1)].
     """
+    # Segments are counted from the first bin wanted, so that they are the same in every window.
+    onset = int(inside.any(0).argmax())
+    counts, rate, inside = counts[..., onset:], rate[..., onset:], inside[:, onset:]
     pairs = complete(counts, inside & ~np.isnan(rate))
     enough = repeated(pairs.n_trials, pairs.n_bins) > 0
     out = np.empty((counts.shape[0], len(_NAMES), 2, length // 2 + 1))

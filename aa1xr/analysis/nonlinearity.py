@@ -98,6 +98,7 @@ def fit_nonlinearity(
     Examples
     --------
     >>> ds = aa1xr.open_sample().sel(type="conspecific", area="Field_L")
+    >>> ds = ds.drop_sel(neuron="sim0000_2_B")  # does not respond
     >>> train, validation, test = aa1xr.split(ds, test=2, validation=2)
     >>> fit = aa1xr.strf(ds, train=train, validation=validation).compute()
     >>> linear = aa1xr.predict(fit, ds, rectify=False)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, messages, schema
+from aa1xr.analysis import presentations
 from aa1xr.errors import UndefinedWarning, UnitsWarning
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -141,6 +142,7 @@ def spikes(ds: xr.Dataset) -> xr.DataArray:
     present = [dim for dim in ("neuron", "stimulus", "trial") if dim in ds["spikes"].dims]
     schema.check_dims("'spikes'", ds["spikes"], "time", *present)
     _check_grid(ds)
+    presentations.check_distinct(ds)
     counts = xr.DataArray(ds["spikes"].variable)
     counts = counts.expand_dims([dim for dim in _DIMS if dim not in counts.dims]).transpose(*_DIMS)
     if counts.chunks is None:

@@ -121,7 +121,7 @@ def check_distinct(ds: xr.Dataset | xr.DataArray) -> None:
         raise ValueError(
             f"trial {number} occurs {counts[numbers == number][0]} times: trials drawn with "
             "replacement are not independent, so noise would be underestimated. Select each trial "
-            "once, or draw neurons or stimuli instead"
+            "once; for errors over trials use aa1xr.jackknife(..., over='trial')"
         )
 
 

@@ -46,12 +46,12 @@ MEASURES: dict[str, schema.Spec] = {
     "snr": _spec("1", "signal power over noise power", "Sahani & Linden (2003)"),
     "ccmax": _spec(
         "1",
-        "noise ceiling of the correlation with the PSTH",
+        "noise ceiling (CCmax)",
         "split halves; Hsu, Borst & Theunissen (2004)",
     ),
     "ccmax_closed": _spec(
         "1",
-        "noise ceiling of the correlation with the PSTH",
+        "noise ceiling (CCmax)",
         "closed form; Schoppe et al. (2016)",
     ),
     "ccmax_within": _spec("1", "noise ceiling (split halves), each stimulus about its own mean"),
@@ -216,9 +216,10 @@ def with_quality(ds: xr.Dataset, *, max_splits: int = 10_000) -> xr.Dataset:
 
     Examples
     --------
-    >>> ds = aa1xr.with_quality(aa1xr.open_sample().sel(type="conspecific"))
-    >>> ds.query(neuron="snr > 0.1").neuron.values.tolist()
-    ['sim0000_1_B', 'sim0000_5_B', 'sim0000_3_A']
+    >>> songs = aa1xr.open_sample(before_ms=500).sel(type="conspecific", area="MLd")
+    >>> ds = aa1xr.with_quality(songs)
+    >>> ds.query(neuron="snr > 0.08").neuron.values.tolist()
+    ['sim0000_3_A', 'sim0000_4_A', 'sim0000_5_A']
     """
     measures = quality(ds, max_splits=max_splits).compute()
     return ds.assign_coords({name: array.variable for name, array in measures.items()})

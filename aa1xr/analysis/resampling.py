@@ -78,8 +78,8 @@ def jackknife(
     error of a noisy neuron up to 1.5 times too large. So over trials the result is also computed
     without each two, and
     (n - 3) / (n * (n - 1) * (n - 2)) * sum over pairs of (n * estimate - (n - 1) * (r_i + r_j)
-    + (n - 2) * r_ij)**2 is subtracted from the variance, which makes it unbiased for means over
-    pairs. `function` is called n * (n + 1) / 2 + 1 times: 56 times for 10 trials.
+    + (n - 2) * r_ij)**2 is subtracted from the variance, which makes it nearly unbiased for means
+    over pairs. `function` is called n * (n + 1) / 2 + 1 times: 56 times for 10 trials.
 
     A quantity that depends on the number of trials by its definition (`ccmax`, `cc_raw`,
     `information_psth`) has a "bias" over trials that only says so, and a right standard error.
@@ -93,7 +93,8 @@ def jackknife(
 
     Examples
     --------
-    >>> ds = aa1xr.open_sample().sel(type="flatrip").isel(trial=slice(10)).compute()
+    >>> ds = aa1xr.open_sample().sel(type="flatrip", area="MLd")
+    >>> ds = aa1xr.take_trials(ds, slice(10)).compute()
     >>> snr = aa1xr.jackknife(lambda ds: aa1xr.quality(ds).snr, ds, over="trial")
     >>> snr.dims, snr.statistic.values.tolist()
     (('statistic', 'neuron'), ['estimate', 'bias', 'standard_error', 'low', 'high'])
@@ -102,10 +103,10 @@ def jackknife(
 
     size = _check(function, data, over, level)
     estimate = _call(function, data, over)
-    positions = np.arange(size)
+    positions = range(size)
 
     def without(*left_out: int) -> Any:
-        kept = np.delete(positions, left_out)
+        kept = np.delete(np.arange(size), left_out)
         return _call(function, [_take(each, over, kept) for each in data], over)
 
     results = _concat([without(k) for k in positions])
@@ -264,7 +265,7 @@ def _check(function: Any, data: Sequence[Data], over: str, level: float) -> int:
 def _take(data: Data, over: str, positions: Positions) -> Data:
     if over not in data.dims:
         return data
-    if over == "trial" and isinstance(data, xr.Dataset) and "spikes" in data:
+    if over == "trial" and isinstance(data, xr.Dataset) and {"psth", "n_trials"} & set(data):
         return take_trials(data, positions)
     taken = data.isel({over: positions})
     labels, seen = [], dict[str, int]()
@@ -347,7 +348,7 @@ def _even(there: xr.DataArray, *, each_neuron: bool) -> xr.DataArray:
         raise ValueError(
             "over='trial': the numbers of trials must be equal, so that each trial can be left "
             "out of all stimuli and neurons at once; keep the trials that all have, such as "
-            "ds.isel(trial=slice(10)), and neurons alike"
+            "aa1xr.take_trials(ds, slice(10))"
         )
     return some.rename(trial=_REPLICATE).drop_vars(_REPLICATE, errors="ignore")
 

@@ -29,21 +29,21 @@ RESPONSIVENESS: dict[str, schema.Spec] = {
 
 
 def dprime(
-    a: xr.Dataset, b: xr.Dataset, *, start: float = 0.0, stop: float | None = None
+    ds: xr.Dataset, other: xr.Dataset, *, start: float = 0.0, stop: float | None = None
 ) -> xr.DataArray:
     """Selectivity of each neuron for one set of stimuli over another.
 
     d' = 2 * (mean of A - mean of B) / sqrt(variance of A + variance of B)
 
-    A and B are the firing rates in all presentations of the two sets. This is the form of the
-    birdsong literature (Solis & Doupe 1997; Theunissen & Doupe 1998; Janata & Margoliash 1999;
-    Grace et al. 2003), after Green & Swets (1966). The d' of signal detection theory, the
+    A are the firing rates in all presentations of one set, B those of the other. This is the form
+    of the birdsong literature (Solis & Doupe 1997; Theunissen & Doupe 1998; Janata & Margoliash
+    1999; Grace et al. 2003), after Green & Swets (1966). The d' of signal detection theory, the
     difference of the means over the root of the mean variance, is smaller by sqrt(2).
 
     Parameters
     ----------
-    a, b
-        Two selections of one Dataset with the same neurons, such as
+    ds, other
+        A and B: two selections of one Dataset with the same neurons, such as
         `ds.sel(type="conspecific")` and `ds.sel(type="flatrip")`.
     start, stop
         Where spikes count, in s from onset: see `aa1xr.spike_counts`. `stop=None` is the end of
@@ -52,14 +52,14 @@ def dprime(
     Returns
     -------
     xarray.DataArray
-        d' [shape: (neuron,)], positive for neurons that fire more to `a`; lazy if the data are.
-        NaN for a neuron with fewer than two presentations in `a` or in `b`, or whose rates do not
-        vary in either.
+        d' [shape: (neuron,)], positive for neurons that fire more to `ds`; lazy if the data are.
+        NaN for a neuron with fewer than two presentations in either, or whose rates vary in
+        neither.
 
     Raises
     ------
     ValueError
-        If `a` and `b` have other neurons; see also `aa1xr.spike_counts`.
+        If the two do not have the same neurons; see also `aa1xr.spike_counts`.
 
     Notes
     -----
@@ -88,27 +88,27 @@ def dprime(
     >>> d.dims, int(d.isnull().sum())  # one simulated cell heard no song
     (('neuron',), 1)
     """
-    rates = [_rate(ds, start, stop) for ds in (a, b)]
+    rates = [_rate(each, start, stop) for each in (ds, other)]
     names = [schema.values_along(rate, "neuron") for rate in rates]
     if names[0].shape != names[1].shape or (names[0] != names[1]).any():
         raise ValueError(
-            "a and b must have the same neurons in the same order; select stimuli alone, "
+            "both Datasets must have the same neurons in the same order; select stimuli alone, "
             'as in ds.sel(type="conspecific") and ds.sel(type="flatrip")'
         )
     means, variances = [], []
     for rate in rates:
         dims = [dim for dim in _SAMPLES if dim in rate.dims]
-        # One presentation is left where no dimension is: it has no variance.
-        varies = rate.count(dims) > 1
-        means.append(rate.mean(dims))
-        variances.append(rate.var(dims, ddof=1).where(varies))
+        n = rate.count(dims)
+        mean = rate.sum(dims) / n.where(n > 0)
+        means.append(mean)
+        # One presentation has no variance.
+        variances.append(((rate - mean) ** 2).sum(dims) / (n - 1).where(n > 1))
     spread = variances[0] + variances[1]
-    coords = {n: c for n, c in a.coords.items() if c.dims == ("neuron",) or n == "neuron"}
+    coords = {n: c for n, c in ds.coords.items() if c.dims == ("neuron",) or n == "neuron"}
     d = 2 * (means[0] - means[1]) / np.sqrt(spread.where(spread > 0))
     out = d.drop_vars([name for name in d.coords if name not in coords]).assign_coords(coords)
-    return out.rename("dprime").assign_attrs(
-        units="1", long_name="selectivity d' for the first set over the second"
-    )
+    out.attrs = {"units": "1", "long_name": "selectivity d' for one set of stimuli over another"}
+    return out.rename("dprime")
 
 
 def _rate(ds: xr.Dataset, start: float, stop: float | None) -> xr.DataArray:

@@ -79,7 +79,7 @@ def check_definition(
         differ = plain
     if differ:
         raise ValueError(
-            f"{wants} must have the spectrogram of {has}; {wants} has "
+            f"{has} must have the spectrogram of {wants}; {wants} has "
             f"{_listed(expected, differ)}, {has} has {_listed(got, differ)}. Open the sounds with "
             "the same options of aa1xr.open, and scale them alike"
         )

@@ -10,7 +10,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import dask
 import numpy as np
 import xarray as xr
 import zarr
@@ -21,8 +20,9 @@ from aa1xr.analysis.sel import sel
 from aa1xr.analysis.split import Split
 from aa1xr.benchmark.models import MODELS
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
-from aa1xr.cluster import open_client
+from aa1xr.cluster import open_client, own_threads
 from aa1xr.dataset.persist import load, save
+from aa1xr.store.place import resolve_path
 
 #: The dimension of classes of stimuli in a result.
 TYPE = "stimulus_type"
@@ -111,7 +111,7 @@ def run(
     if not areas or not seeds:
         raise ValueError(f"areas={areas}, seeds={seeds}; expected at least one of each")
     attrs = protocol.attrs_of(ds) | {"source_sha256": ds.attrs.get("source_sha256", "")}
-    folder = None if out is None else _folder(Path(arguments.path("out", out)), attrs)
+    folder = None if out is None else _folder(resolve_path("out", out), attrs)
     units = [
         Unit(model, area, split, seed)
         for area, split, seed in itertools.product(areas, range(protocol.n_splits), seeds)
@@ -199,7 +199,7 @@ def evaluate(
 ) -> xr.Dataset:
     """Fit and score one unit, in this process; `folder` is for what is unfinished."""
     # On a worker of a cluster, its own threads: the cluster is busy with other units.
-    with dask.config.set(scheduler="threads"):
+    with own_threads():
         ds = sel(prepared, area=unit.area)
         split = protocol.splits(ds)[unit.split]
         known = ds.sel(stimulus=[*split.train, *split.validation])

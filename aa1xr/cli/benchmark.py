@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import tempfile
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from aa1xr.archive.contents import Contents
 from aa1xr.benchmark import MODELS, PROTOCOLS, Protocol, run, score_prediction, table, true_rate
 from aa1xr.benchmark.models import NEEDS_TORCH
 from aa1xr.cli.options import Commands, add_source, place_options
+from aa1xr.cluster import require_workers
 from aa1xr.export.need import need
 from aa1xr.schema import AREAS
 from aa1xr.store import locate
@@ -47,6 +49,13 @@ def add(commands: Commands) -> None:
         "--out", metavar="DIR", help="keep what is finished here, and go on from it"
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster to run on")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=10,
+        metavar="SECONDS",
+        help="for the first worker of the cluster; default: 10",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -59,7 +68,7 @@ def _seed(text: str) -> int:
 def _run(args: argparse.Namespace) -> None:
     protocol = PROTOCOLS[args.protocol]
     prediction = _check(args)
-    with _cluster(args.scheduler):
+    with _cluster(args.scheduler, args.wait):
         _score(args, protocol, prediction)
 
 
@@ -135,12 +144,20 @@ def _truth(store: Store, protocol: Protocol) -> xr.DataArray:
     return true_rate(truth, ds, protocol)
 
 
-def _cluster(address: str | None) -> contextlib.AbstractContextManager[Any]:
+@contextlib.contextmanager
+def _cluster(address: str | None, wait: float) -> Iterator[None]:
+    """Compute on a dask cluster, if there is an address."""
     if address is None:
-        return contextlib.nullcontext()
+        yield
+        return
     try:
         distributed: Any = import_module("distributed")
     except ImportError:
         raise ValueError("--scheduler needs dask.distributed: pip install distributed") from None
-    client: contextlib.AbstractContextManager[Any] = distributed.Client(address)
-    return client
+    try:
+        client = distributed.Client(address, timeout=wait)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"no dask scheduler answers at {address} ({error})") from error
+    with client:
+        require_workers(client, seconds=wait)
+        yield

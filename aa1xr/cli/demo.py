@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_data_dir, picture
+from aa1xr.cli.options import Commands, add_data_dir, local_path, picture
 
 #: Eight heights of a bar.
 _BARS = "▁▂▃▄▅▆▇█"
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "-o",
         "--out",
-        type=Path,
+        type=local_path,
         default=Path("aa1xr-demo.png"),
         help="picture (default: %(default)s)",
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import xarray as xr
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source, place_options
+from aa1xr.cli.options import Commands, add_source, local_path, place_options
 from aa1xr.export.need import need
 from aa1xr.whole import refuse_existing, whole
 
@@ -30,7 +29,7 @@ def add(commands: Commands) -> None:
         "-o",
         "--out",
         required=True,
-        type=Path,
+        type=local_path,
         metavar="PATH",
         help="where to: a folder for NWB, a file for CSV (.gz compresses)",
     )

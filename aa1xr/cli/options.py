@@ -7,8 +7,18 @@ import json
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from aa1xr.store.place import resolve_path
+
 #: What a command adds itself to. In quotes: only type checkers can index this class.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no other name for it
+
+
+def local_path(text: str) -> Path:
+    """An argument that is a path of this machine."""
+    try:
+        return resolve_path("the path", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source, picture, place_options
+from aa1xr.cli.options import Commands, add_source, local_path, picture, place_options
 
 
 def add(commands: Commands) -> None:
@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "-o",
         "--out",
-        type=Path,
+        type=local_path,
         metavar="FILE",
         help="picture; its ending chooses the format (default: CELL_STIM.png)",
     )

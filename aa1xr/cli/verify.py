@@ -24,7 +24,13 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     store = locate.find_store(args.source, **place_options(args))
-    print(f"{store.url}: {len(store.check())} arrays, all right")
+    arrays = store.check()
+    note = (
+        "; cached spectrograms were not checked, since this storage does not list them"
+        if store.added() is None
+        else ""
+    )
+    print(f"{store.url}: {len(arrays)} arrays, all right{note}")
     contents = Contents.of_attrs(store.attrs)
     if contents.statements or contents.origin == "other":
         print(f"It is {contents.title}.")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
+import zarr.abc.store
 from xarray.backends import BackendEntrypoint
 from xarray.core import indexing
 
-from aa1xr import arguments, citation, schema
+from aa1xr import citation, schema
 from aa1xr.archive.contents import Contents
 from aa1xr.dataset.grid import make_grid
 from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
 from aa1xr.errors import IncompleteArchiveWarning
 from aa1xr.messages import warn
-from aa1xr.store.place import is_url
+from aa1xr.store.place import is_url, resolve
 from aa1xr.store.read import Store
 from aa1xr.store.source import check_store_url
 from aa1xr.version import VERSION
@@ -66,7 +66,7 @@ class AA1Backend(BackendEntrypoint):
 
     def open_dataset(  # type: ignore[override]
         self,
-        filename_or_obj: str | os.PathLike[str],
+        filename_or_obj: str | os.PathLike[str] | zarr.abc.store.Store | Store,
         *,
         drop_variables: str | Iterable[str] | None = None,
         dt_ms: float = 5,
@@ -81,13 +81,14 @@ class AA1Backend(BackendEntrypoint):
         storage_options: Mapping[str, Any] | None = None,
     ) -> xr.Dataset:
         """See `aa1xr.open`, which takes the same arguments."""
-        url = arguments.path("filename_or_obj", filename_or_obj)
-        if is_url(url):
-            check_store_url("filename_or_obj", url)
+        if isinstance(filename_or_obj, Store):
+            store = filename_or_obj
         else:
-            # The Dataset outlives the folder that a path is relative to, here and on workers.
-            url = str(Path(url).expanduser().absolute())
-        store = Store(url, storage_options)
+            # Absolute: the Dataset outlives the folder that a path is relative to.
+            place = resolve("filename_or_obj", filename_or_obj)
+            if is_url(place):
+                check_store_url("filename_or_obj", place)
+            store = Store(place, storage_options)
         labels = store.labels
         grid = make_grid(
             labels.n_samples,
@@ -164,7 +165,10 @@ class AA1Backend(BackendEntrypoint):
         )
         ds["spectrogram"].attrs.update(mel.attrs)
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or ()
-        return ds.drop_vars([name for name in dropped if name in ds.variables])
+        ds = ds.drop_vars([name for name in dropped if name in ds.variables])
+        if isinstance(store.place, str):
+            ds.encoding["source"] = store.place
+        return ds
 
 
 def _variable(name: str, array: Any) -> xr.Variable:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+import zarr.abc.store
 
 from aa1xr import schema
 from aa1xr.dataset.binning import Indices, presentations, read_spikes, runs
 from aa1xr.dataset.engine import AA1Backend
 from aa1xr.dataset.open import open as open_source
 from aa1xr.store.layout import METADATA, is_sealed
-from aa1xr.store.read import Store
+from aa1xr.store.place import resolve
+from aa1xr.store.read import Store, opened_store
 
 #: The axes of the presentations.
 AXES = ("neuron", "stimulus", "trial")
@@ -28,7 +30,7 @@ _PROVENANCE = (
 
 
 def events(
-    source: str | os.PathLike[str] | xr.Dataset | None = None,
+    source: str | os.PathLike[str] | zarr.abc.store.Store | xr.Dataset | None = None,
     *,
     data_dir: str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
@@ -50,7 +52,7 @@ def events(
     data_dir
         As in `aa1xr.open`; not for a Dataset, which knows its store.
     storage_options
-        For a URL: what fsspec needs to reach it. A Dataset knows its URL but not these.
+        For a URL: what fsspec needs to reach it. A Dataset knows them, as long as it is lazy.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def events(
         ds = everything = open_source(
             source, chunks=None, data_dir=data_dir, storage_options=storage_options
         )
-        store = Store(everything.encoding["source"], storage_options)
+        store = store_of(everything, storage_options=storage_options)
     neurons, stimuli, trials = (_positions(ds, everything, dim) for dim in AXES)
     times, row_size = _read(store, neurons, stimuli, trials)
     variables = {
@@ -127,7 +129,8 @@ def events(
     coords["trial"] = xr.Variable(trial.dims, trial.values, schema.COORDINATES["trial"].attrs)
     attrs = {name: everything.attrs[name] for name in _PROVENANCE if name in everything.attrs}
     out = xr.Dataset(variables, coords, attrs)
-    out.encoding["source"] = store.url
+    if isinstance(store.place, str):
+        out.encoding["source"] = store.place
     return out
 
 
@@ -183,20 +186,68 @@ def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
         If the Dataset does not say.
     """
     schema.require(ds)
+    store = _store_of_arrays(ds)
     url = ds.encoding.get("source")
-    store = Store(str(url), storage_options)
-    if url is None or not is_sealed(store.get(METADATA) or b""):
-        what = "does not know its store" if url is None else f"is of {url}, which is no store"
-        raise ValueError(
-            f"the Dataset {what}: one that aa1xr.open gave knows it, but loses it in "
-            "Dataset.where and in files. Open the source again and select the same, "
-            "aa1xr.open(source).sel(neuron=ds.neuron, stimulus=ds.stimulus, trial=ds.trial), or "
-            'say where the store is: ds.encoding["source"] = "path/to/store.zarr"'
-        )
+    if store is None and isinstance(url, str):
+        store = opened_store(url) or Store(resolve('ds.encoding["source"]', url), storage_options)
+    if store is not None and storage_options is not None:
+        store = Store(store.place, storage_options, identity=store.identity)
+    if store is None or not is_sealed(store.get(METADATA) or b""):
+        # In memory, as where() leaves it, or of a file: another copy of the same store will do.
+        found = opened_store(str(ds.attrs.get("source_sha256")))
+        if found is None:
+            what = "does not know its store" if store is None else f"is of {store.url}, not a store"
+            raise ValueError(
+                f"the Dataset {what}. A lazy Dataset of aa1xr.open knows its store, but one in "
+                "memory or of a file does not, if this process has not opened the store. Open the "
+                "source again and select the same, aa1xr.open(source).sel(neuron=ds.neuron, "
+                "stimulus=ds.stimulus, trial=ds.trial), or say where the store is: "
+                'ds.encoding["source"] = "path/to/store.zarr"'
+            )
+        store = found
     here, there = ds.attrs.get("source_sha256"), store.attrs["source_sha256"]
     if here not in (None, there):
-        raise ValueError(f"the Dataset is not of {url}: source_sha256 is {here}, there {there}")
+        raise ValueError(
+            f"the Dataset is not of {store.url}: source_sha256 is {here}, there {there}"
+        )
     return store
+
+
+def _store_of_arrays(ds: xr.Dataset) -> Store | None:
+    """The store that the variables are still computed from."""
+    stores = {store.identity: store for store in _stores_of_arrays(ds)}
+    here = ds.attrs.get("source_sha256")
+    if len(stores) > 1 and here is not None:
+        same = {k: s for k, s in stores.items() if s.attrs["source_sha256"] == here}
+        stores = same or stores
+    if len(stores) > 1:
+        raise ValueError(
+            f"the variables are of {len(stores)} stores, "
+            f"{', '.join(store.url for store in stores.values())}; take those of one of them"
+        )
+    return next(iter(stores.values()), None)
+
+
+def _stores_of_arrays(ds: xr.Dataset) -> Iterator[Store]:
+    for variable in ds.variables.values():
+        data: Any = variable._data  # noqa: SLF001 - .data would compute what is lazy without dask
+        arrays = [data]
+        for name, layer in getattr(getattr(data, "dask", None), "layers", {}).items():
+            # dask keeps an array that it was made of under a key of its own.
+            if str(name).startswith("original-") and name in layer:
+                arrays.append(getattr(layer[name], "value", layer[name]))
+        for array in arrays:
+            if (store := _find_store(array)) is not None:
+                yield store
+
+
+def _find_store(array: Any) -> Store | None:
+    """The store of an array of ours, in whatever xarray has wrapped it."""
+    while array is not None:
+        if isinstance(store := getattr(array, "store", None), Store):
+            return store
+        array = getattr(array, "array", None)
+    return None
 
 
 def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Indices, Indices, Indices]:
@@ -214,9 +265,8 @@ def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Indices, Indices, 
 
 def _open_all(store: Store) -> xr.Dataset:
     """All that is in the store, lazily."""
-    return xr.open_dataset(
-        store.url, engine=AA1Backend, chunks=None, storage_options=store.storage_options
-    )
+    everything: Any = store  # xarray hands it to the engine, whatever it is
+    return xr.open_dataset(everything, engine=AA1Backend, chunks=None)
 
 
 def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Indices:

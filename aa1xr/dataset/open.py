@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import xarray as xr
+import zarr.abc.store
 
 from aa1xr.dataset.engine import AA1Backend
 from aa1xr.store import locate
@@ -16,7 +17,7 @@ Chunks = int | dict[Any, Any] | Literal["auto"] | None
 
 
 def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
-    source: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | zarr.abc.store.Store | None = None,
     *,
     dt_ms: float = 5,
     before_ms: float = 0,
@@ -44,8 +45,8 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     Parameters
     ----------
     source
-        The CRCNS zip, an extracted folder, or a store (a path or any fsspec URL). None means
-        the data directory.
+        The CRCNS zip, an extracted folder, or a store (a path, any fsspec URL, or a
+        `zarr.abc.store.Store` such as Icechunk's). None means the data directory.
     dt_ms
         Bin width in ms; a whole number of audio samples (a multiple of 1/32 ms).
     before_ms, after_ms
@@ -118,16 +119,16 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     if download:
         if source is not None:
             raise ValueError(
-                f"source={os.fspath(source)!r} and download=True; a download goes into the data "
+                f"source={str(source)!r} and download=True; a download goes into the data "
                 "directory, so leave out one of them (and choose the place with data_dir=)"
             )
         folder = locate.find_data_dir(data_dir)
         locate.ensure_data(folder, username=username, password=password, accept_terms=accept_terms)
-    store = locate.find_store(
+    store: Any = locate.find_store(
         source, data_dir=data_dir, storage_options=storage_options, rebuild=rebuild
     )
     ds = xr.open_dataset(
-        store.url,
+        store,  # xarray hands it to the engine, whatever it is
         engine=AA1Backend,  # by its name, xarray would look through all installed packages
         chunks=None,
         cache=chunks is None,
@@ -140,7 +141,6 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
         fmax=fmax,
         compression=compression,
         frames=frames,
-        storage_options=storage_options,
     )
     # xarray would make dask arrays of all coordinates without an index, and then refuse them in
     # `query`, `groupby` and `where(drop=True)`. So the coordinates are loaded, and the variables
@@ -148,11 +148,11 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     for name in ds.coords:
         ds.variables[name].load()
     if chunks is not None:
-        _divide(ds, chunks)
+        divide(ds, chunks)
     return ds
 
 
-def _divide(ds: xr.Dataset, chunks: int | dict[Any, Any] | Literal["auto"]) -> None:
+def divide(ds: xr.Dataset, chunks: int | dict[Any, Any] | Literal["auto"]) -> None:
     """Make dask arrays of the variables of a new Dataset, in place."""
     if isinstance(chunks, Mapping) and (unknown := set(chunks) - set(ds.dims)):
         raise ValueError(

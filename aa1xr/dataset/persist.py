@@ -4,62 +4,54 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+import uuid
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
 import zarr
-from xarray.backends import ZarrStore
-from xarray.backends.zarr import ZarrArrayWrapper
-from xarray.core import indexing
+import zarr.abc.store
 from zarr.codecs import Crc32cCodec, ZstdCodec
-from zarr.core.group import AsyncGroup
 from zarr.storage import MemoryStore, StorePath
 
-from aa1xr import arguments, schema
-from aa1xr.dataset.open import Chunks
-from aa1xr.errors import DataNotFoundError, StoreError
-from aa1xr.store.layout import (
-    CONSOLIDATED,
-    METADATA,
-    SEAL,
-    consolidated,
-    is_sealed,
-    require_format_3,
-    seal,
-)
-from aa1xr.store.place import Files, is_url, zarr_store
-from aa1xr.store.read import Store
+from aa1xr import schema
+from aa1xr.dataset.open import Chunks, divide
+from aa1xr.dataset.saved import UNFINISHED, Saved, SavedStore
+from aa1xr.errors import DataNotFoundError
+from aa1xr.store.connection import chunk_keys
+from aa1xr.store.layout import CONSOLIDATED, METADATA, consolidated, seal
+from aa1xr.store.place import Place, describe, is_path, resolve, zarr_store
+from aa1xr.store.storage import Storage, missing, open_storage
 from aa1xr.whole import whole
 
 #: A chunk in the file; read whole even for one neuron's response.
 _CHUNK = 8 * 2**20
 
-_AGAIN = "remove it and save it again"
-#: An attribute of the root until all is written.
-_UNFINISHED = "aa1xr_unfinished"
+#: Beside the seal, another one for each call of `save`.
+_IDENTITY = "aa1xr_id"
 
 
 def save(
     ds: xr.Dataset,
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | zarr.abc.store.Store,
     *,
     storage_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a Dataset, whole or a selection, to a chunked Zarr store.
 
-    Lazy variables are computed block by block. On a local disk the store appears under its name
-    only when it is whole; at a URL, what was interrupted is refused by `aa1xr.load`.
+    Lazy variables are computed block by block. Writing is atomic on a local disk; elsewhere,
+    `aa1xr.load` refuses what was interrupted. xarray's own `to_zarr` can append to it
+    (`append_dim=`), and write other variables beside it (`mode="a"`).
 
     Parameters
     ----------
     ds
         Any Dataset; `aa1xr.load` gives it back.
     path
-        Where to, a path or an fsspec URL; nothing may be there yet.
+        Where to: a path, an fsspec URL, or a `zarr.abc.store.Store` (obstore's, or that of an
+        Icechunk session, which you commit). Nothing may be there yet.
     storage_options
         For a URL: what fsspec needs to reach it.
 
@@ -67,6 +59,9 @@ def save(
     ------
     FileExistsError
         If something is at `path`. Nothing is ever overwritten.
+    OSError
+        If it cannot be written, or workers of a dask cluster wrote to a disk that this process
+        does not see.
 
     Examples
     --------
@@ -76,15 +71,20 @@ def save(
     5
     """
     schema.require(ds)
-    path = arguments.path("path", path)
+    place = resolve("path", path)
     encoding = {name: _encoding(variable) for name, variable in ds.variables.items()}
-    # Rechunked also what is lazy without dask, which would else be computed at once.
-    chunked = {name: v.variable.chunk(_chunks(v.variable)) for name, v in ds.data_vars.items()}
-    ds = ds.drop_encoding().assign(chunked)
-    if is_url(path):
-        _write(ds, encoding, path, storage_options)
+    coords = {
+        n: _blocks(c.variable)
+        for n, c in ds.coords.items()
+        if c.chunks is not None or not c.dtype.isnative
+    }
+    ds = ds.drop_encoding().assign_coords(coords)
+    # Rechunked also what is lazy without dask, which would otherwise be computed at once.
+    ds = ds.assign({name: _blocks(v.variable) for name, v in ds.data_vars.items()})
+    if not is_path(place):
+        _write(ds, encoding, place, storage_options)
         return
-    target = Path(path).expanduser()
+    target = Path(place)
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole(target) as partial:
         _write(ds, encoding, str(partial), None)
@@ -93,34 +93,90 @@ def save(
 def _write(
     ds: xr.Dataset,
     encoding: dict[Hashable, Any],
-    path: str,
+    place: Place,
     storage_options: Mapping[str, Any] | None,
 ) -> None:
-    """Write all of it; the seal comes last, and says that it is whole."""
+    """Write all of it; the seal comes last, and says that it is complete."""
     options: dict[str, Any] = {
         "encoding": encoding,
         "zarr_format": 3,
-        # Else a chunk that is all NaN is left out, and cannot be told from one that is lost.
+        # By default a chunk that is all NaN is left out, as if it were missing.
         "write_empty_chunks": True,
     }
     # Sealed are the metadata as they must be, not as storage may give them back.
     files: dict[str, Any] = {}
     ds.to_zarr(MemoryStore(files), compute=False, consolidated=False, **options)
-    unsealed = ds.assign_attrs({_UNFINISHED: "by aa1xr.save"})
-    store = zarr_store(path, storage_options, read_only=False)
+    metadata = {name: data.to_bytes() for name, data in files.items() if name.endswith(METADATA)}
+    unsealed = ds.assign_attrs({UNFINISHED: "by aa1xr.save"})
+    store = zarr_store(place, storage_options, read_only=False)
+    if store.read_only:
+        raise PermissionError(f"{describe(place)} is read-only; open it so that it can be written")
     try:
         unsealed.to_zarr(store, mode="w-", consolidated=False, **options)
     except FileExistsError as error:
-        raise FileExistsError(f"{path} exists; remove it first, or write elsewhere") from error
-    metadata = {name: data.to_bytes() for name, data in files.items() if name.endswith(METADATA)}
+        raise FileExistsError(
+            f"{describe(place)} exists; remove it first, or write elsewhere"
+        ) from error
+    storage = open_storage(place, storage_options)
+    for name, variable in ds.variables.items():
+        if variable.dtype.kind == "U" and variable.dtype.itemsize:
+            key = f"{name}/{METADATA}"
+            document = _fixed_width(json.loads(metadata[key]), variable.dtype)
+            metadata[key] = json.dumps(document).encode()
+            storage.write_all({key: metadata[key]})
+            # zarr.open_array takes no such configuration of an array that is there.
+            opened: Any = zarr.AsyncArray(
+                metadata=cast("Any", document),
+                store_path=StorePath(store, str(name)),
+                config={"write_empty_chunks": True},
+            )
+            array = zarr.Array(opened)
+            array[...] = variable.values
+    _require_chunks(storage, metadata)
+    storage.write_all({METADATA: _sealed(metadata)})
+
+
+def _fixed_width(document: dict[str, Any], dtype: np.dtype[Any]) -> dict[str, Any]:
+    """The metadata of an array of strings as xarray writes it for NumPy's fixed-width strings.
+
+    With these, xarray can append to the array, and write other variables beside it. They are made
+    of those of variable-width strings, since zarr 3.1 warns when it makes them itself.
+    """
+    width = {"name": "fixed_length_utf32", "configuration": {"length_bytes": dtype.itemsize}}
+    _, *compressors = document["codecs"]
+    little_endian = {"name": "bytes", "configuration": {"endian": "little"}}
+    return document | {"data_type": width, "codecs": [little_endian, *compressors]}
+
+
+def _require_chunks(storage: Storage, metadata: Mapping[str, bytes]) -> None:
+    """Refuse to seal what did not arrive where this process reads."""
+    for name, data in metadata.items():
+        if name == METADATA:
+            continue
+        path = name.removesuffix(f"/{METADATA}")
+        array = zarr.Array.from_dict(StorePath(MemoryStore(), path), json.loads(data))
+        keys = [f"{path}/{key}" for key in chunk_keys(array)]
+        if absent := missing(storage, keys):
+            raise OSError(
+                f"{storage.place}: {len(absent)} of the {len(keys)} chunks of {path} did not "
+                "arrive. If workers of a dask cluster wrote them, they wrote to a disk or memory "
+                "of their own: save to a disk or URL that this process and all workers share, or "
+                "compute first (ds.compute())"
+            )
+
+
+def _sealed(metadata: Mapping[str, bytes]) -> bytes:
+    """The root's metadata with those of all arrays, sealed."""
     # Zarr passes over the seal there, and so xarray does not write it with another Dataset, as it
     # would an attribute.
-    root = seal(consolidated(metadata), part=CONSOLIDATED)
-    Files(path, storage_options).write(METADATA, root)
+    document = json.loads(consolidated(metadata))
+    # Two Datasets can have the same metadata and other values.
+    document[CONSOLIDATED][_IDENTITY] = uuid.uuid4().hex
+    return seal(json.dumps(document).encode(), part=CONSOLIDATED)
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | zarr.abc.store.Store,
     *,
     chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
     storage_options: Mapping[str, Any] | None = None,
@@ -130,7 +186,8 @@ def load(
     Parameters
     ----------
     path
-        A path or an fsspec URL.
+        A path, an fsspec URL or a `zarr.abc.store.Store`. Storage that cannot be listed, such as
+        most web servers, will do for what `aa1xr.save` wrote.
     chunks
         As in `xarray.open_dataset`.
     storage_options
@@ -141,8 +198,8 @@ def load(
     DataNotFoundError
         If nothing is there.
     StoreError
-        If it is no saved Dataset, was not finished, or is damaged: here as far as labels and
-        shapes go, and where values are read, for these.
+        If it is not a saved Dataset, was not saved to the end, or is damaged: labels and shapes
+        are checked here, and values when they are read.
 
     Examples
     --------
@@ -150,87 +207,31 @@ def load(
     >>> aa1xr.load(tmp / "two-trials.zarr").sel(area="MLd").sizes["trial"]
     2
     """
-    path = arguments.path("path", path)
-    if not is_url(path):
-        path = str(Path(path).expanduser())
-        if not Path(path).exists():
-            raise DataNotFoundError(f"{path}: no such store; expected what aa1xr.save wrote")
-    group = _open(path, storage_options)
-    with _as_store_error(path):
-        arrays = dict(group.arrays())
-        if not arrays and group.metadata.consolidated_metadata is None:
-            # What is left of a `save` that was cut off before it had said that it is unfinished.
-            raise StoreError(f"{path}: there is no variable in it; {_AGAIN}")
-        for name, array in arrays.items():
-            require_format_3(path, array)
-            if (found := array.nchunks_initialized) < array.nchunks:
-                raise StoreError(
-                    f"{path}: {name} has {found} of its {array.nchunks} chunks; {_AGAIN}"
-                )
-        ds = xr.open_dataset(_Saved(group, path), chunks=chunks)
-        # Labels are for the process that selects by them, not for the workers of a cluster.
-        coords = ds.coords.to_dataset().compute(scheduler="synchronous").coords
+    place = resolve("path", path)
+    if is_path(place) and not Path(place).exists():
+        raise DataNotFoundError(f"{place}: no such store; expected what aa1xr.save wrote")
+    saved = Saved(place, storage_options)
+    with saved.reading():
+        ds = xr.open_dataset(SavedStore(saved), chunks=None, cache=chunks is None)
+        # Coordinates are for the process that selects by them, not for the workers of a cluster.
+        coords = {name: coord.load() for name, coord in ds.coords.items()}
     strings = {
-        name: coord.copy(data=schema.fixed_width(coord.values))
+        name: (coord.dims, schema.fixed_width(coord.values), coord.attrs)
         for name, coord in coords.items()
         if coord.dtype.kind == "T"
     }
-    return ds.assign_coords(coords).assign_coords(strings)
+    ds = ds.assign_coords(strings)
+    if chunks is not None:
+        divide(ds, chunks)
+    return ds
 
 
-def _open(path: str, storage_options: Mapping[str, Any] | None) -> zarr.Group:
-    """The group at a place, of metadata that were checked if `save` sealed them."""
-    metadata = Store(path, storage_options).get(METADATA)
-    if metadata is None:
-        missing = DataNotFoundError if is_url(path) else StoreError
-        raise missing(
-            f"{path}: no Zarr store of format 3 (it has no {METADATA}). If aa1xr.save wrote it, "
-            "remove it and save it again; an archive is opened by aa1xr.open"
-        )
-    with _as_store_error(path):
-        document = json.loads(metadata)
-        if _UNFINISHED in document["attributes"]:
-            raise StoreError(f"{path}: it was not saved to the end; {_AGAIN}")
-        if SEAL in document["attributes"]:
-            raise StoreError(f"{path}: a store, and no saved Dataset; aa1xr.open opens it")
-        if SEAL in document.get(CONSOLIDATED, {}) and not is_sealed(metadata, part=CONSOLIDATED):
-            raise StoreError(f"{path}: {METADATA} is damaged; {_AGAIN}")
-        store = zarr_store(path, storage_options, read_only=True)
-        return zarr.Group(AsyncGroup.from_dict(StorePath(store), document))
-
-
-@contextmanager
-def _as_store_error(path: str) -> Iterator[None]:
-    """Say of what it is, if zarr cannot make sense of what it reads."""
-    try:
-        yield
-    except (OSError, StoreError):
-        raise  # a disk or network that fails is not a damaged store
-    except Exception as error:  # the codecs raise what they like about damaged bytes
-        raise StoreError(f"{path}: damaged ({error}); {_AGAIN}") from error
-
-
-class _Saved(ZarrStore):
-    """Variables that say where they are from if they cannot be read."""
-
-    def __init__(self, group: zarr.Group, path: str) -> None:
-        super().__init__(group, mode="r")
-        self._path = path
-
-    def open_store_variable(self, name: str) -> xr.Variable:
-        variable: xr.Variable = super().open_store_variable(name)  # type: ignore[no-untyped-call]
-        data = indexing.LazilyIndexedArray(_Part(self.members[name], self._path))
-        return xr.Variable(variable.dims, data, variable.attrs, variable.encoding)
-
-
-class _Part(ZarrArrayWrapper):
-    def __init__(self, array: Any, path: str) -> None:
-        super().__init__(array)  # type: ignore[no-untyped-call]
-        self._path = path
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        with _as_store_error(self._path):
-            return super().__getitem__(key)  # type: ignore[no-untyped-call]
+def _blocks(variable: xr.Variable) -> xr.Variable:
+    """A variable in the blocks in which it is written; strings in memory: they are labels."""
+    if variable.dtype.kind != "U":
+        return variable.chunk(_chunks(variable))
+    # NumPy misreads strings of the other byte order when it converts them to variable width.
+    return variable.compute().astype(variable.dtype.newbyteorder("="))
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:

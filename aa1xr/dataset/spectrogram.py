@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from dataclasses import asdict, dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,18 @@ import numpy.typing as npt
 
 from aa1xr import arguments
 from aa1xr.dataset.grid import Grid, exact_ms
+from aa1xr.errors import StoreError
 from aa1xr.store.read import Store
 
 logger = logging.getLogger("aa1xr")
+
+#: Bytes of spectrograms that a process keeps of stores that cannot be written to. AA1's are 2 MB at
+#: 5 ms.
+_MEMORY_LIMIT = 256 * 2**20
+#: Those spectrograms, the oldest first.
+_MEMORY: dict[str, npt.NDArray[np.float32]] = {}
+#: Held while a spectrogram is computed, by the same keys.
+_COMPUTING: dict[str, Lock] = {}
 
 Floats = npt.NDArray[np.floating[Any]]
 FRAMES = ("centred", "causal")
@@ -253,22 +264,66 @@ def spectrograms(
     """Spectrograms on the bins of the sound. [shape: (stimuli, n_mels, n_sound)].
 
     `stimuli` are positions, increasing. After the end of a sound is silence. On first use all are
-    kept in the store, by parameters; where it cannot be written to, they are computed every time.
+    computed and cached in the store, by parameters; in memory if the store cannot be written to.
+    Threads that ask at the same time compute them once.
     """
-    shape = (grid.n_sound.size, mel.n_mels, int(grid.n_sound.max()))
     path = f"spectrogram-{mel.key}"
+    in_process = f"{os.getpid()} {store.url} {store.identity} {path}"
+    if (cached := _cached(store, path, in_process, stimuli)) is not None:
+        return cached
+    # setdefault is atomic; a forked process has another key, whoever held the lock.
+    with _COMPUTING.setdefault(in_process, Lock()):
+        if (cached := _cached(store, path, in_process, stimuli)) is not None:
+            return cached
+        out = _compute(store, grid, mel)
+        try:
+            store.add(path, out, dims=("stimulus", "freq", "time"), attrs=asdict(mel))
+            if store.read_added(path, slice(0, 1)) is None:
+                raise OSError(f"{store.url}: {path} was written and is not there")
+        except (OSError, NotImplementedError, StoreError) as error:
+            # Read-only, http, a full disk; or a damaged one is there, which we do not remove.
+            logger.info("spectrogram cached in memory: %s", error)
+            _keep(in_process, out)
+    _COMPUTING.pop(in_process, None)
+    return out.take(stimuli, axis=0)
+
+
+def _cached(
+    store: Store, path: str, in_process: str, stimuli: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float32] | None:
+    """Those that were computed before, or None, for whatever reason they cannot be had."""
+    if (kept := _MEMORY.get(in_process)) is not None:
+        return kept.take(stimuli, axis=0)  # a copy, which its receiver may change
     first = int(stimuli[0])
-    if (kept := store.read_added(path, slice(first, int(stimuli[-1]) + 1))) is not None:
-        return take(kept, stimuli - first, axis=0)
-    n_samples = store.labels.n_samples
+    try:
+        found = store.read_added(path, slice(first, int(stimuli[-1]) + 1))
+    except OSError as error:  # some storage answers so for what is not there
+        logger.info("computed, since a cached spectrogram cannot be read: %s", error)
+        return None
+    except StoreError as error:
+        logger.warning("computed again: %s", error)
+        return None
+    return None if found is None else take(found, stimuli - first, axis=0)
+
+
+def _compute(store: Store, grid: Grid, mel: Mel) -> npt.NDArray[np.float32]:
+    """Spectrograms of all stimuli."""
+    shape = (grid.n_sound.size, mel.n_mels, int(grid.n_sound.max()))
     out = np.full(shape, silence(mel.compression), np.float32)
+    n_samples = store.labels.n_samples
     for row, n, size, end in zip(out, grid.n_sound, n_samples, n_samples.cumsum(), strict=True):
         row[:, :n] = mel(store.read("waveform", slice(end - size, end)))
-    try:
-        store.add(path, out, dims=("stimulus", "freq", "time"), attrs=asdict(mel))
-    except (OSError, NotImplementedError) as error:  # read-only, a full disk, http
-        logger.info("%s: spectrogram not kept (%s)", store.url, error)
-    return take(out, stimuli, axis=0)
+    return out
+
+
+def _keep(in_process: str, spectrogram: npt.NDArray[np.float32]) -> None:
+    """Keep one in memory, and as many of the last ones beside it as have room."""
+    _MEMORY[in_process] = spectrogram
+    # Without a lock, which a forked process might find held for ever.
+    for key, _ in list(_MEMORY.items()):
+        if sum(kept.nbytes for kept in list(_MEMORY.values())) <= _MEMORY_LIMIT:
+            break
+        _MEMORY.pop(key, None)
 
 
 def take(

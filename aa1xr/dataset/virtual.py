@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from dataclasses import dataclass
 from socket import gethostname
 from typing import Any, ClassVar
@@ -34,6 +36,14 @@ class Virtual(BackendArray):
     def compute(self, *indices: Indices) -> npt.NDArray[Any]:
         """The values at increasing positions on each axis."""
         raise NotImplementedError
+
+    def __dask_tokenize__(self) -> Any:
+        fields = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return type(self).__name__, *fields
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> npt.NDArray[Any]:
+        """As `__getitem__`, in a thread: the event loop goes on meanwhile."""
+        return await asyncio.to_thread(self.__getitem__, key)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> npt.NDArray[Any]:
         if not isinstance(key, indexing.VectorizedIndexer):

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import arguments, citation, schema
+from aa1xr import citation, schema
 from aa1xr.archive.contents import Contents
 from aa1xr.dataset.events import as_events, store_of, waveforms
 from aa1xr.export.clock import Site, lay_out
 from aa1xr.export.need import need
+from aa1xr.store.place import resolve_path
 from aa1xr.version import VERSION
 from aa1xr.whole import refuse_existing, whole
 
@@ -120,16 +121,14 @@ def to_nwb(
     >>> [path.name for path in aa1xr.to_nwb(ds, tmp / "nwb")]
     ['sim0000.nwb', 'sim0001.nwb']
     """
-    arguments.path("folder", folder)
+    target = resolve_path("folder", folder)
     store = store_of(ds, storage_options=storage_options)
     events, sites = lay_out(as_events(ds, storage_options=storage_options))
     pynwb = need("pynwb", extra="nwb")
     sounds = waveforms(ds, storage_options=storage_options)
     animals: dict[Path, list[Site]] = {}
     for site in sites:
-        animals.setdefault(
-            arguments.expand_user("folder", folder) / f"{site.animal_id}.nwb", []
-        ).append(site)
+        animals.setdefault(target / f"{site.animal_id}.nwb", []).append(site)
     for path in animals:
         refuse_existing(path)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -133,9 +133,10 @@ def quality(
 
     Examples
     --------
-    >>> ax = aa1xr.plot.quality(aa1xr.open_sample().sel(type="flatrip"))
+    >>> ds = aa1xr.open_sample().sel(type="flatrip").drop_sel(neuron="sim0000_2_B")
+    >>> ax = aa1xr.plot.quality(ds)
     >>> [label.get_text() for label in ax.get_xticklabels()]
-    ['Field_L\n5 of 6 cells', 'MLd\n6 of 6 cells']
+    ['Field_L\n5 of 5 cells', 'MLd\n6 of 6 cells']
     """
     values = _measured(data, measure).compute()
     if values.dims != ("neuron",):

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aa1xr import arguments
+import zarr.abc.store
+
 from aa1xr.errors import StoreError
 from aa1xr.store.layout import METADATA
 from aa1xr.store.locate import find_store
-from aa1xr.store.place import Files, is_url
-from aa1xr.whole import is_leftover, whole
+from aa1xr.store.place import is_path, resolve
+from aa1xr.store.read import Store
+from aa1xr.store.storage import Storage, open_storage
+from aa1xr.whole import whole
+
+logger = logging.getLogger("aa1xr")
 
 #: Files that are under way at once; those of a store have a quarter of a MiB at most.
 _BATCH = 64
 
 
 def copy_store(
-    source: str | os.PathLike[str] | None,
-    target: str | os.PathLike[str],
+    source: str | os.PathLike[str] | zarr.abc.store.Store | None,
+    target: str | os.PathLike[str] | zarr.abc.store.Store,
     *,
     source_options: Mapping[str, Any] | None = None,
     target_options: Mapping[str, Any] | None = None,
@@ -28,18 +34,20 @@ def copy_store(
 ) -> None:
     """Copy a store, for instance to the object storage that a cluster reads.
 
-    All checksums of the source are proved first, and every file is read back from the target
-    and compared. The root's metadata come last: a copy that was interrupted is no store, and
-    the same call completes it.
+    All checksums of the source are verified first, and every file is read back from the target
+    and compared. The root's metadata come last: an interrupted copy is not a store, and the same
+    call completes it. The source need not be listed: its metadata name every file.
 
     AA1 may not be redistributed: copies of it belong in private buckets.
 
     Parameters
     ----------
     source
-        A store (path or URL), or whatever else `aa1xr.open` takes; an archive is built first.
+        A store (path, URL or `zarr.abc.store.Store`), or an archive, whose store is built first.
+        Its cached spectrograms are copied where the storage lists them.
     target
-        A path or fsspec URL, for instance "s3://bucket/aa1.zarr".
+        A path, an fsspec URL such as "s3://bucket/aa1.zarr", or a `zarr.abc.store.Store`
+        (obstore's, or that of an Icechunk session, which you commit).
     source_options, target_options
         For a URL: what fsspec needs to reach it (`storage_options` of `aa1xr.open`).
     data_dir
@@ -51,6 +59,8 @@ def copy_store(
         If anything else is at `target`. Nothing is ever overwritten.
     StoreError
         If the source is damaged, or the target does not give back what was written.
+    PermissionError
+        If the target may not be listed: something may be there.
 
     Examples
     --------
@@ -59,45 +69,70 @@ def copy_store(
     >>> aa1xr.open(tmp / "copy.zarr").identical(ds)
     True
     """
-    target = arguments.path("target", target)
+    target = resolve("target", target)
     origin = find_store(source, data_dir=data_dir, storage_options=source_options)
-    origin.check()
-    files = origin.files
-    names = [name for name in files.names() if not any(map(is_leftover, name.split("/")))]
-
-    if is_url(target):
-        there = Files(target, target_options)
-        _refuse_others(there, names)
-        _copy(files, there, names)
+    origin.check_built()
+    names = origin.names(added=_good(origin))
+    if is_path(target):
+        path = Path(target)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as partial:
+            _copy(origin.storage, open_storage(str(partial)), names)
         return
-    path = Path(target).expanduser()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as partial:
-        for folder in {(partial / name).parent for name in names}:
-            folder.mkdir(parents=True, exist_ok=True)
-        _copy(files, Files(str(partial)), names)
+    there = open_storage(target, target_options)
+    _refuse_others(there, names)
+    _copy(origin.storage, there, names)
 
 
-def _refuse_others(there: Files, names: list[str]) -> None:
+def _good(origin: Store) -> list[str]:
+    """What was added to a store, as far as the storage lists it and it can be read."""
+    good = []
+    for path in origin.added() or []:
+        try:
+            if origin.read_added(path) is not None:
+                good.append(path)
+        except (OSError, StoreError) as error:
+            logger.warning("left out, since it can be computed again: %s", error)
+    return good
+
+
+def _refuse_others(there: Storage, names: list[str]) -> None:
     """Let nothing be at the target but a part of what will be written there."""
-    found = there.names()
-    if METADATA in found:
-        raise FileExistsError(f"{there.path} exists; remove it first, or copy elsewhere")
-    if others := sorted(set(found).difference(names)):
+    try:
+        there.read(METADATA)
+    except FileNotFoundError:
+        found = there.listing()
+    except PermissionError:
+        found = None
+    else:
+        raise FileExistsError(f"{there.place} exists; remove it first, or copy elsewhere")
+    if found is None:
+        raise PermissionError(
+            f"{there.place}: the target may not be listed, so nobody knows whether something is "
+            "there already, which a copy would overwrite. Get the right to list it (on S3: "
+            "s3:ListBucket), or copy elsewhere"
+        )
+    if others := sorted(found.keys() - set(names)):
         raise FileExistsError(
-            f"{there.path} holds {len(others)} files of something else, {others[0]} among them; "
+            f"{there.place} holds {len(others)} files of something else, {others[0]} among them; "
             "remove them first, or copy elsewhere"
         )
 
 
-def _copy(files: Files, there: Files, names: list[str]) -> None:
-    """Copy files, comparing what arrived; the root's metadata last, which make it a store."""
-    rest = [name for name in names if name != METADATA]
-    batches = [rest[start : start + _BATCH] for start in range(0, len(rest), _BATCH)]
-    for batch in [*batches, [METADATA]]:
-        data = files.read_all(batch)
+def _copy(files: Storage, there: Storage, names: list[str]) -> None:
+    """Copy objects, comparing what arrived; the root's metadata last, which make it a store."""
+    # Metadata of arrays first: some stores take no chunk of an array that they do not know.
+    arrays = [name for name in names if name.endswith(f"/{METADATA}")]
+    chunks = [name for name in names if not name.endswith(METADATA)]
+    parts = [
+        part[start : start + _BATCH]
+        for part in (arrays, chunks)
+        for start in range(0, len(part), _BATCH)
+    ]
+    for part in [*parts, [METADATA]]:
+        data = files.read_all(part)
         there.write_all(data)
-        arrived = there.read_all(batch)
+        arrived = there.read_all(part)
         for name, content in data.items():
             if arrived[name] != content:
-                raise StoreError(f"{there.path}/{name}: not what was written there; copy again")
+                raise StoreError(f"{there.place}/{name}: not what was written there; copy again")

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import zarr.abc.store
+
 from aa1xr.archive.contents import ORIGINS, Contents, origin
 from aa1xr.archive.files import ARCHIVE, find_zips, identity, open_files
 from aa1xr.archive.read import Archive
@@ -54,7 +56,7 @@ def _cache() -> Path:
 
 
 def find_store(
-    source: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | zarr.abc.store.Store | Store | None = None,
     *,
     data_dir: str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
@@ -65,7 +67,8 @@ def find_store(
     Parameters
     ----------
     source
-        A zip, an extracted folder, a store (path or URL), or None: what is in `data_dir`.
+        A zip, an extracted folder, a store (path, URL or `zarr.abc.store.Store`), or None: what is
+        in `data_dir`.
     data_dir
         As `find_data_dir` takes it; not looked for where `source` is a store.
     rebuild
@@ -81,14 +84,16 @@ def find_store(
     """
     if source is None:
         return _in_data_dir(find_data_dir(data_dir), rebuild=rebuild)
+    if isinstance(source, Store):
+        return source
     place = find_source(source)
-    if isinstance(place, str) or _is_store(place):
+    if not isinstance(place, Path) or _is_store(place):
         if rebuild:
             raise ValueError(
                 f"rebuild=True, but {source} is a store; what it was built of is needed: "
                 'aa1xr.open("path/to/crcns-aa1.zip", rebuild=True)'
             )
-        return Store(str(place), storage_options)
+        return Store(str(place) if isinstance(place, Path) else place, storage_options)
     built = ensure_store(place, data_dir=find_data_dir(data_dir), rebuild=rebuild)
     return Store(str(built))
 

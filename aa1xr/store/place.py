@@ -1,183 +1,292 @@
-"""Where a store is: a path or a URL, and what goes wrong on the way to it."""
+"""Where data are: a path of this machine, a URL, or a zarr store that the user made."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, TypeGuard
+from urllib.parse import unquote_to_bytes
 
-import zarr.abc.store
-from fsspec.asyn import sync
-from fsspec.core import url_to_fs
-from zarr.abc.store import ByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype
+import fsspec
+from zarr.abc.buffer import Buffer, BufferPrototype
+from zarr.abc.store import ByteRequest, Store
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
+from aa1xr import arguments
 from aa1xr.errors import StoreError
 from aa1xr.store.layout import METADATA
 
-#: Of botocore, which else waits a minute for an answer, five times; and since s3fs has it do so 25
-#: times, storage that does not answer was an error after two hours.
+#: An absolute path, a URL that fsspec reads, or a zarr store.
+Place: TypeAlias = str | Store
+
+#: For botocore, whose defaults wait a minute for each of five attempts; s3fs raises that to 25.
 _PATIENCE = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 2}}
 
-#: Seconds for one object, or a batch of them, all that is asked again included. A client that sends
-#: an object first waits for leave to do so (100 Continue), and aiohttp waits for that without end.
-_LONGEST = 300
+#: Seconds for one object, or a batch of objects, retries included. Before it uploads an object a
+#: client waits for permission (100 Continue), and aiohttp waits for that without a limit.
+LONGEST = 300
 
 #: Files whose absence tells a reader something: metadata, of either format.
 _METADATA = {METADATA, ".zgroup", ".zarray", ".zattrs", ".zmetadata"}
 
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+"
 
-def is_url(path: str) -> bool:
-    """Whether `path` is a URL rather than a path of this machine."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://|[a-z0-9]+::", path) is not None
+
+def resolve(name: str, value: Any) -> Place:
+    """The place that an argument names.
+
+    Parameters
+    ----------
+    name
+        The argument's name, for errors.
+    value
+        A path: `~` is expanded, and it becomes absolute, since another process may have another
+        working directory. A `file://` or `local://` URL is a path with percent-encoding. Any
+        other URL, and any `zarr.abc.store.Store`, is kept as it is.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    ValueError
+        If it is empty, or would silently become a folder in the working directory: a URL that
+        lost a slash, a variable or a `~` that cannot be expanded.
+
+    Examples
+    --------
+    >>> resolve("path", "file:///data/my%20store.zarr")
+    '/data/my store.zarr'
+    >>> resolve("path", "s3://bucket/aa1.zarr")
+    's3://bucket/aa1.zarr'
+    """
+    if isinstance(value, Store):
+        return value
+    text = arguments.path(name, value)
+    if not text or "\0" in text:
+        raise ValueError(f"{name} must be a path or URL; got {text!r}")
+    if (path := path_of_file_url(name, text)) is not None:
+        return str(Path(path).absolute())
+    before, chained, last = text.rpartition("::")
+    if not is_url(text):
+        return str(Path(_expanded(name, text)).absolute())
+    if chained and (path := path_of_file_url(name, last)) is not None:
+        return f"{before}::file://{path}"
+    return text
+
+
+def resolve_path(name: str, value: Any) -> Path:
+    """The absolute path that an argument names, which must be on this machine.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `resolve`, and if it is a URL of another machine.
+    """
+    place = resolve(name, value)
+    if not is_path(place):
+        raise ValueError(f"{name} must be a path of this machine; got {describe(place)}")
+    return Path(place)
+
+
+def is_url(place: Place) -> TypeGuard[str]:
+    """Whether a place is a URL. A path may have colons in it, too."""
+    if not isinstance(place, str):
+        return False
+    if re.match(f"{_SCHEME}://", place):
+        return True
+    first, chained, _ = place.partition("::")
+    return bool(chained) and _known(first)
+
+
+def is_path(place: Place) -> TypeGuard[str]:
+    """Whether a place is a path of this machine."""
+    return isinstance(place, str) and not is_url(place)
+
+
+def describe(place: Place) -> str:
+    """A place for a message: the path, the URL, or what the zarr store says of itself."""
+    return place if isinstance(place, str) else str(place)
+
+
+def _known(protocol: str) -> bool:
+    return protocol in fsspec.available_protocols() or protocol in fsspec.registry
+
+
+def path_of_file_url(name: str, text: str) -> str | None:
+    """The path in a URL of a local file, or None if it is something else."""
+    match = re.match(r"(?:file|local):(?:(//[^/]*)|(?!//))(?=/)", text, re.IGNORECASE)
+    if match is None:
+        if re.match(r"(?:file|local)://", text, re.IGNORECASE):
+            raise ValueError(
+                f"{name} must be an absolute path in a file URL, file:///folder/name; got {text!r}"
+            )
+        return None
+    if match[1] not in {None, "//", "//localhost"}:
+        raise ValueError(
+            f"{name} must be a file of this machine, file:///folder/name; got {text!r}, which "
+            f"names the machine {match[1][2:]!r}"
+        )
+    encoded = text[match.end() :]
+    if os.name == "nt":
+        from urllib.request import url2pathname
+
+        return url2pathname(encoded)
+    # As bytes, since names of files need not be UTF-8.
+    return os.fsdecode(unquote_to_bytes(os.fsencode(encoded)))
+
+
+def _expanded(name: str, text: str) -> str:
+    """A path with its `~` expanded."""
+    scheme = re.match(f"({_SCHEME}):/", text)
+    if scheme and _known(scheme[1]) and not Path(text).exists():
+        raise ValueError(
+            f"{name} must be a path or URL; got {text!r}, which has one slash after its colon, as "
+            "a URL has that went through pathlib.Path. Pass URLs as strings"
+        )
+    if re.match(r"\$\w+|\$\{\w+\}", text) and not Path(text.partition("/")[0]).exists():
+        raise ValueError(
+            f"{name} must be a path or URL; got {text!r}, in which the variable is not expanded. "
+            "Use os.path.expandvars"
+        )
+    expanded = os.path.expanduser(text)  # noqa: PTH111 - pathlib refuses '~x' if x is no user
+    if re.match(r"~(/|$)", expanded):
+        raise ValueError(
+            f"{name} must be a path or URL; got {text!r}, and the home directory is not known. "
+            "Set $HOME, or give an absolute path"
+        )
+    return expanded
 
 
 @contextmanager
-def as_os_error(url: str) -> Iterator[None]:
-    """Make an error of what reaches object storage one of the system, as on a disk, with its URL.
+def as_os_error(place: str) -> Iterator[None]:
+    """Make an error of what reaches object storage one of the system, as on a disk, with its place.
 
-    botocore and aiohttp have exceptions of their own, which could pass for those of damage, and
-    the system's, such as PermissionError, do not say of what.
+    botocore, aiohttp, obstore and Icechunk have exceptions of their own, which could pass for those
+    of damage, and the system's, such as PermissionError, do not name the object.
     """
     try:
         yield
+    except StoreError:
+        raise
     except Exception as error:
         if not isinstance(error, OSError):
-            raise OSError(f"{url}: {error}") from error
+            raise OSError(f"{place}: {error}") from error
         if isinstance(error, TimeoutError):
-            raise TimeoutError(f"{url}: no answer in time") from error
-        if url in str(error):
+            raise TimeoutError(f"{place}: no answer in time") from error
+        if place in str(error):
             raise
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
-        raise kind(f"{url}: {error}") from error
+        raise kind(f"{place}: {error}") from error
 
 
-class _Remote(FsspecStore):
+class _Named(WrapperStore[Store]):
+    """A zarr store whose errors are the system's and name the place, and which always answers."""
+
+    def __init__(self, store: Store, place: str) -> None:
+        super().__init__(store)
+        self._place = place
+
+    def _with_store(self, store: Store) -> _Named:
+        return type(self)(store, self._place)
+
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        with as_os_error(f"{self.path}/{key}"):
-            async with asyncio.timeout(_LONGEST):
+        with as_os_error(f"{self._place}/{key}"):
+            async with asyncio.timeout(LONGEST):
                 return await super().get(key, prototype, byte_range)
 
-    async def set(self, key: str, value: Buffer, byte_range: tuple[int, int] | None = None) -> None:
-        with as_os_error(f"{self.path}/{key}"):
-            async with asyncio.timeout(_LONGEST):
-                await super().set(key, value, byte_range)
+    async def set(self, key: str, value: Buffer) -> None:
+        with as_os_error(f"{self._place}/{key}"):
+            async with asyncio.timeout(LONGEST):
+                await super().set(key, value)
 
     async def exists(self, key: str) -> bool:
-        with as_os_error(f"{self.path}/{key}"):
+        with as_os_error(f"{self._place}/{key}"):
             return await super().exists(key)
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        with as_os_error(f"{self.path}/{prefix}"):
+        with as_os_error(f"{self._place}/{prefix}"):
             async for key in super().list_dir(prefix):
                 yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        with as_os_error(f"{self.path}/{prefix}"):
+        with as_os_error(f"{self._place}/{prefix}"):
             async for key in super().list_prefix(prefix):
                 yield key
 
 
-class _Whole(WrapperStore[zarr.abc.store.Store]):
-    """A store of which no chunk may be missing: zarr would make up its values."""
+class _Complete(WrapperStore[Store]):
+    """A zarr store in which no chunk may be missing: zarr would make up its values."""
 
-    def __init__(self, store: zarr.abc.store.Store, path: str) -> None:
+    def __init__(self, store: Store, place: str) -> None:
         super().__init__(store)
-        self._path = path
+        self._place = place
 
-    def _with_store(self, store: zarr.abc.store.Store) -> _Whole:
-        return type(self)(store, self._path)
+    def _with_store(self, store: Store) -> _Complete:
+        return type(self)(store, self._place)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         found = await super().get(key, prototype, byte_range)
-        file = key.rpartition("/")[2]
-        if found is None and file not in _METADATA:
-            raise StoreError(f"{self._path}: a part of {key.partition('/c/')[0]} is gone ({key})")
+        if found is None and key.rpartition("/")[2] not in _METADATA:
+            raise StoreError(f"{self._place}: a part of {key.partition('/c/')[0]} is gone ({key})")
         return found
 
 
 def zarr_store(
-    path: str, storage_options: Mapping[str, Any] | None, *, read_only: bool
-) -> zarr.abc.store.Store:
-    """The zarr store at a path or URL.
+    place: Place,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    read_only: bool,
+    complete: bool = True,
+) -> Store:
+    """The zarr store at a place.
 
     URLs are fsspec's, S3's too: with `max_concurrency` below, s3fs needs as many requests as
     obstore, and users write the same `storage_options` for every kind of URL.
+
+    Parameters
+    ----------
+    complete
+        In a store that is read: whether a chunk that is missing is an error. Otherwise it is the
+        fill value, as Zarr has it.
     """
-    store: zarr.abc.store.Store = (
-        _Remote.from_url(path, storage_options=_options(path, storage_options), read_only=read_only)
-        if is_url(path)
-        else LocalStore(path, read_only=read_only)
-    )
-    return _Whole(store, path) if read_only else store
+    store: Store
+    if not isinstance(place, str):
+        store = _Named(place, describe(place))
+    elif is_url(place):
+        options = options_for(place, storage_options)
+        with as_os_error(place):
+            remote = FsspecStore.from_url(place, storage_options=options, read_only=read_only)
+        store = _Named(remote, place)
+    else:
+        store = LocalStore(place, read_only=read_only)
+    return _Complete(store, describe(place)) if read_only and complete else store
 
 
-class Files:
-    """The files of a path or URL by their names there, through fsspec.
-
-    Every call ends in time, and an error is one of the system that names the place.
-    """
-
-    def __init__(self, path: str, storage_options: Mapping[str, Any] | None = None) -> None:
-        self.path = path
-        url = path if is_url(path) else Path(path).absolute().as_uri()
-        with as_os_error(path):
-            self.fs, root = url_to_fs(url, **_options(path, storage_options))
-        self.root = root.rstrip("/")
-
-    def names(self) -> list[str]:
-        """All of them, as they are now; none where nothing is."""
-        self.fs.invalidate_cache()
-        try:
-            found = self._call("find", self.root)
-        except FileNotFoundError:
-            return []
-        return sorted(path.removeprefix(f"{self.root}/") for path in found)
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one."""
-        return cast("bytes", self._call("cat_file", f"{self.root}/{name}"))
-
-    def write(self, name: str, data: bytes) -> None:
-        """Write one."""
-        self._call("pipe_file", f"{self.root}/{name}", data)
-
-    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """The bytes of several, asked for at once."""
-        found = self._call("cat", [f"{self.root}/{name}" for name in names])
-        return {path.removeprefix(f"{self.root}/"): data for path, data in found.items()}
-
-    def write_all(self, data: Mapping[str, bytes]) -> None:
-        """Write several at once."""
-        self._call("pipe", {f"{self.root}/{name}": content for name, content in data.items()})
-
-    def _call(self, method: str, *args: Any) -> Any:
-        with as_os_error(self.path):
-            if not self.fs.async_impl:
-                return getattr(self.fs, method)(*args)
-            return sync(self.fs.loop, getattr(self.fs, f"_{method}"), *args, timeout=_LONGEST)
-
-
-def _options(url: str, storage_options: Mapping[str, Any] | None) -> dict[str, Any]:
+def options_for(url: str, storage_options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`storage_options` of a URL, with what makes s3fs quick and lets it give up."""
     options = dict(storage_options or {})
-    if url.startswith("s3://"):
-        # Else s3fs asks for the size of each object before it reads it, in order to read large
-        # ones in parallel parts; those of a store are small, and it doubled the requests.
+    # Another package may have registered itself for S3, and knows none of these.
+    if url.startswith("s3://") and _is_s3fs("s3"):
+        # By default s3fs asks for the size of each object before it reads it, in order to read
+        # large ones in parallel parts. Objects of a store are small, and it doubles the requests.
         options.setdefault("max_concurrency", 1)
         # A copy, since botocore changes what it is given, and these are by what a client is kept.
         options["config_kwargs"] = deepcopy(_PATIENCE | options.get("config_kwargs", {}))
-    if url.startswith("file:"):
-        options.setdefault("auto_mkdir", True)
     return options
+
+
+def _is_s3fs(protocol: str) -> bool:
+    kind = fsspec.get_filesystem_class(protocol)
+    return any(base.__module__.partition(".")[0] == "s3fs" for base in kind.__mro__)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -1,26 +1,24 @@
-"""Read a store by its URL, checking all that is read."""
+"""Read a store, checking all that is read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import zarr
-import zarr.abc.store
-from dask.base import tokenize
-from zarr.core.group import AsyncGroup
 from zarr.storage import MemoryStore, StorePath
 
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.schema import fixed_width
+from aa1xr.store.connection import Connection, chunk_keys, parse
 from aa1xr.store.layout import (
     ARRAYS,
     DIGESTS,
@@ -30,10 +28,9 @@ from aa1xr.store.layout import (
     Digest,
     create_array,
     is_sealed,
-    require_format_3,
     seal,
 )
-from aa1xr.store.place import Files, is_url, read_bytes, zarr_store
+from aa1xr.store.place import Place, is_path
 from aa1xr.whole import discard, is_leftover, whole
 
 #: Bytes in a chunk of what is added: a few stimuli, which can be read without the others.
@@ -44,9 +41,15 @@ _ONLY_STORES = (
     "machine; aa1xr.copy_store puts its store at a URL."
 )
 _REBUILD = (
-    "Build it again from the archive: aa1xr.open(archive, rebuild=True), or `aa1xr build "
-    "--rebuild`. If it was copied: remove it and copy again. `aa1xr verify` checks all of a store."
+    "`aa1xr verify` checks all of a store. If it was built here, build it again from the archive: "
+    "aa1xr.open(archive, rebuild=True), or `aa1xr build --rebuild`. If it was copied, or is read "
+    "over a network: compare it with its source, and copy that again."
 )
+_DERIVE_AGAIN = "It is a cache: remove this folder of the store, and it is computed again."
+
+#: Stores that this process opened, by their URL and by the SHA-256 of what they were built of: a
+#: Dataset in memory has no more than these.
+_OPENED: dict[str, tuple[Place, dict[str, Any], str | None]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +65,8 @@ class Labels:
     sample_rate: int
 
 
-class Store:
-    """A store at a path or URL; nothing is read before it is asked for.
-
-    It pickles as its URL, so that a worker elsewhere reads the store for itself; the tasks of one
-    worker share what it has read.
+class Store(Connection):
+    """A store of aa1xr at a place; nothing is read before it is asked for.
 
     Raises
     ------
@@ -78,93 +78,73 @@ class Store:
 
     def __init__(
         self,
-        url: str,
+        place: Place,
         storage_options: Mapping[str, Any] | None = None,
         *,
-        sealed_as: str | None = None,
+        identity: str | None = None,
     ) -> None:
-        self.url = url
-        self.storage_options = dict(storage_options or {})
-        #: The seal of what was read; a pickle takes it along, so that no worker mixes two stores.
-        self._sealed_as = sealed_as
-        self._arrays: dict[str, zarr.Array[Any]] = {}
+        super().__init__(place, storage_options, identity=identity)
         self._chunks: dict[tuple[str, int], npt.NDArray[Any]] = {}
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self._sealed_as is None:
-            return Store, (self.url, self.storage_options)
-        return _shared, (self.url, self.storage_options, self._sealed_as)
-
-    def __repr__(self) -> str:
-        return f"Store({self.url!r})"
-
-    def get(self, key: str) -> bytes | None:
-        """The bytes of one file of the store, or None."""
-        try:
-            if not is_url(self.url):
-                return read_bytes(Path(self.url) / key)
-            return self.files.read(key)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
     @cached_property
-    def files(self) -> Files:
-        """Its files."""
-        return Files(self.url, self.storage_options)
-
-    @cached_property
-    def _zarr(self) -> zarr.abc.store.Store:
-        return zarr_store(self.url, self.storage_options, read_only=True)
-
-    @cached_property
-    def _group(self) -> zarr.Group:
+    def group(self) -> zarr.Group:
+        """The root, of metadata whose checksum is right."""
         metadata = self.get(METADATA)
         if metadata is None:
             raise DataNotFoundError(
                 f"{self.url}: no store there (it has no {METADATA}). Check the name. "
-                f"{_ONLY_STORES if is_url(self.url) else _REBUILD}"
+                f"{_REBUILD if is_path(self.place) else _ONLY_STORES}"
+            )
+        document = parse(metadata)
+        attributes = document.get("attributes", {})
+        if SEAL not in attributes:
+            raise StoreError(
+                f"{self.url}: not a store of aa1xr (its {METADATA} begins with {metadata[:40]!r}). "
+                "If aa1xr.save or xarray wrote it, aa1xr.load opens it. If it was a store of "
+                f"aa1xr: {_REBUILD}"
             )
         if not is_sealed(metadata):
             raise StoreError(
-                f"{self.url}: damaged or unfinished, or no store of aa1xr: the checksum of its "
-                f"{METADATA} does not match. If aa1xr.save wrote it, aa1xr.load opens it; else: "
-                f"{_REBUILD}"
+                f"{self.url}: damaged: the checksum of its {METADATA} does not match. {_REBUILD}"
             )
-        document = json.loads(metadata)
-        attributes = document["attributes"]
         if (found := attributes.get("format_version")) != FORMAT_VERSION:
-            raise StoreError(
-                f"{self.url}: of store format {found}; this aa1xr reads format {FORMAT_VERSION}. "
-                f"{_REBUILD}"
+            what_to_do = (
+                "a newer aa1xr reads it: update aa1xr"
+                if isinstance(found, int) and found > FORMAT_VERSION
+                else f"an older aa1xr built it. {_REBUILD}"
             )
-        if self._sealed_as not in {None, attributes[SEAL]}:
             raise StoreError(
-                f"{self.url}: another store than when the Dataset was opened. Open it again."
+                f"{self.url}: of store format {found}; this aa1xr reads format {FORMAT_VERSION}; "
+                f"{what_to_do}"
             )
-        self._sealed_as = attributes[SEAL]
+        self.recognize(attributes[SEAL], "store")
         try:
-            # Of the bytes that were checked: what is read a second time may be something else.
-            return zarr.Group(AsyncGroup.from_dict(StorePath(self._zarr), document))
+            group = self.group_of(document)
         except Exception as error:  # zarr raises what it likes about metadata
             raise StoreError(
                 f"{self.url}: its {METADATA} does not say what is in it ({error}). {_REBUILD}"
             ) from error
+        if len(_OPENED) >= 64:
+            _OPENED.clear()
+        for key in (self.url, str(attributes.get("source_sha256"))):
+            _OPENED[key] = self.place, self.storage_options, self.identity
+        return group
 
     @property
     def attrs(self) -> dict[str, Any]:
         """Where the store came from."""
-        return dict(self._group.attrs)
+        return dict(self.group.attrs)
 
     def read(self, name: str, selection: Any = ...) -> npt.NDArray[Any]:
         """The values of an array of the store, all or a basic selection of them."""
-        return self._checked(self._array(name), selection)
+        return self._checked(self.array(name), selection)
 
     def rows(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
         """Some neurons of an array that is chunked by neurons alone.
 
         Its chunks are kept: they are small, and each block of neurons needs one or two.
         """
-        size = self._array(name).chunks[0]
+        size = self.array(name).chunks[0]
         first, after = start // size, -(-stop // size)
         for number in range(first, after):
             if (name, number) not in self._chunks:
@@ -173,16 +153,14 @@ class Store:
         chunks = [self._chunks[name, number] for number in range(first, after)]
         return np.concatenate(chunks)[start - first * size : stop - first * size]
 
-    def _array(self, name: str) -> zarr.Array[Any]:
-        # Kept, since looking one up in a group takes as long as reading a small one.
-        if name not in self._arrays:
-            array = cast("zarr.Array[Any]", self._group[name])
-            require_format_3(self.url, array)
-            self._arrays[name] = array
-        return self._arrays[name]
-
     def read_added(self, path: str, selection: Any = ...) -> npt.NDArray[Any] | None:
-        """The values of an array that `add` put there, all or some, or None."""
+        """The values of an array that `add` put there, all or some, or None.
+
+        Raises
+        ------
+        StoreError, OSError
+            If it is damaged or cannot be read. It can be derived again: do without it.
+        """
         for _ in range(4):
             # A rebuild takes it away; so it may go, and come again, while it is read.
             with suppress(StoreError):
@@ -190,16 +168,16 @@ class Store:
         return self._read_added(path, selection)
 
     def _read_added(self, path: str, selection: Any) -> npt.NDArray[Any] | None:
-        try:
-            metadata = self.get(f"{path}/{METADATA}")
-        except PermissionError:  # S3's "not there" for those who may not list
-            metadata = None
+        array = self._added_array(path)
+        return None if array is None else self._checked(array, selection, _DERIVE_AGAIN)
+
+    def _added_array(self, path: str) -> zarr.Array[Any] | None:
+        metadata = self.get(f"{path}/{METADATA}")
         if metadata is None:
             return None
         if not is_sealed(metadata):
-            raise StoreError(f"{self.url}: {path}/{METADATA} is damaged. {_REBUILD}")
-        array = zarr.Array.from_dict(StorePath(self._zarr, path), json.loads(metadata))
-        return self._checked(array, selection)
+            raise StoreError(f"{self.url}: {path}/{METADATA} is damaged. {_DERIVE_AGAIN}")
+        return zarr.Array.from_dict(StorePath(self.zarr_store, path), json.loads(metadata))
 
     def add(
         self,
@@ -212,12 +190,20 @@ class Store:
         """Keep an array that was derived from the store beside what it was built with.
 
         A reader finds all of it or none, and several processes that add the same do no harm.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written, or the place is a zarr store: those are their owner's, and
+            may be part of a transaction.
         """
-        if is_url(self.url):
+        if not isinstance(self.place, str):
+            raise PermissionError(f"{self.url}: nothing is added to a zarr store of the user's")
+        if not is_path(self.place):
             for key, data in _files(values, dims=dims, attrs=attrs):
-                self.files.write(f"{path}/{key}", data)
+                self.storage.write_all({f"{path}/{key}": data})
             return
-        target = Path(self.url) / path
+        target = Path(self.place) / path
         if not (target / METADATA).exists():
             discard(target)  # what is left of a damaged one
         with suppress(FileExistsError), whole(target) as partial:
@@ -225,27 +211,54 @@ class Store:
                 (partial / key).parent.mkdir(parents=True, exist_ok=True)
                 (partial / key).write_bytes(data)
 
-    def added(self) -> list[str]:
-        """The paths of what `add` put there."""
-        files = [name.split("/") for name in self.files.names()]
+    def added(self) -> list[str] | None:
+        """The paths of what `add` put there, or None where the storage does not list it."""
+        try:
+            found = self.storage.listing()
+        except OSError:
+            return None
+        # What was built is there: its metadata were read. So a listing without it is none.
+        if found is None or not found.keys() >= set(self.names()):
+            return None
+        files = [name.split("/") for name in found]
         names = {file[0] for file in files if file[1:] == [METADATA]}
         return sorted(name for name in names.difference(ARRAYS) if not is_leftover(name))
 
+    def names(self, *, added: Iterable[str] = ()) -> list[str]:
+        """The names of all objects it was built with, and of what was added at these paths.
+
+        The metadata say them: no storage has to list anything.
+        """
+        found = [METADATA]
+        for path in [*ARRAYS, *added]:
+            array = self.array(path) if path in ARRAYS else self._added_array(path)
+            if array is not None:
+                found += [f"{path}/{METADATA}", *(f"{path}/{key}" for key in chunk_keys(array))]
+        return found
+
     def check(self) -> list[str]:
-        """Read all of it, in small parts, and so prove every checksum.
+        """Read all of it, in small parts, and so verify every checksum.
 
         Returns
         -------
         list of str
-            The names of all arrays.
+            The names of all arrays; of what was added, as far as the storage lists it (`added`).
 
         Raises
         ------
         StoreError
-            If any of it is damaged, gone or in the wrong place.
+            If any of it is damaged, missing or in the wrong place.
         """
+        self.check_built()
+        added = self.added() or []
+        for path in added:
+            self.read_added(path)
+        return [*ARRAYS, *added]
+
+    def check_built(self) -> None:
+        """As `check`, but for what was added and can be derived again."""
         for name in ARRAYS:
-            array = self._array(name)
+            array = self.array(name)
             step = 16 * array.chunks[0]
             digest = Digest()
             for start in range(0, array.shape[0], step):
@@ -255,22 +268,18 @@ class Store:
                     f"{self.url}: {name} is not what was built, though no chunk of it is damaged: "
                     f"files were exchanged. {_REBUILD}"
                 )
-        added = self.added()
-        for path in added:
-            self.read_added(path)
-        return [*ARRAYS, *added]
 
-    def _checked(self, array: zarr.Array[Any], selection: Any = ...) -> npt.NDArray[Any]:
+    def _checked(
+        self, array: zarr.Array[Any], selection: Any, advice: str = _REBUILD
+    ) -> npt.NDArray[Any]:
         try:
             return np.asarray(array[selection])
         except OSError:
             raise  # a disk or network that fails is not a damaged store
         except StoreError as error:
-            raise StoreError(f"{error}. {_REBUILD}") from error
+            raise StoreError(f"{error}. {advice}") from error
         except Exception as error:  # the codecs raise what they like about damaged bytes
-            raise StoreError(
-                f"{self.url}: {array.path} is damaged ({error}). {_REBUILD}"
-            ) from error
+            raise StoreError(f"{self.url}: {array.path} is damaged ({error}). {advice}") from error
 
     @cached_property
     def first_spike(self) -> npt.NDArray[np.int64]:
@@ -282,8 +291,8 @@ class Store:
         """The labels; all of them are in memory afterwards."""
         strings = ("neuron", "area", "name", "type")
         names = [*strings, "n_samples"]
-        if is_url(self.url):
-            _ = self._group
+        if not is_path(self.place):
+            _ = self.group
             with ThreadPoolExecutor() as pool:  # on object storage, one wait and not five
                 *texts, n_samples = pool.map(self.read, names)
         else:
@@ -291,7 +300,7 @@ class Store:
         return Labels(
             **dict(zip(strings, map(fixed_width, texts), strict=True)),
             n_samples=n_samples,
-            n_trials=self._array("row_size").shape[2],
+            n_trials=self.array("row_size").shape[2],
             sample_rate=int(self.attrs["sample_rate"]),
         )
 
@@ -319,17 +328,9 @@ def _files(
     yield METADATA, seal(metadata)
 
 
-#: Stores that came out of pickles, by what was in those.
-_SHARED: dict[str, Store] = {}
-
-
-def _shared(url: str, storage_options: Mapping[str, Any], seal: str) -> Store:
-    """The store of a pickle: one for all the tasks of this process."""
-    key = tokenize(url, storage_options, seal)
-    store = _SHARED.get(key)
-    if store is None:
-        if len(_SHARED) >= 16:  # more than anybody works with at once
-            _SHARED.clear()
-        # Of threads that come at once, the first decides, and all share the one store.
-        store = _SHARED.setdefault(key, Store(url, storage_options, sealed_as=seal))
-    return store
+def opened_store(key: str) -> Store | None:
+    """The store that this process opened last at a URL, or of an archive with this SHA-256."""
+    if key not in _OPENED:
+        return None
+    place, options, identity = _OPENED[key]
+    return Store(place, options, identity=identity)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+
+import zarr.abc.store
 
 from aa1xr import arguments
 from aa1xr.archive.files import PACKED
-from aa1xr.store.place import is_url
+from aa1xr.store.place import is_path, is_url, path_of_file_url, resolve
 
 #: What is left of a URL that went through a Path: one slash. No drive of Windows has two letters.
 _SINGLE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")
@@ -22,27 +22,20 @@ _VARIABLE = re.compile(r"\$(?:\w|\{)|%\w+%")
 _IN_ARCHIVE = ("zip", "tar", "libarchive")
 
 
-def find_source(source: Any, name: str = "source") -> Path | str:
-    """The path that `source` names, or the URL of a store.
+def find_source(source: Any, name: str = "source") -> Path | str | zarr.abc.store.Store:
+    """The path that `source` names, the URL of a store, or a zarr store.
 
     Raises
     ------
     ValueError
         If it is a URL of something else: an archive, or one signed object.
     """
-    url: str = arguments.path(name, source)
-    if (path := _file_url(url)) is not None:
-        return path
-    if is_url(url):
-        check_store_url(name, url)
-        return url
-    path = arguments.expand_user(name, url)
-    if _SINGLE_SLASH.match(url) and not path.exists():
-        raise ValueError(
-            f"{name}={url!r} has one slash after its colon, as a URL has that went through "
-            "pathlib.Path; pass the URL as a string, such as 's3://bucket/aa1.zarr'"
-        )
-    return path
+    place = resolve(name, source)
+    if is_path(place):
+        return Path(place)
+    if is_url(place):
+        check_store_url(name, place)
+    return place
 
 
 def find_folder(name: str, value: Any) -> Path:
@@ -54,8 +47,8 @@ def find_folder(name: str, value: Any) -> Path:
         If it is a URL, or has a variable that nobody expanded.
     """
     folder = arguments.path(name, value)
-    if (path := _file_url(folder)) is not None:
-        return path
+    if (local := path_of_file_url(name, folder)) is not None:
+        return Path(local)
     if is_url(folder) or _SINGLE_SLASH.match(folder):
         raise ValueError(
             f"{name}={_unsigned(folder)!r} is a URL; expected a folder of this machine, in which "
@@ -98,17 +91,6 @@ def check_store_url(name: str, url: str) -> None:
             "one, but a store is many objects below its URL. Use the URL without a query, and "
             "what gives access as storage_options; or copy the store to this machine"
         )
-
-
-def _file_url(text: str) -> Path | None:
-    """The path of a file:// URL, which has %20 for a space."""
-    match = re.match(r"(?:file|local):(?://(?:localhost)?(?=/))?(?=/)", text, re.IGNORECASE)
-    if match is None:
-        return None
-    rest = text[match.end() :]
-    if os.name == "nt":
-        rest = rest.lstrip("/")
-    return Path(unquote(rest))
 
 
 def _unsigned(url: str) -> str:

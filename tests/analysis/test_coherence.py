@@ -1,3 +1,4 @@
+import math
 from itertools import combinations
 
 import numpy as np
@@ -5,106 +6,252 @@ import pytest
 from hypothesis import given
 
 import aa1xr
+from aa1xr.analysis.coherence import COHERENCE
+from aa1xr.errors import UndefinedWarning
 from tests.analysis.made import DT, as_prediction, dataset, ragged, trials
 
-#: What is undefined is said by a warning.
-pytestmark = pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
+NAMES = ("", "_max", "_psth", "_psth_max")
+
+
+def hann(length):
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, length + 1) / (length + 1))
 
 
 def spectra(values, length):
-    """Of each stretch of a row, with a Hann window, about its mean."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, length + 1) / (length + 1))
+    """Of each segment of a row, with a Hann window, about its mean."""
     starts = range(0, len(values) - length + 1, max(1, length // 2))
     parts = [values[k : k + length] for k in starts]
-    return np.array([np.fft.rfft((part - part.mean()) * window)[1:] for part in parts])
+    return [np.fft.rfft((part - part.mean()) * hann(length))[1:] for part in parts]
 
 
-def by_loops(prediction, ds, neuron, length):
-    """Cross spectra averaged over all splits into halves, then as Hsu, Borst & Theunissen."""
-    p_p, y_y, p_y, across, within = 0, 0, 0, 0, 0
+def segments(prediction, ds, neuron, length):
+    """P conj(Y), PP, RR, YY and the mean of R conj(R') of each segment, one after the other."""
+    out = []
+    plays = (ds.time.values >= 0) & (ds.time.values < ds.duration_s.values[:, np.newaxis] - 1e-9)
     for s in range(ds.sizes["stimulus"]):
-        there = ~np.isnan(ds.spikes.values[neuron, s]).all(0)
+        there = plays[s] & ~np.isnan(ds.spikes.values[neuron, s]).all(0)
         rows = trials(ds, neuron, s, there) if there.any() else []
         if len(rows) < 2 or len(rows[0]) < length:
             continue
-        p = spectra(prediction.values[neuron, s][there], length)
-        y = spectra(np.mean(rows, 0), length)
-        p_p, y_y, p_y = (
-            total + (a * b.conj()).sum(0) for total, a, b in ((p_p, p, p), (y_y, y, y), (p_y, p, y))
-        )
-        n = len(rows)
-        splits = [c for c in combinations(range(n), n // 2) if n % 2 or 0 in c]
-        for first in splits:
-            second = [k for k in range(n) if k not in first]
-            means = [np.mean([rows[k] for k in half], 0) for half in (first, second)]
-            a, b = (spectra(mean, length) for mean in means)
-            across = across + (a * b.conj()).sum(0).real / len(splits)
-            within = within + (abs(a) ** 2 + abs(b) ** 2).sum(0) / 2 / len(splits)
+        of_trials = [spectra(row, length) for row in rows]
+        for k, p in enumerate(spectra(prediction.values[neuron, s][there], length)):
+            r = [spectrum[k] for spectrum in of_trials]
+            y = np.mean(r, 0)
+            cross = [(a * b.conj()).real for a, b in combinations(r, 2)]
+            out.append(
+                [
+                    p * y.conj(),
+                    abs(p) ** 2,
+                    np.mean(np.abs(r) ** 2, 0),
+                    abs(y) ** 2,
+                    np.mean(cross, 0),
+                ]
+            )
+    return np.array(out)
+
+
+def quantities(parts, length):
+    """The coherences, and the bits of each in units of the distance between frequencies."""
+    cross, p, r, y, shared = parts.sum(0)
+    both = abs(cross) ** 2
+    width = np.ones(length // 2)
+    width[-1] = 1 if length % 2 else 0.5
+    coherences = np.real([both / (p * r), shared / r, both / (p * y), shared / y])
+    return np.array([[*row, (-np.log2(1 - row) * width).sum()] for row in coherences])
+
+
+def jackknife(parts, length):
+    n = len(parts)
+    every = quantities(parts, length)
+    without = np.array([quantities(np.delete(parts, k, 0), length) for k in range(n)])
+    w = hann(length)
+    half = length // 2
+    overlap = sum(w[half + k] * w[k] for k in range(length - half)) / sum(w**2)
+    scale = 1 + 2 * overlap**2
+    mean = without.mean(0)
+    error = np.sqrt(scale * (n - 1) / n * ((without - mean) ** 2).sum(0))
+    return every - scale * (n - 1) * (mean - every), error
+
+
+def compare(got, prediction, ds, neuron, length):
+    parts = segments(prediction, ds, neuron, length)
+    if len(parts) < 3:
+        return 0
     with np.errstate(all="ignore"):
-        root = np.divide(
-            across, within
-        )  # the root of the coherence of the halves, where it is positive
-        result = np.divide(abs(p_y) ** 2, np.real(p_p * y_y)), 2 * root / (1 + root)
-    return [np.broadcast_to(values, length // 2) for values in result]
+        estimate, error = jackknife(parts, length)
+    for k, name in enumerate(NAMES):
+        for suffix, values in (("", estimate[k]), ("_se", error[k])):
+            found = got[f"coherence{name}{suffix}"][neuron].values
+            known = np.isfinite(values[:-1]) & np.isfinite(found) & (abs(values[:-1]) < 1e4)
+            np.testing.assert_allclose(found[known], values[:-1][known], rtol=1e-6, atol=1e-8)
+            bits = got[f"information{name}{suffix}"][neuron].item()
+            if np.isfinite(bits) and known.all() and abs(values[-1]) < 100:
+                assert bits == pytest.approx(values[-1] / (length * DT), rel=1e-6, abs=1e-6)
+    return len(parts)
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 @given(ragged())
 def test_coherence__of_ragged_data_by_loops(ds):
-    # For equal halves; for others the formula has no such simple form.
-    ds = ds.isel(trial=slice(0, 2))
-    if ds.sizes["time"] < 4:
+    if ds.duration_s.max() < 4 * DT:
         return
     shape = [ds.sizes[d] for d in ("neuron", "stimulus", "time")]
     prediction = as_prediction(ds, np.random.default_rng(0).gamma(1, size=shape))
-    got = aa1xr.coherence(prediction, ds, window_ms=20, during="all").compute()
+    got = aa1xr.coherence(prediction, ds, window_ms=20).compute()
     for n in range(ds.sizes["neuron"]):
-        expected = by_loops(prediction, ds, n, 4)
-        for name, value in zip(("coherence", "coherence_max"), expected, strict=True):
-            found = got[name][n].values
-            known = ~np.isnan(value) & ~np.isnan(found) & (abs(value) < 1e6)
-            np.testing.assert_allclose(found[known], value[known], rtol=1e-6, atol=1e-9)
+        compare(got, prediction, ds, n, 4)
 
 
-def test_coherence__of_the_sample_by_loops(sample_archive):
+@pytest.mark.parametrize("window_ms", [100, 105])
+def test_coherence__of_the_sample_by_loops(sample_archive, window_ms):
     ds = aa1xr.open_sample().isel(stimulus=[0, 11], trial=slice(6)).sel(neuron=["sim0000_1_B"])
-    prediction = (ds.psth + np.sin(ds.time * 40)).compute()
-    got = aa1xr.coherence(prediction, ds, window_ms=100).compute()
-    for name, value in zip(
-        ("coherence", "coherence_max"), by_loops(prediction, ds, 0, 20), strict=True
-    ):
-        np.testing.assert_allclose(got[name][0], value, rtol=1e-6)
-    np.testing.assert_allclose(got.frequency, np.arange(1, 11) * 10)
-    for name in ("", "_max"):
-        bits = -np.log2(1 - got[f"coherence{name}"]).sum("frequency") * 10
-        np.testing.assert_allclose(got[f"information{name}"], bits)
+    rng = np.random.default_rng(1)
+    prediction = (ds.psth + 5 * rng.standard_normal(ds.psth.shape)).compute()
+    got = aa1xr.coherence(prediction, ds, window_ms=window_ms).compute()
+    length = round(window_ms / 5)
+    assert compare(got, prediction, ds, 0, length) > 50
+    np.testing.assert_allclose(got.frequency, np.arange(1, length // 2 + 1) * 1000 / window_ms)
+    assert set(got.data_vars) == set(COHERENCE)
 
 
-def test_coherence__estimates_a_known_one():
-    rng = np.random.default_rng(4)
-    true = (20 + 8 * rng.standard_normal((6, 400))).clip(0)
-    mean = np.broadcast_to(true[:, np.newaxis] * DT, (30, 6, 10, 400))
-    ds = dataset(rng.poisson(mean), [400] * 6)
-    wrong = true + 8 * rng.standard_normal(true.shape)
-    signal, noise = np.mean(np.var(true, axis=1, ddof=1)), true.mean() / DT / 10
-    ceiling = signal / (signal + noise)
-    prediction = as_prediction(ds, np.broadcast_to(wrong, (30, *wrong.shape)))
-    got = aa1xr.coherence(prediction, ds, window_ms=100).compute()
-    # White signal and noise: equal at all frequencies, of which there are few in one sample.
-    assert abs(got.coherence_max.mean() - ceiling) < 0.02
-    shared = np.mean([np.corrcoef(t, w)[0, 1] for t, w in zip(true, wrong, strict=True)]) ** 2
-    assert abs(got.coherence.mean() - ceiling * shared) < 0.02
-    assert (got.information < got.information_max).all()
+def gaussian(*, n_cells, n_stimuli, n_trials, signal, error, seed=0, n_bins=400):
+    """Signals of one spectrum (low pass), trials with white noise of power 1, and predictions.
+
+    Returns the Dataset, the prediction, and the information by its closed form, the integral of
+    -log2(1 - coherence) over frequency.
+    """
+    rng = np.random.default_rng(seed)
+    innovation = signal * rng.standard_normal((n_cells, n_stimuli, n_bins + 100))
+    rate = np.zeros_like(innovation)
+    for t in range(1, n_bins + 100):
+        rate[..., t] = 0.8 * rate[..., t - 1] + innovation[..., t]
+    rate = rate[..., 100:]
+    noise = rng.standard_normal((n_cells, n_stimuli, n_trials, n_bins))
+    ds = dataset(rate[:, :, np.newaxis] + noise, [n_bins] * n_stimuli)
+    prediction = as_prediction(ds, rate + error * rng.standard_normal(rate.shape))
+    low, high = 1 / (51 * DT) / 2, 1 / DT / 2  # segments of 255 ms
+    f = low + (high - low) * (np.arange(10_000) + 0.5) / 10_000
+    power = signal**2 / abs(1 - 0.8 * np.exp(-2j * np.pi * f * DT)) ** 2
+    shared = power / (power + error**2)
+
+    def bits(squared):
+        return np.mean(-np.log2(1 - squared)) * (high - low)
+
+    n = n_trials
+    return (
+        ds,
+        prediction,
+        {
+            "": bits(shared * power / (power + 1)),
+            "_max": bits(power / (power + 1)),
+            "_psth": bits(shared * power / (power + 1 / n)),
+            "_psth_max": bits(power / (power + 1 / n)),
+        },
+    )
+
+
+@pytest.mark.parametrize(("n_stimuli", "n_trials"), [(3, 10), (3, 2), (12, 10)])
+@pytest.mark.parametrize("signal", [0.5, 0.2])
+def test_information__of_gaussian_signals_is_the_closed_form(n_stimuli, n_trials, signal):
+    ds, prediction, truth = gaussian(
+        n_cells=80, n_stimuli=n_stimuli, n_trials=n_trials, signal=signal, error=1
+    )
+    got = aa1xr.coherence(prediction, ds, window_ms=255).compute()
+    for name, true in truth.items():
+        values, error = got[f"information{name}"], got[f"information{name}_se"]
+        message = f"{name}: {values.mean():.3f} instead of {true:.3f}"
+        assert abs(values.mean() - true) < 4 * values.std() / math.sqrt(80) + 0.01 * true, message
+        # The standard errors are those of the scatter over cells.
+        assert 0.75 < error.mean() / values.std() < 1.35, name
+        assert ((abs(values - true) < 1.96 * error).mean()) > 0.82, name
+
+
+def test_information__beside_other_ways_to_remove_the_bias():
+    """The uncorrected sum, and the limit of significance of Hsu, Borst & Theunissen (2004).
+
+    Three stimuli, 10 trials: uncorrected, the information about the PSTH is too large by half; up
+    to the first frequency whose band reaches 0 it is too small, for little of it is significant.
+    """
+    ds, prediction, truth = gaussian(n_cells=60, n_stimuli=3, n_trials=10, signal=0.2, error=1)
+    got = aa1xr.coherence(prediction, ds, window_ms=255).compute()
+    true = truth["_psth"]
+    raw, limited, exact = [], [], []
+    for cell in range(60):
+        parts = segments(prediction, ds, cell, 51)
+        squared = quantities(parts, 51)[2, :-1]
+        bits = -np.log2(1 - squared) / (51 * DT)
+        band = 1.96 * got.coherence_psth_se[cell].values
+        below = np.flatnonzero(got.coherence_psth[cell].values < band)
+        raw.append(bits.sum())
+        limited.append(bits[: below[0] if below.size else None].sum())
+        # For Gaussian signals -ln(1 - coherence) is 1 / (K - 1) too large; overlap takes 5 % of K.
+        exact.append(bits.sum() - bits.size / (0.947 * len(parts) - 1) / math.log(2) / (51 * DT))
+    jackknifed = float(got.information_psth.mean())
+    assert np.mean(raw) > 1.4 * true
+    assert abs(np.mean(exact) - true) < 0.08 * true
+    assert abs(jackknifed - true) < 0.08 * true
+    assert abs(np.mean(limited) - true) > 2 * abs(jackknifed - true)
+
+
+@pytest.mark.parametrize("dt_ms", [1, 5])
+def test_information__of_white_noise_as_a_prediction_is_zero(sample_archive, dt_ms):
+    ds = aa1xr.open_sample(dt_ms=dt_ms).isel(stimulus=slice(0, 3))
+    rng = np.random.default_rng(0)
+    noise = ds.psth.copy(data=rng.standard_normal(ds.psth.shape))
+    got = aa1xr.coherence(noise, ds).compute().dropna("neuron")
+    assert got.sizes["neuron"] == 11  # one was presented no song
+    for name in ("information", "information_psth"):
+        assert (abs(got[name]) < 3 * got[name + "_se"]).all()
+        assert abs(got[name].mean()) < 2 * np.sqrt((got[name + "_se"] ** 2).mean() / 10)
+
+
+def test_information_max__does_not_depend_on_the_number_of_trials():
+    ds, prediction, truth = gaussian(n_cells=40, n_stimuli=8, n_trials=12, signal=0.3, error=1)
+    found = {}
+    for n in (2, 5, 12):
+        got = aa1xr.coherence(prediction, ds.isel(trial=slice(n)), window_ms=255).compute()
+        found[n] = {name: float(got[f"information{name}"].mean()) for name in NAMES}
+        for name in ("", "_max"):
+            assert abs(found[n][name] / truth[name] - 1) < 0.06, (n, name)
+    assert found[12]["_psth_max"] > 2 * found[2]["_psth_max"]  # that of the PSTH does
+
+
+def test_information__of_held_out_trials_is_below_its_maximum(sample_archive):
+    ds = aa1xr.open_sample()
+    even, odd = (ds.isel(trial=slice(first, None, 2)) for first in (0, 1))
+    got = aa1xr.coherence(aa1xr.smooth(aa1xr.psth(even)), odd).compute()
+    for name in ("", "_psth"):
+        most, error = got[f"information{name}_max"], got[f"information{name}_max_se"]
+        assert (got[f"information{name}"] < most + 2 * error).all()
 
 
 def test_coherence__of_the_psth_itself_and_of_nothing(sample_archive):
     ds = aa1xr.open_sample()
     got = aa1xr.coherence(ds.psth, ds).compute()
-    np.testing.assert_allclose(got.coherence, 1)
-    assert (got.information > 1000).all()
-    flat = aa1xr.coherence(0 * ds.psth, ds).compute()
+    np.testing.assert_allclose(got.coherence_psth, 1)
+    assert np.isposinf(got.information_psth).all()
+    with pytest.warns(UndefinedWarning, match="does not vary"):
+        flat = aa1xr.coherence(0 * ds.psth, ds).compute()
     assert flat.coherence.isnull().all()
     assert flat.information.isnull().all()
     np.testing.assert_array_equal(flat.coherence_max, got.coherence_max)
+
+
+def test_coherence__counts_the_stimulus_whatever_the_window(sample_archive):
+    # The window begins in the middle of a segment.
+    plain, wide = aa1xr.open_sample(), aa1xr.open_sample(before_ms=1045, after_ms=1000)
+    got = [aa1xr.coherence(aa1xr.smooth(ds.psth), ds).compute() for ds in (plain, wide)]
+    np.testing.assert_allclose(got[0].coherence_max, got[1].coherence_max)
+    every = aa1xr.coherence(aa1xr.smooth(wide.psth), wide, during="all").compute()
+    assert not np.allclose(every.coherence_max, got[1].coherence_max)
+
+
+def test_coherence__is_undefined_for_fewer_than_three_segments():
+    ds = dataset(np.random.default_rng(0).poisson(1.0, (2, 1, 4, 60)), [60])
+    prediction = as_prediction(ds, np.random.default_rng(1).random((2, 1, 60)))
+    with pytest.warns(UndefinedWarning, match="fewer than three windows"):
+        got = aa1xr.coherence(prediction, ds, window_ms=200).compute()
+    assert got.to_dataarray().isnull().all()
 
 
 @pytest.mark.parametrize("window_ms", [5, 1e6])

@@ -3,7 +3,6 @@ import warnings
 import dask
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given
 
 import aa1xr
@@ -40,7 +39,6 @@ def by_loops(ds, neuron, stimuli):
         spread = average({s: np.var(more[s], ddof=1) for s in twice}, twice)
         if spread > 0:
             out["rate_z"] = average({s: np.mean(more[s]) for s in twice}, twice) / spread**0.5
-        out["latency"] = latency(ds, heard, before, n_before)
 
     signal, noise, mean = {}, {}, {}
     for s in twice:
@@ -65,20 +63,6 @@ def by_loops(ds, neuron, stimuli):
     if twice and (expected := average({s: np.mean(spikes[s]) for s in twice}, twice)) > 0:
         out["fano"] = average({s: np.var(spikes[s], ddof=1) for s in twice}, twice) / expected
     return out
-
-
-def latency(ds, heard, before, n_before):
-    n_rows = sum(len(rows) for rows in heard.values())
-    spontaneous = sum(row[:n_before].sum() for rows in before.values() for row in rows)
-    rare = []
-    for k in range(ds.sizes["time"] - n_before):
-        rows = [row for rows in heard.values() for row in rows if len(row) > k]
-        mean = len(rows) * (spontaneous + 1) / (n_rows * n_before) if n_rows else 0
-        rare.append(scipy.stats.poisson.sf(sum(row[k] for row in rows) - 1, mean) < 1e-3)
-    for k in range(len(rare) - 1):
-        if rare[k] and rare[k + 1]:
-            return ds.time.values[n_before + k]
-    return np.nan
 
 
 def assert_as_by_loops(ds):
@@ -136,13 +120,12 @@ def test_quality__estimates_known_powers(n_trials):
     assert abs(got.rate_driven.mean() / rate.mean() - 1) < 0.01
 
 
-def test_quality__finds_a_known_latency():
+def test_quality__knows_the_spontaneous_rate():
     rng = np.random.default_rng(5)
     rate = np.full((4, 200), 2.0)
     rate[:, 103:] = 80
     counts = rng.poisson(np.broadcast_to(rate[np.newaxis, :, np.newaxis] * DT, (9, 4, 10, 200)))
     got = aa1xr.quality(dataset(counts, [100] * 4, n_before=100)).compute()
-    np.testing.assert_allclose(got.latency, np.full(9, 0.015))
     assert abs(got.rate_spontaneous.mean() - 2) < 0.2
     assert (got.rate_z > 3).all()
 

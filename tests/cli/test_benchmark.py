@@ -8,6 +8,7 @@ import aa1xr
 from aa1xr import cli
 from aa1xr.archive.contents import Contents
 from aa1xr.benchmark import PROTOCOLS
+from aa1xr.cluster import require_workers
 
 
 @pytest.fixture
@@ -49,6 +50,26 @@ def test_benchmark__on_a_cluster(quick, sample_archive, capsys, monkeypatch):
         arguments = ["--sample", "--area", "MLd", "--scheduler", cluster.scheduler_address]
         assert cli.main([*quick, *arguments]) == 0
     assert "| ridge | MLd | conspecific |" in capsys.readouterr().out
+
+
+def test_benchmark__on_a_cluster_without_workers(quick, sample_archive, capsys):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(processes=False, n_workers=0, dashboard_address=":0") as cluster:
+        address = cluster.scheduler_address
+        assert cli.main([*quick, "--sample", "--scheduler", address, "--wait", "0.2"]) == 1
+    assert f"the dask cluster at {address} has no workers after 0.2 s" in capsys.readouterr().err
+    assert cli.main([*quick, "--sample", "--scheduler", "tcp://127.0.0.1:1", "--wait", "0.2"]) == 1
+    assert "no dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("there", ["0.0.1", "cannot import it (ModuleNotFoundError: no aa1xr)"])
+def test_require_workers__with_another_aa1xr(there, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    with distributed.Client(processes=False, n_workers=1, dashboard_address=":0") as client:
+        require_workers(client, seconds=10)
+        monkeypatch.setattr(type(client), "run", lambda self, find: {"tcp://worker": there})
+        with pytest.raises(ValueError, match=r"tcp://worker .*Install aa1xr .* on the scheduler"):
+            require_workers(client, seconds=10)
 
 
 def test_benchmark__without_distributed_says_so(quick, sample_archive, capsys, monkeypatch):

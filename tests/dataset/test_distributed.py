@@ -66,6 +66,7 @@ def client(sample_archive):
         distributed.Client(cluster) as client,
     ):
         client.run(warnings.simplefilter, "error")
+        client.run(warnings.simplefilter, "ignore", aa1xr.UndefinedWarning)
         yield client
 
 
@@ -80,6 +81,7 @@ def ds(sample_archive):
     return aa1xr.open_sample(dt_ms=1, before_ms=100, chunks={"neuron": 5})
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 @pytest.mark.parametrize("name", LAZY)
 def test_compute__on_workers_gives_the_same(client, ds, name):
     lazy = LAZY[name](ds)
@@ -119,6 +121,73 @@ def test_save__on_workers_gives_the_same(client, ds, tmp_path):
     aa1xr.save(part, tmp_path / "saved.zarr")
     with dask.config.set(scheduler="synchronous"):
         xr.testing.assert_identical(aa1xr.load(tmp_path / "saved.zarr").compute(), part.compute())
+
+
+@pytest.mark.parametrize("place", ["memory://of-each-process/saved.zarr", "saved.zarr"])
+def test_save__on_workers_that_write_elsewhere(client, ds, place, tmp_path, monkeypatch):
+    if "://" not in place:
+        place = tmp_path / place
+        # As on machines that have no disk in common.
+        client.run(_write_elsewhere, str(tmp_path))
+    try:
+        with pytest.raises(OSError, match=r"1 of the 1 chunks of psth did not arrive.*share"):
+            aa1xr.save(ds[["psth", "n_trials"]].sel(area="MLd"), place)
+        with pytest.raises((aa1xr.DataNotFoundError, aa1xr.StoreError)):
+            aa1xr.load(place)
+    finally:
+        client.run(_write_here)
+    assert not list(tmp_path.glob("*.zarr"))
+
+
+def _write_elsewhere(folder):
+    from zarr.storage import LocalStore
+
+    async def set_(self, key, value):
+        pass
+
+    LocalStore._real, LocalStore.set = LocalStore.set, set_
+
+
+def _write_here():
+    from zarr.storage import LocalStore
+
+    if hasattr(LocalStore, "_real"):
+        LocalStore.set = LocalStore._real
+        del LocalStore._real
+
+
+def test_save__a_relative_path_of_workers_elsewhere(client, ds, tmp_path, monkeypatch):
+    home = Path.cwd()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    client.run(os.chdir, tmp_path)
+    try:
+        aa1xr.save(ds[["n_trials"]], "saved.zarr")
+        assert aa1xr.load("saved.zarr").n_trials.equals(ds.n_trials)
+    finally:
+        client.run(os.chdir, home)
+    assert [path.name for path in tmp_path.rglob("*.zarr")] == ["saved.zarr"]
+
+
+def test_compute__on_workers_with_another_aa1xr(client, ds, tmp_path):
+    aa1xr.save(ds[["n_trials"]], tmp_path / "saved.zarr")
+    saved = aa1xr.load(tmp_path / "saved.zarr")
+
+    def pretend(version):
+        from aa1xr.store import connection
+
+        connection.VERSION = version
+
+    client.run(pretend, "0.0.1")
+    try:
+        for lazy in (ds.psth, ds.spectrogram, saved.n_trials):
+            with pytest.raises(
+                RuntimeError, match=r"opened by aa1xr .* has aa1xr 0\.0\.1.*Install"
+            ):
+                lazy.compute()
+    finally:
+        client.run(pretend, aa1xr.__version__)
+    assert saved.n_trials.equals(ds.n_trials)
 
 
 def test_open__a_relative_path_is_found_by_workers_elsewhere(

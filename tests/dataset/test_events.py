@@ -1,5 +1,6 @@
 """Events, held against the lists that an archive was made of."""
 
+import fsspec
 import numpy as np
 import pytest
 import xarray as xr
@@ -112,22 +113,69 @@ def test_events__silent_is_told_from_missing(ds):
     assert (counts == 0).any()
 
 
-def test_events__lost_store(ds, tmp_path):
-    masked = ds.where(ds.n_trials > 0)
+def test_events__lost_store(ds, tmp_path, monkeypatch):
+    right = aa1xr.events(ds)
+    masked = ds.where(ds.n_trials > 0).compute()
+    aa1xr.save(ds, tmp_path / "saved.zarr")
+    saved = aa1xr.load(tmp_path / "saved.zarr")
+    by_xarray = xr.open_zarr(tmp_path / "saved.zarr")
+    # In a process that has opened the same recordings, their SHA-256 tells.
+    for lost in (masked, saved, by_xarray):
+        xr.testing.assert_identical(aa1xr.events(lost).spike_time, right.spike_time)
+    monkeypatch.setattr("aa1xr.store.read._OPENED", {})
     with pytest.raises(ValueError, match=r'does not know its store.*ds\.encoding\["source"\]'):
         aa1xr.events(masked)
-    masked.encoding["source"] = ds.encoding["source"]
-    xr.testing.assert_identical(aa1xr.events(masked).spike_time, aa1xr.events(ds).spike_time)
-    aa1xr.save(ds.isel(neuron=[0]), tmp_path / "saved.zarr")
     with pytest.raises(ValueError, match="does not know its store"):
-        aa1xr.events(aa1xr.load(tmp_path / "saved.zarr"))
-    with pytest.raises(ValueError, match="which is no store"):
-        aa1xr.events(xr.open_zarr(tmp_path / "saved.zarr"))
+        aa1xr.events(saved)
+    with pytest.raises(ValueError, match="not a store"):
+        aa1xr.events(by_xarray)
+    masked.encoding["source"] = ds.encoding["source"]
+    xr.testing.assert_identical(aa1xr.events(masked).spike_time, right.spike_time)
+
+
+WAYS = {
+    "itself": lambda ds: ds,
+    "selected": lambda ds: ds.isel(neuron=[3, 1]),
+    "masked": lambda ds: ds.where(ds.area == "MLd", drop=True),
+    "assigned": lambda ds: ds.assign(rate=ds.psth.mean("time"))[["rate", "spikes"]],
+    "computed": lambda ds: ds.compute(),
+    "events": aa1xr.events,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("chunks", [{}, None])
+def test_store_of__a_bucket_with_options(sample_store, bucket, tmp_path, way, chunks):
+    url = f"s3://{bucket.bucket}/options.zarr"
+    if not fsspec.filesystem("s3", **bucket.options).exists(f"{url}/zarr.json"):
+        aa1xr.copy_store(sample_store, url, target_options=bucket.options)
+    here = WAYS[way](aa1xr.open(sample_store, dt_ms=20, chunks=chunks))
+    there = WAYS[way](aa1xr.open(url, dt_ms=20, chunks=chunks, storage_options=bucket.options))
+    assert aa1xr.to_pandas(there).equals(aa1xr.to_pandas(here))
+    for sound, right in zip(waveforms(there), waveforms(here), strict=True):
+        np.testing.assert_array_equal(sound, right)
+    if way == "selected":
+        pytest.importorskip("pynapple")
+        assert aa1xr.to_pynapple(there).keys() == aa1xr.to_pynapple(here).keys()
+
+
+def test_store_of__variables_of_two_stores(ds, tmp_path):
+    aa1xr.simulate_archive(tmp_path / "b.zip", n_neurons=12, seed=7)
+    other = aa1xr.open(tmp_path / "b.zip", data_dir=tmp_path)
+    mixed = xr.Dataset(
+        {"a": ds.n_trials.variable, "b": other.n_trials.variable}, other[["n_trials"]].coords
+    )
+    with pytest.raises(ValueError, match="the variables are of 2 stores"):
+        aa1xr.events(mixed)
+    # Which of them it is about is in the attributes.
+    events = aa1xr.events(mixed.assign_attrs(source_sha256=other.attrs["source_sha256"]))
+    assert events.attrs["source_sha256"] == other.attrs["source_sha256"]
 
 
 def test_events__another_store(ds, tmp_path):
     aa1xr.simulate_archive(tmp_path / "b.zip", n_neurons=1, n_songs=0, n_ripples=1, n_trials=1)
     other = aa1xr.open(tmp_path / "b.zip", data_dir=tmp_path)
+    other = other.compute()
     other.encoding["source"] = ds.encoding["source"]
     with pytest.raises(ValueError, match="source_sha256"):
         aa1xr.events(other)
@@ -183,8 +231,6 @@ def test_waveforms__are_the_sounds_in_order(ds):
 
 
 def test_events__at_a_url(sample_store):
-    import fsspec
-
     memory = fsspec.filesystem("memory")
     memory.put(str(sample_store), "/events-test.zarr", recursive=True)
     try:

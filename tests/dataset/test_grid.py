@@ -98,6 +98,8 @@ def test_make_grid__refuses_what_was_not_recorded(name, value):
 @pytest.mark.parametrize(("before_ms", "after_ms"), [(2000, 4000), (1999, 1000), (0, 0)])
 def test_make_grid__has_data_only_where_a_bin_was_recorded(dt_ms, before_ms, after_ms):
     lengths = np.array([32000, 52801, 80000])
+    if dt_ms > 2500 + before_ms + after_ms:
+        pytest.skip("such a bin is wider than the longest window")
     made = make_grid(lengths, RATE, dt_ms=dt_ms, before_ms=before_ms, after_ms=after_ms)
     edges = [(k - made.n_before) * Fraction(dt_ms) for k in range(made.n_time + 1)]
     got = made.has_data(np.arange(3), np.arange(made.n_time))
@@ -106,3 +108,10 @@ def test_make_grid__has_data_only_where_a_bin_was_recorded(dt_ms, before_ms, aft
         end = -(-(Fraction(int(n), 32) + after_ms) // dt_ms) * dt_ms
         expected = [a >= -2000 and b <= min(4000, end) for a, b in itertools.pairwise(edges)]
         assert got[s].tolist() == expected
+
+
+@pytest.mark.parametrize("dt_ms", [5e6, 1e300, 5000])
+def test_make_grid__refuses_bins_wider_than_the_recording(dt_ms):
+    with pytest.raises(ValueError, match=r"dt_ms must be at most 4000: .*; got "):
+        grid(dt_ms=dt_ms)
+    assert grid(dt_ms=4000, after_ms=4000).n_time == 2

@@ -1,6 +1,8 @@
+import asyncio
 import json
 import shutil
 import tempfile
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,7 +39,9 @@ def test_save__load_gives_it_back(sample_archive, tmp_path, select, chunks):
     aa1xr.save(ds, tmp_path / "a.zarr")
     back = aa1xr.load(tmp_path / "a.zarr")
     xr.testing.assert_identical(back.compute(), ds.compute())
-    assert all(back.variables[name]._in_memory for name in back.coords)
+    assert {name: c.dtype for name, c in back.coords.items()} == {
+        name: c.dtype for name, c in ds.coords.items()
+    }
     # And once more, of what was loaded.
     aa1xr.save(back, tmp_path / "b.zarr")
     xr.testing.assert_identical(
@@ -56,6 +60,7 @@ def test_save__load_of_ragged_archives(made):
         assert float((back.psth - ds.psth).fillna(0).max()) == 0
 
 
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
 def test_save__xarrays_own_to_zarr_works(sample_archive, tmp_path):
     ds = aa1xr.open_sample()
     ds.to_zarr(tmp_path / "a.zarr", consolidated=False)
@@ -173,15 +178,17 @@ def test_load__of_a_codec_that_is_none(tmp_path):
 
 
 def test_load__nothing_at_a_url(tmp_path):
-    with pytest.raises(aa1xr.DataNotFoundError, match="no Zarr store of format 3"):
+    with pytest.raises(aa1xr.DataNotFoundError, match=f"^{tmp_path}/nothing.zarr: no such store"):
         aa1xr.load(f"file://{tmp_path}/nothing.zarr")
+    with pytest.raises(aa1xr.DataNotFoundError, match="no Zarr store of format 3"):
+        aa1xr.load("memory://nothing.zarr")
 
 
 def test_load__and_open_name_each_other(sample_store, tmp_path):
-    with pytest.raises(aa1xr.StoreError, match=r"a store, and no saved Dataset; aa1xr.open opens"):
+    with pytest.raises(aa1xr.StoreError, match=r"not a saved Dataset; aa1xr.open opens"):
         aa1xr.load(sample_store)
     aa1xr.save(aa1xr.open(sample_store).isel(neuron=[0]), tmp_path / "a.zarr")
-    with pytest.raises(aa1xr.StoreError, match=r"If aa1xr.save wrote it, aa1xr.load opens it"):
+    with pytest.raises(aa1xr.StoreError, match=r"If aa1xr.save or xarray wrote it, aa1xr.load"):
         aa1xr.open(tmp_path / "a.zarr")
 
 
@@ -207,6 +214,7 @@ def test_load__metadata_that_were_changed_are_refused(sample_archive, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
 def test_load__what_xarray_wrote_of_what_was_saved(sample_archive, tmp_path):
     ds = aa1xr.open_sample()[["n_trials"]]
     aa1xr.save(ds, tmp_path / "a.zarr")
@@ -223,7 +231,9 @@ def test_load__a_damaged_chunk_is_told_when_it_is_read(sample_archive, tmp_path,
     chunk = tmp_path / "a.zarr/psth/c/0/0/0"
     chunk.write_bytes(chunk.read_bytes()[:-1] + b"?")
     back = aa1xr.load(tmp_path / "a.zarr", chunks=chunks)
-    with pytest.raises(aa1xr.StoreError, match=r"a\.zarr: damaged .*; remove it and save it again"):
+    with pytest.raises(
+        aa1xr.StoreError, match=r"a\.zarr: damaged .*save them again under another name"
+    ):
         back["psth"].compute()
 
 
@@ -267,3 +277,78 @@ def test_save__by_several_threads(sample_archive, tmp_path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: aa1xr.save(ds, tmp_path / f"{n}.zarr"), range(16)))
     assert aa1xr.load(tmp_path / "15.zarr").equals(ds)
+
+
+# What xarray's own to_zarr does with it
+
+
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+@pytest.mark.parametrize("consolidated", [False, None, True])
+def test_save__xarray_appends_to_it(sample_archive, tmp_path, consolidated):
+    ds = aa1xr.open_sample(dt_ms=20)[["psth", "n_trials"]]
+    first, second = ds.isel(neuron=slice(0, 5)), ds.isel(neuron=slice(5, None))
+    aa1xr.save(first, tmp_path / "a.zarr")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+        second.drop_encoding().to_zarr(
+            tmp_path / "a.zarr", append_dim="neuron", consolidated=consolidated
+        )
+    back = aa1xr.load(tmp_path / "a.zarr")
+    xr.testing.assert_equal(back.compute(), ds.compute())
+    assert back.neuron.dtype == ds.neuron.dtype
+
+
+@pytest.mark.parametrize("consolidated", [False, None])
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+def test_save__xarray_writes_beside_it(sample_archive, tmp_path, consolidated):
+    ds = aa1xr.open_sample(dt_ms=20)
+    aa1xr.save(ds[["psth"]], tmp_path / "a.zarr")
+    mean = ds.psth.mean("time").rename("m").to_dataset()
+    mean.to_zarr(tmp_path / "a.zarr", mode="a", consolidated=consolidated)
+    back = aa1xr.load(tmp_path / "a.zarr")
+    xr.testing.assert_allclose(back.m.compute(), mean.m.compute())
+    xr.testing.assert_equal(back.psth.compute(), ds.psth.compute())
+
+
+def test_load__what_xarray_wrote_has_no_chunk_of_nan(tmp_path):
+    x = np.arange(8.0).reshape(4, 2)
+    x[2:] = np.nan
+    ds = xr.Dataset({"x": (("a", "b"), x)})
+    ds.chunk(a=2).to_zarr(tmp_path / "a.zarr", consolidated=False, write_empty_chunks=False)
+    assert not (tmp_path / "a.zarr/x/c/1/0").exists()
+    xr.testing.assert_equal(aa1xr.load(tmp_path / "a.zarr").compute(), ds)
+    # aa1xr.save writes it, so that it can be missed.
+    aa1xr.save(ds, tmp_path / "b.zarr")
+    (tmp_path / "b.zarr/x/c/0/0").unlink()
+    with pytest.raises(aa1xr.StoreError, match="x has 0 of its 1 chunks; x/c/0/0 is missing"):
+        aa1xr.load(tmp_path / "b.zarr")
+
+
+@pytest.mark.parametrize("strings", [["a"], ["", ""], ["ü", "日本語", "🐦"]])
+def test_save__strings_of_any_kind(tmp_path, strings):
+    n = len(strings)
+    ds = xr.Dataset(
+        {"text": ("x", np.array(strings)), "one": ((), "single"), "n": ("x", np.arange(n))},
+        {"x": np.array(strings) if len(set(strings)) == n else np.arange(n)},
+    )
+    aa1xr.save(ds.assign_coords(big_endian=("x", np.array(strings, ">U3"))), tmp_path / "a.zarr")
+    back = aa1xr.load(tmp_path / "a.zarr").compute()
+    assert back.big_endian.values.tolist() == strings
+    xr.testing.assert_identical(back.drop_vars("big_endian"), ds)
+    assert xr.open_zarr(tmp_path / "a.zarr").text.dtype.kind == "U"
+
+
+def test_load_async(sample_archive, tmp_path):
+    ds = aa1xr.open_sample(dt_ms=20)
+    aa1xr.save(ds[["psth", "n_trials"]], tmp_path / "a.zarr")
+
+    async def load(lazy):
+        return await lazy.load_async()
+
+    lazy = aa1xr.open_sample(dt_ms=20, chunks=None)
+    picked = lazy.isel(neuron=[3, 1, 1], time=slice(None, None, -2))
+    xr.testing.assert_identical(asyncio.run(load(picked)), picked.compute())
+    xr.testing.assert_identical(asyncio.run(load(lazy)), ds.compute())
+    saved = aa1xr.load(tmp_path / "a.zarr", chunks=None)
+    xr.testing.assert_identical(asyncio.run(load(saved)), ds[["psth", "n_trials"]].compute())

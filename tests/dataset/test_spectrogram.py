@@ -4,7 +4,9 @@ import math
 import shutil
 import subprocess
 import sys
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -12,8 +14,11 @@ import pytest
 import xarray as xr
 
 import aa1xr
+from aa1xr import StoreError
 from aa1xr.archive.write import make_sound
+from aa1xr.dataset import spectrogram
 from aa1xr.dataset.spectrogram import Mel
+from aa1xr.store.read import Store
 from tests.dataset.conftest import Made
 
 RATE = 32000
@@ -234,16 +239,18 @@ def test_spectrogram__works_where_it_cannot_be_kept(sample_store, tmp_path, monk
     assert not list(store.glob("spectrogram-*"))
 
 
-def test_spectrogram__damaged_raises(sample_store, tmp_path):
+def test_spectrogram__a_damaged_cache_is_computed_again(sample_store, tmp_path, caplog):
     store = tmp_path / "copy.zarr"
     shutil.copytree(sample_store, store, ignore=shutil.ignore_patterns("spectrogram-*"))
-    aa1xr.open(store).spectrogram.compute()
+    right = aa1xr.open(store).spectrogram.compute()
     (kept,) = store.glob("spectrogram-*")
     for file in [path for path in kept.rglob("*") if path.is_file()]:
         good = file.read_bytes()
         file.write_bytes(good[: len(good) // 2] + b"\0" + good[len(good) // 2 + 1 :])
-        with pytest.raises(aa1xr.StoreError, match="damaged"):
-            aa1xr.open(store).spectrogram.compute()
+        spectrogram._MEMORY.clear()
+        caplog.clear()
+        xr.testing.assert_identical(aa1xr.open(store).spectrogram.compute(), right)
+        assert "damaged" in caplog.text
         file.write_bytes(good)
 
 
@@ -378,3 +385,94 @@ def test_spectrogram__attributes_define_it(sample_archive):
         (5, "centred"): (-5, 5), (5, "causal"): (-5, 5),
         (20, "centred"): (-5, 20), (20, "causal"): (-5, 20),
     }  # fmt: skip
+
+
+# Computed once
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How many sounds were computed."""
+    sounds = []
+    compute = spectrogram._compute
+
+    def count(*args):
+        sounds.append(args)
+        time.sleep(0.05)
+        return compute(*args)
+
+    monkeypatch.setattr(spectrogram, "_compute", count)
+    monkeypatch.setattr(spectrogram, "_MEMORY", {})
+    return sounds
+
+
+@pytest.fixture
+def own_store(sample_store, tmp_path):
+    """A store without a cached spectrogram."""
+    ignore = shutil.ignore_patterns("spectrogram-*")
+    return shutil.copytree(sample_store, tmp_path / "own.zarr", ignore=ignore)
+
+
+def refuse(self, *args, **kwargs):
+    raise PermissionError("read-only")
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_spectrograms__of_threads_that_come_together(own_store, counted, monkeypatch, writable):
+    if not writable:
+        monkeypatch.setattr(Store, "add", refuse)
+    ds = aa1xr.open(own_store, dt_ms=20, chunks=None)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda s: ds.spectrogram.isel(stimulus=[s]).copy().values, range(15)))
+    assert len(counted) == 1
+    np.testing.assert_array_equal(np.concatenate(found), ds.spectrogram)
+    assert bool(list(own_store.glob("spectrogram-*"))) == writable
+
+
+def test_spectrograms__kept_in_memory_are_nobodys_to_change(own_store, counted, monkeypatch):
+    monkeypatch.setattr(Store, "add", refuse)
+    first = aa1xr.open(own_store, dt_ms=20, chunks=None).spectrogram.values
+    right = first.copy()
+    first[:] = -1
+    again = aa1xr.open(own_store, dt_ms=20, chunks=None).spectrogram.values
+    np.testing.assert_array_equal(again, right)
+    again[:] = -1
+    np.testing.assert_array_equal(aa1xr.open(own_store, dt_ms=20).spectrogram, right)
+    assert len(counted) == 1
+
+
+def test_spectrograms__memory_is_bounded(own_store, counted, monkeypatch):
+    monkeypatch.setattr(Store, "add", refuse)
+    size = aa1xr.open(own_store, dt_ms=20).spectrogram.compute().nbytes
+    monkeypatch.setattr(spectrogram, "_MEMORY_LIMIT", 2 * size)
+    for n_mels in (32, 31, 30, 29):
+        _ = aa1xr.open(own_store, dt_ms=20, n_mels=n_mels).spectrogram.values
+        assert sum(kept.nbytes for kept in spectrogram._MEMORY.values()) <= 2 * size
+    assert len(counted) == 4  # the first was kept
+    monkeypatch.setattr(spectrogram, "_MEMORY_LIMIT", 1)
+    _ = aa1xr.open(own_store, dt_ms=20, n_mels=28).spectrogram.values
+    assert not spectrogram._MEMORY
+
+
+@pytest.mark.parametrize("error", [PermissionError("403"), OSError("500"), StoreError("damaged")])
+def test_spectrograms__computed_if_they_cannot_be_had(own_store, counted, monkeypatch, error):
+    right = aa1xr.open(own_store, dt_ms=20).spectrogram.values
+
+    def fail(self, *args):
+        raise error
+
+    monkeypatch.setattr(Store, "read_added", fail)
+    ds = aa1xr.open(own_store, dt_ms=20)
+    for _ in range(3):
+        np.testing.assert_array_equal(ds.spectrogram.values, right)
+    assert len(counted) == 2
+
+
+def test_spectrograms__computed_if_the_cached_one_is_damaged(own_store, counted, caplog):
+    right = aa1xr.open(own_store, dt_ms=20).spectrogram.values
+    (chunk, *_) = own_store.glob("spectrogram-*/c/0/0/0")
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    np.testing.assert_array_equal(aa1xr.open(own_store, dt_ms=20).spectrogram.values, right)
+    assert "It is a cache: remove this folder of the store" in caplog.text
+    with pytest.raises(StoreError, match="It is a cache"):
+        Store(str(own_store)).check()

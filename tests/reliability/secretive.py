@@ -23,8 +23,9 @@ import aa1xr
 from aa1xr import cli
 from aa1xr.archive.credentials import find_credentials
 from aa1xr.benchmark import PROTOCOLS, run
-from aa1xr.store.place import Files, zarr_store
+from aa1xr.store.place import zarr_store
 from aa1xr.store.read import Store
+from aa1xr.store.storage import open_storage
 
 Features = Iterator[tuple[str, Callable[[], object]]]
 
@@ -111,7 +112,7 @@ def _stores(given: dict[str, Any]) -> Features:
     yield "copy nowhere", lambda: aa1xr.copy_store(archive, nowhere, target_options=options)
     yield "copy back", lambda: aa1xr.copy_store(url, "back.zarr", source_options=options)
     yield "store", lambda: (Store(url, options), zarr_store(url, options, read_only=True))
-    yield "files", lambda: Files(url, options)
+    yield "storage", lambda: open_storage(url, options)
     yield "open", lambda: aa1xr.open(url, storage_options=options)
     yield "open without dask", lambda: aa1xr.open(url, storage_options=options, chunks=None)
     yield "open nowhere", lambda: aa1xr.open(nowhere, storage_options=options)
@@ -173,7 +174,7 @@ def _longer(given: dict[str, Any]) -> Features:
     protocol = dataclasses.replace(PROTOCOLS["rancon2025"], name="quick", dt_ms=5.0)
     yield "benchmark", lambda: run(ds, protocol, areas=["MLd"], out="results.zarr")
     gone = aa1xr.open(f"{given['url']}-cli", storage_options=given["options"])
-    files = Files(f"{given['url']}-cli", given["options"])
+    files = open_storage(f"{given['url']}-cli", given["options"])
     files.fs.rm(files.root, recursive=True)
     with Client(processes=False, n_workers=1, dashboard_address=":0") as client:
         yield "on a cluster", ds.psth.compute

@@ -12,7 +12,7 @@ import numpy as np
 
 import aa1xr
 from aa1xr.store.locate import ensure_store
-from aa1xr.store.place import Files
+from aa1xr.store.storage import open_storage
 from tests import s3
 from tests.reliability.attack import Tally, tally, times
 from tests.reliability.flaky import FAULTS, Flaky, options
@@ -186,8 +186,8 @@ class Scene:
             return True
 
     def _same(self, url: str, storage_options: dict | None) -> bool:
-        there, here = Files(url, storage_options), Files(str(self.store))
-        return there.read_all(there.names()) == here.read_all(here.names())
+        there, here = open_storage(url, storage_options), open_storage(str(self.store))
+        return there.read_all(there.listing()) == here.read_all(here.listing())
 
 
 def _told(error: Exception) -> str:

@@ -6,20 +6,20 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
-from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 import aa1xr
 from aa1xr import StoreError
 from aa1xr.store import place
 from aa1xr.store.layout import METADATA
-from aa1xr.store.place import Files
 from aa1xr.store.read import Store
+from aa1xr.store.storage import open_storage
 
 
 def files_at(path, options=None):
     """Every file and what is in it."""
-    files = Files(str(path), options)
-    return files.read_all(files.names())
+    storage = open_storage(str(path), options)
+    return storage.read_all(sorted(storage.listing()))
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_copy_store__takes_kept_spectrograms_and_no_leftovers(store, bucket, url
 @pytest.mark.parametrize("stop_at", ["spike_time", "row_size", METADATA])
 def test_copy_store__interrupted_is_no_store_and_goes_on(store, bucket, url, monkeypatch, stop_at):
     with monkeypatch.context() as patch:
-        fs = Files(url, bucket.options).fs
+        fs = open_storage(url, bucket.options).fs
         pipe = type(fs)._pipe_file
 
         async def stop(self, path, *args, **kwargs):
@@ -120,13 +120,13 @@ def test_copy_store__spreads_no_damage(store, tmp_path):
 
 @pytest.mark.parametrize("spoiled", ["spike_time/c/0", f"copy.zarr/{METADATA}"])
 def test_copy_store__compares_what_arrived(store, tmp_path, monkeypatch, spoiled):
-    pipe_file = LocalFileSystem.pipe_file
+    pipe_file = MemoryFileSystem.pipe_file
 
     def spoil(self, path, value, *args, **kwargs):
         return pipe_file(self, path, value[:-1] if spoiled in path else value, *args, **kwargs)
 
-    monkeypatch.setattr(LocalFileSystem, "pipe_file", spoil)
-    target = (tmp_path / "copy.zarr").as_uri()
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", spoil)
+    target = f"memory://{tmp_path}/copy.zarr"
     with pytest.raises(StoreError, match=f"{spoiled}: not what was written there"):
         aa1xr.copy_store(store, target)
     with pytest.raises((StoreError, aa1xr.DataNotFoundError)):
@@ -221,7 +221,7 @@ async def unreachable(*args, **kwargs):
 def test_spectrogram__that_cannot_be_kept(store, bucket, url, monkeypatch):
     aa1xr.copy_store(store, url, target_options=bucket.options)
     ds = aa1xr.open(url, storage_options=bucket.options, n_mels=7)
-    fs = Files(url, bucket.options).fs
+    fs = open_storage(url, bucket.options).fs
     monkeypatch.setattr(type(fs), "_pipe_file", unreachable)
     there = ds.spectrogram.values
     np.testing.assert_array_equal(there, aa1xr.open(store, n_mels=7).spectrogram.values)
@@ -229,18 +229,18 @@ def test_spectrogram__that_cannot_be_kept(store, bucket, url, monkeypatch):
 
 @pytest.mark.parametrize("method", ["_pipe_file", "_cat_file", "_lsdir"])
 def test_copy_store__errors_of_the_network_name_the_place(store, bucket, url, monkeypatch, method):
-    fs = Files(url, bucket.options).fs
+    fs = open_storage(url, bucket.options).fs
     monkeypatch.setattr(type(fs), method, unreachable)
     with pytest.raises(OSError, match=r"aa1xr-tests/aa1\.zarr: Could not connect"):
         aa1xr.copy_store(store, url, target_options=bucket.options)
 
 
-def test_files__asks_s3_not_for_long():
+def test_storage__asks_s3_not_for_long():
     pytest.importorskip("s3fs")
-    fs = Files("s3://b/aa1.zarr", {"anon": True}).fs
+    fs = open_storage("s3://b/aa1.zarr", {"anon": True}).fs
     assert fs.config_kwargs["read_timeout"] == 10
     given = {"anon": True, "config_kwargs": {"read_timeout": 3, "retries": {"max_attempts": 1}}}
-    fs = Files("s3://b/aa1.zarr", given).fs
+    fs = open_storage("s3://b/aa1.zarr", given).fs
     assert fs.config_kwargs["read_timeout"] == 3
     assert fs.config_kwargs["connect_timeout"] == 5
     # botocore changes what it is given, but not what the user gave.
@@ -250,26 +250,25 @@ def test_files__asks_s3_not_for_long():
 @pytest.mark.parametrize(
     "use",
     [
-        lambda files: files.names(),
-        lambda files: files.read("a"),
-        lambda files: files.write("a", b""),
-        lambda files: files.read_all(["a", "b"]),
-        lambda files: files.write_all({"a": b"", "b": b""}),
+        lambda storage: storage.listing(),
+        lambda storage: storage.read("a"),
+        lambda storage: storage.read_all(["a", "b"]),
+        lambda storage: storage.write_all({"a": b"", "b": b""}),
     ],
 )
-def test_files__waits_for_nothing_for_ever(bucket, url, monkeypatch, use):
-    files = Files(url, bucket.options)
+def test_storage__waits_for_nothing_for_ever(bucket, url, monkeypatch, use):
+    storage = open_storage(url, bucket.options)
 
     async def never(*args, **kwargs):
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(place, "_LONGEST", 0.05)
-    monkeypatch.setattr(type(files.fs), "_call_s3", never)
-    monkeypatch.setattr(type(files.fs), "_find", never)
+    monkeypatch.setattr(place, "LONGEST", 0.05)
+    monkeypatch.setattr(type(storage.fs), "_call_s3", never)
+    monkeypatch.setattr(type(storage.fs), "_find", never)
     with pytest.raises(TimeoutError, match=r"aa1\.zarr: no answer in time"):
-        use(files)
+        use(storage)
 
 
-def test_files__through_a_cache(store, tmp_path):
-    files = Files(f"simplecache::file://{store}", {"simplecache": {"cache_storage": str(tmp_path)}})
-    assert files.read_all(files.names()) == files_at(store)
+def test_storage__through_a_cache(store, tmp_path):
+    options = {"simplecache": {"cache_storage": str(tmp_path)}}
+    assert files_at(f"simplecache::file://{store}", options) == files_at(store)

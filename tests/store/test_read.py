@@ -12,9 +12,10 @@ import zarr
 from zarr.storage import LocalStore
 
 from aa1xr import DataNotFoundError, StoreError
+from aa1xr.store.connection import VERSION, _shared
 from aa1xr.store.layout import ARRAYS, FORMAT_VERSION, METADATA, seal
 from aa1xr.store.place import as_os_error, is_url
-from aa1xr.store.read import Store, _shared
+from aa1xr.store.read import Store
 from aa1xr.whole import discard
 from tests.store.conftest import contents
 
@@ -109,14 +110,14 @@ def test_store__damage_to_any_file_is_never_read_as_data(sample_copy, right, dam
     assert read_all(Store(str(sample_copy))) == right
 
 
-@pytest.mark.parametrize("newer", [-1, 1])
-def test_store__a_sealed_root_of_another_format_is_refused(store, newer):
+@pytest.mark.parametrize(("newer", "advice"), [(-1, "rebuild=True"), (1, "update aa1xr$")])
+def test_store__a_sealed_root_of_another_format_is_refused(store, newer, advice):
     document = json.loads((store / METADATA).read_bytes())
     document["attributes"]["format_version"] += newer
     (store / METADATA).write_bytes(seal(json.dumps(document).encode()))
     with pytest.raises(
         StoreError,
-        match=rf"format {FORMAT_VERSION + newer}; .* reads format {FORMAT_VERSION}.*rebuild",
+        match=rf"format {FORMAT_VERSION + newer}; .* reads format {FORMAT_VERSION}.*{advice}",
     ):
         _ = Store(str(store)).labels
 
@@ -124,7 +125,7 @@ def test_store__a_sealed_root_of_another_format_is_refused(store, newer):
 @pytest.mark.parametrize("content", [b"{}", b'{"zarr_format": 3, "node_type": "group"}'])
 def test_store__a_foreign_one_is_refused(tmp_path, content):
     (tmp_path / METADATA).write_bytes(content)
-    with pytest.raises(StoreError, match="no store of aa1xr"):
+    with pytest.raises(StoreError, match="not a store of aa1xr"):
         _ = Store(str(tmp_path)).attrs
 
 
@@ -327,9 +328,9 @@ class Emptied(dict):
 
 def test_shared__emptied_by_another_thread(monkeypatch):
     kept = Emptied()
-    monkeypatch.setattr("aa1xr.store.read._SHARED", kept)
-    store = _shared("x", {}, "seal")
-    assert _shared("x", {}, "seal") is store
+    monkeypatch.setattr("aa1xr.store.connection._SHARED", kept)
+    store = _shared(Store, "x", {}, "seal", VERSION)
+    assert _shared(Store, "x", {}, "seal", VERSION) is store
     assert not kept
 
 
@@ -475,7 +476,7 @@ def test_zarr_store__does_not_wait_for_ever(monkeypatch):
     async def never(self, *args, **kwargs):
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(place, "_LONGEST", 0.05)
+    monkeypatch.setattr(place, "LONGEST", 0.05)
     monkeypatch.setattr(FsspecStore, "get", never)
     with pytest.raises(TimeoutError, match=r"aa1\.zarr/neuron/zarr\.json: no answer in time"):
         zarr.open_array(place.zarr_store("memory://aa1.zarr", None, read_only=True), path="neuron")

@@ -1,0 +1,187 @@
+"""Variables of a saved Dataset, read from its place when they are needed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import xarray as xr
+import zarr
+import zarr.abc.store
+from xarray.backends import BackendArray, ZarrStore
+from xarray.backends.zarr import ZarrArrayWrapper
+from xarray.core import indexing
+
+from aa1xr.errors import DataNotFoundError, StoreError
+from aa1xr.store.connection import Connection, OtherVersionError, chunk_keys, parse
+from aa1xr.store.layout import CONSOLIDATED, METADATA, SEAL, is_sealed, require_format_3
+from aa1xr.store.place import is_path, zarr_store
+from aa1xr.store.storage import missing
+
+#: An attribute of the root until everything is written.
+UNFINISHED = "aa1xr_unfinished"
+
+_DAMAGED = (
+    "If this happens again, the data are damaged: save them again under another name, or copy "
+    "them again"
+)
+
+
+class Saved(Connection):
+    """What `aa1xr.save` or xarray's `to_zarr` wrote.
+
+    `aa1xr.save` seals the metadata and writes every chunk. xarray leaves out chunks that hold
+    nothing but the fill value, so that there a missing chunk is not an error.
+    """
+
+    #: Whether aa1xr.save wrote it, and nobody has changed the metadata since.
+    sealed: bool
+
+    @cached_property
+    def group(self) -> zarr.Group:
+        """The root, of metadata whose checksum is right, if they have one."""
+        metadata = self.get(METADATA)
+        if metadata is None:
+            missing_kind = StoreError if is_path(self.place) else DataNotFoundError
+            raise missing_kind(
+                f"{self.url}: no Zarr store of format 3 (it has no {METADATA}). Check the name; "
+                "aa1xr.open opens an archive, xarray.open_zarr a Zarr store of format 2"
+            )
+        with self.reading():
+            document = parse(metadata)
+            if document.get("node_type") != "group":
+                raise StoreError(
+                    f"{self.url}: its {METADATA} is not that of a Zarr group; it is damaged, or "
+                    f"something else came in its place (it begins with {metadata[:40]!r}). "
+                    f"{_DAMAGED}"
+                )
+            attributes = document.get("attributes") or {}
+            if UNFINISHED in attributes:
+                raise StoreError(
+                    f"{self.url}: not saved to the end. If no process is still saving it, remove "
+                    "it and save it again"
+                )
+            if SEAL in attributes:
+                raise StoreError(
+                    f"{self.url}: a store of recordings, not a saved Dataset; aa1xr.open opens it"
+                )
+            self.sealed = SEAL in (document.get(CONSOLIDATED) or {})
+            if self.sealed and not is_sealed(metadata, part=CONSOLIDATED):
+                raise StoreError(f"{self.url}: {METADATA} is damaged. {_DAMAGED}")
+            self.recognize(hashlib.sha256(metadata).hexdigest(), "Dataset")
+            return self.group_of(document)
+
+    @cached_property
+    def zarr_store(self) -> zarr.abc.store.Store:
+        """Its objects for zarr."""
+        return zarr_store(self.place, self.storage_options, read_only=True, complete=self.sealed)
+
+    def check(self) -> str:
+        """Check what can be checked without reading values.
+
+        Returns
+        -------
+        str
+            A text that is another one when the data are others.
+
+        Raises
+        ------
+        StoreError
+            If it is empty, an array is of another Zarr format, or chunks are missing that
+            `aa1xr.save` wrote.
+        """
+        group, reason = self.group, ""
+        arrays: dict[str, Any] = {}
+        try:
+            arrays = dict(group.arrays())
+        except OSError as error:
+            if group.metadata.consolidated_metadata is not None:
+                raise
+            reason = f" ({error})"
+        if not arrays and group.metadata.consolidated_metadata is None:
+            raise StoreError(
+                f"{self.url}: no variable was found{reason}. Either a call that was writing it was "
+                "interrupted, or this storage does not list what it holds, and the metadata do not "
+                "either: zarr.consolidate_metadata(path), where it was written, makes them do so"
+            )
+        for array in arrays.values():
+            require_format_3(self.url, array)
+        try:
+            listed = self.storage.listing() or {}
+        except OSError:
+            listed = {}
+        # A listing without an object that was just read is none; chunks are then missed when
+        # they are read.
+        if self.sealed and METADATA in listed:
+            for name, array in arrays.items():
+                keys = [f"{name}/{key}" for key in chunk_keys(array)]
+                absent = [key for key in keys if key not in listed]
+                if absent and missing(self.storage, absent[:1]):
+                    raise StoreError(
+                        f"{self.url}: {name} has {len(keys) - len(absent)} of its {len(keys)} "
+                        f"chunks; {absent[0]} is missing. {_DAMAGED}"
+                    )
+        if METADATA in listed and all(listed.values()):
+            text = repr(sorted(listed.items()))
+            return f"{self.identity}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
+        # What xarray wrote has nothing in its metadata that changes with the values.
+        return f"{self.identity}" if self.sealed else f"{self.identity}-{uuid.uuid4().hex}"
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Name the place, if zarr cannot make sense of what it reads."""
+        try:
+            yield
+        except (OSError, OtherVersionError):
+            raise  # a disk or network that fails is not a damaged store
+        except StoreError as error:
+            if self.url in str(error):
+                raise
+            raise StoreError(f"{self.url}: {error}") from error
+        except Exception as error:  # the codecs raise what they like about damaged bytes
+            raise StoreError(f"{self.url}: damaged ({error}). {_DAMAGED}") from error
+
+
+class SavedStore(ZarrStore):
+    """xarray's view of a saved Dataset."""
+
+    def __init__(self, saved: Saved) -> None:
+        self._saved = saved
+        self._token = saved.check()
+        super().__init__(saved.group, mode="r")
+
+    def open_store_variable(self, name: str) -> xr.Variable:
+        """A variable that says where it is from if it cannot be read."""
+        variable: xr.Variable = super().open_store_variable(name)  # type: ignore[no-untyped-call]
+        wrapper = ZarrArrayWrapper(self.members[name])  # type: ignore[no-untyped-call]
+        part = _Part(self._saved, name, wrapper.shape, wrapper.dtype, self._token)
+        data = indexing.LazilyIndexedArray(part)
+        return xr.Variable(variable.dims, data, variable.attrs, variable.encoding)
+
+
+class _Part(BackendArray):
+    """One variable. It pickles as the place and its name."""
+
+    def __init__(self, saved: Saved, name: str, shape: tuple[int, ...], dtype: Any, token: str):
+        self._saved = saved
+        self._name = name
+        self.shape = shape
+        self.dtype = dtype
+        #: dask names what it computes by it, so that other data have other names.
+        self._token = token
+
+    def __dask_tokenize__(self) -> Any:
+        return type(self).__name__, self._saved.url, self._token, self._name
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        with self._saved.reading():
+            return ZarrArrayWrapper(self._saved.array(self._name))[key]  # type: ignore[no-untyped-call]
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
+        """As `__getitem__`; zarr's own would run in the caller's event loop, and not in its own."""
+        return await asyncio.to_thread(self.__getitem__, key)

@@ -1,0 +1,116 @@
+"""dask names what it computes after the data: other data at the same place have other names."""
+
+import shutil
+
+import fsspec
+import numpy as np
+import pytest
+import xarray as xr
+from dask.base import tokenize
+
+import aa1xr
+from aa1xr.dataset.events import store_of
+
+SOURCES = {"first": 0, "second": 1}
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    """Two stores of the same cells and sounds, with other spikes."""
+    folder = tmp_path_factory.mktemp("two")
+    for name, seed in SOURCES.items():
+        archive = folder / f"{name}.zip"
+        aa1xr.simulate_archive(archive, n_neurons=2, n_songs=0, n_ripples=1, n_trials=2, seed=seed)
+        aa1xr.copy_store(archive, folder / f"{name}.zarr", data_dir=folder / "data")
+    return folder
+
+
+def keys(ds):
+    """What dask calls each variable, made by aa1xr or by xarray."""
+    chunked = ds.chunk()
+    return {name: (ds[name].chunks and ds[name].data.name, chunked[name].data.name)
+            for name in ds.data_vars}  # fmt: skip
+
+
+@pytest.mark.parametrize("chunks", [{}, None])
+@pytest.mark.parametrize("place", ["{}/aa1.zarr", "memory://identity/aa1.zarr"])
+def test_open__another_store_at_the_same_place(stores, tmp_path, place, chunks):
+    place = place.format(tmp_path)
+    found = {}
+    for name in [*SOURCES, "first"]:
+        shutil.rmtree(tmp_path / "aa1.zarr", ignore_errors=True)
+        if fsspec.filesystem("memory").exists("/identity"):
+            fsspec.filesystem("memory").rm("/identity", recursive=True)
+        aa1xr.copy_store(stores / f"{name}.zarr", place)
+        ds = aa1xr.open(place, chunks=chunks)
+        again = aa1xr.open(place, chunks=chunks)
+        assert keys(ds) == keys(again)  # the same data are computed once
+        assert tokenize(store_of(ds)) == tokenize(store_of(again))
+        now = keys(ds), tokenize(store_of(ds)), tokenize(aa1xr.events(ds))
+        if name in found:
+            assert now == found[name]
+        found[name] = now
+    for one, other in zip(found["first"][0].items(), found["second"][0].items(), strict=True):
+        assert not set(one[1]) & set(other[1]) - {None}, one
+    assert found["first"][1] != found["second"][1]
+    assert found["first"][2] != found["second"][2]
+
+
+def replace(ds, path):
+    if path.exists():
+        shutil.rmtree(path)
+    aa1xr.save(ds, path)
+
+
+def written_by_xarray(ds, path):
+    ds.to_zarr(path, mode="w", consolidated=False)
+
+
+def in_place(ds, path):
+    """Written into what is there, whose metadata stay as they are."""
+    if not path.exists():
+        aa1xr.save(ds, path)
+    else:
+        ds.drop_vars("neuron").to_zarr(path, region={"neuron": slice(0, 3)})
+
+
+@pytest.mark.parametrize("write", [replace, written_by_xarray, in_place])
+@pytest.mark.parametrize("chunks", [{}, None])
+def test_load__other_values_at_the_same_path(tmp_path, write, chunks):
+    path = tmp_path / "x.zarr"
+    ds = xr.Dataset({"x": ("neuron", np.arange(3.0))}, {"neuron": [1, 2, 3]})
+    found = []
+    for factor in (1, 2):
+        write(ds * factor, path)
+        loaded = aa1xr.load(path, chunks=chunks)
+        found.append(keys(loaded)["x"])
+        assert keys(aa1xr.load(path, chunks=chunks))["x"] == found[-1]
+        xr.testing.assert_equal(loaded.compute(), (ds * factor).compute())
+    assert not set(found[0]) & set(found[1]) - {None}
+
+
+def test_load__other_values_at_the_same_url():
+    memory = fsspec.filesystem("memory")
+    ds = xr.Dataset({"x": ("neuron", np.arange(3.0))})
+    found = set()
+    for factor in (1, 2):
+        if memory.exists("/identity-saved"):
+            memory.rm("/identity-saved", recursive=True)
+        aa1xr.save(ds * factor, "memory://identity-saved/x.zarr")
+        found.add(aa1xr.load("memory://identity-saved/x.zarr").x.data.name)
+    memory.rm("/identity-saved", recursive=True)
+    assert len(found) == 2
+
+
+def test_load__replaced_under_a_client(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    path = tmp_path / "x.zarr"
+    ds = xr.Dataset({"x": ("neuron", np.arange(3.0))})
+    with distributed.Client(processes=False, n_workers=1, dashboard_address=":0"):
+        aa1xr.save(ds, path)
+        old = aa1xr.load(path).x.persist()
+        distributed.wait(old)
+        shutil.rmtree(path)
+        aa1xr.save(ds * 2, path)
+        np.testing.assert_array_equal(aa1xr.load(path).x.persist(), [0, 2, 4])
+        np.testing.assert_array_equal(old, [0, 1, 2])

@@ -1,0 +1,91 @@
+"""Every function that takes a path takes any name, as a path and as its file:// URL."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import aa1xr
+from aa1xr import cli
+from aa1xr.benchmark.run import _folder
+from aa1xr.store.place import resolve_path
+from tests.names import NAMES
+
+#: For what is slow.
+SOME = ["a b", "ü#%20", "[1]*", "日本語", "-x", "~"]
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    """A small archive as a zip."""
+    path = tmp_path_factory.mktemp("names") / "cells.zip"
+    aa1xr.simulate_archive(path, n_neurons=2, n_songs=1, n_ripples=1, n_trials=2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def right(cells, tmp_path_factory):
+    """What is in it."""
+    return aa1xr.open(cells, data_dir=tmp_path_factory.mktemp("names"), dt_ms=20).load()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names__open_save_load_copy(cells, right, tmp_path, name):
+    # The name is that of the store itself, and of a folder above it.
+    folder = tmp_path / name
+    folder.mkdir()
+    copy, saved = folder / name, folder / "saved" / name
+    aa1xr.copy_store(cells, copy, data_dir=tmp_path / "data")
+    there = aa1xr.open(copy.as_uri(), dt_ms=20)
+    xr.testing.assert_identical(there.compute(), right)
+    aa1xr.copy_store(copy.as_uri(), (folder / "back.zarr").as_uri())
+    aa1xr.save(there[["psth"]], saved.as_uri())
+    xr.testing.assert_identical(aa1xr.load(str(saved)).compute(), right[["psth"]])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([name, "back.zarr", "saved"])
+    assert [path.name for path in saved.parent.iterdir()] == [name]
+    assert _folder(resolve_path("out", (folder / "out" / name).as_uri()), {}).is_dir()
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_names__build(cells, right, tmp_path, name):
+    data = tmp_path / name
+    archive = tmp_path / "archives" / name / f"{name}.zip"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(cells.read_bytes())
+    for source in (archive, archive.as_uri()):
+        assert aa1xr.open(source, data_dir=data, dt_ms=20).equals(right)
+    assert [path.suffix for path in data.iterdir()] == [".zarr"]
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_names__command_line(cells, tmp_path, name, capsys):
+    folder = tmp_path / name
+    folder.mkdir()
+    data = ["--data-dir", str(tmp_path / "data")]
+    assert cli.main(["copy", str(cells), f"{folder}/{name}", *data]) == 0
+    # A damaged cache is found in any folder.
+    aa1xr.open(folder / name, dt_ms=20).spectrogram.compute()
+    assert cli.main(["verify", f"{folder}/{name}"]) == 0
+    assert "12 arrays, all right" in capsys.readouterr().out
+    (chunk, *_) = (folder / name).glob("spectrogram-*/c/*/*/*")
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    assert cli.main(["verify", (folder / name).as_uri()]) == 1
+    assert "It is a cache: remove this folder" in capsys.readouterr().err
+    table = folder / "t" / name
+    assert cli.main(["export", "--to", "csv", "--out", table.as_uri(), f"{folder}/{name}"]) == 0
+    assert table.read_text().startswith("neuron,area")
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_names__pictures_and_archives(cells, tmp_path, name, capsys):
+    folder = tmp_path / name
+    folder.mkdir()
+    data = ["--data-dir", str(tmp_path / "data")]
+    neuron, stimulus = "sim0000_1_A", "flatrip-00"
+    for out in (folder / "a.png", (folder / "b.png").as_uri()):
+        assert cli.main(["plot", neuron, stimulus, str(cells), "--out", str(out), *data]) == 0, (
+            capsys.readouterr().err
+        )
+    assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.png"]
+    aa1xr.simulate_archive((folder / "c.zip").as_uri(), n_neurons=1, n_songs=0, n_ripples=1)
+    assert (folder / "c.zip").is_file()
+    assert np.isfinite(aa1xr.open(folder / "c.zip", data_dir=tmp_path).n_trials).all()
