@@ -41,6 +41,7 @@ from aa1xr.errors import (
     StoreError,
     UndefinedWarning,
     UnitsWarning,
+    WaitingWarning,
 )
 from aa1xr.export.deepstrf import to_deepstrf
 from aa1xr.export.nwb import to_nwb
@@ -66,6 +67,7 @@ __all__ = [
     "StoreError",
     "UndefinedWarning",
     "UnitsWarning",
+    "WaitingWarning",
     "benchmark",
     "bootstrap",
     "cite",
