@@ -40,10 +40,11 @@ _LEFTOVER = re.compile(
     re.DOTALL,  # a name may have a newline in it
 )
 
-#: Bytes of a name beside which there is room for those of its lock and of what is being written.
-_LONGEST_NAME = 255 - len(f".{32 * '0'}.aa1xr-partial.")
 #: Seconds after which a process says that it waits for another.
 _PATIENCE = 5
+
+#: Bytes of a name beside which there is room for those of its lock and of what is being written.
+_LONGEST_NAME = 255 - len(f".{32 * '0'}.aa1xr-partial.")
 
 #: How file systems say that they have no locks.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}

@@ -420,7 +420,7 @@ def test_quality__shows_every_neuron(ds, ax):
     np.testing.assert_allclose(medians, ccmax.groupby("area").median())
     names = [label.get_text() for label in ax.get_xticklabels()]
     assert names == ["Field_L\n5 of 6 cells", "MLd\n6 of 6 cells"]
-    assert ax.get_ylabel() == "greatest correlation with the PSTH"
+    assert ax.get_ylabel() == "noise ceiling (CCmax)"
 
 
 def test_quality__points_do_not_hide_each_other(ax):

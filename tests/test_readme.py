@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 
 import aa1xr
 
@@ -29,12 +30,13 @@ def blocks():
     return re.findall(r"```python\n(.*?)```", code, flags=re.DOTALL)
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.AA1Warning")  # some sample cells are silent
 def test_readme__code_runs(sample_archive, bucket, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     opening, *others = sorted(blocks(), key=lambda block: "aa1xr.open()" not in block)
     assert "aa1xr.open()" in opening  # needs the archive, and is tested elsewhere
     ds = aa1xr.open_sample()
-    names = {"ds": ds, "depths": np.arange(0, 1200, 100), "prediction": ds.psth}
+    names = {"ds": ds, "depths": np.arange(0, 1200, 100), "prediction": ds.psth, "xr": xr}
     names |= {"sample_archive": sample_archive, "bucket": bucket}
     for block in others:
         for statement in re.split(r"\n(?=\S)", block.strip()):

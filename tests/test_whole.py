@@ -286,22 +286,6 @@ def test_whole__replaces_nothing_if_there_is_an_error(tmp_path):
     assert names(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize("name", ["x" * 255, "ü" * 127, "日" * 85, "a\nb", "-"])
-def test_whole__names_as_long_as_may_be(tmp_path, name):
-    target = tmp_path / name
-    with whole(target) as partial:
-        partial.write_bytes(b"all")
-        assert is_leftover(partial.name)
-        assert sorted(path.name.endswith("aa1xr-lock") for path in tmp_path.iterdir()) == [0, 1]
-        leftover = partial.with_name(partial.name.replace(partial.name[1:33], "0" * 32))
-        leftover.write_bytes(b"of a killed writer")
-    assert target.read_bytes() == b"all"
-    target.unlink()
-    with whole(target) as partial:
-        partial.write_bytes(b"again")
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-
-
 # Links: what they lead to is somebody else's.
 
 
@@ -397,3 +381,19 @@ def test_locked__says_for_what_it_waits(tmp_path, monkeypatch):
     with pytest.warns(WaitingWarning, match=said), locked(tmp_path / "a"):
         pass
     holder.join()
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "ü" * 127, "日" * 85, "a\nb", "-"])
+def test_whole__names_as_long_as_may_be(tmp_path, name):
+    target = tmp_path / name
+    with whole(target) as partial:
+        partial.write_bytes(b"all")
+        assert is_leftover(partial.name)
+        assert sorted(path.name.endswith("aa1xr-lock") for path in tmp_path.iterdir()) == [0, 1]
+        leftover = partial.with_name(partial.name.replace(partial.name[1:33], "0" * 32))
+        leftover.write_bytes(b"of a killed writer")
+    assert target.read_bytes() == b"all"
+    target.unlink()
+    with whole(target) as partial:
+        partial.write_bytes(b"again")
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -109,8 +109,8 @@ def _make_window(ds: xr.Dataset, start: float, stop: float | None) -> _Window:
     for name, value in limits.items():
         if not first <= arguments.number(name, value, "seconds") <= last:
             raise ValueError(
-                f"{name}={value} must be between {first:g} and {last:g} s from onset: AA1 was recorded "
-                "from 2 s before each onset to 4 s after it"
+                f"{name}={value} must be between {first:g} and {last:g} s from onset: AA1 was "
+                "recorded from 2 s before each onset to 4 s after it"
             )
     ends = _sound_ends(ds)
     begin = np.full(ends.size, math.ceil(_exact(start)))

@@ -46,12 +46,12 @@ MEASURES: dict[str, schema.Spec] = {
     "snr": _spec("1", "signal power over noise power", "Sahani & Linden (2003)"),
     "ccmax": _spec(
         "1",
-        "noise ceiling of the correlation with the PSTH",
+        "noise ceiling (CCmax)",
         "split halves; Hsu, Borst & Theunissen (2004)",
     ),
     "ccmax_closed": _spec(
         "1",
-        "noise ceiling of the correlation with the PSTH",
+        "noise ceiling (CCmax)",
         "closed form; Schoppe et al. (2016)",
     ),
     "ccmax_within": _spec("1", "noise ceiling (split halves), each stimulus about its own mean"),

@@ -78,8 +78,8 @@ def make_grid(
     Raises
     ------
     ValueError
-        If `dt_ms` is not a whole number of samples or is wider than the longest window, or if the
-        window is wider than the recording.
+        If `dt_ms` is not a whole number of samples or longer than what was recorded after an
+        onset, or if the window is wider than the recording.
     """
     dt = exact_ms("dt_ms", dt_ms) * sample_rate / 1000
     if dt.denominator != 1 or dt <= 0:
@@ -111,13 +111,6 @@ def make_grid(
                 f"{name} must be at most {most_ms}; got {float(samples * 1000 / sample_rate):g}. "
                 "AA1 was recorded from 2 s before each onset to 4 s after it"
             )
-    # Of sounds that last no second, a bin may be wider than the window.
-    longest = max(int(n_samples.max()), sample_rate) + before + after
-    if hop > longest:
-        raise ValueError(
-            f"dt_ms must be at most {1000 * float(longest / sample_rate):g}, the longest window; "
-            f"got {dt_ms}"
-        )
     # A window begins and ends with a whole bin, so that it holds all that was asked for.
     n_before = math.ceil(before / hop)
     n_sound = -(-n_samples // hop)

@@ -30,7 +30,7 @@ def by_loops(ds, neuron, stimuli):
         return weighted([values[s] for s in over], [n_bins[s] for s in over])
 
     rate = {s: [row.sum() / (n_bins[s] * DT) for row in heard[s]] for s in heard}
-    out = dict.fromkeys(MEASURES, np.nan)
+    out = dict.fromkeys(MEASURES.keys() - {"latency"}, np.nan)  # test_latency.py
     out["rate_driven"] = average({s: np.mean(rate[s]) for s in heard}, heard)
     if n_before:
         still = {s: [row[:n_before].sum() / (n_before * DT) for row in before[s]] for s in heard}
@@ -134,8 +134,11 @@ def test_quality__is_of_the_sound_whatever_the_window(sample_archive):
     plain = aa1xr.quality(aa1xr.open_sample()).compute()
     wide = aa1xr.quality(aa1xr.open_sample(before_ms=1000, after_ms=500)).compute()
     pre_onset = ["rate_spontaneous", "rate_z", "latency"]
-    np.testing.assert_array_equal(
-        plain.drop_vars(pre_onset).to_dataarray(), wide.drop_vars(pre_onset).to_dataarray()
+    # Products of matrices of other widths are added up in another order.
+    np.testing.assert_allclose(
+        plain.drop_vars(pre_onset).to_dataarray(),
+        wide.drop_vars(pre_onset).to_dataarray(),
+        rtol=1e-12,
     )
     assert plain[pre_onset].to_dataarray().isnull().all()
     assert wide.rate_spontaneous.notnull().all()

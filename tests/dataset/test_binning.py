@@ -120,9 +120,9 @@ def test_count__through_dask_is_of_the_selection_alone(ds, monkeypatch):
     asked = []
     original = aa1xr.dataset.virtual.count
 
-    def spy(store, grid, *indices):
+    def spy(store, grid, *indices, total=False):
         asked.append([part.size for part in indices if part is not None])
-        return original(store, grid, *indices)
+        return original(store, grid, *indices, total=total)
 
     monkeypatch.setattr(aa1xr.dataset.virtual, "count", spy)
     ds.psth.sel(area="MLd", type="conspecific").mean("neuron").compute()

@@ -94,15 +94,6 @@ def test_make_grid__refuses_what_was_not_recorded(name, value):
         grid(dt_ms=5, **{name: value})
 
 
-@pytest.mark.parametrize("dt_ms", [5e6, 1e300, 5000])
-def test_make_grid__refuses_bins_wider_than_the_longest_window(dt_ms):
-    longest = grid(dt_ms=5).n_bins.max() * 5
-    assert longest < 5000
-    with pytest.raises(ValueError, match=r"dt_ms must be at most .* got (5|1e)"):
-        grid(dt_ms=dt_ms)
-    assert grid(dt_ms=4000, after_ms=4000).n_time == 2
-
-
 @pytest.mark.parametrize("dt_ms", [1, 5, 7, 40, 1500, 4000])
 @pytest.mark.parametrize(("before_ms", "after_ms"), [(2000, 4000), (1999, 1000), (0, 0)])
 def test_make_grid__has_data_only_where_a_bin_was_recorded(dt_ms, before_ms, after_ms):
@@ -117,3 +108,10 @@ def test_make_grid__has_data_only_where_a_bin_was_recorded(dt_ms, before_ms, aft
         end = -(-(Fraction(int(n), 32) + after_ms) // dt_ms) * dt_ms
         expected = [a >= -2000 and b <= min(4000, end) for a, b in itertools.pairwise(edges)]
         assert got[s].tolist() == expected
+
+
+@pytest.mark.parametrize("dt_ms", [5e6, 1e300, 5000])
+def test_make_grid__refuses_bins_wider_than_the_recording(dt_ms):
+    with pytest.raises(ValueError, match=r"dt_ms must be at most 4000: .*; got "):
+        grid(dt_ms=dt_ms)
+    assert grid(dt_ms=4000, after_ms=4000).n_time == 2

@@ -8,6 +8,7 @@ import pytest
 import aa1xr
 from aa1xr.dataset.events import waveforms
 from aa1xr.export import nwb
+from tests.archive.known import known_archive, pretend
 from tests.dataset.conftest import Made
 
 pynwb = pytest.importorskip("pynwb")
@@ -82,13 +83,20 @@ def test_to_nwb__inspector_on_simulated_cells(files):
     assert inspect(files[1]) == {"check_subject_age", "check_subject_species_exists"}
 
 
-def test_to_nwb__inspector_on_recordings(ds, tmp_path):
+def test_to_nwb__inspector_on_recordings(ds, tmp_path, monkeypatch):
     # As a recording is written: what is simulated is not told from it by its text files.
     sounds = [nwb_sound(s) for s in ds.isel(stimulus=slice(2)).stimulus.values]
     trial = [[-1_500_000, 12_345, 3_900_001], [0, 7]]
     heard = {(sound.type, sound.name): trial for sound in sounds}
     made = Made(sounds, {"b1_1_A": "MLd", "b1_2": "Field_L"}, {"b1_1_A": heard, "b1_2": heard})
-    recording = aa1xr.open(made.write(tmp_path / "a.zip"), data_dir=tmp_path)
+    archive = made.write(tmp_path / "a.zip")
+    (path,) = aa1xr.to_nwb(aa1xr.open(archive, data_dir=tmp_path / "other"), tmp_path / "other")
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        file = io.read()
+        assert "unknown origin" in file.session_description  # nothing says that it is of AA1
+        assert file.related_publications is None
+    pretend(monkeypatch, known_archive(archive))
+    recording = aa1xr.open(archive, data_dir=tmp_path)
     (path,) = aa1xr.to_nwb(recording, tmp_path)
     assert inspect(path) == set()
     with pynwb.NWBHDF5IO(str(path), "r") as io:

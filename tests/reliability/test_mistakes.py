@@ -15,6 +15,8 @@ def table():
     return mistakes.table()
 
 
+# What is undefined for a neuron is said by a warning, which is no end of a call.
+@pytest.mark.filterwarnings("ignore::aa1xr.AA1Warning")
 @pytest.mark.parametrize("scale", [0.01])
 def test_mistakes__end_as_they_must(tmp_path, scale):
     tallies = list(mistakes.run(tmp_path, scale))
@@ -31,7 +33,7 @@ def test_table__has_every_public_name(table):
     }
     names = {row.name for row in rows} | errors
     public = {
-        *aa1xr.__all__,
+        *(name for name in aa1xr.__all__ if not name.endswith("Warning")),
         *(f"plot.{name}" for name in aa1xr.plot.__all__),
         *(f"ds.aa1.{name}" for name in methods(DatasetAccessor) - {"plot"}),
         *(f"ds.psth.aa1.{name}" for name in methods(DataArrayAccessor)),
