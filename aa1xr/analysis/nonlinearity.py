@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +109,9 @@ def fit_nonlinearity(
     if 0 in prediction.shape:
         raise ValueError("prediction and response have no neuron, or no stimulus, in common")
     bins = list(_BINS)
-    cells = prediction["neuron"].astype(str) if "neuron" in prediction.coords else "0"
+    cells: Any = "0"
+    if "neuron" in prediction.coords:
+        cells = prediction["neuron"].copy(data=schema.fixed_width(prediction["neuron"].values))
     both: xr.DataArray = xr.apply_ufunc(
         _levels,
         prediction,
