@@ -266,7 +266,7 @@ def map_blocks(
 def neuron_names(ds: xr.Dataset, like: xr.DataArray) -> xr.DataArray:
     """Names for messages, or positions, in the blocks of an array. [shape: (neuron,)]."""
     if "neuron" in ds.coords:
-        names = np.atleast_1d(ds["neuron"].values).astype(str)
+        names = schema.fixed_width(np.atleast_1d(ds["neuron"].values))
     else:
         names = np.arange(like.sizes["neuron"]).astype(str)
     return xr.DataArray(names, dims="neuron").chunk(neuron=like.chunksizes["neuron"])

@@ -68,6 +68,7 @@ def attempt(row: Row, things: Things) -> str:
     try:
         with warnings.catch_warnings(), contextlib.ExitStack() as stack:
             warnings.simplefilter("error")
+            warnings.simplefilter("ignore", aa1xr.AA1Warning)  # a result is as documented
             # Threads cost more than they save on so little.
             stack.enter_context(dask.config.set(scheduler="synchronous"))
             stack.callback(_close_figures)

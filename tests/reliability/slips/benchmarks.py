@@ -128,7 +128,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
      lambda t: benchmark.table([t.result]),
      "no attribute 'model', its name in the table: result.assign_attrs"),
     ("benchmark.table", "scores and no result", lambda t: benchmark.table([t.scores]),
-     "a result has no variable 'cc_norm_deepstrf'.*aa1xr.benchmark.run gives"),
+     "a result must have the dimension 'stimulus_type', as aa1xr.benchmark.run gives"),
     ("benchmark.table", "a path", lambda t: benchmark.table("results.zarr"), "results is one str",
      TypeError),
     ("benchmark.table", "None", lambda t: benchmark.table(None),
