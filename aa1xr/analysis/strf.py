@@ -94,7 +94,8 @@ def strf(
         opened with. "all": it counts every bin that has a response.
     scale_floor
         The scale of a band is its own standard deviation, but at least this fraction of the largest
-        one; above 0, at most 1. With 1 all bands have one scale.
+        one; above 0, at most 1. With 1 all bands have one scale. A spectrogram that was
+        standardised band by band has own scales already, and the floor changes nothing.
 
     Returns
     -------
