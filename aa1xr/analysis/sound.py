@@ -324,7 +324,7 @@ def check_fit(fit: xr.Dataset) -> None:
         If fits were joined in a way that gives each neuron a spectrogram of its own.
     """
     for name in ("offset", "scale", "deviation"):
-        if name in fit and fit[name].dims != ("freq",):
+        if name in fit and fit[name].dims not in (("freq",), ()):
             raise ValueError(
                 f"{name!r} of the fit must have the dimension 'freq' alone; got "
                 f"{fit[name].dims}, as after xr.concat of fits. Join fits to the same training "

@@ -26,6 +26,7 @@ from tests.reliability.slips import (
     options,
     pictures,
     predictions,
+    trials,
 )
 from tests.reliability.slips.row import Row, Things
 
@@ -41,6 +42,7 @@ PARTS = {
     "exports": exports.rows,
     "benchmarks": benchmarks.rows,
     "commands": commands.rows,
+    "trials": trials.rows,
 }
 
 
