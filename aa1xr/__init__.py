@@ -16,7 +16,6 @@ from aa1xr.analysis.presentations import presented
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
-from aa1xr.analysis.resampling import bootstrap, jackknife
 from aa1xr.analysis.scale import Scaling, normalize, standardize
 from aa1xr.analysis.scores import score
 from aa1xr.analysis.sel import sel
@@ -27,6 +26,7 @@ from aa1xr.analysis.split import Split, split
 from aa1xr.analysis.strf import strf
 from aa1xr.analysis.trials import take_trials, trial_halves
 from aa1xr.analysis.tuning import tuning
+from aa1xr.analysis.uncertainty import bootstrap, jackknife
 from aa1xr.citation import cite
 from aa1xr.dataset.events import events
 from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
@@ -41,6 +41,7 @@ from aa1xr.errors import (
     StoreError,
     UndefinedWarning,
     UnitsWarning,
+    WaitingWarning,
 )
 from aa1xr.export.deepstrf import to_deepstrf
 from aa1xr.export.nwb import to_nwb
@@ -66,6 +67,7 @@ __all__ = [
     "StoreError",
     "UndefinedWarning",
     "UnitsWarning",
+    "WaitingWarning",
     "benchmark",
     "bootstrap",
     "cite",

@@ -118,7 +118,7 @@ class DatasetAccessor:
         return score(prediction, self._ds, during=during, max_splits=max_splits, min_rate=min_rate)
 
     def sel(self, **labels: Any) -> xr.Dataset:
-        """Select by any labels: several of one dimension, lists, ranges, functions, masks."""
+        """Select by any labels, several of one dimension and lists of repeated labels included."""
         return sel(self._ds, **labels)
 
     def simultaneous(self) -> xr.Dataset:
@@ -208,7 +208,7 @@ class DataArrayAccessor:
         return normalize(self._da, method=method, stats_from=stats_from, during=during)
 
     def sel(self, **labels: Any) -> xr.DataArray:
-        """Select by any labels: several of one dimension, lists, ranges, functions, masks."""
+        """Select by any labels, several of one dimension and lists of repeated labels included."""
         return sel(self._da, **labels)
 
     def smooth(
@@ -280,5 +280,5 @@ class PlotAccessor:
         return plot.spectrogram(self._ds, stimulus, ax=ax)
 
     def strf(self, neuron: str | None = None, *, ax: Axes | None = None) -> Axes:
-        """Draw the spectro-temporal receptive field of one cell."""
+        """Plot the spectro-temporal receptive field of one neuron."""
         return plot.strf(self._ds, neuron, ax=ax)

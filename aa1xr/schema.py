@@ -223,6 +223,26 @@ def check_dims(
             raise ValueError(f"{name} is empty: nothing is selected along {dim!r}")
 
 
+#: Units of the one that contradict the name of the other.
+_CONTRADICTIONS = {"spikes": ("spikes/s", "Hz", "1/s"), "psth": ("spikes",)}
+
+
+def check_units(name: str, array: xr.DataArray) -> None:
+    """Check that the units of `spikes` and `psth`, if they have any, fit their names.
+
+    Raises
+    ------
+    ValueError
+        If `spikes` says that it is a rate, or `psth` that it is a count.
+    """
+    units = array.attrs.get("units")
+    if units in _CONTRADICTIONS.get(name, ()):
+        raise ValueError(
+            f"{name!r} must be in {VARIABLES[name].units}; its units are {units!r}. Give values of "
+            f"another kind another name: ds.rename({name}=...)"
+        )
+
+
 def is_count(name: str, array: xr.DataArray) -> bool:
     """Whether a variable is a count of spikes, which adds up, and not a rate or another mean.
 
@@ -233,7 +253,15 @@ def is_count(name: str, array: xr.DataArray) -> bool:
     """
     # By name first: assignment of bare values and arithmetic may lose attributes.
     if name in VARIABLES:
+        check_units(name, array)
         return VARIABLES[name].units == "spikes"
+    if array.attrs.get("long_name") in {spec.long_name for spec in VARIABLES.values()}:
+        raise ValueError(
+            f"{name!r} has the attributes of a variable of aa1xr, which xarray keeps through "
+            f"arithmetic, so they do not say what {name!r} is; give it its own, "
+            f"ds[{name!r}].attrs = {{'units': 'spikes/s'}} for a rate, 'spikes' for counts, '1' "
+            f"for other means; or drop it: ds.drop_vars({name!r})"
+        )
     if "units" not in array.attrs:
         raise ValueError(
             f"{name!r} must have units, which say whether it is a count that adds up or a mean: "

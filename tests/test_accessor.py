@@ -25,7 +25,9 @@ def test_accessor__has_the_arguments_of_the_function(accessor, room, name):
     function = getattr(room, name)
     # All but the data itself, which is not the first argument of a score.
     parameters = inspect.signature(function).parameters.values()
-    wanted = [parameter for parameter in parameters if parameter.name not in {"ds", "da", "obj"}]
+    wanted = [
+        parameter for parameter in parameters if parameter.name not in {"ds", "da", "data", "obj"}
+    ]
     got = list(inspect.signature(getattr(accessor, name)).parameters.values())[1:]
     assert [(p.name, p.default) for p in got] == [(p.name, p.default) for p in wanted]
     first, last = (inspect.getdoc(f).splitlines()[0] for f in (function, getattr(accessor, name)))

@@ -21,6 +21,7 @@ def whole(rows) -> list[Row]:
     return rows
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")  # sample cells that hardly fire
 def test_ours__on_the_sample(sample_archive, sample_store, data_dir):
     rows = whole(ours.rows(sample_archive, str(sample_store), str(data_dir), runs=1))
     assert len(rows) == 13

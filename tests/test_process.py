@@ -87,6 +87,7 @@ WORK = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.errors.AA1Warning")
 @pytest.mark.parametrize("chunks", [{}, None])
 def test_process__is_as_before_when_all_is_computed_in_threads(
     sample_archive, tmp_path, monkeypatch, chunks

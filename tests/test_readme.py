@@ -30,6 +30,7 @@ def blocks():
     return re.findall(r"```python\n(.*?)```", code, flags=re.DOTALL)
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.AA1Warning")  # some sample cells are silent
 def test_readme__code_runs(sample_archive, bucket, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     opening, *others = sorted(blocks(), key=lambda block: "aa1xr.open()" not in block)

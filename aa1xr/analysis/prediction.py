@@ -46,7 +46,8 @@ def match(
         In the same blocks of neurons, without coordinates.
     """
     arguments.expect("prediction", prediction, xr.DataArray)
-    ds = schema.validate(ds, "spikes")[["spikes"]]
+    schema.validate(ds, "spikes")
+    ds = ds[["spikes", "n_trials"] if "n_trials" in ds.data_vars else ["spikes"]]
     for dim in ("neuron", "stimulus"):
         if dim in prediction.coords and dim not in prediction.dims:
             prediction = prediction.expand_dims(dim)

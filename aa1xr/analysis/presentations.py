@@ -116,6 +116,11 @@ def check_distinct(ds: xr.Dataset | xr.DataArray) -> None:
         If a trial occurs twice.
     """
     labels = _labels(ds) if "trial" in ds.coords else np.zeros(0, int)
+    if (labels != np.round(labels)).any():
+        raise ValueError(
+            f"trial must be whole numbers; got {labels[labels != np.round(labels)][0]:g}, as after "
+            "coarsen, which joins trials: take counts or means of `spikes` itself instead"
+        )
     numbers, counts = np.unique(labels, return_counts=True)
     for number in numbers[counts > 1]:
         raise ValueError(
@@ -123,6 +128,28 @@ def check_distinct(ds: xr.Dataset | xr.DataArray) -> None:
             "replacement are not independent, so noise would be underestimated. Select each trial "
             "once; for errors over trials use aa1xr.jackknife(..., over='trial')"
         )
+
+
+def checked_spikes(ds: xr.Dataset) -> xr.DataArray:
+    """`ds.spikes`, if it holds counts of single trials and no more of them than `n_trials` counts.
+
+    Raises
+    ------
+    ValueError
+        If not, in part only when it is computed: `fillna(0)` would make trials of missing ones.
+    """
+    spikes = schema.validate(ds, "spikes")["spikes"]
+    schema.check_units("spikes", spikes)
+    if "trial" not in spikes.dims and "trial" not in spikes.coords:
+        raise ValueError(
+            "'spikes' must have the dimension 'trial', or the coordinate that ds.isel(trial=0) "
+            "leaves; it has neither, as after a sum or mean over trials. Give the Dataset with its "
+            "trials"
+        )
+    check_distinct(ds)
+    if "n_trials" not in ds.data_vars or "trial" not in ds.coords:
+        return spikes
+    return _guard(ds, spikes, complete=False, fewer=True)
 
 
 def mark(labels: npt.ArrayLike) -> dict[str, str]:
@@ -208,10 +235,11 @@ def _refuse(what: str) -> NoReturn:
     raise ValueError(f"{what}; {_WAY_ON}")
 
 
-def _contradictions(ds: xr.Dataset, *, complete: bool) -> Any:
+def _contradictions(ds: xr.Dataset, *, complete: bool, fewer: bool = False) -> Any:
     """A task that raises if `n_trials`, `trial` and `spikes` contradict each other.
 
-    `complete` says that every presentation that `n_trials` counts must be among the trials left.
+    `complete` says that every presentation that `n_trials` counts must be among the trials left,
+    `fewer` that `spikes` may have fewer: some were masked.
     """
     n_trials = ds["n_trials"] if "n_trials" in ds.data_vars else _n_trials_in_store(ds)
     ranks = _ranks(ds)
@@ -228,7 +256,12 @@ def _contradictions(ds: xr.Dataset, *, complete: bool) -> Any:
         one, played = _one_bin(ds, spikes)
         there = _in_order(one.notnull(), "neuron", "stimulus", "trial").data
     return delayed(_compare)(
-        _in_order(n_trials, "neuron", "stimulus").data, ranks, there, played, complete=complete
+        _in_order(n_trials, "neuron", "stimulus").data,
+        ranks,
+        there,
+        played,
+        complete=complete,
+        fewer=fewer,
     )
 
 
@@ -255,11 +288,15 @@ def _compare(
     played: npt.NDArray[np.bool_],
     *,
     complete: bool,
+    fewer: bool,
 ) -> bool:
     expected = np.nan_to_num(n_trials)[..., np.newaxis] > ranks
     if complete and (expected.sum(-1) < np.nan_to_num(n_trials)).any():
         _refuse("`psth` and `n_trials` are of more presentations than the Dataset has trials")
-    if there is not None and ((there != expected) & played[:, np.newaxis]).any():
+    if there is None:
+        return True
+    wrong = (there & ~expected) if fewer else (there != expected)
+    if (wrong & played[:, np.newaxis]).any():
         _refuse(
             "`n_trials` and `spikes` contradict each other: `spikes` is NaN for some trials that "
             "`n_trials` counts, or the reverse"
@@ -279,9 +316,11 @@ def _n_trials_in_store(ds: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(presentations(store, neurons, stimuli), dims=("neuron", "stimulus"))
 
 
-def _guard(ds: xr.Dataset, array: xr.DataArray, *, complete: bool) -> xr.DataArray:
+def _guard(
+    ds: xr.Dataset, array: xr.DataArray, *, complete: bool, fewer: bool = False
+) -> xr.DataArray:
     """The array, which raises when it is computed if the Dataset contradicts itself."""
-    check = _contradictions(ds, complete=complete)
+    check = _contradictions(ds, complete=complete, fewer=fewer)
     if array.chunks is None:
         check.compute()
         return array

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from aa1xr import schema
-from aa1xr.analysis.presentations import mark
+from aa1xr.analysis.presentations import checked_spikes, mark
 
 
 def psth(ds: xr.Dataset) -> xr.DataArray:
@@ -39,10 +39,12 @@ def psth(ds: xr.Dataset) -> xr.DataArray:
     >>> first.dims, first.attrs["trials"]
     (('neuron', 'stimulus', 'time'), '0 1 2 3 4')
     """
-    spikes = schema.validate(ds, "spikes")["spikes"]
+    spikes = checked_spikes(ds)
     if "trial" not in spikes.dims:
         spikes = spikes.expand_dims("trial")
-    rate = spikes.mean("trial") / (schema.bin_width_ms(ds) / 1000)
+    # A mean of nothing is NaN; xarray's would warn of it from the threads of dask.
+    mean = spikes.sum("trial", min_count=1) / spikes.count("trial")
+    rate = mean.astype(spikes.dtype) / (schema.bin_width_ms(ds) / 1000)
     spec = schema.VARIABLES["psth"]
     attrs = spec.attrs | {"comment": "mean over the trials that were selected"}
     if "trial" in ds.coords:

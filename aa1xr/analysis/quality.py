@@ -112,7 +112,8 @@ def quality(
     xarray.Dataset
         [shape: (neuron,) or (neuron, stimulus)] each, lazy, with the labels of `ds`:
 
-        - `rate_spontaneous`, `rate_driven` in spikes/s;
+        - `rate_spontaneous`, `rate_driven` in spikes/s: before onset, and while the stimulus
+          plays (the spontaneous rate is not subtracted);
         - `rate_z`: mean over trials of the difference of the two rates, over its standard
           deviation, which is (m1 - m2) / sqrt(v1 + v2 - 2 * cov);
         - `signal_power`, `noise_power` in (spikes/s)^2 and their ratio `snr` (Sahani & Linden

@@ -47,6 +47,7 @@ class Moments:
         silence: float,
         labels: Mapping[str, npt.NDArray[Any]],
         lowest: float | None,
+        after: npt.NDArray[np.bool_] | None = None,
     ) -> Moments:
         """Add up one stimulus.
 
@@ -58,10 +59,10 @@ class Moments:
             The bins whose responses are fitted [shape: (time,)].
         silence
             The value of the spectrogram before the first bin.
-        labels, lowest
+        labels, lowest, after
             For `check_finite`, of the sound.
         """
-        check_finite(sound, labels, lowest=lowest)
+        check_finite(sound, labels, lowest=lowest, after=after)
         if np.isinf(rate).any():
             raise ValueError(
                 f"the responses to {str(labels['stimulus'][0])!r} must be finite or NaN; got inf"

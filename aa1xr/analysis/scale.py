@@ -127,7 +127,8 @@ def standardize(
     ...     over=("stimulus", "time"),
     ...     stats_from=ds.spectrogram.sel(stimulus=train),
     ... )
-    >>> abs(float(sound.sel(stimulus=train).mean())) < 1e-4
+    >>> plays = ds.time < ds.duration_s
+    >>> abs(float(sound.where(plays).sel(stimulus=train).mean())) < 1e-4
     True
     >>> xr.testing.assert_allclose(scaling.undo(sound), ds.spectrogram, atol=1e-4)
     """

@@ -77,9 +77,8 @@ _TEXTS = {
     "some bins; aa1xr.predict rectifies by default",
     "zero": "bits_per_spike is undefined (NaN) for {cells}: the predicted rate is zero in bins "
     "that have spikes; set min_rate above zero",
-    "units": "the prediction has no units and is taken for spikes/s, but for {cells} its mean is "
-    "that of counts per bin; divide counts by the bin width in s, or set "
-    "prediction.attrs['units'] = 'spikes/s'",
+    "units": "the prediction is taken for spikes/s, but for {cells} its mean is that of counts per "
+    "bin; divide counts by the bin width in s",
     "left out": "noise-corrected scores leave out stimuli with one trial for {cells}: one trial "
     "does not tell signal from noise",
     "bins": "scores leave out bins for {cells}: the prediction is NaN there, in stimuli for which "
@@ -212,7 +211,8 @@ def score_by(
     if not any_units and units is not None and not is_rate(units):
         raise ValueError(
             f"the prediction must be in spikes/s; its units are {units!r}: divide counts by the "
-            "bin width in s, and undo a scaling: scaling.undo(prediction)"
+            "bin width in s, and undo a scaling: scaling.undo(prediction). xarray keeps attributes "
+            "through arithmetic: if it is a rate, say so: prediction.attrs['units'] = 'spikes/s'"
         )
     arrays = map_blocks(
         _score,
@@ -226,7 +226,7 @@ def score_by(
             "dt": schema.bin_width_ms(ds) / 1000,
             "max_splits": int(max_splits),
             "min_rate": float(min_rate),
-            "check_units": not any_units and units is None,
+            "check_units": not any_units,
             "allow_gaps": allow_gaps,
         },
         texts=_TEXTS,

@@ -143,6 +143,9 @@ def _locate(obj: xr.Dataset | xr.DataArray, name: str, label: Any) -> Any:
 def _find_in_order(name: str, values: Values, wanted: Values) -> Positions:
     """Positions of each value of a dimension coordinate that is asked for."""
     index = pd.Index(values)
+    for value in wanted if wanted.dtype.kind == "O" else ():
+        if _kind(values) not in ("any", _kind(value)):  # pandas finds True equal to 1
+            raise _no_match(name, value, values)
     if index.is_unique:
         positions = index.get_indexer(pd.Index(wanted)) if wanted.size else np.zeros(0, np.intp)
         for missing in np.flatnonzero(positions < 0):

@@ -183,9 +183,10 @@ def check_finite(
     *,
     name: str = "the spectrogram",
     lowest: float | None = None,
+    after: npt.NDArray[np.bool_] | None = None,
     missing: bool = False,
 ) -> None:
-    """Check that all values are finite.
+    """Check that all values are finite, and those of a spectrogram what its attributes say.
 
     Parameters
     ----------
@@ -195,6 +196,8 @@ def check_finite(
         The coordinate along each axis, for the message.
     lowest
         The value of silence: no power is less.
+    after
+        The bins after the end of each sound, which must be silent; broadcasts to the values.
     missing
         Whether NaN is allowed.
 
@@ -214,9 +217,14 @@ def check_finite(
             "aa1xr.open(compression='db') gives levels with a floor. NaN are bins that are not in "
             "the Dataset: select times and stimuli without them"
         )
-    if lowest is not None and (wrong := values < lowest - _ROUNDING).any():
+    if lowest is None:
+        return
+    wrong, what = values < lowest - _ROUNDING, "not be below"
+    if after is not None and not wrong.any():
+        wrong, what = (values > lowest + _ROUNDING) & after, "be, after the end of a sound,"
+    if wrong.any():
         raise ValueError(
-            f"{name} must not be below {lowest:g}, which is silence by its attributes; got "
+            f"{name} must {what} {lowest:g}, which is silence by its attributes; got "
             f"{values[wrong][0]:g} {_first(wrong, labels)}. The values are not those that the "
             "attributes describe: scale with aa1xr.standardize, which says so, or drop the "
             "attributes of a spectrogram of your own: ds.spectrogram.drop_attrs(deep=False)"
@@ -238,6 +246,7 @@ def finite(
     *,
     name: str = "the spectrogram",
     lowest: float | None = None,
+    after: xr.DataArray | None = None,
     missing: bool = False,
 ) -> xr.DataArray:
     """The same array, whose values are checked by `check_finite` when they are computed."""
@@ -246,14 +255,16 @@ def finite(
         for dim, size in array.sizes.items()
     }
     check = partial(check_finite, name=name, lowest=lowest, missing=missing)
+    mask = None if after is None else after.broadcast_like(array).transpose(*array.dims).values
     if array.chunks is None:
-        check(array.values, labels)
+        check(array.values, labels, after=mask)
         return array
     data: Any = array.data
     checked = data.map_blocks(
         _check_block,
         labels=labels,
         check=check,
+        after=mask,
         dtype=data.dtype,
         meta=np.empty((0,) * data.ndim, data.dtype),
     )
@@ -265,9 +276,57 @@ def _check_block(
     *,
     labels: dict[str, npt.NDArray[Any]],
     check: Any,
+    after: npt.NDArray[np.bool_] | None,
     block_info: Any = None,
 ) -> npt.NDArray[Any]:
     where = block_info[0]["array-location"] if block_info else [(0, n) for n in values.shape]
-    parts = zip(labels.items(), where, strict=True)
-    check(values, {dim: label[slice(*bounds)] for (dim, label), bounds in parts})
+    block = tuple(slice(*bounds) for bounds in where)
+    parts = {dim: label[part] for (dim, label), part in zip(labels.items(), block, strict=True)}
+    check(values, parts, after=None if after is None else after[block])
     return values
+
+
+def check_bins(sound: xr.DataArray) -> None:
+    """Check that the spectrogram has the bins of its time axis.
+
+    Raises
+    ------
+    ValueError
+        If its attributes say otherwise, as after `coarsen`.
+    """
+    ours, axis = sound.attrs.get("dt_ms"), schema.bin_width_ms(sound)
+    if ours is not None and not np.isclose(ours, axis, rtol=1e-9):
+        raise ValueError(
+            f"the spectrogram has bins of {ours:g} ms by its attributes, and the time axis bins of "
+            f"{axis:g} ms: join bins with aa1xr.resample, which averages power and adds counts"
+        )
+
+
+def after_sounds(sound: xr.DataArray) -> xr.DataArray | None:
+    """The bins after the end of each sound [shape: (stimulus, time)], or None if that is unknown.
+
+    They are silent in every spectrogram but a smooth one.
+    """
+    if "duration_s" not in sound.coords or "smoothed" in sound.attrs:
+        return None
+    after: xr.DataArray = sound["time"].reset_coords(drop=True) >= sound["duration_s"].reset_coords(
+        drop=True
+    )
+    return after.compute()
+
+
+def check_fit(fit: xr.Dataset) -> None:
+    """Check that a fit has one spectrogram for all its neurons.
+
+    Raises
+    ------
+    ValueError
+        If fits were joined in a way that gives each neuron a spectrogram of its own.
+    """
+    for name in ("offset", "scale", "deviation"):
+        if name in fit and fit[name].dims not in (("freq",), ()):
+            raise ValueError(
+                f"{name!r} of the fit must have the dimension 'freq' alone; got "
+                f"{fit[name].dims}, as after xr.concat of fits. Join fits to the same training "
+                "sounds with xr.concat(fits, 'neuron', data_vars='minimal'); take others one by one"
+            )

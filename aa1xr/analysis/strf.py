@@ -15,7 +15,14 @@ from aa1xr.analysis import ridge
 from aa1xr.analysis.pairs import During, bins_during, labelled
 from aa1xr.analysis.prediction import check_same_sounds
 from aa1xr.analysis.presentations import checked_psth
-from aa1xr.analysis.sound import PARAMETERS, PROCESSING, n_unknown, silence
+from aa1xr.analysis.sound import (
+    PARAMETERS,
+    PROCESSING,
+    after_sounds,
+    check_bins,
+    n_unknown,
+    silence,
+)
 
 _RESPONSE = schema.VARIABLES["psth"].dims
 _SOUND = schema.VARIABLES["spectrogram"].dims
@@ -87,7 +94,8 @@ def strf(
         opened with. "all": it counts every bin that has a response.
     scale_floor
         The scale of a band is its own standard deviation, but at least this fraction of the largest
-        one; above 0, at most 1. With 1 all bands have one scale.
+        one; above 0, at most 1. With 1 all bands have one scale. A spectrogram that was
+        standardised band by band has own scales already, and the floor changes nothing.
 
     Returns
     -------
@@ -157,7 +165,7 @@ def strf(
     rate = checked_psth(ds) if response is None else response
     arguments.expect("response", rate, xr.DataArray)
     schema.check_dims("'spectrogram'", sound, *_SOUND)
-    if response is not None and (units := rate.attrs.get("units")) in ("spikes", "1"):
+    if (units := rate.attrs.get("units")) in ("spikes", "1"):
         raise ValueError(
             f"the response must be in spikes/s; got units of {units!r}: divide counts by the bin "
             "width in s, and undo a scaling: scaling.undo(response)"
@@ -173,6 +181,7 @@ def strf(
     if not 0 < arguments.number("scale_floor", scale_floor, "times the largest deviation") <= 1:
         raise ValueError(f"scale_floor must be above 0 and at most 1; got {scale_floor}")
     schema.bin_numbers(ds)  # a lag is a number of bins
+    check_bins(sound)
     dt_ms = schema.bin_width_ms(ds)
     n_lags = round(arguments.number("lags_ms", lags_ms) / dt_ms)
     if not 1 <= n_lags <= sound.sizes["time"]:
@@ -189,7 +198,7 @@ def strf(
         bins_during(ds, during), {"stimulus": ds["stimulus"].values}, ("stimulus", "time")
     )
     counted[:, : n_unknown(sound, n_lags)] = False
-    quiet = silence(sound)
+    quiet, after = silence(sound), after_sounds(sound)
     axes = {"freq": sound["freq"].values, "time": sound["time"].values}
     moments = []
     for stimuli in parts.values():
@@ -204,6 +213,7 @@ def strf(
                     silence=quiet or 0.0,
                     labels={"stimulus": np.array([stimulus])} | axes,
                     lowest=quiet,
+                    after=None if after is None else after.sel(stimulus=stimulus).values,
                 )
                 for x, y, stimulus in zip(sounds, rates, stimuli, strict=True)
             ]

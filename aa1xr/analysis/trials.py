@@ -84,7 +84,7 @@ def take_trials(ds: xr.Dataset, trials: Trials) -> xr.Dataset:
         rate = _from_events(ds, positions)
         if rate is None:
             rate = _from_spikes(ds, positions).transpose(*ds["psth"].dims).variable
-        rate.attrs = ds["psth"].attrs | psth(taken).attrs
+        rate.attrs = ds["psth"].attrs | psth(taken[["spikes"]]).attrs
         taken["psth"] = ds["psth"].coords.to_dataset().assign(psth=rate)["psth"]
     trial = taken["trial"].variable
     taken = taken.assign_coords(trial=("trial", trial.values, trial.attrs | mark))
@@ -117,7 +117,7 @@ def trial_halves(ds: xr.Dataset, *, n: int = 1, seed: int = 0) -> list[tuple[lis
     >>> ds = aa1xr.open_sample()
     >>> for first, second in aa1xr.trial_halves(ds, n=2):
     ...     one, other = aa1xr.take_trials(ds, first), aa1xr.take_trials(ds, second)
-    >>> sorted(first + second) == list(range(15)), abs(one.n_trials - other.n_trials).max().item()
+    >>> sorted(first + second) == list(range(15)), int(abs(one.n_trials - other.n_trials).max())
     (True, 1)
     """
     arguments.whole("n", n)

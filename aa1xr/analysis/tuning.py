@@ -10,7 +10,7 @@ import xarray as xr
 
 from aa1xr import messages, schema
 from aa1xr.analysis.pairs import labelled
-from aa1xr.analysis.sound import click_response, delays
+from aa1xr.analysis.sound import check_fit, click_response, delays
 from aa1xr.errors import UndefinedWarning
 
 Floats = npt.NDArray[np.float64]
@@ -112,6 +112,8 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
     True
     """
     schema.require(strfs, "strf", name="strfs", of="aa1xr.strf")
+    check_fit(strfs)
+    strfs = strfs.sortby("freq")
     field = strfs["strf"]
     schema.check_dims("'strf'", field, "freq", "lag", allowed=("neuron", "freq", "lag"))
     if min(field.sizes["freq"], field.sizes["lag"]) < 2:

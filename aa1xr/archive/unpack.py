@@ -57,12 +57,10 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> b
 
 def _decompressor(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[bytes, int], bytes]:
     makers: dict[int, Callable[[bytes, int], bytes]] = {
-        zipfile.ZIP_BZIP2: lambda data, size: _of("bz2").BZ2Decompressor().decompress(data, size),
+        zipfile.ZIP_BZIP2: _unpack_bzip2,
         zipfile.ZIP_LZMA: _unpack_lzma,
-        _XZ: lambda data, size: (
-            _of("lzma").LZMADecompressor(memlimit=_MOST_MEMORY).decompress(data, size)
-        ),
-        _ZSTD: lambda data, size: _of("compression.zstd").ZstdDecompressor().decompress(data, size),
+        _XZ: _unpack_xz,
+        _ZSTD: _unpack_zstd,
     }
     name = describe_method(info.compress_type)
     if info.compress_type not in makers:
@@ -79,19 +77,35 @@ def _decompressor(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[
     return unpack
 
 
-def _of(module: str) -> Any:
-    """A module of the standard library that a Python may have been built without."""
-    return import_module(module)
+# Modules are imported where they are used: a Python may have been built without one.
+
+
+def _unpack_bzip2(data: bytes, size: int) -> bytes:
+    import bz2
+
+    return bz2.BZ2Decompressor().decompress(data, size)
+
+
+def _unpack_xz(data: bytes, size: int) -> bytes:
+    import lzma
+
+    return lzma.LZMADecompressor(memlimit=_MOST_MEMORY).decompress(data, size)
+
+
+def _unpack_zstd(data: bytes, size: int) -> bytes:
+    zstd: Any = import_module("compression.zstd")  # from Python 3.14 on
+    unpacked: bytes = zstd.ZstdDecompressor().decompress(data, size)
+    return unpacked
 
 
 def _unpack_lzma(data: bytes, size: int) -> bytes:
     """Zip's LZMA is the old .lzma format with another header."""
-    lzma = _of("lzma")
+    import lzma
+
     _, n_properties = struct.unpack_from("<HH", data)
     header = data[4 : 4 + n_properties] + b"\xff" * 8  # of unknown length
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_MOST_MEMORY)
-    unpacked: bytes = decompressor.decompress(header + data[4 + n_properties :], size)
-    return unpacked
+    return decompressor.decompress(header + data[4 + n_properties :], size)
 
 
 def _doubt(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:

@@ -69,6 +69,11 @@ def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
     rows = [_HEADER]
     for result in arguments.listed("results", results):
         schema.require(result, *SCORES, name="a result", of="aa1xr.benchmark.run")
+        if TYPE not in result.dims:
+            raise ValueError(
+                f"a result must have the dimension {TYPE!r}, as aa1xr.benchmark.run gives it; got "
+                f"{tuple(map(str, result.dims))}"
+            )
         if "model" not in result.attrs:
             raise ValueError(
                 "a result has no attribute 'model', its name in the table: "

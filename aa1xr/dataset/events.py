@@ -275,8 +275,10 @@ def _open_all(store: Store) -> xr.Dataset:
 def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Indices:
     """Where the labels of `ds` along `dim` are in the store."""
     if dim not in ds.coords:
-        if dim == "trial":  # as of ds[["psth"]], which is over all of them
-            return np.arange(everything.sizes[dim])
+        if dim == "trial":  # as of ds[["psth"]], which says of which trials it is
+            marks = [ds[n].attrs["trials"] for n in ("n_trials", "psth")
+                     if n in ds and "trials" in ds[n].attrs]  # fmt: skip
+            return np.array(marks[0].split(), int) if marks else np.arange(everything.sizes[dim])
         raise ValueError(f"the Dataset has no coordinate {dim!r}, so its events are not defined")
     wanted = np.atleast_1d(ds[dim].values)
     positions: Indices = everything.get_index(dim).get_indexer(wanted)

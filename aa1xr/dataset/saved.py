@@ -143,6 +143,13 @@ class Saved(Connection):
             if self.url in str(error):
                 raise
             raise StoreError(f"{self.url}: {error}") from error
+        except ValueError as error:
+            if "conflicting sizes" not in str(error):
+                raise StoreError(f"{self.url}: damaged ({error}). {_DAMAGED}") from error
+            raise StoreError(
+                f"{self.url}: {error}. If something was appended to it, a variable or coordinate "
+                "was not: append Datasets with the same variables and coordinates"
+            ) from error
         except Exception as error:  # the codecs raise what they like about damaged bytes
             raise StoreError(f"{self.url}: damaged ({error}). {_DAMAGED}") from error
 

@@ -208,8 +208,8 @@ def _trials(pynwb: Any, events: xr.Dataset, sites: list[Site]) -> Any:
 
 def _sound(pynwb: Any, stimulus: xr.Dataset, samples: npt.NDArray[np.int16]) -> Any:
     return pynwb.TimeSeries(
-        name=stimulus["stimulus"].item(),
-        description=f"{stimulus['type'].item()}, {stimulus['name'].item()} of AA1",
+        name=stimulus["stimulus"].values.item(),
+        description=f"{stimulus['type'].values.item()}, {stimulus['name'].values.item()} of AA1",
         data=pynwb.H5DataIO(samples, compression="gzip"),
         rate=float(stimulus["sample_rate"]),
         starting_time=0.0,

@@ -56,7 +56,8 @@ def test_standardize__undoes(ds, over):
     got, scaling = aa1xr.standardize(ds.spectrogram, over=over)
     xr.testing.assert_allclose(scaling.undo(got), ds.spectrogram, atol=1e-5)
     assert scaling.undo(got).attrs == ds.spectrogram.attrs
-    assert got.attrs == ds.spectrogram.attrs | {"units": "1"}
+    scaled = {"units": "1", "scaled": "(x - offset) / scale"}
+    assert got.attrs == ds.spectrogram.attrs | scaled
     again = scaling.apply(ds.spectrogram)
     xr.testing.assert_identical(again.compute(), got.compute())
 

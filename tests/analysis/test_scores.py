@@ -375,6 +375,12 @@ def test_score__counts_without_units_are_said(ds):
     aa1xr.score(counts / DT, ds).fve.compute()
 
 
+def test_score__of_labels_as_zarr_reads_them(ds):
+    text = ds.assign_coords(neuron=ds.neuron.values.astype(np.dtypes.StringDType()))
+    got = aa1xr.score(text.psth, text).compute()
+    np.testing.assert_array_equal(got.cc_norm, aa1xr.score(ds.psth, ds).cc_norm)
+
+
 def test_score__refuses_other_units(sample_archive):
     ds = aa1xr.open_sample(dt_ms=20).isel(neuron=[0, 1])
     for other in (ds.spikes.mean("trial", keep_attrs=True), aa1xr.normalize(ds.psth)[0]):

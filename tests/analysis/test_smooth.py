@@ -120,7 +120,7 @@ def test_smooth__is_lazy_and_keeps_labels(ds, lazily):
         got = aa1xr.smooth(ds.psth.sel(area="MLd"))
         assert got.sel(type="flatrip", animal_id="sim0000").sizes["neuron"] == 5
     assert got.chunks is not None
-    assert got.attrs == ds.psth.attrs
+    assert got.attrs == ds.psth.attrs | {"smoothed": "hann, 21 ms"}
     assert got.name == "psth"
     assert got.dims == ds.psth.dims
     assert got.dtype == np.float32

@@ -88,13 +88,17 @@ def test_main__any_error_is_said_without_a_traceback(error, says, monkeypatch, c
 
 def test_main__warnings_are_lines(monkeypatch, capsys):
     def warn(args):
-        print(warnings.formatwarning("mind this", UserWarning, "a.py", 1), end="", file=sys.stderr)
+        warnings.simplefilter("always")
+        warnings.warn("mind this", aa1xr.AA1Warning, stacklevel=1)
+        warnings.warn("mind that", UserWarning, stacklevel=1)
 
     monkeypatch.setattr("aa1xr.cli.info._run", warn)
-    before = warnings.formatwarning
+    before = warnings.showwarning
     assert cli.main(["info"]) == 0
-    assert capsys.readouterr().err == "aa1xr: warning: mind this\n"
-    assert warnings.formatwarning is before
+    ours, others = capsys.readouterr().err.split("\n", 1)
+    assert ours == "aa1xr: warning: mind this"
+    assert "UserWarning: mind that" in others
+    assert warnings.showwarning is before
 
 
 @pytest.mark.parametrize("arguments", [["cite"], ["--help"]])

@@ -130,7 +130,7 @@ def test_save__on_workers_that_write_elsewhere(client, ds, place, tmp_path, monk
         # As on machines that have no disk in common.
         client.run(_write_elsewhere, str(tmp_path))
     try:
-        with pytest.raises(OSError, match=r"1 of the 1 chunks of psth did not arrive.*share"):
+        with pytest.raises(OSError, match=r"1 of the 1 chunks of \w+ did not arrive.*share"):
             aa1xr.save(ds[["psth", "n_trials"]].sel(area="MLd"), place)
         with pytest.raises((aa1xr.DataNotFoundError, aa1xr.StoreError)):
             aa1xr.load(place)

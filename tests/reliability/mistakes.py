@@ -26,6 +26,7 @@ from tests.reliability.slips import (
     options,
     pictures,
     predictions,
+    trials,
 )
 from tests.reliability.slips.row import Row, Things
 
@@ -41,6 +42,7 @@ PARTS = {
     "exports": exports.rows,
     "benchmarks": benchmarks.rows,
     "commands": commands.rows,
+    "trials": trials.rows,
 }
 
 
@@ -68,6 +70,7 @@ def attempt(row: Row, things: Things) -> str:
     try:
         with warnings.catch_warnings(), contextlib.ExitStack() as stack:
             warnings.simplefilter("error")
+            warnings.simplefilter("ignore", aa1xr.AA1Warning)  # a result is as documented
             # Threads cost more than they save on so little.
             stack.enter_context(dask.config.set(scheduler="synchronous"))
             stack.callback(_close_figures)

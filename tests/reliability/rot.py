@@ -16,7 +16,7 @@ from tests.reliability.crashes import digest
 from tests.store.conftest import SOUNDS, cells
 
 #: What a refusal must tell.
-_WAY_ON = ("rebuild=True", "save it again", "Save it again")
+_WAY_ON = ("rebuild=True", "save it again", "Save it again", "it is computed again")
 
 
 def run(work: Path, scale: float) -> Iterator[Tally]:

@@ -28,6 +28,7 @@ def test_threads__share_a_dataset(work):
     check(endurance.threads(work, 0.01))
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_killed__workers_change_nothing(work):
     pytest.importorskip("distributed")
     check(endurance.killed(work, 0.05))

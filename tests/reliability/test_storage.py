@@ -6,6 +6,7 @@ from tests.reliability import storage
 from tests.reliability.flaky import FAULTS
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_storage__gives_right_data_or_a_clear_error(tmp_path):
     pytest.importorskip("s3fs")
     pytest.importorskip("moto")

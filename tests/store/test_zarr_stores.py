@@ -2,6 +2,7 @@
 
 import pytest
 import xarray as xr
+from fsspec.registry import _registry
 from zarr.storage import LocalStore, MemoryStore
 
 import aa1xr
@@ -110,9 +111,9 @@ def test_zarr_store__nothing_is_added_to_it(sample_store, ds):
 
 
 def test_open__obstore_as_fsspecs_s3(sample_store, bucket, ds):
-    import fsspec
-
-    pytest.importorskip("obstore.fsspec").register("s3")
+    obstore = pytest.importorskip("obstore.fsspec")
+    before = dict(_registry)
+    obstore.register("s3")
     try:
         config = {"endpoint": bucket.url, "region": "us-east-1"}
         options = {
@@ -127,4 +128,5 @@ def test_open__obstore_as_fsspecs_s3(sample_store, bucket, ds):
         back = aa1xr.load(f"s3://{bucket.bucket}/saved.zarr", storage_options=options)
         xr.testing.assert_identical(back.compute(), ds[["psth"]].compute())
     finally:
-        fsspec.register_implementation("s3", "s3fs.S3FileSystem", clobber=True)
+        _registry.clear()
+        _registry.update(before)

@@ -59,7 +59,7 @@ OTHERS: dict[str, Call] = {
 }
 ALL = ANALYSIS | EXPORTS | PICTURES | OTHERS
 #: These take a DataArray too.
-EITHER = {"split", *PICTURES} - {"plot.response"}
+EITHER = {"sel", "split", *PICTURES} - {"plot.response"}
 
 NO_DATASETS: dict[str, Callable[[Things], Any]] = {
     "None": lambda t: None,
@@ -85,7 +85,7 @@ def no_datasets() -> Iterator[Row]:
                 name,
                 f"{what} for a Dataset",
                 lambda t, call=call, what=what, make=make: call(t, _made(t, what, make)),
-                r"^(ds|scores|strfs|fit) is .*expected",
+                r"^(ds|scores|strfs|fit) is .*expected|^obj must be a Dataset or a DataArray; got",
                 TypeError,
             )
 
@@ -120,7 +120,10 @@ WRONG: dict[str, tuple[Callable[[Things], xr.Dataset], str]] = {
         lambda t: t.ds.rename(trial="repeat"),
         r"'spikes' has dimensions .*'repeat'.*expected .*'trial'|no coordinate 'trial'",
     ),
-    "time renamed": (lambda t: t.ds.rename(time="t"), "has dimensions .*'t'.*'time'|no time coord"),
+    "time renamed": (
+        lambda t: t.ds.rename(time="t"),
+        "has dimensions .*'t'.*'time'|time coordinate must have",
+    ),
     "one time": (
         lambda t: t.ds.sel(time=0.1, method="nearest"),
         "select with a list or slice|select with a slice|select the same times",
@@ -135,14 +138,14 @@ WRONG: dict[str, tuple[Callable[[Things], xr.Dataset], str]] = {
         lambda t: t.ds.isel(neuron=slice(0)),
         (
             r"(nothing is selected along 'neuron'|no neuron of the Dataset|nothing is left|"
-            "none of these neurons|nothing to draw)"
+            "there is none to select|none of these neurons|nothing to draw)"
         ),
     ),
     "no stimulus": (
         lambda t: t.ds.isel(stimulus=slice(0)),
         (
             r"(nothing is selected along 'stimulus'|no stimulus of the Dataset|nothing is left|"
-            "none of these neurons|0 labels)"
+            "there is none to select|none of these neurons|0 labels)"
         ),
     ),
     "no trial": (
@@ -159,9 +162,9 @@ WRONG: dict[str, tuple[Callable[[Things], xr.Dataset], str]] = {
     "no freq": (lambda t: t.ds.isel(freq=slice(0)), "nothing is selected along 'freq'|bands"),
     "no dt_ms": (
         lambda t: t.ds.assign_coords(time=t.ds.time.drop_attrs()),
-        "no time coordinate with the attribute 'dt_ms'.*aa1xr.open",
+        "time coordinate must have the attribute 'dt_ms'.*aa1xr.open",
     ),
-    "no time axis": (lambda t: t.ds.drop_vars("time"), "no time coordinate .*aa1xr.open"),
+    "no time axis": (lambda t: t.ds.drop_vars("time"), "time coordinate must have .*aa1xr.open"),
     "gaps in time": (
         lambda t: t.ds.isel(time=[*range(30), *range(40, 90)]),
         "not one of adjacent bins of 20 ms.*select stretches|select the same times",
@@ -176,7 +179,7 @@ WRONG: dict[str, tuple[Callable[[Things], xr.Dataset], str]] = {
     ),
     "bins joined by coarsen": (
         lambda t: t.ds.coarsen(time=3, boundary="trim", coord_func="min").sum(),
-        "steps of 60 ms, and its attribute dt_ms says adjacent bins of 20 ms",
+        "steps of 60 ms, and its attribute dt_ms says adjacent bins of 20 ms|contradict each other",
     ),
     "time in ms": (
         lambda t: t.ds.assign_coords(time=_at(t.ds.time, 1000)),
@@ -193,11 +196,11 @@ WRONG: dict[str, tuple[Callable[[Things], xr.Dataset], str]] = {
     ),
     "counts as integers": (
         lambda t: t.ds.assign(spikes=t.ds.spikes.variable.fillna(0).astype(int)),
-        "'spikes' is of type int64; expected floats, in which NaN is missing",
+        "'spikes' is of type int64; expected floats, in which NaN is missing|contradict each other",
     ),
     "counts as strings": (
         lambda t: t.ds.assign(spikes=t.ds.spikes.variable.compute().astype(str)),
-        "'spikes' is of type <U32; expected floats",
+        "'spikes' is of type <U32; expected floats|contradict each other",
     ),
 }
 
@@ -223,7 +226,7 @@ _RASTER = {
 
 REFUSED: dict[str, set[str]] = {
     "psth": {*_BAD_TIME, *_BAD_COUNTS},
-    "presented": {*_BAD_COUNTS},
+    "presented": {*_BAD_COUNTS} - {"time renamed"},
     "drop_missing": {*_BAD_COUNTS, *_EMPTY},
     "simultaneous": {"neuron renamed", "one neuron", "no coordinate neuron"},
     "quality": _MEASURED,

@@ -132,7 +132,7 @@ def test_bootstrap__over_neurons_of_a_mean_and_a_median():
 
 
 @pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
-def test_resampling__takes_predictions_and_responses_alike(sample_archive):
+def test_uncertainty__takes_predictions_and_responses_alike(sample_archive):
     ds = aa1xr.open_sample().sel(type="flatrip").isel(neuron=slice(3)).compute()
     prediction = aa1xr.smooth(ds.psth)
     for errors in (aa1xr.jackknife, aa1xr.bootstrap):
@@ -145,7 +145,7 @@ def test_resampling__takes_predictions_and_responses_alike(sample_archive):
         )
 
 
-def test_resampling__refuses_what_it_cannot_take(sample_archive):
+def test_uncertainty__refuses_what_it_cannot_take(sample_archive):
     ds = aa1xr.open_sample()
     with pytest.raises(ValueError, match="must not have the dimension 'neuron'"):
         aa1xr.jackknife(aa1xr.quality, ds, over="neuron")
