@@ -104,7 +104,7 @@ CHANGES: dict[str, Change] = {
     "labels renamed": Change(
         lambda t, ds: ds.rename(area="region", cell_seq="site"), ("area", "cell_seq")
     ),
-    "a variable renamed": Change(lambda t, ds: ds.rename(psth="rate"), ("psth",)),
+    "a variable renamed": Change(lambda t, ds: ds.rename(psth="rate"), ("psth",), "'rate'"),
     "variables as float64": Change(lambda t, ds: ds.map(lambda a: a.astype(float))),
     "labels as objects": Change(lambda t, ds: strings(ds, object)),
     "labels as strings of any length": Change(lambda t, ds: strings(ds, np.dtypes.StringDType())),
