@@ -118,6 +118,11 @@ def test_form__has_its_labels_in_memory(name, form):
     assert [name for name, coord in coords.items() if not coord.variable._in_memory] == []
 
 
+def test_open_zarr__needs_nothing_of_aa1xr(twin, tmp_path):
+    aa1xr.save(sample(), tmp_path / "saved.zarr")
+    check(xr.open_zarr(tmp_path / "saved.zarr").compute(), twin("in memory"))
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operation__is_possible(operation, expected):
     """So that two exceptions are not taken for agreement; `REFUSED` says where they are."""
@@ -179,7 +184,9 @@ def in_memory(part: Any) -> Any:
 def variables(part: Any) -> dict[Any, Any]:
     if isinstance(part, xr.Dataset):
         return dict(part.variables)
-    return {None: part, **part.coords} if isinstance(part, xr.DataArray) else {}
+    if isinstance(part, xr.DataArray):
+        return {None: part.variable, **{name: c.variable for name, c in part.coords.items()}}
+    return {}
 
 
 def check(got: Any, expected: Any) -> None:
@@ -223,10 +230,10 @@ def check_pandas(got: Any, expected: Any) -> None:
 
 def check_xarray(got: Any, expected: Any) -> None:
     """Values, dimensions, coordinates, names, attributes, types and indexes."""
-    for name in set(variables(got)) & set(variables(expected)):
-        one, other = (variables(part)[name] for part in (got, expected))
-        if one.dims == other.dims:
-            check_values(one.values, other.values)
+    ours, theirs = variables(got), variables(expected)
+    for name in set(ours) & set(theirs):
+        if ours[name].dims == theirs[name].dims:
+            check_values(ours[name].values, theirs[name].values)
     xr.testing.assert_identical(with_data_of(got, expected), expected)
     indexes = ({name: type(i) for name, i in part.xindexes.items()} for part in (got, expected))
     assert next(indexes) == next(indexes)

@@ -2,7 +2,8 @@
 
 Left out, because the results differ for good reasons: `repr` and `info` (dask arrays beside
 arrays in memory), `encoding`, `chunks` and `nbytes` (where the values come from), and
-`dask.base.tokenize` (of the graph). An operation may change the Dataset that it gets.
+`dask.base.tokenize` (of the graph). `rank`, `ffill` and `rolling_exp` need bottleneck or numbagg,
+which the tests do not install. An operation may change the Dataset that it gets.
 """
 
 import pandas as pd

@@ -45,7 +45,6 @@ CHANGE: dict[str, Operation] = {
     "assign_coords area, and select": lambda ds: ds.assign_coords(
         area=("neuron", list("aabbab"))
     ).sel(area="b"),
-    "assign_coords area.str": lambda ds: ds.assign_coords(area=ds.area.str.lower()),
     "assign_coords neuron": lambda ds: ds.assign_coords(neuron=list("fedcba")).sel(neuron="c"),
     "assign_coords computed": lambda ds: ds.assign_coords(rate=ds.psth.mean(["stimulus", "time"])),
     "assign_coords time": lambda ds: ds.assign_coords(time=ds.time * 1000).sel(time=40),
@@ -56,7 +55,6 @@ CHANGE: dict[str, Operation] = {
     "drop_vars neuron": lambda ds: ds.drop_vars("neuron"),
     "drop_dims": lambda ds: ds.drop_dims("trial"),
     "drop_indexes": lambda ds: ds.drop_indexes("neuron"),
-    "drop_attrs": lambda ds: ds.drop_attrs(),
     "rename label": lambda ds: ds.rename(area="region").sel(region="MLd"),
     "rename dim": lambda ds: ds.rename(neuron="cell").sel(cell=ds.neuron.values[[2, 0]]),
     "swap_dims": lambda ds: ds.swap_dims(stimulus="name").sel(name=ds.name.values[[3, 1]]),
@@ -79,7 +77,6 @@ SELECT: dict[str, Operation] = {
     "sel list of labels": lambda ds: ds.sel(area=["MLd", "Field_L"]),
     "sel range of unsorted labels": lambda ds: ds.sel(cell_seq=slice(1, 2)),
     "sel neuron": lambda ds: ds.sel(neuron=ds.neuron.values[3]),
-    "sel neuron, drop": lambda ds: ds.psth.sel(neuron=ds.neuron.values[3], drop=True),
     "sel missing neuron": lambda ds: ds.sel(neuron="nobody"),
     "sel list of neurons": lambda ds: ds.sel(neuron=list(ds.neuron.values[[5, 0, 0]])),
     "sel slice of neurons": lambda ds: ds.sel(neuron=slice(*ds.neuron.values[[1, 4]])),
@@ -94,7 +91,6 @@ SELECT: dict[str, Operation] = {
     "isel backwards": lambda ds: ds.isel(neuron=slice(None, None, -1), time=slice(9, 2, -3)),
     "isel mask": lambda ds: ds.isel(neuron=ds.area == "MLd"),
     "isel isin": lambda ds: ds.isel(neuron=ds.neuron.isin(ds.neuron.values[[1, 5]])),
-    "isel numpy mask": lambda ds: ds.isel(neuron=(ds.cell_seq > 1).values),
     "[] of positions": lambda ds: ds.psth[1:4, [0, 2], 2:30:5],
     "[] of a mask": lambda ds: ds.psth[ds.animal_id == "sim0001"],
     "loc": lambda ds: ds.psth.loc[ds.neuron.values[2], :, 0.1:0.2],

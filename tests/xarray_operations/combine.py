@@ -73,9 +73,6 @@ COMBINE: dict[str, Operation] = {
     "concat one by one": one_by_one,
     "Dataset of variables": lambda ds: xr.Dataset({"a": ds.psth}, coords={"neuron": ds.neuron}),
     "Dataset of coords": lambda ds: xr.Dataset({"a": ds.psth.mean("time")}, coords=ds.coords),
-    "DataArray of coords": lambda ds: xr.DataArray(
-        np.ones(ds.n_trials.shape), coords=ds.n_trials.coords, dims=ds.n_trials.dims
-    ),
     "zeros_like": lambda ds: (xr.zeros_like(ds), xr.full_like(ds.psth, np.nan)),
 }
 
@@ -99,9 +96,6 @@ COMPUTE: dict[str, Operation] = {
     "dot": lambda ds: xr.dot(ds.psth.fillna(0), ds.spectrogram, dim=["stimulus", "time"]),
     "apply_ufunc": lambda ds: xr.apply_ufunc(
         np.square, ds, dask="allowed", keep_attrs=True, dataset_join="exact"
-    ),
-    "apply_ufunc core dim": lambda ds: xr.apply_ufunc(
-        lambda x: x.max(-1), ds.n_trials, input_core_dims=[["stimulus"]], dask="allowed"
     ),
     "apply_ufunc vectorize, parallelized": lambda ds: xr.apply_ufunc(
         lambda rate, n: np.nansum(rate) * n,

@@ -118,9 +118,6 @@ PLOT: dict[str, Operation] = {
     "plot line": drawn(
         lambda ds: ds.psth.sel(type="conspecific").mean(["neuron", "stimulus"]).plot()
     ),
-    "plot line of one": drawn(
-        lambda ds: ds.psth.sel(area="MLd")[0, 0].reset_coords(drop=True).plot.line()
-    ),
     "plot line hue neuron": drawn(
         lambda ds: ds.psth[:, 0].reset_coords(drop=True).plot.line(x="time", hue="neuron")
     ),
@@ -133,7 +130,6 @@ PLOT: dict[str, Operation] = {
         )
     ),
     "plot imshow": drawn(lambda ds: ds.spectrogram[0].reset_coords(drop=True).plot.imshow()),
-    "plot pcolormesh": drawn(lambda ds: ds.spectrogram[0].reset_coords(drop=True).plot(x="time")),
     "plot facets": drawn(
         lambda ds: ds.psth.groupby("type").mean("stimulus").plot.imshow(col="type", x="time")
     ),
@@ -172,7 +168,6 @@ LOOK: dict[str, Operation] = {
         ds.psth.shape,
         {k: str(v) for k, v in ds.dtypes.items()},
     ),
-    "dims of coords": lambda ds: {name: coord.dims for name, coord in ds.coords.items()},
     "indexes": lambda ds: dict(ds.indexes),
     "sets of indexes": lambda ds: (
         ds.get_index("neuron").union(["x"]),

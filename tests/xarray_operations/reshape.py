@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 import xarray as xr
-from xarray.groupers import BinGrouper, UniqueGrouper
+from xarray.groupers import UniqueGrouper
 
 from tests.xarray_operations.parts import Operation
 
@@ -20,13 +20,11 @@ GROUP: dict[str, Operation] = {
     "groupby area minus": lambda ds: ds.psth.groupby("area") - ds.psth.groupby("area").mean(),
     "groupby area groups": lambda ds: (dict(ds.groupby("area").groups), list(ds.groupby("area"))),
     "groupby animal_id": lambda ds: ds.n_trials.groupby("animal_id").std(),
-    "groupby type": lambda ds: ds.groupby("type").count(),
     "groupby two of one axis": lambda ds: ds.psth.groupby(["area", "animal_id"]).mean(),
     "groupby two axes": lambda ds: ds.psth.groupby(area=UniqueGrouper(), type=UniqueGrouper()).max(
         ...
     ),
     "groupby_bins": lambda ds: ds.psth.groupby_bins("duration_s", [0, 1.9, 3]).mean(),
-    "groupby bins of time": lambda ds: ds.psth.groupby(time=BinGrouper([0, 0.5, 1])).sum("time"),
     "groupby neuron": lambda ds: ds.psth.groupby("neuron").mean(...),
     "groupby neuron map": lambda ds: (
         ds[["psth"]].groupby("neuron").map(lambda group: group.max("time"))
@@ -68,9 +66,6 @@ GROUP: dict[str, Operation] = {
 RESHAPE: dict[str, Operation] = {
     "transpose": lambda ds: (ds.transpose("time", ..., "neuron"), ds.psth.T),
     "stack": lambda ds: ds.stack(pair=("neuron", "stimulus")),
-    "stack, select": lambda ds: ds.psth.stack(pair=("neuron", "stimulus")).sel(
-        stimulus=ds.stimulus.values[1]
-    ),
     "stack, drop, unstack": lambda ds: (
         ds.psth.mean("time").stack(pair=("neuron", "stimulus")).dropna("pair").unstack("pair")
     ),
@@ -81,7 +76,6 @@ RESHAPE: dict[str, Operation] = {
     ),
     "to_array": lambda ds: ds[["n_trials", "psth"]].max("stimulus").to_dataarray("measure"),
     "to_dataset": lambda ds: ds.psth.to_dataset("stimulus"),
-    "as_numpy": lambda ds: (ds.as_numpy(), ds.psth.to_numpy(), np.asarray(ds.n_trials)),
     "chunk": lambda ds: ds.chunk(neuron=2, time=50),
     "chunk, unify_chunks": lambda ds: xr.unify_chunks(
         ds.psth.chunk(neuron=2), ds.n_trials.chunk(neuron=1)
