@@ -100,9 +100,7 @@ def check_same_sounds(
             ("stimulus",),
         ):
             return
-        of = (
-            np.atleast_1d(each[name].values).astype(str).tolist() for name in ("stimulus", "name")
-        )
+        of = (map(str, np.atleast_1d(each[name].values)) for name in ("stimulus", "name"))
         sounds.append(dict(zip(*of, strict=True)))
     for label in sounds[0].keys() & sounds[1].keys():
         if sounds[0][label] != sounds[1][label]:

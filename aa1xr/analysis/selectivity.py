@@ -116,8 +116,17 @@ def _rate(ds: xr.Dataset, start: float, stop: float | None) -> xr.DataArray:
     counts = spike_counts(ds, start=start, stop=stop)
     if stop is not None:
         return counts / (stop - start)
-    seconds: xr.DataArray = counts / (ds["duration_s"] - start)
+    seconds: xr.DataArray = counts / (_durations(ds, "stop") - start)
     return seconds
+
+
+def _durations(ds: xr.Dataset, instead: str) -> xr.DataArray:
+    if "duration_s" not in ds.coords:
+        raise ValueError(
+            "the Dataset must have the coordinate 'duration_s', which says how long each stimulus "
+            f"is; or give {instead}"
+        )
+    return ds["duration_s"]
 
 
 def responsiveness(ds: xr.Dataset, *, window_s: float | None = None) -> xr.Dataset:
@@ -220,12 +229,7 @@ def _window(ds: xr.Dataset, window_s: float | None) -> float:
             )
         return float(window_s)
     schema.require(ds)
-    if "duration_s" not in ds.coords:
-        raise ValueError(
-            "the Dataset must have the coordinate 'duration_s', which says how long each stimulus "
-            "is; or give window_s"
-        )
-    shortest = min(_RECORDED_S, float(ds["duration_s"].min()))
+    shortest = min(_RECORDED_S, float(_durations(ds, "window_s").min()))
     if "time" not in ds.coords:
         return shortest
     # In whole bins, so that the counts do not need the store where `ds` has these bins.

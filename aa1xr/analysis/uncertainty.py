@@ -15,6 +15,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.analysis.sel import sel
 from aa1xr.analysis.trials import take_trials
 
 Data = xr.Dataset | xr.DataArray
@@ -309,7 +310,7 @@ def _counts(data: Sequence[Data], over: str, estimate: Data) -> xr.DataArray:
     if there is None:
         return ones
     if "neuron" in estimate.dims and "neuron" in there.dims:
-        there = there.sel(neuron=estimate["neuron"])
+        there = sel(there, neuron=estimate["neuron"].values)
         if over == "stimulus":
             return there.rename({over: _REPLICATE}).drop_vars(_REPLICATE, errors="ignore")
     if over == "stimulus":
@@ -327,15 +328,19 @@ def _presented(data: Sequence[Data], over: str) -> xr.DataArray | None:
             array = each
         else:
             if over == "stimulus" and "n_trials" in each:
-                return (each["n_trials"] > 0).compute().reset_coords(drop=True)
+                return _without_labels(each["n_trials"] > 0).compute()
             if "spikes" not in each:
                 continue
             array = each["spikes"]
         there: xr.DataArray = array.notnull()
         keep = ("neuron", "stimulus", "trial") if over == "trial" else ("neuron", over)
         dims = [dim for dim in there.dims if dim not in keep]
-        return there.any(dims).compute().reset_coords(drop=True)
+        return _without_labels(there.any(dims)).compute()
     return None
+
+
+def _without_labels(array: xr.DataArray) -> xr.DataArray:
+    return array.drop_vars([name for name in array.coords if name not in array.dims])
 
 
 def _even(there: xr.DataArray, *, each_neuron: bool) -> xr.DataArray:

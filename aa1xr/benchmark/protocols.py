@@ -96,9 +96,10 @@ class Protocol:
         Raises
         ------
         ValueError
-            If `ds` was opened with other options, or lacks one of the types.
+            If `ds` was opened with other options, or lacks one of the types or a coordinate.
         """
         schema.validate(ds, "spikes", "psth", "spectrogram")
+        schema.require_coords(ds, "type", "name", "duration_s")
         for name, value in (self.options | _WINDOW).items():
             if ds.attrs.get(name) != value:
                 raise ValueError(

@@ -104,6 +104,7 @@ def run(
     arguments.choice("model", model, MODELS)
     seeds = [arguments.whole("seeds", seed, 0) for seed in arguments.listed("seeds", seeds)]
     prepared = protocol.prepare(ds)
+    schema.require_coords(ds, "area")
     there = np.unique(ds["area"]).tolist()
     areas = there if areas is None else list(dict.fromkeys(arguments.names("areas", areas)))
     if unknown := [area for area in areas if area not in there]:

@@ -122,7 +122,10 @@ def events(
     # An axis that was dropped by selecting one element has that element's labels.
     labels = everything.isel(neuron=neurons, stimulus=stimuli, trial=trials).coords
     coords = {name: c.variable for name, c in labels.items() if c.dims[0] in AXES} | {
-        name: c.variable for name, c in ds.coords.items() if c.ndim and set(c.dims) <= set(AXES)
+        # In memory too, as all of it is; `ds.chunk` makes dask arrays of labels.
+        name: c.variable.compute()
+        for name, c in ds.coords.items()
+        if c.ndim and set(c.dims) <= set(AXES)
     }
     # `n_trials` is of all presentations here: of those that aa1xr.take_trials took, it is not.
     trial = coords["trial"]
@@ -285,7 +288,7 @@ def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Indices:
     if dim == "stimulus" and "name" in ds.coords:
         # Two archives may both have a conspecific-00.
         here, there = np.atleast_1d(ds["name"].values), everything["name"].values[positions]
-        for k in np.flatnonzero(here.astype(str) != there.astype(str)):
+        for k in np.flatnonzero(schema.fixed_width(here) != schema.fixed_width(there)):
             raise ValueError(
                 f"stimulus {wanted[k]!s} is the sound {here[k]!s} in the Dataset, and "
                 f"{there[k]!s} in the store {everything.encoding['source']}; the Dataset is not "

@@ -169,7 +169,7 @@ def _units(pynwb: Any, events: xr.Dataset, sites: list[Site]) -> Any:
             units.add_unit(
                 spike_times=site.spike_times[number],
                 obs_intervals=trials[site.heard[number]],
-                **{name: events[name].values[neuron].item() for name in labels},
+                **{name: events[name].values.tolist()[neuron] for name in labels},
             )
     return units
 

@@ -25,7 +25,7 @@ def drawn(plot: Operation) -> Operation:
                     [(line.get_label(), line.get_xydata()) for line in axes.lines],
                     [(image.get_array(), image.get_extent()) for image in axes.images],
                     [(c.get_array(), c.get_offsets()) for c in axes.collections],
-                    [patch.get_bbox().bounds for patch in axes.patches],
+                    [patch.get_verts() for patch in axes.patches],
                 ]
                 for axes in plt.gcf().axes
             ]
