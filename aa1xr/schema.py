@@ -255,10 +255,13 @@ def is_count(name: str, array: xr.DataArray) -> bool:
     if name in VARIABLES:
         check_units(name, array)
         return VARIABLES[name].units == "spikes"
-    if array.attrs.get("long_name") in {spec.long_name for spec in VARIABLES.values()}:
+    of = [
+        known for known, spec in VARIABLES.items() if spec.long_name == array.attrs.get("long_name")
+    ]
+    if of:
         raise ValueError(
-            f"{name!r} has the attributes of a variable of aa1xr, which xarray keeps through "
-            f"arithmetic, so they do not say what {name!r} is; give it its own, "
+            f"{name!r} has the attributes of {of[0]!r}, which xarray keeps through arithmetic, so "
+            f"they do not say what {name!r} is; give it its own, "
             f"ds[{name!r}].attrs = {{'units': 'spikes/s'}} for a rate, 'spikes' for counts, '1' "
             f"for other means; or drop it: ds.drop_vars({name!r})"
         )

@@ -16,7 +16,8 @@ from zarr.storage import LocalStore
 from aa1xr.archive.compare import Comparison
 from aa1xr.archive.files import identity
 from aa1xr.archive.read import Archive
-from aa1xr.errors import ArchiveError
+from aa1xr.errors import ArchiveError, StoreError
+from aa1xr.printable import printable
 from aa1xr.store.blocks import Block, find_workers, read_blocks
 from aa1xr.store.layout import (
     ARRAYS,
@@ -29,7 +30,7 @@ from aa1xr.store.layout import (
     seal,
 )
 from aa1xr.version import VERSION
-from aa1xr.whole import whole
+from aa1xr.whole import is_leftover, whole
 
 #: Neurons x stimuli x trials, each of which takes five bytes of memory; AA1 has 44,100.
 _MOST_PRESENTATIONS = 10**8
@@ -61,7 +62,11 @@ def build_store(
         If something is at `path` that is not to be replaced.
     ArchiveError
         If a file of the archive is not right, or it has changed in the meantime.
+    StoreError
+        If the folder that is to be replaced holds more than a store.
     """
+    if replace:
+        _check_is_store(path)
     with (
         whole(path, replace=replace) as partial,
         find_workers(len(archive.cell_ids)) as workers,
@@ -74,6 +79,20 @@ def build_store(
             raise ArchiveError(
                 f"{archive.files.path}: changed while it was read; wait until it is complete, "
                 "then open it again"
+            )
+
+
+def _check_is_store(path: Path) -> None:
+    """Refuse to replace a folder that holds anything but the files of a store, damaged or not."""
+    if not path.is_dir() or path.is_symlink():
+        return
+    ours = {METADATA, *ARRAYS}
+    for entry in path.iterdir():
+        name = entry.name
+        if not (name in ours or name.startswith("spectrogram-") or is_leftover(name)):
+            raise StoreError(
+                f"{path} holds {printable(name)!r}, which is not part of a store, so it is not "
+                "replaced: move it elsewhere, or choose another place with data_dir="
             )
 
 

@@ -28,7 +28,7 @@ def parts(ds):
 
 def test_resample__refuses_a_variable_with_the_attributes_of_another(ds):
     rates = ds.assign(rate=ds.spikes.mean("trial") / 0.005)
-    with pytest.raises(ValueError, match="'rate' has the attributes of a variable of aa1xr"):
+    with pytest.raises(ValueError, match="'rate' has the attributes of 'spikes'"):
         aa1xr.resample(rates, dt_ms=20)
     rates.rate.attrs = {"units": "spikes/s"}
     wide = aa1xr.resample(rates, dt_ms=20)

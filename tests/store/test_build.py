@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aa1xr import ArchiveError
+import aa1xr
+from aa1xr import ArchiveError, StoreError
 from aa1xr.archive.files import open_files
 from aa1xr.archive.read import Archive, Cell
 from aa1xr.archive.write import make_sound, write_archive
@@ -163,10 +164,14 @@ def test_build_store__in_the_place_of_a_damaged_one(archive, store):
     damaged = contents(store)
     assert locate.ensure_store(archive, data_dir=store.parent) == store
     assert contents(store) == damaged
+    with pytest.raises(StoreError, match="holds 'stray', which is not part of a store"):
+        locate.ensure_store(archive, data_dir=store.parent, rebuild=True)
+    assert contents(store) == damaged
+    (store / "stray").rename(store / "spectrogram-stray")
     assert locate.ensure_store(archive, data_dir=store.parent, rebuild=True) == store
     assert contents(store) == right
     assert names(store.parent) == [store.name]
-    assert not (store / "stray").exists()
+    assert not (store / "spectrogram-stray").exists()
 
 
 # With other processes
@@ -276,3 +281,22 @@ def test_build_store__quick_ones_show_nothing(archive, tmp_path, monkeypatch):
     with open_files(archive) as files:
         build.build_store(Archive(files), tmp_path / "x.zarr", key=locate.identity(archive))
     assert "building" not in sys.stderr.getvalue()
+
+
+def test_build_store__replaces_nothing_but_a_store(sample_archive, tmp_path):
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    store = Path(aa1xr.open(sample_archive, data_dir=data_dir).encoding["source"])
+    (store / "thesis.txt").write_text("years of work")
+    with pytest.raises(StoreError, match=r"holds 'thesis\.txt', which is not part of a store"):
+        aa1xr.open(sample_archive, data_dir=data_dir, rebuild=True)
+    assert (store / "thesis.txt").read_text() == "years of work"
+    (store / "thesis.txt").rename(tmp_path / "thesis.txt")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "letter").write_text("dear")
+    store.rename(tmp_path / "aside")
+    store.symlink_to(home, target_is_directory=True)
+    aa1xr.open(sample_archive, data_dir=data_dir, rebuild=True)
+    assert [path.name for path in home.iterdir()] == ["letter"]
+    assert not store.is_symlink()
