@@ -20,10 +20,12 @@ _INFO = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
 #: What an sdist has at its top, beside folders.
 _FILES = {
     ".gitignore", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "PKG-INFO",
-    "README.md", "pyproject.toml",
+    "README.md", "SECURITY.md", "pyproject.toml",
 }  # fmt: skip
 _FOLDERS = {"aa1xr", "docs", "notebooks", "tests"}
-#: What may be in its folders: nothing that recordings or results could be in.
+#: The one file of data: names and digests of AA1, from which nothing of it can be made again.
+_DATA = "aa1xr/archive/aa1-contents.txt"
+#: What else may be in its folders: nothing that recordings or results could be in.
 _ENDINGS = {".py", ".typed", ".md", ".ipynb", ".css", ".rst", ".sh"}
 
 
@@ -39,7 +41,7 @@ def wrong_in_wheel(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
         metadata = "-".join(wheel.name.split("-")[:2]) + ".dist-info"
-        expected = {f"{metadata}/{name}" for name in _INFO} | {"aa1xr/py.typed"}
+        expected = {f"{metadata}/{name}" for name in _INFO} | {"aa1xr/py.typed", _DATA}
         expected |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "aa1xr").rglob("*.py")}
         wrong = [f"{wheel.name}: {name} is in it" for name in sorted(names - expected)]
         wrong += [f"{wheel.name}: {name} is missing" for name in sorted(expected - names)]
@@ -58,6 +60,7 @@ def wrong_in_sdist(sdist: Path) -> list[str]:
         for name, member in sorted(members.items()):
             path = PurePosixPath(name)
             fits = name in _FILES if len(path.parts) == 1 else path.suffix in _ENDINGS
+            fits |= name == _DATA
             there = len(path.parts) == 1 or path.parts[0] in _FOLDERS
             if not (fits and there and member.isfile()) or member.size > 2**20:
                 wrong.append(f"{sdist.name}: {name} is in it")
@@ -65,7 +68,7 @@ def wrong_in_sdist(sdist: Path) -> list[str]:
                 file = archive.extractfile(member)
                 if file is None or b'"output_type"' in file.read():
                     wrong.append(f"{sdist.name}: {name} has outputs")
-    expected = _FILES | {
+    expected = {*_FILES, _DATA} | {
         path.relative_to(ROOT).as_posix()
         for folder in ("aa1xr", "tests")
         for path in (ROOT / folder).rglob("*.py")
