@@ -310,7 +310,8 @@ def _counts(data: Sequence[Data], over: str, estimate: Data) -> xr.DataArray:
     if there is None:
         return ones
     if "neuron" in estimate.dims and "neuron" in there.dims:
-        there = sel(there, neuron=estimate["neuron"].values)
+        if "neuron" in there.coords:
+            there = sel(there, neuron=estimate["neuron"].values)
         if over == "stimulus":
             return there.rename({over: _REPLICATE}).drop_vars(_REPLICATE, errors="ignore")
     if over == "stimulus":
