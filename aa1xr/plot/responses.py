@@ -227,7 +227,8 @@ def psth(
     ['Field_L: mean ± s.e.m. of 6 cells', 'MLd: mean ± s.e.m. of 5 cells']
     """
     if isinstance(data, xr.Dataset) and "psth" in data.data_vars:
-        check_trials(schema.validate(data), "psth")
+        responses = data[[name for name in ("psth", "spikes", "n_trials") if name in data]]
+        check_trials(schema.validate(responses), "psth")
     rate = panels.one(panels.variable(data, "psth"), stimulus=stimulus)
     if neuron is not None or rate.sizes.get("neuron", 1) == 1:
         rate = panels.one(rate, neuron=neuron)

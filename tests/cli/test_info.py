@@ -27,6 +27,7 @@ def test_info__as_json(sample_archive, sample_store, capsys):
     assert summary == summarize(aa1xr.open_sample())
 
 
+@pytest.mark.filterwarnings("default::aa1xr.IncompleteArchiveWarning")
 def test_info__says_what_is_missing(sample_archive, tmp_path, capsys):
     cells = tmp_path / "cells"
     shutil.unpack_archive(sample_archive, cells)

@@ -16,7 +16,13 @@ from tests.reliability.crashes import digest
 from tests.store.conftest import SOUNDS, cells
 
 #: What a refusal must tell.
-_WAY_ON = ("rebuild=True", "save it again", "Save it again", "it is computed again")
+_WAY_ON = (
+    "rebuild=True",
+    "save it again",
+    "Save it again",
+    "it is computed again",
+    "save them again",
+)
 
 
 def run(work: Path, scale: float) -> Iterator[Tally]:

@@ -86,6 +86,7 @@ def test_wrong_in_wheel__finds_it(tmp_path):
         archive.writestr("aa1xr/errors.py", "another")
     assert sorted(built.wrong_in_wheel(path)) == [
         f"{path.name}: aa1xr-0.1.0.dist-info/licenses/LICENSE is missing",
+        f"{path.name}: aa1xr/archive/aa1-contents.txt is missing",
         f"{path.name}: aa1xr/errors.py is another than here",
         f"{path.name}: aa1xr/py.typed is missing",
         f"{path.name}: aa1xr/sample.zip is in it",
