@@ -20,8 +20,9 @@ _WAY_ON = (
     "rebuild=True",
     "save it again",
     "Save it again",
-    "it is computed again",
     "save them again",
+    "it is computed again",
+    "Check the name",
 )
 
 
