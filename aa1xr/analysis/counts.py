@@ -13,7 +13,6 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import pairs
-from aa1xr.analysis.presentations import checked_spikes
 from aa1xr.dataset.binning import Indices, count, count_between
 from aa1xr.dataset.events import AXES, positions_in_store, store_of
 from aa1xr.dataset.grid import RECORDED_MS, Grid, exact_ms
@@ -74,15 +73,14 @@ def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = Non
     schema.require(ds)
     window = _make_window(ds, start, stop)
     has_spikes = "spikes" in ds
-    checked = ds.assign(spikes=checked_spikes(ds)) if has_spikes else ds
     if has_spikes and window.covered:
-        return _label(ds, _sum_bins(checked, window), start, stop)
+        return _label(ds, _sum_bins(ds, window), start, stop)
     try:
         store = store_of(ds)
         positions = positions_in_store(ds, store)
     except ValueError as error:
         if has_spikes and window.bins is not None:
-            return _label(ds, _sum_bins(checked, window), start, stop)
+            return _label(ds, _sum_bins(ds, window), start, stop)
         width = f" of {schema.bin_width_ms(ds):g} ms" if "time" in ds.coords else ""
         raise ValueError(
             f"the counts from {_show(start, stop)} need the times of the spikes: the window does "

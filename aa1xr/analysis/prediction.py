@@ -10,7 +10,6 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis.pairs import spikes
-from aa1xr.analysis.presentations import check_distinct
 
 _DIMS = schema.VARIABLES["psth"].dims
 
@@ -60,7 +59,6 @@ def match(
         )
     check_time(prediction, ds)
     check_same_sounds(prediction, ds, "the prediction and in the Dataset")
-    check_distinct(ds)
     chosen: dict[str, Any] = {}
     for dim in ("neuron", "stimulus"):
         names = [pd.Index(schema.values_along(array, dim)) for array in (prediction, ds)]

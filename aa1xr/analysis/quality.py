@@ -26,7 +26,6 @@ from aa1xr.analysis.pairs import (
     spikes,
     with_reasons,
 )
-from aa1xr.analysis.presentations import check_distinct
 from aa1xr.analysis.reliability import agreement, covariance, powers, repeated
 
 _RATE, _POWER = "spikes/s", "(spikes/s)^2"
@@ -176,7 +175,6 @@ def quality(
     arguments.choice("by", by, ("neuron", "stimulus"))
     arguments.whole("max_splits", max_splits)
     counts = spikes(ds)
-    check_distinct(ds)
     dt = schema.bin_width_ms(ds) / 1000
     numbers = np.round(np.atleast_1d(ds["time"].values) / dt).astype(np.int64)
     plays = bins_during(ds, "stimulus")

@@ -1,4 +1,4 @@
-"""Spectro-temporal receptive fields, for all neurons at once."""
+"""Spectro-temporal receptive fields of all neurons."""
 
 from __future__ import annotations
 

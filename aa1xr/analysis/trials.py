@@ -1,4 +1,4 @@
-"""Selections of trials, in all variables at once."""
+"""Selections of trials in all variables."""
 
 from __future__ import annotations
 
