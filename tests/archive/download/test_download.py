@@ -425,6 +425,7 @@ def test_download__truncated_for_good(crcns, target):
 
 def test_download__no_space(crcns, target, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10**5))
+    crcns.pause = 0.05  # or all of it may wait in the connection before we hang up
     message = failure(target)
     assert "0 MB are free" in message
     assert "data_dir= or $AA1XR_DATA_DIR" in message
