@@ -7,6 +7,8 @@ an estimate: at what time did the rate change?
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -73,9 +75,8 @@ def latency(
     trial_bins = n_trials * before.n_bins
     total = np.where(presented[..., np.newaxis], counts, 0).sum(2, dtype=np.float64)
     if pooled:
-        total, spontaneous, trial_bins, n_trials = (
-            values.sum(1, keepdims=True) for values in (total, spontaneous, trial_bins, n_trials)
-        )
+        each: Any = (total, spontaneous, trial_bins, n_trials)
+        total, spontaneous, trial_bins, n_trials = (v.sum(1, keepdims=True) for v in each)
     for at in zip(*np.nonzero(found), strict=True):
         # One spike more than there was, so that silence is not a certainty.
         rate = (spontaneous[at] + 1) / trial_bins[at] * n_trials[at]
@@ -113,15 +114,14 @@ def _found(
         observed = there.sum((2, 3)).astype(np.float64)
         hits = ((_windows(before.counts, length) > 0) & there).sum((2, 3)).astype(np.float64)
         # Windows overlap; as many are independent as fit side by side.
-        n = (before.n_bins // length) * presented.sum(2).astype(np.float64)
+        n = np.asarray((before.n_bins // length) * presented.sum(2), dtype=np.float64)
         ends = np.arange(length, counts.shape[3] + 1, step)
         spiked = _windows(counts, length)[..., ends - length] > 0
         k = (spiked & presented[..., np.newaxis]).sum(2)
         n_trials = presented.sum(2)
         if pooled:
-            k, observed, hits, n, n_trials = (
-                values.sum(1, keepdims=True) for values in (k, observed, hits, n, n_trials)
-            )
+            each: Any = (k, observed, hits, n, n_trials)
+            k, observed, hits, n, n_trials = (v.sum(1, keepdims=True) for v in each)
         h = n * hits / np.maximum(observed, 1)
         bound = _RARE / np.maximum(n_windows, 1)
         rare = (k >= _rare_count(n_trials, h, n, bound)[..., np.newaxis]) & (

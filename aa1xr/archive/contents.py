@@ -13,6 +13,9 @@ from aa1xr.errors import StoreError
 #: Whose data there are: see `origin`.
 ORIGINS = ("aa1", "simulated", "other")
 
+#: What is counted of an archive.
+KINDS = {"cells", "stimuli", "pairs", "trials"}
+
 #: Statements of one kind that a warning shows.
 _MOST_SHOWN = 8
 
@@ -59,12 +62,14 @@ class Contents:
         try:
             contents = cls(**attrs["contents"])
             numbers = [*contents.found.values(), *contents.known.values()]
-            said = [*contents.missing, *contents.different, *contents.additional]
-            fits = all(isinstance(n, int) for n in numbers) and all(map(str.isprintable, said))
-            if (
-                not fits
-                or contents.origin not in ORIGINS
-                or contents.found.keys() != contents.known.keys()
+            said = contents.missing + contents.different + contents.additional
+            if not (
+                all(type(n) is int for n in numbers)
+                and all(map(str.isprintable, said))
+                and contents.origin in ORIGINS
+                and contents.found.keys() == contents.known.keys()
+                and contents.known.keys() <= KINDS
+                and ("cells" in contents.known or not contents.different)
             ):
                 raise ValueError(contents)
         except (KeyError, TypeError, ValueError, AttributeError) as error:

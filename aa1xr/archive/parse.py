@@ -25,9 +25,9 @@ _TOKEN = re.compile(rb"[^ \t]+")
 _MICROSECONDS_MAX = 2**31 - 1
 
 # Far beyond what was ever recorded, and small enough to be read into memory.
-_MOST_TRIALS = 10_000  #: AA1 has 10 or 15 presentations of a sound
+MOST_TRIALS = 10_000  #: AA1 has 10 or 15 presentations of a sound
 _LARGEST_SPIKES = 16 * 2**20  #: bytes; a trial of a million spikes is 12 MB
-_HIGHEST_RATE = 1_000_000  #: Hz
+HIGHEST_RATE = 1_000_000  #: Hz
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +87,10 @@ def _lines(data: bytes, where: str) -> list[bytes]:
         raise ArchiveError(
             f"{where}: {len(data)} bytes; expected spike times, at most {_LARGEST_SPIKES} bytes"
         )
-    if (trials := data.count(b"\n")) > _MOST_TRIALS:
+    if (trials := data.count(b"\n")) > MOST_TRIALS:
         raise ArchiveError(
             f"{where}: {trials} lines; expected one for each presentation of a sound, at most "
-            f"{_MOST_TRIALS}"
+            f"{MOST_TRIALS}"
         )
     return data.split(b"\n")[:-1]
 
@@ -143,8 +143,8 @@ def parse_wav(data: bytes, type_: str, name: str, where: str) -> Sound:
             f"{where}: {channels} channel(s) of {8 * width} bit, {len(raw)} bytes of sound; "
             f"expected one channel of 16 bit, {2 * frames} bytes"
         )
-    if not 0 < rate <= _HIGHEST_RATE:
+    if not 0 < rate <= HIGHEST_RATE:
         raise ArchiveError(
-            f"{where}: sampled at {rate} Hz; expected a rate from 1 to {_HIGHEST_RATE} Hz"
+            f"{where}: sampled at {rate} Hz; expected a rate from 1 to {HIGHEST_RATE} Hz"
         )
     return Sound(type_, name, rate, np.frombuffer(raw, dtype="<i2").astype(np.int16))

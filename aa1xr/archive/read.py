@@ -39,8 +39,8 @@ _DATA = re.compile(
 )
 
 # Far beyond what was ever recorded, and small enough to be held in memory.
-_MOST_SAMPLES = 2**27  #: of all sounds: an hour
-_MOST_SPIKES = 10**7  #: of one cell
+MOST_SAMPLES = 2**27  #: of all sounds: an hour
+MOST_SPIKES = 10**7  #: of one cell
 _LARGEST_SIMULATION = 2**20  #: bytes
 
 
@@ -218,9 +218,9 @@ class Archive:
                 )
             sounds.append(sound)
             samples += sound.samples.size
-            if samples > _MOST_SAMPLES:
+            if samples > MOST_SAMPLES:
                 raise ArchiveError(
-                    f"{self._where('all_stims')}: more than {_MOST_SAMPLES} samples; "
+                    f"{self._where('all_stims')}: more than {MOST_SAMPLES} samples; "
                     "this is no AA1 archive"
                 )
         return sounds
@@ -262,9 +262,9 @@ class Archive:
                 times, counts = parse_spikes(self.files.read(self.root + spike), self._where(spike))
                 recordings.append(Recording(number, type_, sound, times, counts))
                 spikes += times.size
-                if spikes > _MOST_SPIKES:
+                if spikes > MOST_SPIKES:
                     raise ArchiveError(
-                        f"{self._where(f'{area}_cells/{cell}')}: more than {_MOST_SPIKES} spikes; "
+                        f"{self._where(f'{area}_cells/{cell}')}: more than {MOST_SPIKES} spikes; "
                         "this is no cell of AA1"
                     )
             yield Cell(cell, area, recordings)

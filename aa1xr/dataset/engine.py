@@ -106,13 +106,12 @@ class AA1Backend(BackendEntrypoint):
             compression=compression,
             frames=frames,
         )
-        cells = [schema.parse_cell_id(cell) for cell in labels.neuron]
         coords: dict[str, Any] = {
             "neuron": labels.neuron,
             "area": labels.area,
-            "animal_id": np.array([animal for animal, _, _ in cells]),
-            "cell_seq": np.array([seq for _, seq, _ in cells]),
-            "rig": np.array([rig for _, _, rig in cells]),
+            "animal_id": labels.animal_id,
+            "cell_seq": labels.cell_seq,
+            "rig": labels.rig,
             "stimulus": _stimulus_labels(labels.type),
             "name": labels.name,
             "type": labels.type,

@@ -19,7 +19,7 @@ from zarr.storage import MemoryStore, StorePath
 from aa1xr import schema
 from aa1xr.dataset.open import Chunks, divide
 from aa1xr.dataset.saved import UNFINISHED, Saved, SavedStore
-from aa1xr.errors import DataNotFoundError
+from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.store.connection import chunk_keys
 from aa1xr.store.layout import CONSOLIDATED, METADATA, consolidated, seal
 from aa1xr.store.place import Place, describe, is_path, resolve, zarr_store
@@ -28,6 +28,9 @@ from aa1xr.whole import whole
 
 #: A chunk in the file; read whole even for one neuron's response.
 _CHUNK = 8 * 2**20
+
+#: Bytes; the labels of 10,000 neurons have a few million.
+_LARGEST_COORDINATE = 2**30
 
 #: Beside the seal, another one for each call of `save`.
 _IDENTITY = "aa1xr_id"
@@ -213,6 +216,12 @@ def load(
     saved = Saved(place, storage_options)
     with saved.reading():
         ds = xr.open_dataset(SavedStore(saved), chunks=None, cache=chunks is None)
+        for name, coord in ds.coords.items():
+            if coord.nbytes > _LARGEST_COORDINATE:
+                raise StoreError(
+                    f"the coordinate {name!r} must have at most {_LARGEST_COORDINATE} bytes, since "
+                    f"coordinates are held in memory; got {coord.nbytes}. xarray.open_zarr opens it"
+                )
         # Coordinates are for the process that selects by them, not for the workers of a cluster.
         coords = {name: coord.load() for name, coord in ds.coords.items()}
     strings = {

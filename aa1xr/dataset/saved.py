@@ -8,7 +8,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from math import prod
+from typing import Any, cast
 
 import xarray as xr
 import zarr
@@ -16,15 +17,22 @@ import zarr.abc.store
 from xarray.backends import BackendArray, ZarrStore
 from xarray.backends.zarr import ZarrArrayWrapper
 from xarray.core import indexing
+from zarr.core.group import AsyncGroup
+from zarr.storage import StorePath
 
 from aa1xr.errors import DataNotFoundError, StoreError
+from aa1xr.store.bounded import Bounded
 from aa1xr.store.connection import Connection, OtherVersionError, chunk_keys, parse
-from aa1xr.store.layout import CONSOLIDATED, METADATA, SEAL, is_sealed, require_format_3
+from aa1xr.store.layout import CONSOLIDATED, METADATA, SEAL, is_sealed
 from aa1xr.store.place import is_path, zarr_store
 from aa1xr.store.storage import missing
 
 #: An attribute of the root until everything is written.
 UNFINISHED = "aa1xr_unfinished"
+
+#: aa1xr.save writes chunks of 8 MiB.
+_MOST_CHUNKS = 10**6
+_LARGEST_CHUNK = 2**31
 
 _DAMAGED = (
     "If this happens again, the data are damaged: save them again under another name, or copy "
@@ -43,8 +51,8 @@ class Saved(Connection):
     sealed: bool
 
     @cached_property
-    def group(self) -> zarr.Group:
-        """The root, of metadata whose checksum is right, if they have one."""
+    def root(self) -> dict[str, Any]:
+        """The metadata of the root, whose checksum is right, if they have one."""
         metadata = self.get(METADATA)
         if metadata is None:
             missing_kind = StoreError if is_path(self.place) else DataNotFoundError
@@ -60,7 +68,9 @@ class Saved(Connection):
                     f"something else came in its place (it begins with {metadata[:40]!r}). "
                     f"{_DAMAGED}"
                 )
-            attributes = document.get("attributes") or {}
+            attributes = document.get("attributes")
+            if not isinstance(attributes, dict):
+                attributes = {}
             if UNFINISHED in attributes:
                 raise StoreError(
                     f"{self.url}: not saved to the end. If no process is still saving it, remove "
@@ -74,7 +84,45 @@ class Saved(Connection):
             if self.sealed and not is_sealed(metadata, part=CONSOLIDATED):
                 raise StoreError(f"{self.url}: {METADATA} is damaged. {_DAMAGED}")
             self.recognize(hashlib.sha256(metadata).hexdigest(), "Dataset")
-            return self.group_of(document)
+            return document
+
+    @cached_property
+    def group(self) -> zarr.Group:
+        """The root, of these metadata: what is read a second time may be something else."""
+        document = self.root
+        with self.reading():
+            return zarr.Group(AsyncGroup.from_dict(StorePath(self.zarr_store), document))
+
+    def make_array(self, name: str) -> zarr.Array[Any]:
+        """An array of it."""
+        array = cast("zarr.Array[Any]", self.group[name])
+        self._check_array(array)
+        if not self.sealed:
+            return array
+        size = _chunk_bytes(array) if array.dtype.kind not in "OT" else _LARGEST_CHUNK
+        path = StorePath(Bounded(self.zarr_store, size), array.path)
+        return zarr.Array(zarr.AsyncArray(metadata=array.metadata, store_path=path))
+
+    def _check_array(self, array: zarr.Array[Any]) -> None:
+        """Refuse what no reader should try: another format, or too much for any memory."""
+        _require_format_3(self.url, array)
+        codecs = [type(codec).__name__ for codec in array.compressors]
+        if self.sealed and codecs != ["ZstdCodec", "Crc32cCodec"]:
+            raise StoreError(
+                f"{self.url}: {array.path} must be compressed as aa1xr.save does (zstd, crc32c); "
+                f"got {codecs}"
+            )
+        sizes = zip(array.shape, array.chunks, strict=True)
+        chunks = prod(-(-size // chunk) for size, chunk in sizes)
+        for what, found, most in (
+            ("chunks", chunks, _MOST_CHUNKS),
+            ("bytes in a chunk", _chunk_bytes(array), _LARGEST_CHUNK),
+        ):
+            if found > most:
+                raise StoreError(
+                    f"{self.url}: {array.path} must have at most {most} {what}; got {found}. If it "
+                    "is yours, write it with other chunks"
+                )
 
     @cached_property
     def zarr_store(self) -> zarr.abc.store.Store:
@@ -110,7 +158,8 @@ class Saved(Connection):
                 "either: zarr.consolidate_metadata(path), where it was written, makes them do so"
             )
         for array in arrays.values():
-            require_format_3(self.url, array)
+            with self.reading():
+                self._check_array(array)
         try:
             listed = self.storage.listing() or {}
         except OSError:
@@ -152,6 +201,21 @@ class Saved(Connection):
             ) from error
         except Exception as error:  # the codecs raise what they like about damaged bytes
             raise StoreError(f"{self.url}: damaged ({error}). {_DAMAGED}") from error
+
+
+def _require_format_3(place: str, array: zarr.Array[Any]) -> None:
+    """Refuse an array of Zarr format 2, which metadata of format 3 can list among their own.
+
+    Any codec of numcodecs may be in it, and one of them runs what it reads.
+    """
+    if (found := array.metadata.zarr_format) != 3:
+        raise StoreError(
+            f"{place}: {array.path} is of Zarr format {found}; expected 3, as aa1xr writes"
+        )
+
+
+def _chunk_bytes(array: zarr.Array[Any]) -> int:
+    return array.dtype.itemsize * prod(array.chunks)
 
 
 class SavedStore(ZarrStore):

@@ -269,15 +269,15 @@ def spectrograms(
     """
     path = f"spectrogram-{mel.key}"
     in_process = f"{os.getpid()} {store.url} {store.identity} {path}"
-    if (cached := _cached(store, path, in_process, stimuli)) is not None:
+    if (cached := _cached(store, mel, path, in_process, stimuli)) is not None:
         return cached
     # setdefault is atomic; a forked process has another key, whoever held the lock.
     with _COMPUTING.setdefault(in_process, Lock()):
-        if (cached := _cached(store, path, in_process, stimuli)) is not None:
+        if (cached := _cached(store, mel, path, in_process, stimuli)) is not None:
             return cached
         out = _compute(store, grid, mel)
         try:
-            store.add(path, out, dims=("stimulus", "freq", "time"), attrs=asdict(mel))
+            store.add(path, out, attrs=asdict(mel))
             if store.read_added(path, slice(0, 1)) is None:
                 raise OSError(f"{store.url}: {path} was written and is not there")
         except (OSError, NotImplementedError, StoreError) as error:
@@ -289,14 +289,14 @@ def spectrograms(
 
 
 def _cached(
-    store: Store, path: str, in_process: str, stimuli: npt.NDArray[np.intp]
+    store: Store, mel: Mel, path: str, in_process: str, stimuli: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.float32] | None:
     """Those that were computed before, or None, for whatever reason they cannot be had."""
     if (kept := _MEMORY.get(in_process)) is not None:
         return kept.take(stimuli, axis=0)  # a copy, which its receiver may change
     first = int(stimuli[0])
     try:
-        found = store.read_added(path, slice(first, int(stimuli[-1]) + 1))
+        found = store.read_added(path, slice(first, int(stimuli[-1]) + 1), attrs=asdict(mel))
     except OSError as error:  # some storage answers so for what is not there
         logger.info("computed, since a cached spectrogram cannot be read: %s", error)
         return None

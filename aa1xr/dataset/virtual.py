@@ -100,14 +100,14 @@ class Psth(Virtual):
     def compute(self, *indices: Indices) -> npt.NDArray[Any]:
         """Count over presentations, then divide as `spikes.mean("trial") / dt` does."""
         neurons, stimuli, bins = indices
-        n_trials = presentations(self.store, neurons, stimuli)
+        n_trials: npt.NDArray[Any] = presentations(self.store, neurons, stimuli)
         trials = None if self.trials is None else np.array(self.trials, np.intp)
         if trials is not None:
             n_trials = (n_trials[:, :, np.newaxis] > trials).sum(2)
-        n_trials = n_trials.astype(np.float32)
+        presented = n_trials.astype(np.float32)
         counts = count(self.store, self.grid, neurons, stimuli, trials, bins, total=True)
         # What was never presented is missing, and not silent.
-        counts /= np.where(n_trials == 0, np.nan, n_trials)[:, :, np.newaxis]
+        counts /= np.where(presented == 0, np.nan, presented)[:, :, np.newaxis]
         counts /= np.float32(self.grid.hop / self.grid.sample_rate)
         return counts
 

@@ -24,6 +24,7 @@ from aa1xr.store.layout import (
     DIGESTS,
     FORMAT_VERSION,
     METADATA,
+    MOST_PRESENTATIONS,
     Digest,
     consolidated,
     create,
@@ -31,9 +32,6 @@ from aa1xr.store.layout import (
 )
 from aa1xr.version import VERSION
 from aa1xr.whole import is_leftover, whole
-
-#: Neurons x stimuli x trials, each of which takes five bytes of memory; AA1 has 44,100.
-_MOST_PRESENTATIONS = 10**8
 
 
 def build_store(
@@ -156,10 +154,10 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
 def _check_size(archive: Archive, trials: int) -> None:
     """Refuse an archive that is small only because hardly any cell heard any of its sounds."""
     sizes = len(archive.cell_ids), len(archive.sound_names), trials
-    if prod(sizes) > _MOST_PRESENTATIONS:
+    if prod(sizes) > MOST_PRESENTATIONS:
         raise ArchiveError(
             f"{archive.files.path}: {sizes[0]} cells, {sizes[1]} sounds and up to {trials} "
-            f"presentations make {prod(sizes)} places; expected at most {_MOST_PRESENTATIONS}"
+            f"presentations make {prod(sizes)} places; expected at most {MOST_PRESENTATIONS}"
         )
 
 

@@ -8,19 +8,16 @@ from collections.abc import Mapping
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from weakref import WeakSet
 
 import dask.threaded
 import zarr
 from dask.base import tokenize
 from zarr.abc.store import Store as ZarrStore
-from zarr.core.group import AsyncGroup
-from zarr.storage import StorePath
 
 from aa1xr.errors import StoreError
-from aa1xr.store.layout import require_format_3
-from aa1xr.store.place import Place, describe, is_path, read_bytes, zarr_store
+from aa1xr.store.place import Place, describe, is_path, read_object, zarr_store
 from aa1xr.store.storage import Storage, open_storage
 from aa1xr.version import VERSION
 
@@ -74,7 +71,7 @@ class Connection:
         )
 
     def __dask_tokenize__(self) -> Any:
-        _ = self.group  # the identity is known afterwards
+        _ = self.root  # the identity is known afterwards
         return type(self).__name__, self.url, self.identity
 
     @cached_property
@@ -88,20 +85,20 @@ class Connection:
         return zarr_store(self.place, self.storage_options, read_only=True)
 
     @cached_property
-    def group(self) -> zarr.Group:
-        """Its root; the metadata are checked first."""
+    def root(self) -> dict[str, Any]:
+        """The metadata of its root, checked."""
         raise NotImplementedError
 
-    def group_of(self, document: dict[str, Any]) -> zarr.Group:
-        """The root that metadata describe: what is read a second time may be something else."""
-        return zarr.Group(AsyncGroup.from_dict(StorePath(self.zarr_store), document))
+    def make_array(self, name: str) -> zarr.Array[Any]:
+        """An array of it, of metadata that were checked."""
+        raise NotImplementedError
 
     def get(self, key: str) -> bytes | None:
         """The bytes of one object, or None if it is not there."""
         self._require_same_version()
         try:
             if is_path(self.place):
-                return read_bytes(Path(self.place) / key)
+                return read_object(Path(self.place), key)
             return self.storage.read(key)
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -109,11 +106,9 @@ class Connection:
     def array(self, name: str) -> zarr.Array[Any]:
         """An array of it."""
         self._require_same_version()
-        # Kept, since looking one up in a group takes as long as reading a small one.
+        # Kept, since making one takes as long as reading a small one.
         if name not in self._arrays:
-            array = cast("zarr.Array[Any]", self.group[name])
-            require_format_3(self.url, array)
-            self._arrays[name] = array
+            self._arrays[name] = self.make_array(name)
         return self._arrays[name]
 
     def _require_same_version(self) -> None:
@@ -191,6 +186,6 @@ def parse(metadata: bytes) -> dict[str, Any]:
     """What a zarr.json says; nothing if it is anything else, such as a web page."""
     try:
         document = json.loads(metadata)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -20,8 +20,6 @@ import zarr
 from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from aa1xr.errors import StoreError
-
 #: Part of a store's file name, so that a new format is a new store.
 FORMAT_VERSION = 3
 
@@ -42,7 +40,14 @@ class Array:
     dtype: str
     chunks: tuple[int, ...]  #: -1: the whole length
     #: A chunk that is gone reads as this; so it is a value that no datum has, or hardly any.
-    fill_value: int | str
+    fill_value: float | str
+
+    def chunk_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the chunks of such an array."""
+        return tuple(
+            max(1, size if chunk == -1 else chunk)
+            for chunk, size in zip(self.chunks, shape, strict=True)
+        )
 
 
 #: A chunk of spike times is 256 KiB, about 9 of AA1's neurons: small enough that one neuron is
@@ -65,6 +70,11 @@ ARRAYS: dict[str, Array] = {
     "type": Array(("stimulus",), "str", (-1,), ""),
     "n_samples": Array(("stimulus",), "int64", (-1,), -1),
 }
+#: What is derived from a store and added to it: a spectrogram, in chunks of some stimuli.
+ADDED = Array(("stimulus", "freq", "time"), "float32", (-1, -1, -1), float("nan"))
+
+#: Neurons x stimuli x trials, each of which takes five bytes of memory; AA1 has 44,100.
+MOST_PRESENTATIONS = 10**8
 
 
 class Digest:
@@ -98,10 +108,7 @@ def create(group: zarr.Group, name: str, shape: tuple[int, ...]) -> zarr.Array[A
         shape,
         name=name,
         dtype=spec.dtype,
-        chunks=tuple(
-            max(1, size if chunk == -1 else chunk)
-            for chunk, size in zip(spec.chunks, shape, strict=True)
-        ),
+        chunks=spec.chunk_shape(shape),
         fill_value=spec.fill_value,
         dims=spec.dims,
     )
@@ -135,17 +142,6 @@ def create_array(
     )
 
 
-def require_format_3(place: str, array: zarr.Array[Any]) -> None:
-    """Refuse an array of Zarr format 2, which metadata of format 3 can list among their own.
-
-    Any codec of numcodecs may be in it, and one of them runs what it reads.
-    """
-    if (found := array.metadata.zarr_format) != 3:
-        raise StoreError(
-            f"{place}: {array.path} is of Zarr format {found}; expected 3, as aa1xr writes"
-        )
-
-
 def consolidated(metadata: Mapping[str, bytes]) -> bytes:
     """The root's zarr.json with those of all arrays in it, from all of them by their paths.
 
@@ -174,7 +170,7 @@ def is_sealed(metadata: bytes, *, part: str = "attributes") -> bool:
     try:
         document = json.loads(metadata)
         return bool(document[part].pop(SEAL) == _digest(document))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
+import stat
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -240,6 +242,29 @@ class _Complete(WrapperStore[Store]):
         return found
 
 
+class _RegularFiles(WrapperStore[Store]):
+    """A zarr store on a disk, of which regular files alone are read (see `read_object`)."""
+
+    def __init__(self, store: Store, root: Path) -> None:
+        super().__init__(store)
+        self._root = root
+
+    def _with_store(self, store: Store) -> _RegularFiles:
+        return type(self)(store, self._root)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        try:
+            if byte_range is not None:  # of a shard, which is too large to be read for a part
+                await asyncio.to_thread(os.close, open_object(self._root, key))
+                return await super().get(key, prototype, byte_range)
+            data = await asyncio.to_thread(read_object, self._root, key)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        return prototype.buffer.from_bytes(data)
+
+
 def zarr_store(
     place: Place,
     storage_options: Mapping[str, Any] | None = None,
@@ -268,6 +293,7 @@ def zarr_store(
         store = _Named(remote, place)
     else:
         store = LocalStore(place, read_only=read_only)
+        store = _RegularFiles(store, Path(place)) if read_only else store
     return _Complete(store, describe(place)) if read_only and complete else store
 
 
@@ -289,10 +315,33 @@ def _is_s3fs(protocol: str) -> bool:
     return any(base.__module__.partition(".")[0] == "s3fs" for base in kind.__mro__)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file of this machine."""
+#: Bytes of the largest object that is read at once; those of aa1xr have 8 MiB and less.
+_LARGEST = 2**30
+#: A link is an error, and a pipe that nobody writes to does not wait.
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
+
+
+def read_object(root: Path, name: str) -> bytes:
+    """The bytes of an object of a store on a disk.
+
+    Raises
+    ------
+    StoreError
+        If it is not a regular file, or larger than any object is. A link would make a file from
+        elsewhere part of the store, and of its copies; a pipe or device would never end.
+    OSError
+        If it cannot be read.
+    """
+    path = root / name
     try:
-        return path.read_bytes()
+        with open(open_object(root, name), "rb") as file:
+            return file.read()
     except PermissionError as error:
         raise PermissionError(
             error.errno,
@@ -300,3 +349,39 @@ def read_bytes(path: Path) -> bytes:
             "own in another place, with data_dir= or $AA1XR_DATA_DIR",
             str(path),
         ) from error
+
+
+def open_object(root: Path, name: str) -> int:
+    """A file descriptor of an object; raises as `read_object`."""
+    path = root / name
+    for folder in list(path.parents)[: name.count("/")]:
+        if folder.is_symlink():
+            raise StoreError(_not_regular(folder, "a link"))
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # ENXIO: a socket
+            raise StoreError(_not_regular(path, "a link or socket")) from error
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(status.st_mode):
+            raise StoreError(_not_regular(path, "a pipe or device"))
+        if status.st_size > _LARGEST:
+            raise StoreError(
+                f"{path}: must have at most {_LARGEST} bytes, as all files of a store; got "
+                f"{status.st_size}"
+            )
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _not_regular(path: Path, what: str) -> str:
+    return (
+        f"{path}: every part of a store must be a file itself; got {what}. Copy the store with its "
+        "files in their places, for instance by aa1xr.copy_store where it came from"
+    )

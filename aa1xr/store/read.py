@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ import zarr
 from zarr.storage import MemoryStore, StorePath
 
 from aa1xr.errors import DataNotFoundError, StoreError
-from aa1xr.schema import fixed_width
+from aa1xr.schema import fixed_width, parse_cell_id
+from aa1xr.store.bounded import Bounded
 from aa1xr.store.connection import Connection, chunk_keys, parse
 from aa1xr.store.layout import (
+    ADDED,
     ARRAYS,
     DIGESTS,
     FORMAT_VERSION,
@@ -31,10 +33,18 @@ from aa1xr.store.layout import (
     seal,
 )
 from aa1xr.store.place import Place, is_path
+from aa1xr.store.validate import (
+    LONGEST_LABEL,
+    added_chunks,
+    check_added,
+    check_arrays,
+    check_attributes,
+    check_labels,
+    check_n_samples,
+    check_n_spikes,
+    check_rows,
+)
 from aa1xr.whole import discard, is_leftover, whole
-
-#: Bytes in a chunk of what is added: a few stimuli, which can be read without the others.
-_ADDED = 2**20
 
 _ONLY_STORES = (
     "At URLs only stores are read: if it is an archive, download it, and open the copy on this "
@@ -44,6 +54,10 @@ _REBUILD = (
     "`aa1xr verify` checks all of a store. If it was built here, build it again from the archive: "
     "aa1xr.open(archive, rebuild=True), or `aa1xr build --rebuild`. If it was copied, or is read "
     "over a network: compare it with its source, and copy that again."
+)
+_FOREIGN = (
+    "Its checksum is right, so it was made so, and not by aa1xr: do not use it. Build a store from "
+    "the archive: aa1xr.open(archive)"
 )
 _DERIVE_AGAIN = "It is a cache: remove this folder of the store, and it is computed again."
 
@@ -57,6 +71,9 @@ class Labels:
     """What there is in a store, but for the spikes and the sounds themselves."""
 
     neuron: npt.NDArray[Any]
+    animal_id: npt.NDArray[Any]
+    cell_seq: npt.NDArray[np.int64]
+    rig: npt.NDArray[Any]
     area: npt.NDArray[Any]
     name: npt.NDArray[Any]
     type: npt.NDArray[Any]
@@ -87,8 +104,8 @@ class Store(Connection):
         self._chunks: dict[tuple[str, int], npt.NDArray[Any]] = {}
 
     @cached_property
-    def group(self) -> zarr.Group:
-        """The root, of metadata whose checksum is right."""
+    def root(self) -> dict[str, Any]:
+        """The metadata of the root, whose checksum is right and which are as aa1xr writes them."""
         metadata = self.get(METADATA)
         if metadata is None:
             raise DataNotFoundError(
@@ -96,8 +113,8 @@ class Store(Connection):
                 f"{_REBUILD if is_path(self.place) else _ONLY_STORES}"
             )
         document = parse(metadata)
-        attributes = document.get("attributes", {})
-        if SEAL not in attributes:
+        attributes = document.get("attributes")
+        if not isinstance(attributes, dict) or SEAL not in attributes:
             raise StoreError(
                 f"{self.url}: not a store of aa1xr (its {METADATA} begins with {metadata[:40]!r}). "
                 "If aa1xr.save or xarray wrote it, aa1xr.load opens it. If it was a store of "
@@ -118,22 +135,47 @@ class Store(Connection):
                 f"{what_to_do}"
             )
         self.recognize(attributes[SEAL], "store")
-        try:
-            group = self.group_of(document)
-        except Exception as error:  # zarr raises what it likes about metadata
-            raise StoreError(
-                f"{self.url}: its {METADATA} does not say what is in it ({error}). {_REBUILD}"
-            ) from error
+        with self._held_against_the_layout():
+            check_attributes(attributes)
+            self._documents, self._sizes = check_arrays(document)
         if len(_OPENED) >= 64:
             _OPENED.clear()
         for key in (self.url, str(attributes.get("source_sha256"))):
             _OPENED[key] = self.place, self.storage_options, self.identity
-        return group
+        return document
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The length of each dimension of the layout."""
+        _ = self.root
+        return self._sizes
 
     @property
     def attrs(self) -> dict[str, Any]:
         """Where the store came from."""
-        return dict(self.group.attrs)
+        return dict(self.root["attributes"])
+
+    def make_array(self, name: str) -> zarr.Array[Any]:
+        """An array that it was built with."""
+        _ = self.root
+        return self._make_array(name, self._documents[name], ARRAYS[name].dtype)
+
+    def _make_array(self, path: str, document: dict[str, Any], dtype: str) -> zarr.Array[Any]:
+        # A string has its length before it, and so has their list.
+        size = 4 + LONGEST_LABEL if dtype == "str" else np.dtype(dtype).itemsize
+        limit = 4 + size * prod(document["chunk_grid"]["configuration"]["chunk_shape"])
+        bounded = Bounded(self.zarr_store, limit)
+        return zarr.Array.from_dict(StorePath(bounded, path), document)
+
+    @contextmanager
+    def _held_against_the_layout(self, advice: str = _FOREIGN) -> Iterator[None]:
+        """Say where something is that is not as the layout has it, and what to do."""
+        try:
+            yield
+        except StoreError as error:
+            raise StoreError(f"{self.url}: {error}") from error
+        except ValueError as error:
+            raise StoreError(f"{self.url}: {error}. {advice}") from error
 
     def read(self, name: str, selection: Any = ...) -> npt.NDArray[Any]:
         """The values of an array of the store, all or a basic selection of them."""
@@ -148,13 +190,29 @@ class Store(Connection):
         first, after = start // size, -(-stop // size)
         for number in range(first, after):
             if (name, number) not in self._chunks:
-                part = slice(number * size, (number + 1) * size)
-                self._chunks[name, number] = self.read(name, part)
+                self._chunks[name, number] = self._read_rows(
+                    name, slice(number * size, (number + 1) * size)
+                )
         chunks = [self._chunks[name, number] for number in range(first, after)]
         return np.concatenate(chunks)[start - first * size : stop - first * size]
 
-    def read_added(self, path: str, selection: Any = ...) -> npt.NDArray[Any] | None:
+    def _read_rows(self, name: str, part: slice) -> npt.NDArray[Any]:
+        values = self.read(name, part)
+        if name == "row_size":
+            n_trials = self.rows("n_trials", part.start, part.start + len(values))
+            with self._held_against_the_layout():
+                check_rows(values, n_trials, np.diff(self.first_spike)[part])
+        return values
+
+    def read_added(
+        self, path: str, selection: Any = ..., *, attrs: Mapping[str, Any] | None = None
+    ) -> npt.NDArray[Any] | None:
         """The values of an array that `add` put there, all or some, or None.
+
+        Parameters
+        ----------
+        attrs
+            The attributes that it was added with; by default any.
 
         Raises
         ------
@@ -164,30 +222,41 @@ class Store(Connection):
         for _ in range(4):
             # A rebuild takes it away; so it may go, and come again, while it is read.
             with suppress(StoreError):
-                return self._read_added(path, selection)
-        return self._read_added(path, selection)
+                return self._read_added(path, selection, attrs)
+        return self._read_added(path, selection, attrs)
 
-    def _read_added(self, path: str, selection: Any) -> npt.NDArray[Any] | None:
-        array = self._added_array(path)
+    def _read_added(
+        self, path: str, selection: Any, attrs: Mapping[str, Any] | None
+    ) -> npt.NDArray[Any] | None:
+        array = self._added_array(path, attrs)
         return None if array is None else self._checked(array, selection, _DERIVE_AGAIN)
 
-    def _added_array(self, path: str) -> zarr.Array[Any] | None:
+    def _added_array(
+        self, path: str, attrs: Mapping[str, Any] | None = None
+    ) -> zarr.Array[Any] | None:
         metadata = self.get(f"{path}/{METADATA}")
         if metadata is None:
             return None
         if not is_sealed(metadata):
             raise StoreError(f"{self.url}: {path}/{METADATA} is damaged. {_DERIVE_AGAIN}")
-        return zarr.Array.from_dict(StorePath(self.zarr_store, path), json.loads(metadata))
+        found = parse(metadata)
+        with self._held_against_the_layout(_DERIVE_AGAIN):
+            document = check_added(path, found, self.sizes, self.n_samples)
+            if (
+                attrs is not None
+                and {**attrs, SEAL: found["attributes"][SEAL]} != document["attributes"]
+            ):
+                raise ValueError(f"{path}: its attributes must be {attrs}; got others")
+        return self._make_array(path, document, ADDED.dtype)
 
     def add(
         self,
         path: str,
         values: npt.NDArray[np.float32],
         *,
-        dims: tuple[str, ...],
         attrs: Mapping[str, Any],
     ) -> None:
-        """Keep an array that was derived from the store beside what it was built with.
+        """Keep a spectrogram beside what the store was built with. [shape: as `ADDED.dims`].
 
         A reader finds all of it or none, and several processes that add the same do no harm.
 
@@ -200,14 +269,14 @@ class Store(Connection):
         if not isinstance(self.place, str):
             raise PermissionError(f"{self.url}: nothing is added to a zarr store of the user's")
         if not is_path(self.place):
-            for key, data in _files(values, dims=dims, attrs=attrs):
+            for key, data in _files(values, attrs):
                 self.storage.write_all({f"{path}/{key}": data})
             return
         target = Path(self.place) / path
         if not (target / METADATA).exists():
             discard(target)  # what is left of a damaged one
         with suppress(FileExistsError), whole(target) as partial:
-            for key, data in _files(values, dims=dims, attrs=attrs):
+            for key, data in _files(values, attrs):
                 (partial / key).parent.mkdir(parents=True, exist_ok=True)
                 (partial / key).write_bytes(data)
 
@@ -257,6 +326,8 @@ class Store(Connection):
 
     def check_built(self) -> None:
         """As `check`, but for what was added and can be derived again."""
+        _ = self.labels
+        self.rows("row_size", 0, self.sizes["neuron"])
         for name in ARRAYS:
             array = self.array(name)
             step = 16 * array.chunks[0]
@@ -284,40 +355,60 @@ class Store(Connection):
     @cached_property
     def first_spike(self) -> npt.NDArray[np.int64]:
         """Where each neuron's spikes begin in `spike_time`. [shape: (n_neurons + 1,)]."""
-        return np.concatenate([[0], np.cumsum(self.read("n_spikes"))])
+        n_spikes = self.read("n_spikes")
+        with self._held_against_the_layout():
+            check_n_spikes(n_spikes, self.sizes)
+        return np.concatenate([[0], np.cumsum(n_spikes)])
+
+    @cached_property
+    def n_samples(self) -> npt.NDArray[np.int64]:
+        """The length of each sound. [shape: (n_stimuli,)]."""
+        n_samples = self.read("n_samples")
+        with self._held_against_the_layout():
+            check_n_samples(n_samples, self.sizes)
+        return n_samples
 
     @cached_property
     def labels(self) -> Labels:
         """The labels; all of them are in memory afterwards."""
         strings = ("neuron", "area", "name", "type")
-        names = [*strings, "n_samples"]
-        if not is_path(self.place):
-            _ = self.group
-            with ThreadPoolExecutor() as pool:  # on object storage, one wait and not five
-                *texts, n_samples = pool.map(self.read, names)
+        attrs = self.attrs
+        if is_path(self.place):
+            texts = [self.read(name) for name in strings]
         else:
-            *texts, n_samples = map(self.read, names)
+            with ThreadPoolExecutor() as pool:  # on object storage, one wait and not five
+                lengths = pool.submit(lambda: self.n_samples)
+                texts = list(pool.map(self.read, strings))
+                lengths.result()
+        found = dict(zip(strings, map(fixed_width, texts), strict=True))
+        with self._held_against_the_layout():
+            cells = [parse_cell_id(cell) for cell in found["neuron"].tolist()]
+            check_labels(found, cells)
+        animals, seqs, rigs = map(np.array, zip(*cells, strict=True))
         return Labels(
-            **dict(zip(strings, map(fixed_width, texts), strict=True)),
-            n_samples=n_samples,
-            n_trials=self.array("row_size").shape[2],
-            sample_rate=int(self.attrs["sample_rate"]),
+            **found,
+            animal_id=animals,
+            cell_seq=seqs,
+            rig=rigs,
+            n_samples=self.n_samples,
+            n_trials=self.sizes["trial"],
+            sample_rate=attrs["sample_rate"],
         )
 
 
 def _files(
-    values: npt.NDArray[np.float32], *, dims: tuple[str, ...], attrs: Mapping[str, Any]
+    values: npt.NDArray[np.float32], attrs: Mapping[str, Any]
 ) -> Iterator[tuple[str, bytes]]:
     """The files of an array, its metadata last: without them it is not there."""
     files: dict[str, Any] = {}
-    rows = max(1, _ADDED * len(values) // max(1, values.nbytes))
+    rows, *_ = chunks = added_chunks(values.shape)
     array = create_array(
         MemoryStore(files),
         values.shape,
-        dtype=values.dtype.name,
-        chunks=(rows, *values.shape[1:]),
-        fill_value=float("nan"),
-        dims=dims,
+        dtype=ADDED.dtype,
+        chunks=chunks,
+        fill_value=ADDED.fill_value,
+        dims=ADDED.dims,
         attrs=attrs,
     )
     metadata = files.pop(METADATA).to_bytes()

@@ -16,7 +16,7 @@ from zarr.buffer import default_buffer_prototype
 from zarr.core.sync import sync as zarr_sync  # zarr has no other way to ask a store and wait
 
 from aa1xr.store import place as places
-from aa1xr.store.place import Place, as_os_error, describe, is_path, options_for, read_bytes
+from aa1xr.store.place import Place, as_os_error, describe, is_path, options_for, read_object
 
 #: What fsspec says of an object that changes when it is replaced; each kind of storage has some.
 _CHANGES = ("mtime", "modified", "LastModified", "last_modified", "created", "ETag", "etag")
@@ -91,7 +91,7 @@ class _OnDisk:
         return found
 
     def read(self, name: str) -> bytes:
-        return read_bytes(self._root / name)
+        return read_object(self._root, name)
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         return {name: self.read(name) for name in names}

@@ -294,18 +294,18 @@ def test_archive__what_is_skipped_cannot_write_to_the_terminal(tiny, pack, kind,
 
 def test_cells__no_more_spikes_than_fit_in_memory(tiny, pack, monkeypatch):
     path = pack(tiny, "zip")
-    monkeypatch.setattr(read, "_MOST_SPIKES", 9)
+    monkeypatch.setattr(read, "MOST_SPIKES", 9)
     assert read_all(path)
-    monkeypatch.setattr(read, "_MOST_SPIKES", 8)
+    monkeypatch.setattr(read, "MOST_SPIKES", 8)
     with pytest.raises(ArchiveError, match=rf"{CELL}: more than 8 spikes"):
         read_all(path)
 
 
 def test_sounds__no_more_samples_than_fit_in_memory(tiny, pack, monkeypatch):
     path = pack(tiny, "zip")
-    monkeypatch.setattr(read, "_MOST_SAMPLES", 120)
+    monkeypatch.setattr(read, "MOST_SAMPLES", 120)
     assert read_all(path)
-    monkeypatch.setattr(read, "_MOST_SAMPLES", 119)
+    monkeypatch.setattr(read, "MOST_SAMPLES", 119)
     with pytest.raises(ArchiveError, match="all_stims: more than 119 samples"):
         read_all(path)
 

@@ -333,8 +333,7 @@ def test_spectrogram__of_the_old_definition_is_not_taken(sample_store, tmp_path)
     for parameters in kinds:
         key = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:16]
         junk = np.full(fresh.shape, 7, np.float32)
-        dims = ("stimulus", "freq", "time")
-        aa1xr.store.read.Store(str(store)).add(f"spectrogram-{key}", junk, dims=dims, attrs=old)
+        aa1xr.store.read.Store(str(store)).add(f"spectrogram-{key}", junk, attrs=old)
     assert len(list(store.glob("spectrogram-*"))) == 3
     assert (fresh.values != 7).all()
 
@@ -458,7 +457,7 @@ def test_spectrograms__memory_is_bounded(own_store, counted, monkeypatch):
 def test_spectrograms__computed_if_they_cannot_be_had(own_store, counted, monkeypatch, error):
     right = aa1xr.open(own_store, dt_ms=20).spectrogram.values
 
-    def fail(self, *args):
+    def fail(self, *args, **kwargs):
         raise error
 
     monkeypatch.setattr(Store, "read_added", fail)

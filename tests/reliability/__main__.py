@@ -21,6 +21,7 @@ SECTIONS = (
     "crashes",
     "company",
     "rot",
+    "resealed",
     "endurance",
     "storage",
     "mistakes",

@@ -105,9 +105,9 @@ def test_build_store__a_clipped_sound_is_not_taken_for_a_lost_chunk(tmp_path, sa
 
 def test_build_store__no_more_places_than_fit_in_memory(archive, tmp_path, monkeypatch):
     # A few files could ask for all neurons x stimuli x trials there are.
-    monkeypatch.setattr(build, "_MOST_PRESENTATIONS", 3 * 3 * 4)
+    monkeypatch.setattr(build, "MOST_PRESENTATIONS", 3 * 3 * 4)
     assert locate.ensure_store(archive, data_dir=tmp_path / "enough")
-    monkeypatch.setattr(build, "_MOST_PRESENTATIONS", 3 * 3 * 4 - 1)
+    monkeypatch.setattr(build, "MOST_PRESENTATIONS", 3 * 3 * 4 - 1)
     with pytest.raises(ArchiveError, match=r"3 cells, 3 sounds and up to 4 .* at most 35$"):
         locate.ensure_store(archive, data_dir=tmp_path / "too many")
 

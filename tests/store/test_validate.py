@@ -1,0 +1,284 @@
+import json
+import os
+import shutil
+import socket
+
+import numpy as np
+import pytest
+import zarr
+from numcodecs import Zstd
+
+import aa1xr
+from aa1xr import StoreError
+from aa1xr.store.bounded import content_size
+from aa1xr.store.layout import ARRAYS, CONSOLIDATED, METADATA, create, seal
+from aa1xr.store.read import Store
+from aa1xr.store.validate import metadata_of
+
+# Every change below is sealed again, so that no checksum finds it.
+
+
+def resealed(store, change):
+    root = store / METADATA
+    document = json.loads(root.read_bytes())
+    change(document)
+    root.write_bytes(seal(json.dumps(document).encode()))
+    return store
+
+
+def arrays(document):
+    return document[CONSOLIDATED]["metadata"]
+
+
+def test_metadata_of__is_what_is_written():
+    shape = {"neuron": 300, "stimulus": 4, "trial": 5, "spike": 0, "sample": 10**6}
+    for name, spec in ARRAYS.items():
+        files = {}
+        group = zarr.create_group(zarr.storage.MemoryStore(files))
+        sizes = tuple(shape[dim] for dim in spec.dims)
+        create(group, name, sizes)
+        written = json.loads(files[f"{name}/{METADATA}"].to_bytes())
+        assert written | metadata_of(spec, sizes) == written
+
+
+METADATA_CHANGES = {
+    "a shape of 51 GiB": (lambda d: arrays(d)["area"].update(shape=[10**10]), "area: must have"),
+    "a shape of text": (lambda d: arrays(d)["area"].update(shape=["3"]), "area: must have 0 to"),
+    "shapes that differ": (lambda d: arrays(d)["n_spikes"].update(shape=[4]), "along neuron; got"),
+    "another rank": (lambda d: arrays(d)["n_trials"].update(shape=[3]), "its shape must be along"),
+    "another type": (lambda d: arrays(d)["n_trials"].update(data_type="int64"), "data_type must"),
+    "a chunk of 745 GiB": (
+        lambda d: arrays(d)["spike_time"]["chunk_grid"]["configuration"].update(
+            chunk_shape=[2 * 10**11]
+        ),
+        "spike_time: its chunk_grid must be",
+    ),
+    "another codec": (lambda d: arrays(d)["waveform"]["codecs"].pop(), "its codecs must be"),
+    "another fill value": (lambda d: arrays(d)["row_size"].update(fill_value=0), "fill_value must"),
+    "an array less": (lambda d: arrays(d).pop("name"), "must have the metadata of the arrays"),
+    "an array more": (
+        lambda d: arrays(d).update(x=arrays(d)["name"]),
+        "must have the metadata of the arrays",
+    ),
+    "no group": (lambda d: d.update(node_type="array"), "must be a group of Zarr format 3"),
+    "a rate of text": (lambda d: d["attributes"].update(sample_rate="9"), "'sample_rate' must"),
+    "a rate of zero": (lambda d: d["attributes"].update(sample_rate=0), "'sample_rate' must"),
+    "no digests": (lambda d: d["attributes"].pop("sha256"), "'sha256' must"),
+    "a source of escapes": (lambda d: d["attributes"].update(source=["\x1b"]), "'source' must"),
+    "no contents": (lambda d: d["attributes"].pop("contents"), "do not say what it holds"),
+    "contents of numbers": (
+        lambda d: d["attributes"]["contents"].update(missing=3),
+        "do not say what it holds",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), METADATA_CHANGES.values(), ids=METADATA_CHANGES.keys()
+)
+def test_open__metadata_must_be_of_the_layout(store, change, message):
+    with pytest.raises(StoreError, match=message) as caught:
+        aa1xr.open(resealed(store, change))
+    assert str(store) in str(caught.value)
+    assert "aa1xr.open(archive" in str(caught.value)
+
+
+def test_open__json_nested_too_deep(store):
+    (store / METADATA).write_text('{"attributes": ' + "[" * 10**5 + "]" * 10**5 + "}")
+    with pytest.raises(StoreError, match="not a store of aa1xr"):
+        aa1xr.open(store)
+
+
+def rewritten(store, name, values):
+    """The store with other values in an array, whose checksums are right."""
+    array = zarr.open_array(store / name, mode="r+")
+    array[...] = values
+    return store
+
+
+VALUE_CHANGES = [
+    ("neuron", lambda a: np.array(["x" * 300, *a[1:]]), "is no cell id|is damaged"),
+    ("neuron", lambda a: np.array([a[1], *a[1:]]), "each neuron must be there once"),
+    ("area", lambda a: np.array(["../x", *a[1:]]), "area must be of"),
+    ("type", lambda a: np.array(["", *a[1:]]), "type must be of"),
+    ("name", lambda a: np.array(["\x1b[2J.wav", *a[1:]]), r"name must be an MD5 .*\\x1b"),
+    ("n_samples", lambda a: a * 10**6, "n_samples must be 1 to"),
+    ("n_samples", lambda a: -a, "n_samples must be 1 to"),
+    ("n_samples", lambda a: a + 1, "n_samples must add up to"),
+    ("n_spikes", lambda a: a + 1, "n_spikes must add up to"),
+    ("n_spikes", lambda a: a - 10**6, "n_spikes must be 0 to"),
+    ("n_trials", lambda a: a + 100, "n_trials must be 0 to"),
+    ("n_trials", lambda a: a * 0, "row_size must be 0 where there was no presentation"),
+    ("row_size", lambda a: a - 5, "row_size must be at least 0"),
+    ("row_size", lambda a: a * 2, "row_size must add up to n_spikes"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), VALUE_CHANGES)
+def test_open__values_must_be_of_the_layout(store, name, change, message):
+    rewritten(store, name, change(Store(str(store)).read(name)))
+    with pytest.raises(StoreError, match=message):
+        aa1xr.open(store).psth.compute()
+
+
+@pytest.fixture
+def cached(store):
+    """A store with a spectrogram, and the path of that."""
+    aa1xr.open(store).spectrogram.compute()
+    (path,) = store.glob("spectrogram-*")
+    return store, path
+
+
+ADDED_CHANGES = {
+    "another shape": lambda d: d["shape"].__setitem__(2, d["shape"][2] + 1),
+    "other bands": lambda d: d["attributes"].update(n_mels=31),
+    # Right in itself, and not what its name says.
+    "another sample rate": lambda d: d["attributes"].update(sample_rate=16000),
+    "another codec": lambda d: d.update(codecs=[{"name": "bytes"}]),
+    "another type": lambda d: d.update(data_type="float64"),
+    "format 2": lambda d: d.update(zarr_format=2, filters=[{"id": "pickle"}]),
+}
+
+
+@pytest.mark.parametrize("change", ADDED_CHANGES.values(), ids=ADDED_CHANGES.keys())
+def test_spectrogram__cached_must_be_of_the_layout(cached, change, caplog):
+    store, path = cached
+    right = aa1xr.open(store).spectrogram.values
+    document = json.loads((path / METADATA).read_bytes())
+    change(document)
+    (path / METADATA).write_bytes(seal(json.dumps(document).encode()))
+    np.testing.assert_array_equal(aa1xr.open(store).spectrogram.values, right)
+    assert "computed again" in caplog.text
+    if document["attributes"]["sample_rate"] == 32000:
+        with pytest.raises(StoreError, match=path.name):
+            Store(str(store)).check()
+
+
+# What is no file
+
+
+def fifo(path):
+    os.mkfifo(path)
+
+
+def bound_socket(path):
+    # Its address has 107 bytes at most, which a path of pytest's may exceed.
+    here = os.getcwd()  # noqa: PTH109
+    os.chdir(path.parent)
+    try:
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+def link(path):
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+NO_FILES = {"pipe": fifo, "socket": bound_socket, "link": link}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
+@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES.keys())
+@pytest.mark.parametrize("name", [METADATA, "neuron/c/0", "spike_time/c/0", "row_size/c/0/0/0"])
+def test_store__files_alone_are_read(store, tmp_path, name, make):
+    path = store / name
+    path.rename(path.with_name("elsewhere"))
+    make(path)
+    for use in (
+        lambda: aa1xr.open(store).psth.compute(),  # noqa: PLW0108 - open fails, too
+        lambda: Store(str(store)).check(),
+        lambda: aa1xr.copy_store(store, tmp_path / "copy.zarr"),
+    ):
+        with pytest.raises(StoreError, match=f"{path}: every part of a store must be a file"):
+            use()
+
+
+def test_store__a_folder_that_is_a_link_is_not_entered(store, tmp_path):
+    (store / "spike_time").rename(tmp_path / "spike_time")
+    (store / "spike_time").symlink_to(tmp_path / "spike_time")
+    with pytest.raises(StoreError, match="spike_time: every part of a store must be a file"):
+        aa1xr.open(store).psth.compute()
+
+
+def test_store__may_be_a_link_itself(store, tmp_path):
+    (tmp_path / "link.zarr").symlink_to(store)
+    assert aa1xr.open(tmp_path / "link.zarr").psth.compute().equals(aa1xr.open(store).psth)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
+@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES.keys())
+@pytest.mark.parametrize("name", [METADATA, "neuron/c/0", "psth/c/0/0/0"])
+def test_load__files_alone_are_read(store, tmp_path, name, make):
+    saved = tmp_path / "saved.zarr"
+    aa1xr.save(aa1xr.open(store), saved)
+    path = saved / name
+    path.rename(path.with_name("elsewhere"))
+    make(path)
+    with pytest.raises(StoreError, match=f"{path}: every part of a store must be a file"):
+        aa1xr.load(saved).compute()
+
+
+SAVED_CHANGES = {
+    "a coordinate of 745 GiB": (
+        lambda d: arrays(d)["area"].update(shape=[10**10]),
+        "must have at most|conflicting sizes",
+    ),
+    "a chunk of 745 GiB": (
+        lambda d: arrays(d)["psth"]["chunk_grid"]["configuration"].update(
+            chunk_shape=[10**6, 10**6, 1]
+        ),
+        "psth must have at most .* bytes in a chunk",
+    ),
+    "a million chunks": (
+        lambda d: arrays(d)["psth"].update(shape=[3, 3, 10**9]),
+        "psth must have at most .* chunks",
+    ),
+    "another codec": (
+        lambda d: arrays(d)["psth"]["codecs"].__setitem__(
+            1, {"name": "gzip", "configuration": {"level": 1}}
+        ),
+        "psth must be compressed as aa1xr.save does",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), SAVED_CHANGES.values(), ids=SAVED_CHANGES.keys())
+def test_load__asks_for_no_more_than_there_is(store, tmp_path, change, message):
+    saved = tmp_path / "saved.zarr"
+    aa1xr.save(aa1xr.open(store), saved)
+    document = json.loads((saved / METADATA).read_bytes())
+    change(document)
+    if message.endswith("chunks"):
+        arrays(document)["psth"]["chunk_grid"]["configuration"]["chunk_shape"] = [1, 1, 1]
+    (saved / METADATA).write_bytes(seal(json.dumps(document).encode(), part=CONSOLIDATED))
+    with pytest.raises(StoreError, match=message):
+        aa1xr.load(saved)
+
+
+# What chunks unpack to
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 65_000, 70_000, 2**20])
+def test_content_size__of_frames(size):
+    assert content_size(Zstd().encode(bytes(size))[:18]) == size
+
+
+@pytest.mark.parametrize("header", [b"", b"\x28\xb5\x2f\xfd", b"PK\3\4" + bytes(14), bytes(18)])
+def test_content_size__of_what_is_no_frame(header):
+    assert content_size(header) is None
+
+
+def test_store__a_chunk_that_unpacks_to_too_much(store):
+    from google_crc32c import value
+
+    data = Zstd().encode(bytes(2**28))
+    (store / "n_spikes/c/0").write_bytes(data + value(data).to_bytes(4, "little"))
+    with pytest.raises(StoreError, match=r"n_spikes is damaged .* at most 28 bytes; got 268435456"):
+        aa1xr.open(store).psth.compute()
+
+
+def test_store__another_copy_is_as_good(store, tmp_path):
+    shutil.copytree(store, tmp_path / "copy.zarr")
+    assert aa1xr.open(tmp_path / "copy.zarr").identical(aa1xr.open(store))
