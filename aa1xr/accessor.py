@@ -134,9 +134,9 @@ class DatasetAccessor:
         *,
         by: str = "stimulus",
         test: float | None = None,
-        validation: float = 0,
+        validation: float | None = None,
         n_folds: int | None = None,
-        stratify: str | None = "type",
+        stratify: str | None = "auto",
         seed: int = 0,
     ) -> Split | list[Split]:
         """Divide stimuli into training, validation and test, or into folds."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import arguments
+from aa1xr import arguments, schema
 from aa1xr.archive.parse import Sound
 from aa1xr.archive.read import SIMULATION, Cell, Recording
 from aa1xr.archive.simulated import simulated_cell, simulated_trials
@@ -325,8 +325,8 @@ _LAG = {"units": "s", "long_name": "lag"}
 
 def _truth(models: list[_Model]) -> xr.Dataset:
     per_neuron: dict[str, Any] = {
-        "spontaneous": ([m.spontaneous for m in models], "spikes/s", "rate added at all times"),
-        "gain": ([m.gain for m in models], "spikes/s", "scale of the driven rate"),
+        "spontaneous": ([m.spontaneous for m in models], schema.RATE, "rate added at all times"),
+        "gain": ([m.gain for m in models], schema.RATE, "scale of the driven rate"),
         "threshold": ([m.threshold for m in models], "1", "drive at which the cell responds"),
     }
     strf = xr.Variable(

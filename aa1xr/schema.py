@@ -19,6 +19,9 @@ DIMS = ("neuron", "stimulus", "trial", "time", "freq")
 AREAS = ("Field_L", "MLd")
 TYPES = ("conspecific", "flatrip")
 
+#: Units of spike counts and of rates, as pint and UDUNITS know them; "spikes" is no unit of theirs.
+COUNT, RATE = "count", "count/s"
+
 #: The cell id is <animal>_<seq>[_<rig>]; equal animal and seq on two rigs were recorded at once.
 _CELL_ID = re.compile(r"(?P<animal>[A-Za-z0-9-]+)_(?P<seq>[0-9]{1,9})(?:_(?P<rig>[A-Za-z0-9-]+))?")
 
@@ -51,7 +54,7 @@ COORDINATES: dict[str, Spec] = {
     "name": Spec(("stimulus",), "U", "", "wav file", "the upper-case MD5 of the file"),
     "sample_rate": Spec(("stimulus",), "i", "Hz", "sample rate of the sound"),
     "type": Spec(("stimulus",), "U", "", "stimulus type"),
-    "n_samples": Spec(("stimulus",), "i", "samples", "length of the sound"),
+    "n_samples": Spec(("stimulus",), "i", "1", "length of the sound"),
     "duration_s": Spec(("stimulus",), "f", "s", "duration of the sound"),
     "trial": Spec(("trial",), "i", "", "presentation number"),
     "time": Spec(("time",), "f", "s", "time from stimulus onset", "left edge of the bin"),
@@ -62,7 +65,7 @@ VARIABLES: dict[str, Spec] = {
     "spikes": Spec(
         ("neuron", "stimulus", "trial", "time"),
         "f",
-        "spikes",
+        COUNT,
         "spike count per bin",
         "NaN where there was no such presentation, outside the window of the stimulus, and where "
         "nothing was recorded (before -2 s and after 4 s)",
@@ -70,7 +73,7 @@ VARIABLES: dict[str, Spec] = {
     "psth": Spec(
         ("neuron", "stimulus", "time"),
         "f",
-        "spikes/s",
+        RATE,
         "firing rate, mean over presentations",
         "over all presentations, whichever trials are selected with isel; "
         "aa1xr.take_trials(ds, ...) selects in all variables",
@@ -86,7 +89,7 @@ VARIABLES: dict[str, Spec] = {
     "n_trials": Spec(
         ("neuron", "stimulus"),
         "i",
-        "trials",
+        "1",
         "number of presentations",
         "0: never presented, which is not the same as silent",
     ),
@@ -224,7 +227,7 @@ def check_dims(
 
 
 #: Units of the one that contradict the name of the other.
-_CONTRADICTIONS = {"spikes": ("spikes/s", "Hz", "1/s"), "psth": ("spikes",)}
+_CONTRADICTIONS = {"spikes": (RATE, "spikes/s", "Hz", "1/s"), "psth": (COUNT, "spikes")}
 
 
 def check_units(name: str, array: xr.DataArray) -> None:
@@ -254,7 +257,7 @@ def is_count(name: str, array: xr.DataArray) -> bool:
     # By name first: assignment of bare values and arithmetic may lose attributes.
     if name in VARIABLES:
         check_units(name, array)
-        return VARIABLES[name].units == "spikes"
+        return VARIABLES[name].units == COUNT
     of = [
         known for known, spec in VARIABLES.items() if spec.long_name == array.attrs.get("long_name")
     ]
@@ -262,16 +265,16 @@ def is_count(name: str, array: xr.DataArray) -> bool:
         raise ValueError(
             f"{name!r} has the attributes of {of[0]!r}, which xarray keeps through arithmetic, so "
             f"they do not say what {name!r} is; give it its own, "
-            f"ds[{name!r}].attrs = {{'units': 'spikes/s'}} for a rate, 'spikes' for counts, '1' "
+            f"ds[{name!r}].attrs = {{'units': '{RATE}'}} for a rate, '{COUNT}' for counts, '1' "
             f"for other means; or drop it: ds.drop_vars({name!r})"
         )
     if "units" not in array.attrs:
         raise ValueError(
             f"{name!r} must have units, which say whether it is a count that adds up or a mean: "
-            f"ds[{name!r}].attrs['units'] = 'spikes' for counts, 'spikes/s' or '1' for means; or "
+            f"ds[{name!r}].attrs['units'] = '{COUNT}' for counts, '{RATE}' or '1' for means; or "
             f"drop it: ds.drop_vars({name!r})"
         )
-    return bool(array.attrs["units"] == "spikes")
+    return array.attrs["units"] in (COUNT, "spikes")
 
 
 def values_along(array: xr.DataArray | xr.Dataset, dim: str) -> Any:

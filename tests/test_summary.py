@@ -35,7 +35,7 @@ def test_summarize__says_what_there_is(ds):
     }
     assert summary["bins"] == {"dt_ms": 5, "count": 454, "window_s": [-0.1, 2.17]}
     assert summary["mel"]["n_mels"] == 32
-    assert summary["variables"]["psth"]["units"] == "spikes/s"
+    assert summary["variables"]["psth"]["units"] == "count/s"
     assert summary["source"]["source_sha256"] == ds.attrs["source_sha256"]
     assert json.loads(json.dumps(summary)) == summary
 
@@ -124,7 +124,7 @@ def test_dataset__reads_well(ds):
     text = repr(ds)
     assert all(f"    {label} " in text for label in ("area", "type", "duration_s"))
     html = ds._repr_html_()
-    assert all(f"<dd>{units}</dd>" in html for units in ("spikes/s", "Hz", "s"))
+    assert all(f"<dd>{units}</dd>" in html for units in ("count/s", "Hz", "s"))
 
 
 def test_summarize__of_an_axis_that_is_not_as_it_says(ds):

@@ -41,9 +41,9 @@ def _specs() -> dict[str, schema.Spec]:
         specs["coherence" + name] = schema.Spec(_DIMS, "f", "1", long_name)
         specs[f"coherence{name}_se"] = schema.Spec(_DIMS, "f", "1", f"standard error, {long_name}")
         long_name = f"information of {pair}"
-        specs["information" + name] = schema.Spec(_NEURON, "f", "bits/s", long_name)
+        specs["information" + name] = schema.Spec(_NEURON, "f", "bit/s", long_name)
         specs[f"information{name}_se"] = schema.Spec(
-            _NEURON, "f", "bits/s", f"standard error, {long_name}"
+            _NEURON, "f", "bit/s", f"standard error, {long_name}"
         )
     return specs
 

@@ -137,7 +137,7 @@ def fit_nonlinearity(
         },
         output_dtypes=[np.float64],
     )
-    attrs = {"units": "spikes/s"}
+    attrs = {"units": schema.RATE}
     known = definition(prediction.attrs)
     return Nonlinearity(
         both.isel(which=0)

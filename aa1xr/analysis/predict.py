@@ -100,7 +100,7 @@ def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.Data
     if rectify:
         rate = rate.clip(min=0)
     dims = [dim for dim in _RESPONSE if dim in rate.dims]
-    attrs = {"units": "spikes/s", "long_name": "predicted firing rate"}
+    attrs = {"units": schema.RATE, "long_name": "predicted firing rate"}
     attrs |= definition(fit["lag"].attrs)
     return rate.transpose(*dims).rename("prediction").drop_attrs(deep=False).assign_attrs(attrs)
 

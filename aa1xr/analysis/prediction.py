@@ -15,6 +15,8 @@ _DIMS = schema.VARIABLES["psth"].dims
 
 #: How people write spikes/s, without blanks.
 _RATE_UNITS = {
+    schema.RATE,
+    "counts/s",
     "spikes/s",
     "spikes/sec",
     "spike/s",

@@ -28,7 +28,7 @@ from aa1xr.analysis.pairs import (
 )
 from aa1xr.analysis.reliability import agreement, covariance, powers, repeated
 
-_RATE, _POWER = "spikes/s", "(spikes/s)^2"
+_RATE, _POWER = schema.RATE, "count^2/s^2"
 
 
 def _spec(units: str, long_name: str, comment: str = "") -> schema.Spec:

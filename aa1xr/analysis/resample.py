@@ -22,7 +22,7 @@ Join = Callable[..., npt.NDArray[Any]]
 def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
     """Join bins to wider ones, lazily.
 
-    Counts add up: `spikes`, whatever its attributes, and other variables with the units "spikes".
+    Counts add up: `spikes`, whatever its attributes, and other variables with the units "count".
     Everything else averages: `psth`, and variables with other units. `spectrogram` averages as
     power: its compression is undone, and applied again afterwards. The time axis is the one of
     `aa1xr.open(dt_ms=dt_ms)`: left edges that are multiples of `dt_ms` from onset, also before

@@ -44,7 +44,7 @@ SCORES: dict[str, schema.Spec] = {
     "cc_norm_half": _spec("noise-corrected correlation", _HSU),
     "fve": _spec("fraction of the PSTH's variance explained"),
     "spe": _spec("signal power explained", _SAHANI),
-    "bits_per_spike": _spec("Poisson log-likelihood gain over a constant rate", "", "bits/spike"),
+    "bits_per_spike": _spec("Poisson log-likelihood gain over a constant rate", "", "bit/count"),
     "cc_raw_within": _spec("correlation with the PSTH", _WITHIN),
     "cc_norm_within": _spec("noise-corrected correlation", f"{_SCHOPPE}; {_WITHIN}"),
     "cc_norm_half_within": _spec("noise-corrected correlation", f"{_HSU}; {_WITHIN}"),
@@ -212,7 +212,7 @@ def score_by(
         raise ValueError(
             f"the prediction must be in spikes/s; its units are {units!r}: divide counts by the "
             "bin width in s, and undo a scaling: scaling.undo(prediction). xarray keeps attributes "
-            "through arithmetic: if it is a rate, say so: prediction.attrs['units'] = 'spikes/s'"
+            "through arithmetic: if it is a rate, say so: prediction.attrs['units'] = 'count/s'"
         )
     arrays = map_blocks(
         _score,

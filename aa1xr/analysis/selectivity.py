@@ -18,7 +18,7 @@ _SAMPLES = ("stimulus", "trial")
 
 RESPONSIVENESS: dict[str, schema.Spec] = {
     "rate_change": schema.Spec(
-        ("neuron",), "f", "spikes/s", "mean rate after onset less that before onset"
+        ("neuron",), "f", schema.RATE, "mean rate after onset less that before onset"
     ),
     "n_presentations": schema.Spec(("neuron",), "f", "1", "number of presentations compared"),
     "p_value": schema.Spec(("neuron",), "f", "1", "p-value", "Wilcoxon signed-rank, two-sided"),

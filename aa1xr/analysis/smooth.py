@@ -66,7 +66,7 @@ def smooth(
     >>> ds = aa1xr.open_sample(dt_ms=5)
     >>> rate = aa1xr.smooth(ds.psth, window_ms=21)
     >>> rate.attrs["units"]
-    'spikes/s'
+    'count/s'
     >>> aa1xr.smooth(xr.ones_like(ds.psth), window="gaussian").values.min().item()
     1.0
 

@@ -28,7 +28,7 @@ def split(
     *,
     by: str = ...,
     test: float | None = ...,
-    validation: float = ...,
+    validation: float | None = ...,
     n_folds: None = ...,
     stratify: str | None = ...,
     seed: int = ...,
@@ -39,7 +39,7 @@ def split(
     *,
     by: str = ...,
     test: None = ...,
-    validation: float = ...,
+    validation: float | None = ...,
     n_folds: int,
     stratify: str | None = ...,
     seed: int = ...,
@@ -50,7 +50,7 @@ def split(
     *,
     by: str = ...,
     test: float | None = ...,
-    validation: float = ...,
+    validation: float | None = ...,
     n_folds: int | None = ...,
     stratify: str | None = ...,
     seed: int = ...,
@@ -62,9 +62,9 @@ def split(
     *,
     by: str = "stimulus",
     test: float | None = None,
-    validation: float = 0,
+    validation: float | None = None,
     n_folds: int | None = None,
-    stratify: str | None = "type",
+    stratify: str | None = "auto",
     seed: int = 0,
 ) -> Split | list[Split]:
     """Divide stimuli into training, validation and test, or into folds.
@@ -84,12 +84,14 @@ def split(
         The coordinate whose values are held out: "stimulus", "neuron", or a label, such as
         "animal_id", whose values then stay whole.
     test, validation
-        How much to hold out: a fraction below 1, or a number from 1 up. `test` is 0.2 by default.
+        How much to hold out: a fraction below 1, or a number from 1 up. By default 0.2 for each;
+        `validation` is 0 by default where other labels than stimuli are divided.
     n_folds
         Instead of `test`: each label is in the test part of exactly one of so many folds.
     stratify
-        The label in equal proportions (to one label) in each part; None for none. For neurons,
-        "area" is one.
+        The label in equal proportions (to one label) in each part; None for none. "auto" is
+        "type" for stimuli and "area" for neurons, where these are the same within each value of
+        `by`, and otherwise None.
     seed
         Another seed gives another split.
 
@@ -107,7 +109,7 @@ def split(
     Examples
     --------
     >>> ds = aa1xr.open_sample()
-    >>> train, validation, test = aa1xr.split(ds, test=3, validation=0.2)
+    >>> train, validation, test = aa1xr.split(ds)
     >>> len(train), len(validation), len(test)
     (9, 3, 3)
     >>> ds.sel(stimulus=test).type.values.tolist()
@@ -118,8 +120,10 @@ def split(
     if not isinstance(ds, xr.DataArray):
         schema.require(ds)
     arguments.whole("seed", seed, 0)
-    strata = _strata(ds, by, stratify)
+    strata = _strata(ds, by, _stratum(ds, by) if stratify == "auto" else stratify)
     order = _draw(strata, seed)
+    held_out = 0.2 if ds[by].dims == ("stimulus",) and len(order) > 2 else 0
+    validation = held_out if validation is None else validation
     if n_folds is None:
         n_test = _number("test", 0.2 if test is None else test, order)
         return _part(strata, order, n_test, validation)
@@ -133,6 +137,15 @@ def split(
         turned = order[start:] + order[:start]
         folds.append(_part(strata, turned, fold.size, validation))
     return folds
+
+
+def _stratum(ds: xr.Dataset | xr.DataArray, by: str) -> str | None:
+    """The label that is stratified by default, or None."""
+    label = {"stimulus": "type", "neuron": "area"}.get(str(ds[by].dims[0])) if by in ds else None
+    if label not in ds.coords or ds[label].dims != ds[by].dims:
+        return None
+    values = zip(ds[by].values.tolist(), ds[label].values.tolist(), strict=True)
+    return label if len(set(values)) == np.unique(ds[by].values).size else None
 
 
 def _strata(ds: xr.Dataset | xr.DataArray, by: str, stratify: str | None) -> dict[Any, Any]:

@@ -30,7 +30,7 @@ _SOUND = schema.VARIABLES["spectrogram"].dims
 #: Penalties to choose from, in units of the variance of a scaled band.
 ALPHAS = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
-_NEURON, _FREQ, _RATE = ("neuron",), ("freq",), "spikes/s"
+_NEURON, _FREQ, _RATE = ("neuron",), ("freq",), schema.RATE
 
 #: What `strf` gives.
 STRF: dict[str, schema.Spec] = {
@@ -153,7 +153,7 @@ def strf(
     Examples
     --------
     >>> ds = aa1xr.open_sample().sel(type="conspecific", area="MLd")
-    >>> train, validation, test = aa1xr.split(ds, test=2, validation=2)
+    >>> train, validation, test = aa1xr.split(ds)
     >>> fit = aa1xr.strf(ds, train=train, validation=validation).compute()
     >>> fit.strf.sel(animal_id="sim0000").dims
     ('neuron', 'freq', 'lag')
@@ -165,7 +165,7 @@ def strf(
     rate = checked_psth(ds) if response is None else response
     arguments.expect("response", rate, xr.DataArray)
     schema.check_dims("'spectrogram'", sound, *_SOUND)
-    if (units := rate.attrs.get("units")) in ("spikes", "1"):
+    if (units := rate.attrs.get("units")) in (schema.COUNT, "spikes", "1"):
         raise ValueError(
             f"the response must be in spikes/s; got units of {units!r}: divide counts by the bin "
             "width in s, and undo a scaling: scaling.undo(response)"

@@ -105,7 +105,7 @@ def events(
             AXES,
             row_size,
             {
-                "units": "spikes",
+                "units": schema.COUNT,
                 "long_name": "spikes in the presentation",
                 "sample_dimension": "spike",
             },

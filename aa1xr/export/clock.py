@@ -18,7 +18,9 @@ from aa1xr.dataset.grid import RECORDED_MS
 
 #: Microseconds recorded before and after each onset.
 _BEFORE, _AFTER = (abs(ms) * 1000 for ms in RECORDED_MS)
-_GAP = 1_000_000
+#: Between two presentations, so that they do not touch; short, since pynapple divides the spikes of
+#: a file by all of its time.
+_GAP = 1_000
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -43,11 +45,11 @@ class Site:
 def lay_out(ds: xr.Dataset) -> tuple[xr.Dataset, list[Site]]:
     """The events of `ds`, and its sites with their presentations laid end to end.
 
-    Each animal has a clock of its own, on which its sites follow one another: cells of one site
-    were recorded at once, no others were. A site's presentations go trial by trial, as they did;
+    Each site has a clock of its own: cells of one site were recorded at once, no others were. A
+    site's presentations go trial by trial, as they did;
     the stimuli of one trial, which were in random order, in the order of `ds`. So what happens
     within a presentation is as recorded, and what lies between two is invented. A presentation is
-    6 s, from 2 s before the onset to 4 s after it (longer if a spike lies beyond), and 1 s passes
+    6 s, from 2 s before the onset to 4 s after it (longer if a spike lies beyond), and 1 ms passes
     to the next. Sites that heard nothing are left out.
 
     Raises
@@ -64,13 +66,11 @@ def lay_out(ds: xr.Dataset) -> tuple[xr.Dataset, list[Site]]:
     after = _seconds(max(_AFTER, times.max(initial=0)))
 
     sites = []
-    begin: dict[str, int] = defaultdict(int)  # of the next presentation of each animal
     for animal, seq, neurons in _recorded_at_once(events):
         trial, stimulus = np.nonzero(heard[neurons].any(0).T)
         if trial.size == 0:
             continue
-        onset = begin[animal] + before + np.arange(trial.size) * (before + after + _GAP)
-        begin[animal] = int(onset[-1]) + after + _GAP
+        onset = before + np.arange(trial.size) * (before + after + _GAP)
         spike_times = []
         for neuron in neurons:
             n = sizes[neuron, stimulus, trial]

@@ -1,4 +1,4 @@
-"""Neurodata Without Borders: one file for each animal."""
+"""Neurodata Without Borders: one file for each recording site."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ _NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 _CLOCK = (
     "AA1 tells spike times from each stimulus onset, and no time of day. The clock of this file is "
-    "invented: presentations are laid end to end, site after site and trial by trial, 1 s apart, "
+    "invented: presentations are laid end to end, trial by trial, 1 ms apart, "
     "the stimuli of a trial in a fixed order (theirs was random, and is not known). What happens "
-    "within a trial is as recorded; what lies between two is not. Cells of one recording site "
-    "(cell_seq) were recorded at once; no others were. session_start_time is a placeholder."
+    "within a trial is as recorded; what lies between two is not. The cells of this file, those of "
+    "one recording site (cell_seq), were recorded simultaneously. session_start_time is a "
+    "placeholder."
 )
 _RECORDED = {
     "session_description": "Extracellular single units in two auditory areas (MLd and Field L) of "
@@ -73,7 +74,10 @@ def to_nwb(
     *,
     storage_options: Mapping[str, Any] | None = None,
 ) -> list[Path]:
-    """Write one NWB file for each animal.
+    """Write one NWB file for each recording site: one cell, or two that were recorded together.
+
+    Readers of NWB take the cells of a file for simultaneous, and its trials for those of each of
+    its cells.
 
     Of recordings, keep the files private: their terms, which are in the notes of each, forbid to
     redistribute them.
@@ -92,13 +96,13 @@ def to_nwb(
     Returns
     -------
     list of Path
-        The files, `<animal_id>.nwb`. In each:
+        The files, `<animal_id>_<cell_seq>.nwb`. In each:
 
         - `units`: spike times, with `neuron`, `area`, `cell_seq` and `rig`; `obs_intervals` are
           the trials in which the cell was recorded. AA1 tells of no electrodes;
         - `trials`: `start_time` 2 s before the onset and `stop_time` 4 s after it (longer if a
-          spike lies beyond), `stimulus_onset_time` and `stimulus_offset_time`, `stimulus`, `type`,
-          `trial`, and the recording site's `cell_seq`;
+          spike lies beyond), `stimulus_onset_time` and `stimulus_offset_time`, `stimulus`, `type`
+          and `trial`;
         - `stimulus_template`: the sounds, by the names in `trials`;
         - `subject`, citation, terms.
 
@@ -119,69 +123,65 @@ def to_nwb(
     --------
     >>> ds = aa1xr.open_sample().sel(type="flatrip")
     >>> [path.name for path in aa1xr.to_nwb(ds, tmp / "nwb")]
-    ['sim0000.nwb', 'sim0001.nwb']
+    ['sim0000_1.nwb', 'sim0000_2.nwb', 'sim0000_3.nwb', 'sim0000_4.nwb', 'sim0000_5.nwb',
+     'sim0001_1.nwb']
     """
     target = resolve_path("folder", folder)
     store = store_of(ds, storage_options=storage_options)
     events, sites = lay_out(as_events(ds, storage_options=storage_options))
     pynwb = need("pynwb", extra="nwb")
     sounds = waveforms(ds, storage_options=storage_options)
-    animals: dict[Path, list[Site]] = {}
-    for site in sites:
-        animals.setdefault(target / f"{site.animal_id}.nwb", []).append(site)
-    for path in animals:
+    paths = [target / f"{site.animal_id}_{site.cell_seq}.nwb" for site in sites]
+    for path in paths:
         refuse_existing(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-    for path, own in animals.items():
-        file = _session(pynwb, own[0].animal_id, store.attrs)
-        file.units = _units(pynwb, events, own)
-        file.trials = _trials(pynwb, events, own)
-        for stimulus in np.unique(np.concatenate([site.stimulus for site in own])):
+    target.mkdir(parents=True, exist_ok=True)
+    for path, site in zip(paths, sites, strict=True):
+        file = _session(pynwb, site, store.attrs)
+        file.units = _units(pynwb, events, site)
+        file.trials = _trials(pynwb, events, site)
+        for stimulus in np.unique(site.stimulus):
             file.add_stimulus_template(
                 _sound(pynwb, events.isel(stimulus=stimulus), sounds[stimulus])
             )
         with whole(path) as partial, pynwb.NWBHDF5IO(str(partial), "w") as io:
             io.write(file)
-    return list(animals)
+    return paths
 
 
-def _session(pynwb: Any, animal_id: str, origin: dict[str, Any]) -> Any:
+def _session(pynwb: Any, site: Site, origin: dict[str, Any]) -> Any:
     contents = Contents.of_attrs(origin)
     session, subject = _ORIGINS[contents.origin]
     said = "; ".join(f"{kind}: {text}" for kind, text in contents.statements.items())
     return pynwb.NWBFile(
-        identifier=f"{origin['source_sha256']}/{animal_id}",
+        identifier=f"{origin['source_sha256']}/{site.animal_id}/{site.cell_seq}",
+        session_id=str(site.cell_seq),
         session_start_time=_NO_DATE,
         was_generated_by=[["aa1xr", VERSION]],
-        subject=pynwb.file.Subject(subject_id=animal_id, **subject),
+        subject=pynwb.file.Subject(subject_id=site.animal_id, **subject),
         **session | {"notes": f"{session['notes']} {said}".strip()},
     )
 
 
-def _units(pynwb: Any, events: xr.Dataset, sites: list[Site]) -> Any:
+def _units(pynwb: Any, events: xr.Dataset, site: Site) -> Any:
     units = pynwb.misc.Units(name="units", description="single units", resolution=1e-6)
     labels = ("neuron", "area", "cell_seq", "rig")
     for name in labels:
         units.add_column(name, _describe(name))
-    for site in sites:
-        trials = np.stack([site.start, site.stop], 1)
-        for number, neuron in enumerate(site.neurons):
-            units.add_unit(
-                spike_times=site.spike_times[number],
-                obs_intervals=trials[site.heard[number]],
-                **{name: events[name].values.tolist()[neuron] for name in labels},
-            )
+    trials = np.stack([site.start, site.stop], 1)
+    for number, neuron in enumerate(site.neurons):
+        units.add_unit(
+            spike_times=site.spike_times[number],
+            obs_intervals=trials[site.heard[number]],
+            **{name: events[name].values.tolist()[neuron] for name in labels},
+        )
     return units
 
 
-def _trials(pynwb: Any, events: xr.Dataset, sites: list[Site]) -> Any:
-    def of_all(what: str) -> npt.NDArray[Any]:
-        return np.concatenate([getattr(site, what) for site in sites])
-
-    stimulus, onset = of_all("stimulus"), of_all("onset")
+def _trials(pynwb: Any, events: xr.Dataset, site: Site) -> Any:
+    stimulus, onset = site.stimulus, site.onset
     columns: dict[str, tuple[str, npt.NDArray[Any]]] = {
-        "start_time": ("start of the trial (s)", of_all("start")),
-        "stop_time": ("end of the trial (s)", of_all("stop")),
+        "start_time": ("start of the trial (s)", site.start),
+        "stop_time": ("end of the trial (s)", site.stop),
         "stimulus_onset_time": ("onset of the sound (s)", onset),
         "stimulus_offset_time": (
             "end of the sound (s)",
@@ -189,11 +189,7 @@ def _trials(pynwb: Any, events: xr.Dataset, sites: list[Site]) -> Any:
         ),
         "stimulus": ("sound, in stimulus_template", events["stimulus"].values[stimulus]),
         "type": (_describe("type"), events["type"].values[stimulus]),
-        "trial": (_describe("trial"), events["trial"].values[of_all("trial")]),
-        "cell_seq": (
-            "recording site: that of the units recorded in this trial",
-            np.repeat([s.cell_seq for s in sites], [s.trial.size for s in sites]),
-        ),
+        "trial": (_describe("trial"), events["trial"].values[site.trial]),
     }
     return pynwb.epoch.TimeIntervals(
         name="trials",

@@ -45,10 +45,10 @@ def to_pynapple(ds: xr.Dataset) -> dict[str, Site]:
           are True in AA1. Where one is not, the `rate` that pynapple shows is too low, since
           a `TsGroup` has one time support for all.
 
-        AA1 has no absolute time: presentations are laid end to end, trial by trial, with 1 s
+        AA1 has no absolute time: presentations are laid end to end, trial by trial, with 1 ms
         between them; their order within a trial is that of `ds`. What happens within one (2 s
         before the onset to 4 s after it) is as recorded. Nothing else is: no rate over longer
-        times, no drift. The sites of an animal follow one another on its clock.
+        times, no drift. Each site has a clock of its own.
 
     Raises
     ------

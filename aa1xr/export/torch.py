@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def to_torch(ds: xr.Dataset, *, responses: str = "psth", cache: bool = False) -> StimulusDataset:
     """A `torch.utils.data.Dataset` whose items are the stimuli.
 
-    An item is computed when it is asked for, and nothing else is. It ends with the stimulus' own
+    An item is computed when it is asked for, and nothing else is. A slice of it, or a list of
+    numbers, gives a `torch.utils.data.Subset`. It ends with the stimulus' own
     window; `.collate` pads a batch:
     `DataLoader(dataset, batch_size=4, shuffle=True, collate_fn=dataset.collate)`.
 

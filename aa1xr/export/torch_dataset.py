@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, SupportsIndex, overload
 
+import numpy as np
 import torch
 from torch.nn.functional import pad
 
@@ -31,8 +32,18 @@ class StimulusDataset(torch.utils.data.Dataset[Item]):  # type: ignore[misc]
     def __len__(self) -> int:
         return len(self._stimuli)
 
-    def __getitem__(self, index: int) -> Item:
-        number = range(len(self))[index]  # negative ones too, and the IndexError that ends a loop
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice | Iterable[int]) -> torch.utils.data.Subset[Item]: ...
+    def __getitem__(self, index: Any) -> Item | torch.utils.data.Subset[Item]:
+        """An item; for a slice or a list of numbers, a `torch.utils.data.Subset` of them."""
+        numbers = range(len(self))  # negative ones too, and the IndexError that ends a loop
+        if isinstance(index, slice):
+            return torch.utils.data.Subset(self, numbers[index])
+        if np.ndim(index):
+            return torch.utils.data.Subset(self, [numbers[number] for number in index])
+        number = numbers[index]
         if self._kept is None:
             return self._read(number)
         if number not in self._kept:

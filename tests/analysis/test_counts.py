@@ -84,7 +84,7 @@ def test_spike_counts__is_lazy_and_keeps_labels(ds, lazily):
         got = aa1xr.spike_counts(ds)
     assert got.chunks is not None
     assert got.sel(area="MLd", type="flatrip").shape == (6, 5, 15)
-    assert got.attrs["units"] == "spikes"
+    assert got.attrs["units"] == "count"
     assert aa1xr.spike_counts(aa1xr.open_sample(chunks=None)).chunks is None
     xr.testing.assert_identical(got, ds.aa1.spike_counts())
 

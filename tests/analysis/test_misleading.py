@@ -37,7 +37,7 @@ def test_resample__refuses_a_variable_with_the_attributes_of_another(ds):
 
 def test_resample__refuses_units_that_contradict_a_name(ds):
     counts = ds.assign(psth=ds.spikes.sum("trial", min_count=1))
-    with pytest.raises(ValueError, match="'psth' must be in spikes/s; its units are 'spikes'"):
+    with pytest.raises(ValueError, match="'psth' must be in count/s; its units are 'count'"):
         aa1xr.resample(counts, dt_ms=20)
     rates = ds.assign(spikes=(ds.spikes / 0.005).assign_attrs(units="spikes/s"))
     for function in (
@@ -46,7 +46,7 @@ def test_resample__refuses_units_that_contradict_a_name(ds):
         aa1xr.spike_counts,
         lambda d: aa1xr.resample(d, dt_ms=10),
     ):
-        with pytest.raises(ValueError, match="must be in spikes; its units are 'spikes/s'"):
+        with pytest.raises(ValueError, match="must be in count; its units are 'spikes/s'"):
             function(rates)
 
 

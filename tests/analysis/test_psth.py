@@ -12,7 +12,7 @@ def ds(sample_archive):
 def test_psth__of_all_trials_is_the_variable(ds):
     got = aa1xr.psth(ds)
     np.testing.assert_array_equal(got, ds.psth)
-    assert got.attrs["units"] == "spikes/s"
+    assert got.attrs["units"] == "count/s"
     assert got.dtype == ds.psth.dtype
 
 

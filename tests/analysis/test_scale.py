@@ -127,7 +127,7 @@ def test_normalize__is_lazy_and_keeps_labels(ds, lazily, method):
     assert got.name == "psth"
     assert got.sel(area="MLd", type="flatrip").sizes["neuron"] == 6
     assert scaling.scale.sel(area="MLd").sizes["neuron"] == 6
-    assert scaling.scale.attrs["units"] == "spikes/s"
+    assert scaling.scale.attrs["units"] == "count/s"
     chunked = ds.chunk(neuron=3).psth
     got, _ = aa1xr.normalize(chunked, method=method)
     assert len(got.__dask_graph__()) <= 20 * len(chunked.__dask_graph__())

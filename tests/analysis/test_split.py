@@ -84,16 +84,26 @@ def test_split__labels_select(ds, lazily):
 
 
 def test_split__by_label_keeps_its_neurons_together(ds):
-    train, _, test = aa1xr.split(ds, by="animal_id", test=1, stratify=None)
+    train, _, test = aa1xr.split(ds, by="animal_id", test=1)
     animals = (ds.animal_id[ds.animal_id.isin(part)] for part in (train, test))
     seen, held_out = (set(of.values) for of in animals)
     assert seen
     assert held_out
     assert not seen & held_out
-    got = aa1xr.split(ds, by="neuron", test=4, stratify="area")
+    got = aa1xr.split(ds, by="neuron", test=4)
+    assert got.validation.size == 0
     assert Counter(ds.sel(neuron=got.test).area.values) == {"MLd": 2, "Field_L": 2}
-    trials = aa1xr.split(ds, by="trial", stratify=None)
+    trials = aa1xr.split(ds, by="trial")
     assert ds.sel(trial=trials.test).sizes["trial"] == 3
+
+
+def test_split__what_it_gives_by_default_can_be_fitted(ds):
+    train, validation, test = aa1xr.split(ds)
+    assert (train.size, validation.size, test.size) == (9, 3, 3)
+    fit = aa1xr.strf(ds, train=train, validation=validation).compute()
+    assert np.isfinite(fit.cc_validation).any()
+    for fold in aa1xr.split(ds, n_folds=5):
+        assert fold.validation.size == 3
 
 
 def test_split__nothing_leaks(ds):
@@ -144,6 +154,6 @@ def test_split__refuses(ds):
     with pytest.raises(ValueError, match="no label 'sound'"):
         aa1xr.split(ds, by="sound")
     with pytest.raises(ValueError, match="no label 'type' along 'neuron'"):
-        aa1xr.split(ds, by="neuron")
+        aa1xr.split(ds, by="neuron", stratify="type")
     with pytest.raises(ValueError, match="more than one 'area'"):
         aa1xr.split(ds, by="animal_id", stratify="area")

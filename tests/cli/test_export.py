@@ -29,10 +29,10 @@ def test_export__several_of_a_label(export, tmp_path):
     assert set(pd.read_csv(tmp_path / "all.csv").area) == {"MLd", "Field_L"}
 
 
-def test_export__nwb_is_a_file_an_animal(export, tmp_path, capsys):
+def test_export__nwb_is_a_file_for_each_site(export, tmp_path, capsys):
     pytest.importorskip("pynwb")
     assert export("--to", "nwb", "--type", "flatrip", out="files") == 0
-    names = ["sim0000.nwb", "sim0001.nwb"]
+    names = [f"sim0000_{n}.nwb" for n in range(1, 6)] + ["sim0001_1.nwb"]
     assert sorted(path.name for path in (tmp_path / "files").iterdir()) == names
     assert [line.rpartition("/")[2] for line in capsys.readouterr().out.split()] == names
 

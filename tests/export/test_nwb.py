@@ -32,7 +32,6 @@ def read(path):
         for trial in trials.itertuples():
             if (trial.start_time, trial.stop_time) not in observed:
                 continue
-            assert trial.cell_seq == unit.cell_seq
             times = unit.spike_times
             inside = times[(times >= trial.start_time) & (times <= trial.stop_time)]
             onset = trial.stimulus_onset_time
@@ -43,11 +42,32 @@ def read(path):
 
 
 def test_to_nwb__round_trip(files, trains):
-    assert [path.name for path in files] == ["sim0000.nwb", "sim0001.nwb"]
-    found = read(files[0]) | read(files[1])
+    names = [f"sim0000_{n}.nwb" for n in range(1, 6)] + ["sim0001_1.nwb"]
+    assert [path.name for path in files] == names
+    found = {key: times for path in files for key, times in read(path).items()}
     assert found.keys() == trains.keys()
     for key, times in trains.items():
         np.testing.assert_array_equal(found[key], times)
+
+
+def test_to_nwb__rates_in_pynapple_are_ours(ds, files):
+    nap = pytest.importorskip("pynapple")
+    counts = aa1xr.events(ds).row_size.sum(["stimulus", "trial"])
+    # 2 s before each onset to 4 s after it: nothing of the sample lies beyond.
+    seconds = 6 * ds.n_trials.sum("stimulus")
+    rates = (counts / seconds).compute()
+    for path in files:
+        file = nap.load_file(str(path))
+        units, trials = file["units"], file["trials"]
+        ours = rates.sel(neuron=units["neuron"].values)
+        n_trials = ds.n_trials.sel(neuron=ours.neuron).sum("stimulus").compute()
+        # The others were not recorded in each trial of their site: all of AA1's were.
+        ours = ours.where(n_trials == len(trials), units["rate"].values)
+        assert n_trials.max() == len(trials)
+        # Of a file, pynapple divides by the time from the first spike to the last.
+        np.testing.assert_allclose(units["rate"].values, ours, rtol=0.01)
+        within = units.restrict(trials)["rate"].values[n_trials == len(trials)]
+        np.testing.assert_allclose(within, ours[n_trials == len(trials)], rtol=1e-5)
 
 
 def test_to_nwb__says_what_is_known(files, ds):
@@ -80,7 +100,7 @@ def inspect(path):
 
 def test_to_nwb__inspector_on_simulated_cells(files):
     # They are of no species and no age, and nothing else is amiss.
-    assert inspect(files[1]) == {"check_subject_age", "check_subject_species_exists"}
+    assert inspect(files[-1]) == {"check_subject_age", "check_subject_species_exists"}
 
 
 def test_to_nwb__inspector_on_recordings(ds, tmp_path, monkeypatch):
@@ -90,14 +110,14 @@ def test_to_nwb__inspector_on_recordings(ds, tmp_path, monkeypatch):
     heard = {(sound.type, sound.name): trial for sound in sounds}
     made = Made(sounds, {"b1_1_A": "MLd", "b1_2": "Field_L"}, {"b1_1_A": heard, "b1_2": heard})
     archive = made.write(tmp_path / "a.zip")
-    (path,) = aa1xr.to_nwb(aa1xr.open(archive, data_dir=tmp_path / "other"), tmp_path / "other")
+    path, _ = aa1xr.to_nwb(aa1xr.open(archive, data_dir=tmp_path / "other"), tmp_path / "other")
     with pynwb.NWBHDF5IO(str(path), "r") as io:
         file = io.read()
         assert "unknown origin" in file.session_description  # nothing says that it is of AA1
         assert file.related_publications is None
     pretend(monkeypatch, known_archive(archive))
     recording = aa1xr.open(archive, data_dir=tmp_path)
-    (path,) = aa1xr.to_nwb(recording, tmp_path)
+    path, _ = aa1xr.to_nwb(recording, tmp_path)
     assert inspect(path) == set()
     with pynwb.NWBHDF5IO(str(path), "r") as io:
         file = io.read()
@@ -114,11 +134,11 @@ def nwb_sound(label):
 
 
 def test_to_nwb__never_overwrites(ds, tmp_path):
-    (tmp_path / "sim0001.nwb").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"sim0001\.nwb"):
+    (tmp_path / "sim0001_1.nwb").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"sim0001_1\.nwb"):
         aa1xr.to_nwb(ds, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["sim0001.nwb"]
-    assert (tmp_path / "sim0001.nwb").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["sim0001_1.nwb"]
+    assert (tmp_path / "sim0001_1.nwb").read_text() == "mine"
 
 
 def test_to_nwb__whole_or_not_at_all(ds, tmp_path, monkeypatch):

@@ -34,6 +34,14 @@ def test_to_torch__items_are_the_stimuli(ds, name):
     assert dataset[-1].stimulus == "flatrip-04"
     with pytest.raises(IndexError):
         dataset[15]
+    for index, numbers in ((slice(2, 5), [2, 3, 4]), ([-1, 0], [14, 0]), (np.array([3]), [3])):
+        part = dataset[index]
+        assert isinstance(part, Subset)
+        labels = ds.stimulus.values[numbers].tolist()
+        assert [item.stimulus for item in part] == labels
+    assert dataset[np.int64(3)].stimulus == dataset[3].stimulus
+    with pytest.raises(IndexError):
+        dataset[[0, 15]]
 
 
 def test_collate__pads_with_silence_as_it_is_after_a_scaling(ds):

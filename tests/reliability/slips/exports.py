@@ -100,7 +100,7 @@ def _of_stimuli(name: str, call: Callable[[Things, Any], Any]) -> Iterator[Row]:
 def _twice(t: Things) -> Any:
     folder = t.new()
     folder.mkdir()
-    (folder / "sim0000.nwb").touch()
+    (folder / "sim0000_1.nwb").touch()
     return aa1xr.to_nwb(t.ds, folder)
 
 
@@ -115,7 +115,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
      r"'n_trials' has dimensions \('neuron', 'stimulus'\); expected stimulus and time"),
     ("ds.aa1.to_torch", "a misspelt variable", lambda t: t.ds.aa1.to_torch(responses="spike"),
      "no variable 'spike'"),
-    ("to_nwb", "into a folder that has such a file", _twice, "sim0000.nwb.*exists",
+    ("to_nwb", "into a folder that has such a file", _twice, "sim0000_1.nwb.*exists",
      FileExistsError),
     ("to_pandas", "events without labels",
      lambda t: aa1xr.to_pandas(t.events.drop_vars("row_start")), "no variable 'row_start'"),
