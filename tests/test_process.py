@@ -116,6 +116,10 @@ def test_process__is_as_before_when_all_is_computed_in_threads(
 
     for name in WORK:
         work(name, 0)  # imports are done once, and not by several threads
+    before = state()
+    for name in WORK:
+        work(name, 0)
+    assert unchanged(before, state())
     monkeypatch.setattr(warnings.catch_warnings, "__enter__", watched)
     before = state()
     with ThreadPoolExecutor(8) as pool:
