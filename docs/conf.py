@@ -40,6 +40,16 @@ extensions = [
     "sphinx_copybutton",
     "sphinxarg.ext",
 ]
+if os.environ.get("READTHEDOCS"):  # elsewhere the site is built without a network
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "xarray": ("https://docs.xarray.dev/en/stable", None),
+        "zarr": ("https://zarr.readthedocs.io/en/stable", None),
+        "dask": ("https://docs.dask.org/en/stable", None),
+        "pandas": ("https://pandas.pydata.org/docs", None),
+    }
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 
