@@ -164,7 +164,7 @@ class DatasetAccessor:
         *,
         storage_options: Mapping[str, Any] | None = None,
     ) -> list[Path]:
-        """Write one NWB file for each animal."""
+        """Write one NWB file for each recording site."""
         return to_nwb(self._ds, folder, storage_options=storage_options)
 
     def to_pandas(self) -> pd.DataFrame:

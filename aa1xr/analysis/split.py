@@ -90,8 +90,7 @@ def split(
         Instead of `test`: each label is in the test part of exactly one of so many folds.
     stratify
         The label in equal proportions (to one label) in each part; None for none. "auto" is
-        "type" for stimuli and "area" for neurons, where these are the same within each value of
-        `by`, and otherwise None.
+        "type" for stimuli, "area" for neurons, and otherwise None.
     seed
         Another seed gives another split.
 
@@ -141,11 +140,9 @@ def split(
 
 def _stratum(ds: xr.Dataset | xr.DataArray, by: str) -> str | None:
     """The label that is stratified by default, or None."""
-    label = {"stimulus": "type", "neuron": "area"}.get(str(ds[by].dims[0])) if by in ds else None
-    if label not in ds.coords or ds[label].dims != ds[by].dims:
-        return None
-    values = zip(ds[by].values.tolist(), ds[label].values.tolist(), strict=True)
-    return label if len(set(values)) == np.unique(ds[by].values).size else None
+    if isinstance(by, str) and by in ds.coords and ds[by].dims == ("stimulus",):
+        return "type"
+    return "area" if by == "neuron" else None
 
 
 def _strata(ds: xr.Dataset | xr.DataArray, by: str, stratify: str | None) -> dict[Any, Any]:

@@ -158,7 +158,7 @@ def rows() -> Iterator[Row]:
             name,
             f"a prediction that is {units} and says so",
             lambda t, make=make: aa1xr.score(make(t), t.ds),
-            r"must be in spikes/s; its units are '(spikes|1)': .*scaling.undo\(prediction\)",
+            r"must be in spikes/s; its units are '(count|1)': .*scaling.undo\(prediction\)",
         )
     yield works(
         "score",
