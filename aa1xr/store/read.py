@@ -43,6 +43,7 @@ from aa1xr.store.validate import (
     check_n_samples,
     check_n_spikes,
     check_rows,
+    metadata_of,
 )
 from aa1xr.whole import discard, is_leftover, whole
 
@@ -137,12 +138,12 @@ class Store(Connection):
         self.recognize(attributes[SEAL], "store")
         with self._held_against_the_layout():
             check_attributes(attributes)
-            self._documents, self._sizes = check_arrays(document)
+            self._sizes = check_arrays(document)
         if len(_OPENED) >= 64:
             _OPENED.clear()
         for key in (self.url, str(attributes.get("source_sha256"))):
             _OPENED[key] = self.place, self.storage_options, self.identity
-        return document
+        return {"attributes": attributes}
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -157,8 +158,9 @@ class Store(Connection):
 
     def make_array(self, name: str) -> zarr.Array[Any]:
         """An array that it was built with."""
-        _ = self.root
-        return self._make_array(name, self._documents[name], ARRAYS[name].dtype)
+        spec = ARRAYS[name]
+        document = metadata_of(spec, tuple(self.sizes[dim] for dim in spec.dims))
+        return self._make_array(name, {**document, "attributes": {}}, spec.dtype)
 
     def _make_array(self, path: str, document: dict[str, Any], dtype: str) -> zarr.Array[Any]:
         # A string has its length before it, and so has their list.

@@ -80,8 +80,8 @@ def _is_sha256(value: Any) -> bool:
     return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
-def check_arrays(document: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
-    """The metadata of all arrays of a store, by their names, and the length of each dimension."""
+def check_arrays(document: Mapping[str, Any]) -> dict[str, int]:
+    """Check the metadata of all arrays of a store, and give the length of each dimension."""
     group = document.get("node_type"), document.get("zarr_format")
     if group != ("group", 3):
         raise ValueError(f"it must be a group of Zarr format 3; got {printable(group)}")
@@ -91,17 +91,15 @@ def check_arrays(document: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]]
         have = printable(sorted(map(str, found)) if isinstance(found, dict) else found)
         raise ValueError(f"it must have the metadata of the arrays {', '.join(ARRAYS)}; got {have}")
     sizes: dict[str, int] = {}
-    arrays = {
-        name: check_array(name, found[name], spec, sizes)
-        for name, spec in sorted(ARRAYS.items(), key=lambda item: len(item[1].dims))
-    }
+    for name, spec in sorted(ARRAYS.items(), key=lambda item: len(item[1].dims)):
+        check_array(name, found[name], spec, sizes)
     for dim in ("neuron", "stimulus", "sample"):
         if sizes[dim] == 0:
             raise ValueError(f"it must have data; got none along {dim}")
     n = prod(sizes[dim] for dim in ("neuron", "stimulus", "trial"))
     if n > MOST_PRESENTATIONS:
         raise ValueError(f"it must have at most {MOST_PRESENTATIONS} presentations; got {n}")
-    return arrays, sizes
+    return sizes
 
 
 def check_added(
