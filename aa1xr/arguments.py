@@ -72,6 +72,16 @@ def names(name: str, value: Any) -> list[str]:
     return found
 
 
+def file_name(name: str, value: str) -> str:
+    """A label that becomes the name of a file in a folder, or ValueError if it leads elsewhere."""
+    if value in {"", ".", ".."} or any(character in value for character in "/\\\0"):
+        raise ValueError(
+            f"{name} must be a name that a file can have, since a file is named by it; got "
+            f"{value!r}. Relabel it with ds.assign_coords"
+        )
+    return value
+
+
 def expand_user(name: str, value: str | os.PathLike[str]) -> Path:
     """A path of this machine, with ~ as the home directory, or ValueError where there is none."""
     try:

@@ -40,5 +40,9 @@ class IncompleteArchiveWarning(AA1Warning):
     """An archive, or the store built from it, lacks or alters a part of what AA1 holds."""
 
 
+class OwnerWarning(AA1Warning):
+    """A store in the data directory belongs to another user, who can change what is in it."""
+
+
 class WaitingWarning(AA1Warning):
     """Something takes long, and goes on: another process writes, or a transfer is slow."""

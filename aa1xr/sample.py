@@ -29,6 +29,7 @@ from aa1xr.dataset.spectrogram import Mel
 from aa1xr.schema import parse_cell_id
 from aa1xr.store import locate
 from aa1xr.store.place import resolve_path
+from aa1xr.whole import refuse_existing
 
 RATE = 32000
 #: Receptive fields live on 5 ms bins and reach 100 ms back.
@@ -99,6 +100,7 @@ def simulate_archive(
         ("seed", seed, 0),
     ):
         arguments.whole(name, value, least)
+    refuse_existing(path)
     sounds = [_song(_rng(seed, 0, k)) for k in range(n_songs)]
     sounds += [_ripple(_rng(seed, 1, k)) for k in range(n_ripples)]
     stimuli = _Stimuli(sounds, seed)

@@ -62,15 +62,16 @@ def whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
     target
         A path in a folder that exists.
     replace
-        Replace a folder that holds the same but may be damaged, file by file, so that concurrent
-        readers find each file, the old one or the new one. Everything else in the folder is
-        removed, except what other processes are writing there. The caller makes sure that the
-        folder is its own. A link at `target` is replaced; what it leads to is not touched.
+        Replace a file by a file. Replace a folder that holds the same but may be damaged by a
+        folder, file by file, so that concurrent readers find each file, the old one or the new
+        one. Everything else in the folder is removed, except what other processes are writing
+        there. The caller makes sure that the folder is its own. A link at `target` is replaced;
+        what it leads to is not touched.
 
     Raises
     ------
     FileExistsError
-        If something is at `target` already, unless it is to be replaced.
+        If something is at `target` already, unless it is to be replaced and is of the same kind.
     """
     _refuse(target, replace)
     with locked(target) as alone:
@@ -81,11 +82,8 @@ def whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
         try:
             yield partial
             _sync(partial)
-            if replace and target.is_symlink():
-                discard(target)
-            if replace and target.is_dir():
-                _move_into(partial, target)
-                _remove(partial)
+            if replace:
+                _replace(partial, target)
             else:
                 _rename(partial, target)
             _sync_entry(target.parent)
@@ -112,6 +110,8 @@ def locked(target: Path, *, wait: bool = True) -> Iterator[bool]:
 
     target.parent.stat()  # filelock would make the folder: a store that has gone came back empty
     path = target.with_name(f".{_short(target.name)}.aa1xr-lock")
+    if path.is_symlink():  # never a lock that is held: filelock makes files, and opens no link
+        discard(path)
     # Anybody may use a lock that a killed process left, whatever the umask of its user was.
     lock = FileLock(path, mode=0o666)
     try:
@@ -153,8 +153,26 @@ def _acquire(lock: FileLock, target: Path, *, wait: bool) -> None:
         lock.acquire()
 
 
-def discard(target: Path) -> None:
-    """Remove a file, link or folder if it exists; concurrent readers find all of it, or nothing."""
+def discard(target: Path, *, folder: bool = False) -> None:
+    """Remove what is at `target`, if anything; concurrent readers find all of it, or nothing.
+
+    Parameters
+    ----------
+    folder
+        Whether it may be a folder, which is removed with all in it: the caller makes sure that
+        the folder is its own. A link to a folder is a link.
+
+    Raises
+    ------
+    IsADirectoryError
+        If it is a folder and may not be one.
+    """
+    if not folder and _is_folder(target):
+        raise IsADirectoryError(
+            errno.EISDIR,
+            "there is a folder in the place of a file; move it elsewhere, it is not removed",
+            str(target),
+        )
     aside = _beside(target)
     with contextlib.suppress(FileNotFoundError):
         target.rename(aside)
@@ -168,16 +186,23 @@ def create(path: Path) -> BinaryIO:
 
 def append_to(path: Path) -> BinaryIO:
     """A file to add to, which must not be a link, where the system can tell."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    # Of a pipe that nobody reads, opening it would wait.
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     return os.fdopen(os.open(path, flags, 0o666), "ab")
 
 
-def is_regular(path: Path) -> bool:
-    """Whether a path is a file itself: not a link, a folder, a pipe or a device."""
+def is_regular(path: Path, *, one_name: bool = False) -> bool:
+    """Whether a path is a file itself: not a link, a folder, a pipe or a device.
+
+    With `one_name`, also whether no other name (a hard link) leads to it, as one does to a file
+    that is to be changed in place.
+    """
     try:
-        return stat.S_ISREG(path.lstat().st_mode)
+        status = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
+    return stat.S_ISREG(status.st_mode) and not (one_name and status.st_nlink > 1)
 
 
 def refuse_existing(target: Path) -> None:
@@ -230,15 +255,45 @@ def _remove_leftovers(folder: Path, *, held: str | None = None) -> None:
                 except OSError:  # it is being written, or is another user's
                     continue
             for partial in partials:
-                _remove(partial)
+                with contextlib.suppress(OSError):  # another user's, in a folder like /tmp
+                    _remove(partial)
 
 
 def _rename(partial: Path, target: Path) -> None:
+    """Give a file or folder its name, where nothing may be.
+
+    Another program, or a process of ours where there are no locks, may have been quicker; renaming
+    a file would overwrite that file.
+    """
+    if not partial.is_dir():
+        try:
+            os.link(partial, target)
+        except OSError:  # something is there, or this file system has no hard links
+            refuse_existing(target)
+        else:
+            partial.unlink()
+            return
     try:
         partial.rename(target)
     except OSError:
-        refuse_existing(target)  # where there are no locks, another process may have been quicker
+        refuse_existing(target)
         raise
+
+
+def _replace(partial: Path, target: Path) -> None:
+    """Put a file in the place of a file, or a folder in that of a folder; either in a link's."""
+    if partial.is_dir():
+        if target.is_symlink():
+            discard(target)
+        if target.is_dir():
+            _move_into(partial, target)
+            _remove(partial)
+        else:
+            _rename(partial, target)
+    elif target.is_symlink() or is_regular(target):
+        partial.replace(target)
+    else:
+        _rename(partial, target)
 
 
 def _move_into(partial: Path, target: Path) -> None:
@@ -254,13 +309,13 @@ def _move_into(partial: Path, target: Path) -> None:
             (target / folder).mkdir(exist_ok=True)
     for file in sorted(ours - set(folders), key=lambda file: (-len(file.parts), file)):
         if _is_folder(target / file):
-            discard(target / file)
+            discard(target / file, folder=True)
         (partial / file).replace(target / file)
     _remove_leftovers(target)
     for folder in [target, *(target / path for path in folders)]:
         for path in folder.iterdir():
             if path.relative_to(target) not in ours and not is_leftover(path.name):
-                discard(path)
+                discard(path, folder=True)
 
 
 def _sync(path: Path) -> None:

@@ -63,6 +63,11 @@ def download(
     """
     if target.exists() and damage(target) is None:
         return
+    if target.is_dir() and not target.is_symlink():
+        raise DownloadError(
+            f"{target} must be a file; got a folder, which is not the archive of AA1. Move it "
+            "elsewhere, or choose another place with data_dir= or $AA1XR_DATA_DIR"
+        )
     portal = Portal()
     _agree(target.with_name(ACCEPTED), accept_terms)
     credentials = find_credentials(username, password, host=portal.host)
@@ -169,9 +174,9 @@ def _fetch_rest(portal: Portal, part: Part, size: int | None, bar: Any) -> None:
         raise
     except OSError as error:
         raise DownloadError(
-            f"{part.path} cannot be written ({error.strerror}). Free some space there, or choose "
-            "another place with data_dir= or $AA1XR_DATA_DIR. What has come is kept, and the next "
-            "call goes on from there."
+            f"{error.filename or part.path} cannot be written ({error.strerror}). Free some space "
+            "there, or choose another place with data_dir= or $AA1XR_DATA_DIR. What has come is "
+            "kept, and the next call goes on from there."
         ) from error
     if total and part.size < total:
         raise TemporaryError(f"the archive broke off after {part.size} of {total} bytes")

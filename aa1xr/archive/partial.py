@@ -61,7 +61,8 @@ class Part:
     @property
     def size(self) -> int:
         """Bytes that have come."""
-        return self.path.stat().st_size if is_regular(self.path) else 0
+        # Bytes are added to it in place: another name of the same file would change as well.
+        return self.path.stat().st_size if is_regular(self.path, one_name=True) else 0
 
     @property
     def version(self) -> Version | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import wave
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from aa1xr import arguments
 from aa1xr.archive.parse import Sound
 from aa1xr.archive.read import Cell, Recording
+from aa1xr.printable import printable
 from aa1xr.whole import whole
 
 #: Zip members carry a time; a constant one keeps equal archives equal to the byte.
@@ -91,6 +93,19 @@ def write_archive(
 
 
 def _contents(
+    sounds: Iterable[Sound], cells: Iterable[Cell], extra: Mapping[str, bytes]
+) -> Iterator[tuple[str, bytes]]:
+    for name, data in _files(sounds, cells, extra):
+        # Labels may be of a store that somebody else made.
+        if any(part in {"", ".", ".."} for part in re.split(r"[/\\]", name)):
+            raise ValueError(
+                f"{printable(name)!r} must be a name below the archive's folder; a label leads "
+                "elsewhere"
+            )
+        yield name, data
+
+
+def _files(
     sounds: Iterable[Sound], cells: Iterable[Cell], extra: Mapping[str, bytes]
 ) -> Iterator[tuple[str, bytes]]:
     yield from extra.items()

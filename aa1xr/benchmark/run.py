@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,7 +23,9 @@ from aa1xr.benchmark.models import MODELS
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.cluster import open_client, own_threads
 from aa1xr.dataset.persist import load, save
+from aa1xr.store.layout import METADATA
 from aa1xr.store.place import resolve_path
+from aa1xr.whole import discard, is_regular
 
 #: The dimension of classes of stimuli in a result.
 TYPE = "stimulus_type"
@@ -112,6 +115,9 @@ def run(
     if not areas or not seeds:
         raise ValueError(f"areas={areas}, seeds={seeds}; expected at least one of each")
     attrs = protocol.attrs_of(ds) | {"source_sha256": ds.attrs.get("source_sha256", "")}
+    if out is not None:
+        for area in areas:
+            arguments.file_name("area", area)
     folder = None if out is None else _folder(resolve_path("out", out), attrs)
     units = [
         Unit(model, area, split, seed)
@@ -120,15 +126,17 @@ def run(
     results = {
         unit: load(folder / str(unit)).compute()
         for unit in units
-        if folder is not None and (folder / str(unit)).exists()
+        if folder is not None and os.path.lexists(folder / str(unit))
     }
     todo = [unit for unit in units if unit not in results]
     for unit, result in _evaluate_all(prepared, protocol, todo, folder):
         results[unit] = result
         if folder is not None:
             save(result, folder / str(unit))
-            for unfinished in folder.glob(f"{_checkpoint(folder, unit).name}*"):
-                unfinished.unlink()
+            name = re.escape(_checkpoint(folder, unit).name)
+            for path in folder.iterdir():  # of an ensemble, one for each member
+                if re.fullmatch(rf"{name}(-\d+)?", path.name):
+                    discard(path)
     return _combine(results, areas).assign_attrs(attrs, model=model)
 
 
@@ -265,7 +273,18 @@ def _checkpoint(folder: Path, unit: Unit) -> Path:
 
 def _folder(path: Path, attrs: dict[str, Any]) -> Path:
     """A Zarr group for units of one protocol and source."""
-    group = zarr.open_group(path, mode="a", zarr_format=3, attributes=attrs)
+    metadata = path / METADATA
+    if os.path.lexists(path) and not path.is_dir():
+        raise ValueError(f"out must be a folder; got {str(path)!r}, which is something else")
+    if os.path.lexists(metadata) and not is_regular(metadata):
+        raise ValueError(f"{metadata} must be a regular file; remove it, or choose another folder")
+    try:
+        group = zarr.open_group(path, mode="a", zarr_format=3, attributes=attrs)
+    except (ValueError, TypeError, KeyError) as error:  # what is in the file is anything
+        raise ValueError(
+            f"{metadata} must be that of a folder of results; got something else ({error}). "
+            "Choose another folder"
+        ) from error
     for name, value in attrs.items():
         if group.attrs.get(name) != value:
             raise ValueError(

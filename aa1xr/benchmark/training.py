@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from aa1xr.analysis.split import Split
 from aa1xr.benchmark.networks import CNN, GRU, Network
 from aa1xr.export.torch import to_torch
 from aa1xr.export.torch_dataset import Item, StimulusDataset
+from aa1xr.whole import is_regular, whole
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def fit(
         training = _Training(network, train, recipe)
         parts = [known["neuron"].values.tolist(), *(part.tolist() for part in split)]
         label = f"{kind.__name__}, seed {seed}, {dt_ms:g} ms, {recipe}, {parts}"
-        if checkpoint is not None and checkpoint.exists():
+        if checkpoint is not None and os.path.lexists(checkpoint):
             training.restore(checkpoint, label)
         while training.epoch < min(recipe.n_epochs, training.best_epoch + recipe.patience):
             # From the seed and the epoch alone, so that there is no other state to keep.
@@ -162,12 +164,13 @@ class _Training:
         """Write a checkpoint, whole or not at all."""
         state = {name: getattr(self, name) for name in self._KEPT}
         state |= {name: getattr(self, name).state_dict() for name in self._PARTS}
-        new = path.with_name(path.name + ".new")
-        torch.save(state | {"label": label}, new)
-        new.replace(path)
+        with whole(path, replace=True) as partial:
+            torch.save(state | {"label": label}, partial)
 
     def restore(self, path: Path, label: str) -> None:
         """Go back to where a checkpoint was written."""
+        if not is_regular(path):
+            raise ValueError(f"{path} must be a regular file (a checkpoint); remove it")
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             found = state["label"]

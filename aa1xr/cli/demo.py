@@ -11,6 +11,7 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.cli.options import Commands, add_data_dir, local_path, picture
+from aa1xr.whole import whole
 
 #: Eight heights of a bar.
 _BARS = "▁▂▃▄▅▆▇█"
@@ -56,7 +57,8 @@ def _run(args: argparse.Namespace) -> None:
     loudest = songs.mean(["stimulus", "time"]).idxmax("neuron").item()
     figure = Figure(figsize=(8, 6), layout="constrained")
     aa1xr.plot.response(ds, loudest, "conspecific-00", figure=figure)
-    figure.savefig(out, dpi=120)
+    with whole(out, replace=True) as partial:
+        figure.savefig(partial, dpi=120)
     print(f"Wrote {out}: sound, raster and PSTH of {loudest}.")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aa1xr
 from aa1xr.cli.options import Commands, add_source, local_path, picture, place_options
+from aa1xr.whole import whole
 
 
 def add(commands: Commands) -> None:
@@ -52,5 +53,6 @@ def _run(args: argparse.Namespace) -> None:
     )
     figure = Figure(figsize=(8, 6), layout="constrained")
     aa1xr.plot.response(ds, args.neuron, args.stimulus, figure=figure)
-    figure.savefig(out, dpi=120)
+    with whole(out, replace=True) as partial:
+        figure.savefig(partial, dpi=120)
     print(out)

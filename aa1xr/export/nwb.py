@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import citation, schema
+from aa1xr import arguments, citation, schema
 from aa1xr.archive.contents import Contents
 from aa1xr.dataset.events import as_events, store_of, waveforms
 from aa1xr.export.clock import Site, lay_out
@@ -132,7 +132,10 @@ def to_nwb(
     events, sites = lay_out(as_events(ds, storage_options=storage_options))
     pynwb = need("pynwb", extra="nwb")
     sounds = waveforms(ds, storage_options=storage_options)
-    paths = [target / f"{site.animal_id}_{site.cell_seq}.nwb" for site in sites]
+    paths = []
+    for site in sites:
+        name = arguments.file_name("animal_id", f"{site.animal_id}_{site.cell_seq}.nwb")
+        paths.append(target / name)
     for path in paths:
         refuse_existing(path)
     target.mkdir(parents=True, exist_ok=True)

@@ -28,10 +28,14 @@ from aa1xr.store.layout import (
     Digest,
     consolidated,
     create,
+    find_stranger,
+    is_sealed,
     seal,
+    source_sha256,
 )
+from aa1xr.store.place import read_object
 from aa1xr.version import VERSION
-from aa1xr.whole import is_leftover, whole
+from aa1xr.whole import is_regular, whole
 
 
 def build_store(
@@ -61,10 +65,11 @@ def build_store(
     ArchiveError
         If a file of the archive is not right, or it has changed in the meantime.
     StoreError
-        If the folder that is to be replaced holds more than a store.
+        If the folder that is to be replaced holds more than a store, or the store of another
+        archive.
     """
     if replace:
-        _check_is_store(path)
+        _check_is_store(path, key)
     with (
         whole(path, replace=replace) as partial,
         find_workers(len(archive.cell_ids)) as workers,
@@ -78,20 +83,31 @@ def build_store(
                 f"{archive.files.path}: changed while it was read; wait until it is complete, "
                 "then open it again"
             )
+        if replace:
+            _check_is_store(path, key)  # somebody may have put something there in the meantime
 
 
-def _check_is_store(path: Path) -> None:
-    """Refuse to replace a folder that holds anything but the files of a store, damaged or not."""
+def _check_is_store(path: Path, key: str) -> None:
+    """Refuse to replace a folder that is not a store of this archive, damaged or not.
+
+    Links are not followed: a link by a name of the layout is removed, and any other is refused.
+    """
     if not path.is_dir() or path.is_symlink():
         return
-    ours = {METADATA, *ARRAYS}
-    for entry in path.iterdir():
-        name = entry.name
-        if not (name in ours or name.startswith("spectrogram-") or is_leftover(name)):
-            raise StoreError(
-                f"{path} holds {printable(name)!r}, which is not part of a store, so it is not "
-                "replaced: move it elsewhere, or choose another place with data_dir="
-            )
+    if (stranger := find_stranger(path)) is not None:
+        raise StoreError(
+            f"{path} holds {printable(stranger)!r}, which is not part of a store, so it is not "
+            "replaced: move it elsewhere, or choose another place with data_dir="
+        )
+    if not is_regular(path / METADATA):
+        return
+    metadata = read_object(path, METADATA)
+    if is_sealed(metadata) and (of := source_sha256(metadata)) != key:
+        raise StoreError(
+            f"{path} is a store of another archive (SHA-256 {printable(of)}; that of this archive "
+            f"is {key}), so it is not replaced: move it elsewhere, or choose another place with "
+            "data_dir="
+        )
 
 
 def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, bar: Any) -> None:

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +22,8 @@ import numpy.typing as npt
 import zarr
 from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from aa1xr.whole import is_leftover
 
 #: Part of a store's file name, so that a new format is a new store.
 FORMAT_VERSION = 3
@@ -75,6 +80,31 @@ ADDED = Array(("stimulus", "freq", "time"), "float32", (-1, -1, -1), float("nan"
 
 #: Neurons x stimuli x trials, each of which takes five bytes of memory; AA1 has 44,100.
 MOST_PRESENTATIONS = 10**8
+
+
+#: The name of what is added.
+ADDED_NAME = re.compile("spectrogram-[0-9a-f]{16}")
+_NAME = re.compile(
+    rf"zarr\.json|(?:{'|'.join(ARRAYS)}|{ADDED_NAME.pattern})(?:/zarr\.json|/c(?:/\d+)*)?", re.ASCII
+)
+
+
+def find_stranger(store: Path, array: str = "") -> str | None:
+    """A name in a store's folder, or in one array of it, that is not of the layout, if any is.
+
+    What is being written there is passed over. Links are names like others, and not entered.
+    """
+    if (store / array).is_symlink():
+        return None
+    for root, folders, files in os.walk(store / array):
+        here = Path(root)
+        names = sorted([*folders, *files])
+        folders[:] = [name for name in folders if not (here == store and is_leftover(name))]
+        for name in names:
+            found = (here / name).relative_to(store).as_posix()
+            if not (_NAME.fullmatch(found) or is_leftover(found)):
+                return found
+    return None
 
 
 class Digest:
@@ -163,6 +193,14 @@ def seal(metadata: bytes, *, part: str = "attributes") -> bytes:
     document[part].pop(SEAL, None)
     document[part][SEAL] = _digest(document)
     return json.dumps(document).encode()
+
+
+def source_sha256(metadata: bytes) -> str | None:
+    """The SHA-256 of the archive that a root's zarr.json says its store was built of."""
+    try:
+        return str(json.loads(metadata)["attributes"]["source_sha256"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def is_sealed(metadata: bytes, *, part: str = "attributes") -> bool:

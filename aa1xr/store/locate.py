@@ -14,9 +14,11 @@ import zarr.abc.store
 from aa1xr.archive.contents import ORIGINS, Contents, origin
 from aa1xr.archive.files import ARCHIVE, find_zips, identity, open_files
 from aa1xr.archive.read import Archive
-from aa1xr.errors import DataNotFoundError, DownloadError, StoreError
+from aa1xr.errors import DataNotFoundError, DownloadError, OwnerWarning, StoreError
+from aa1xr.messages import warn
+from aa1xr.printable import printable
 from aa1xr.store.build import build_store
-from aa1xr.store.layout import DIGESTS, FORMAT_VERSION, METADATA
+from aa1xr.store.layout import DIGESTS, FORMAT_VERSION, METADATA, source_sha256
 from aa1xr.store.read import Store
 from aa1xr.store.source import find_folder, find_source
 
@@ -34,8 +36,11 @@ def find_data_dir(path: str | os.PathLike[str] | None = None) -> Path:
     if path is None:
         return _cache()
     folder = find_folder(name, path)
-    if folder.is_file():
-        raise NotADirectoryError(f"{name}={str(folder)!r} is a file; expected a folder for stores")
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise NotADirectoryError(
+            f"{name} must be a folder for stores; got {str(folder)!r}, which is a file or a link "
+            "that leads nowhere"
+        )
     return folder
 
 
@@ -83,7 +88,9 @@ def find_store(
         be rebuilt.
     """
     if source is None:
-        return _in_data_dir(find_data_dir(data_dir), rebuild=rebuild)
+        found = _in_data_dir(find_data_dir(data_dir), rebuild=rebuild)
+        _say_owner(Path(found.url))
+        return found
     if isinstance(source, Store):
         return source
     place = find_source(source)
@@ -95,6 +102,7 @@ def find_store(
             )
         return Store(str(place) if isinstance(place, Path) else place, storage_options)
     built = ensure_store(place, data_dir=find_data_dir(data_dir), rebuild=rebuild)
+    _say_owner(built)
     return Store(str(built))
 
 
@@ -160,7 +168,7 @@ def ensure_store(source: Path, *, data_dir: Path, rebuild: bool = False) -> Path
                 data_dir.mkdir(parents=True, exist_ok=True)
                 build_store(archive, path, key=key, replace=rebuild)
         except FileExistsError:
-            if not path.exists():
+            if not path.is_dir():
                 raise
             # Another process has built it.
     return path
@@ -186,9 +194,63 @@ def writing(what: str, folder: Path) -> Iterator[None]:
 
 
 def _built(key: str, data_dir: Path) -> Path | None:
-    """The store of the archive with this SHA-256, if it was built."""
+    """The store of the archive with this SHA-256, if it was built.
+
+    Raises
+    ------
+    StoreError
+        If what has its name says that it is of another archive: the name has a part of the
+        SHA-256, and anybody may have given it.
+    """
     paths = (_store_path(whose, key, data_dir) for whose in ORIGINS)
-    return next((path for path in paths if path.exists()), None)
+    path = next((path for path in paths if path.exists()), None)
+    if path is not None:
+        metadata = Store(str(path)).get(METADATA)
+        found = None if metadata is None else source_sha256(metadata)
+        if found not in {None, key}:  # None: damaged, which is said when it is opened
+            raise StoreError(
+                f"{path}: a store of another archive (SHA-256 {printable(found)}) under the name "
+                f"of the one of this archive (SHA-256 {key}). Move it elsewhere, or choose another "
+                "place with data_dir= (--data-dir on the command line) or $AA1XR_DATA_DIR"
+            )
+    return path
+
+
+#: Stores of which this process has said whose they are.
+_SAID: set[Path] = set()
+
+
+def _say_owner(path: Path) -> None:
+    """Warn, once in a process, of a store in the data directory that belongs to another user.
+
+    Whoever owns a store can change its values and their checksums alike.
+    """
+    if path in _SAID or not hasattr(os, "getuid"):
+        return
+    try:
+        found = (path.lstat(), path.stat(), (path / METADATA).lstat())
+    except OSError:  # what is missing is said when it is opened
+        return
+    owner = next((s.st_uid for s in found if s.st_uid not in {0, os.geteuid()}), None)
+    if owner is None:
+        return
+    warn(
+        f"{path} belongs to {_user(owner)}, who can change it so that no checksum tells. In a data "
+        "directory that a group shares this is usual: if you trust them, ignore OwnerWarning "
+        "(warnings.filterwarnings). Otherwise build a store of your own from the archive, with "
+        "data_dir= (--data-dir on the command line) or $AA1XR_DATA_DIR",
+        OwnerWarning,
+    )
+    _SAID.add(path)
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return f"user {printable(pwd.getpwuid(uid).pw_name)} ({uid})"
+    except KeyError:
+        return f"user {uid}"
 
 
 def _store_path(whose: str, key: str, data_dir: Path) -> Path:

@@ -29,6 +29,7 @@ from aa1xr.store.layout import (
     SEAL,
     Digest,
     create_array,
+    find_stranger,
     is_sealed,
     seal,
 )
@@ -275,8 +276,10 @@ class Store(Connection):
                 self.storage.write_all({f"{path}/{key}": data})
             return
         target = Path(self.place) / path
-        if not (target / METADATA).exists():
-            discard(target)  # what is left of a damaged one
+        if target.is_symlink() or not (target / METADATA).exists():  # what is left of a damaged one
+            if (stranger := find_stranger(Path(self.place), path)) is not None:
+                raise FileExistsError(f"{target.parent / stranger} is not part of a store")
+            discard(target, folder=True)
         with suppress(FileExistsError), whole(target) as partial:
             for key, data in _files(values, attrs):
                 (partial / key).parent.mkdir(parents=True, exist_ok=True)

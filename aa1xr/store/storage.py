@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -71,7 +72,11 @@ def open_storage(place: Place, storage_options: Mapping[str, Any] | None = None)
 
 
 class _OnDisk:
-    """A folder. Its names are taken as they are: fsspec would expand `[` and `*` in them."""
+    """A folder. Its names are taken as they are: fsspec would expand `[` and `*` in them.
+
+    Its objects are regular files: a link in it would give what lies elsewhere, such as a key of
+    the user's, for data of the store, and a pipe would be waited for.
+    """
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -83,8 +88,10 @@ class _OnDisk:
             for name in names:
                 path = Path(folder, name)
                 try:
-                    status = path.stat()
+                    status = path.lstat()
                 except FileNotFoundError:  # another process has just removed it
+                    continue
+                if not stat.S_ISREG(status.st_mode):
                     continue
                 key = path.relative_to(self._root).as_posix()
                 found[key] = f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"

@@ -21,11 +21,18 @@ from aa1xr.archive.parse import HIGHEST_RATE, MOST_TRIALS
 from aa1xr.archive.read import MOST_SAMPLES, MOST_SPIKES
 from aa1xr.printable import printable
 from aa1xr.schema import AREAS, TYPES
-from aa1xr.store.layout import ADDED, ARRAYS, CONSOLIDATED, DIGESTS, MOST_PRESENTATIONS, Array
+from aa1xr.store.layout import (
+    ADDED,
+    ADDED_NAME,
+    ARRAYS,
+    CONSOLIDATED,
+    DIGESTS,
+    MOST_PRESENTATIONS,
+    Array,
+)
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _WAV = re.compile(r"[0-9A-Fa-f]{32}\.[wW][aA][vV]")
-_ADDED_NAME = re.compile("spectrogram-[0-9a-f]{16}")
 _LONGEST_TEXT = 1000
 #: Of a label, in bytes: the longest name of a file or folder.
 LONGEST_LABEL = 255
@@ -108,7 +115,7 @@ def check_added(
     """The metadata of a cached spectrogram, whose attributes give its shape."""
     attrs = document.get("attributes") if isinstance(document, dict) else None
     bands, hop = (attrs.get(key) for key in ("n_mels", "hop")) if isinstance(attrs, dict) else "  "
-    if _ADDED_NAME.fullmatch(name) is None or not (type(bands) is type(hop) is int):
+    if ADDED_NAME.fullmatch(name) is None or not (type(bands) is type(hop) is int):
         raise ValueError(f"{printable(name)} must be a cached spectrogram and say its n_mels, hop")
     if not (0 < bands <= _MOST_BANDS and 0 < hop <= MOST_SAMPLES):
         raise ValueError(f"{name}: n_mels and hop must be within bounds; got {bands} and {hop}")

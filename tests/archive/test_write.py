@@ -95,3 +95,17 @@ def test_write_archive__what_is_there_is_kept(tmp_path, name):
         write_archive(path, [SOUND], ())
     assert path.stat() == before
     assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("ending", ["", ".zip"])
+@pytest.mark.parametrize("label", ["..", "../../x", "/x", "a\\..\\x", ""])
+def test_write_archive__a_label_leads_nowhere(label, ending, tmp_path):
+    # As of a store that somebody else made.
+    cell = Cell(label, "MLd", [])
+    cell.recordings.append(
+        Recording(1, "flatrip", f"{32 * '0'}.wav", np.array([], np.int32), np.array([0], np.int32))
+    )
+    folder = tmp_path / "a" / "b"
+    with pytest.raises(ValueError, match="must be a name below the archive's folder"):
+        write_archive(folder / f"out{ending}", [], [cell])
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "b"]

@@ -164,3 +164,11 @@ def test_to_nwb__without_pynwb_says_so(ds, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pynwb", None)
     with pytest.raises(ModuleNotFoundError, match=r"aa1xr\[nwb\]"):
         nwb.to_nwb(ds, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x", "a\\b"])
+def test_to_nwb__an_animal_leads_nowhere(name, ds, tmp_path):
+    ds = ds.assign_coords(animal_id=("neuron", [name] * ds.sizes["neuron"]))
+    with pytest.raises(ValueError, match="animal_id must be a name that a file can have"):
+        aa1xr.to_nwb(ds, tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())

@@ -22,6 +22,7 @@ SECTIONS = (
     "company",
     "rot",
     "resealed",
+    "links",
     "endurance",
     "storage",
     "mistakes",

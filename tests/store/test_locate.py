@@ -91,6 +91,14 @@ def test_data_dir__the_variable_is_named_where_it_is_wrong(monkeypatch, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_data_dir__that_is_no_folder(kind, tmp_path):
+    path = tmp_path / "data"
+    path.write_text("x") if kind == "file" else path.symlink_to(tmp_path / "gone")
+    with pytest.raises(NotADirectoryError, match="data_dir must be a folder for stores; got"):
+        find_data_dir(path)
+
+
 # Sources
 
 

@@ -393,7 +393,7 @@ def test_read_added__while_a_rebuild_takes_it_away(store, monkeypatch, again):
         read.append(args)
         if len(read) > 1:
             return checked(self, *args)
-        discard(store / ADDED)
+        discard(store / ADDED, folder=True)
         try:
             return checked(self, *args)
         finally:

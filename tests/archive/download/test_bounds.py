@@ -1,7 +1,6 @@
 """A server that sends too much, too slowly, or what nobody asked for; links in the data folder."""
 
 import json
-import os
 import time
 
 import pytest
@@ -12,8 +11,10 @@ from aa1xr.archive.download import ACCEPTED, download
 from aa1xr.archive.partial import Version, as_size
 from aa1xr.archive.portal import Portal
 from aa1xr.errors import DownloadError, WaitingWarning
+from aa1xr.whole import is_regular
 from tests.archive.download.crcns import CHECKSUMS, FILELIST, LOGIN, PAGE, ZIP, Fault
 from tests.archive.download.test_portal import FINCH, refusal
+from tests.links import KINDS, Home, no_waiting
 
 MB = 2**20
 
@@ -104,27 +105,48 @@ def test_as_size__of_what_is_a_size():
 # Links and pipes in the data folder
 
 
-@pytest.mark.parametrize("name", ["crcns-aa1.zip.part", "crcns-aa1.zip.part.json", ACCEPTED])
-@pytest.mark.parametrize("there", [True, False])
-def test_download__follows_no_link(name, there, crcns, target, tmp_path):
-    target.parent.mkdir()
-    precious = tmp_path / "precious"
-    if there:
-        precious.write_text("years of work")
-    (target.parent / name).symlink_to(precious)
-    download(target, accept_terms=True)
-    assert precious.exists() == there
-    assert not there or precious.read_text() == "years of work"
+NAMES = ("crcns-aa1.zip.part", "crcns-aa1.zip.part.json", ACCEPTED, ".crcns-aa1.zip.aa1xr-lock")
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = Home(tmp_path / "home")
+    yield home
+    home.check()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", [*NAMES, "crcns-aa1.zip"])
+def test_download__goes_through_no_link(name, kind, crcns, target, home):
+    home.put(kind, target.parent / name)
+    with no_waiting():
+        download(target, accept_terms=True)
     assert target.read_bytes() == crcns.archive
+    assert {path.name for path in target.parent.iterdir()} == {target.name, ACCEPTED}
     assert not any(path.is_symlink() for path in target.parent.iterdir())
+    assert kind == "hard link" or is_regular(target.parent / ACCEPTED, one_name=True)
 
 
-@pytest.mark.parametrize("name", ["crcns-aa1.zip.part", "crcns-aa1.zip.part.json", ACCEPTED])
-def test_download__waits_for_no_pipe(name, crcns, target):
-    target.parent.mkdir()
-    os.mkfifo(target.parent / name)
+@pytest.mark.parametrize("name", [*NAMES, "crcns-aa1.zip"])
+def test_download__removes_no_folder(name, crcns, target, home):
+    home.put("folder", target.parent / name)
+    with pytest.raises(OSError, match=name):
+        download(target, accept_terms=True)
+    assert (target.parent / name / "thesis.txt").read_text() == "years of work"
+
+
+def test_download__adds_to_no_file_that_has_another_name(crcns, target, home):
+    crcns.faults[ZIP] = [Fault(cut=5000)] + [Fault(reset=True)] * 5
+    failure(target)
+    crcns.faults[ZIP] = []
+    part = target.with_name("crcns-aa1.zip.part")
+    backup = target.with_name("backup")
+    backup.hardlink_to(part)
+    before = backup.read_bytes()
+    assert before
     download(target, accept_terms=True)
     assert target.read_bytes() == crcns.archive
+    assert backup.read_bytes() == before
 
 
 @pytest.mark.parametrize("note", ["[" * 100_000, "{}", json.dumps({"etag": 1}), '{"size": "x"}'])
