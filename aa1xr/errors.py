@@ -3,20 +3,31 @@
 Misuse of an argument is a plain ValueError.
 """
 
+from __future__ import annotations
 
-class ArchiveError(ValueError):
+from aa1xr.printable import message
+
+
+class _ShownError(Exception):
+    """An error whose text has names from archives, stores and servers in it: shown escaped."""
+
+    def __str__(self) -> str:
+        return message(super().__str__())
+
+
+class ArchiveError(_ShownError, ValueError):
     """The raw archive is not what AA1 must be; the message names file, line and the way on."""
 
 
-class StoreError(ValueError):
+class StoreError(_ShownError, ValueError):
     """A store is damaged, foreign or of another format version."""
 
 
-class DataNotFoundError(FileNotFoundError):
+class DataNotFoundError(_ShownError, FileNotFoundError):
     """There is nothing at the given place, or no data in the data directory."""
 
 
-class DownloadError(OSError):
+class DownloadError(_ShownError, OSError):
     """The archive could not be fetched from CRCNS; the message says why and what to do."""
 
 

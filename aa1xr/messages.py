@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from aa1xr import printable
 from aa1xr.errors import AA1Warning
 
 #: For each file of a user, the module's own registry of warnings, and what was said there.
@@ -53,6 +54,7 @@ def warn(
     Python's filters decide what happens: by default a message is shown once for each line of
     the user's program.
     """
+    message = printable.message(message)
     if _on_worker():
         from distributed import warn as warn_client
 

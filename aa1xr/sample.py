@@ -44,6 +44,9 @@ MEL = Mel(RATE, HOP, 2 * HOP, 32, 0.0, RATE / 2, "cubic")
 #: Part of the sample's file name, to be raised when the simulation changes.
 _SAMPLE_VERSION = 3
 
+#: AA1 has 29,300; each takes some hundred bytes.
+_MOST_TRIALS = 10**7
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -92,14 +95,19 @@ def simulate_archive(
     2
     """
     path = resolve_path("path", path)
-    for name, value, least in (
-        ("n_neurons", n_neurons, 1),
-        ("n_songs", n_songs, 0),
-        ("n_ripples", n_ripples, 1),
-        ("n_trials", n_trials, 1),
-        ("seed", seed, 0),
+    for name, value, least, most in (
+        ("n_neurons", n_neurons, 1, 100_000),
+        ("n_songs", n_songs, 0, 1000),
+        ("n_ripples", n_ripples, 1, 1000),
+        ("n_trials", n_trials, 1, 1000),
+        ("seed", seed, 0, arguments.LARGEST_SEED),
     ):
-        arguments.whole(name, value, least)
+        arguments.whole(name, value, least, most, "AA1 is much smaller" if name != "seed" else "")
+    if (n_all := n_neurons * (n_songs + n_ripples) * n_trials) > _MOST_TRIALS:
+        raise ValueError(
+            f"n_neurons * (n_songs + n_ripples) * n_trials must be at most {_MOST_TRIALS}: the "
+            f"archive would have many GB; got {n_all}"
+        )
     refuse_existing(path)
     sounds = [_song(_rng(seed, 0, k)) for k in range(n_songs)]
     sounds += [_ripple(_rng(seed, 1, k)) for k in range(n_ripples)]
@@ -111,6 +119,7 @@ def simulate_archive(
         "n_trials": n_trials,
         "seed": seed,
     }
+    parameters = {name: int(value) for name, value in parameters.items()}  # of NumPy: not JSON
     models = [_Model.draw(n, seed, stimuli) for n in range(n_neurons)]
     write_archive(
         path,

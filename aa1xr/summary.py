@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr.analysis.presentations import mask_of
+from aa1xr.printable import printable
 
 #: Options of the spectrogram, as `aa1xr.open` writes them into the attributes.
 _MEL = ("n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
@@ -24,6 +25,8 @@ _SOURCE = (
 
 #: Of a line of text, and of its first column.
 _WIDTH, _FIRST = 88, 14
+#: Characters of an attribute.
+_LONGEST = 1000
 
 
 def summarize(ds: xr.Dataset) -> dict[str, Any]:
@@ -156,7 +159,8 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         units = [f"[{variable['units']}]"] if variable["units"] else []
         dims = f"({', '.join(variable['dims'])})"
         out.append((name, " ".join([dims, variable["long_name"], *units])))
-    return out + [(name, str(value)) for name, value in summary.get("source", {}).items()]
+    out += [(name, str(value)) for name, value in summary.get("source", {}).items()]
+    return [(printable(name), printable(text, longest=_LONGEST)) for name, text in out]
 
 
 def _say_neurons(neurons: Mapping[str, Any]) -> str:

@@ -121,6 +121,8 @@ def fit_nonlinearity(
     cells: Any = "0"
     if "neuron" in prediction.coords:
         cells = prediction["neuron"].copy(data=schema.fixed_width(prediction["neuron"].values))
+    n_bins = prediction.sizes["stimulus"] * prediction.sizes["time"]
+    arguments.whole("n_levels", n_levels, 2, max(2, n_bins), "no neuron has more bins")
     both: xr.DataArray = xr.apply_ufunc(
         _levels,
         finite(prediction, name="the prediction", missing=True),

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.analysis.sound import (
     after_sounds,
     check_bins,
@@ -62,6 +62,7 @@ def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.Data
     >>> aa1xr.predict(fit, ds.sel(stimulus=test)).sizes["stimulus"]
     2
     """
+    arguments.flag("rectify", rectify)
     schema.require(fit, "strf", "scale", "offset", "intercept", name="fit", of="aa1xr.strf")
     if "dt_ms" not in fit["lag"].attrs:
         raise ValueError("the lags of fit have lost their attribute 'dt_ms'; aa1xr.strf gives it")

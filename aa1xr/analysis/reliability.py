@@ -21,6 +21,9 @@ from aa1xr.analysis.pairs import Bools, Floats, Ints, Pairs, combine, ratio, som
 #: A power this small a part of the one it is taken from is rounding.
 _NOTHING = 1e-12
 
+#: Half splits that may be asked for; 10,000 are more than errors of a ceiling need.
+MOST_SPLITS = 10**6
+
 
 @dataclass(frozen=True, eq=False)
 class Powers:

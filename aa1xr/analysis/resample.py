@@ -12,7 +12,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import schema
-from aa1xr.dataset.grid import exact_ms
+from aa1xr.arguments import shown
+from aa1xr.dataset.grid import RECORDED_MS, exact_ms
 from aa1xr.dataset.spectrogram import compress, expand, silence
 
 #: Takes an array and `axis`, and leaves that axis out.
@@ -117,8 +118,15 @@ def _factor(width: Fraction, dt_ms: float) -> int:
         lower = max(1, int(factor)) * width
         near = " or ".join(f"{float(multiple):g}" for multiple in (lower, lower + width))
         raise ValueError(
-            f"dt_ms={dt_ms} is not a multiple of the current bin width of {float(width):g} ms, "
-            f"such as {near}; for other widths, open the archive again: aa1xr.open(dt_ms={dt_ms})"
+            f"dt_ms={shown(dt_ms)} is not a multiple of the current bin width of "
+            f"{float(width):g} ms, "
+            f"such as {near}; for other widths, open the archive again: "
+            f"aa1xr.open(dt_ms={shown(dt_ms)})"
+        )
+    if factor * width > RECORDED_MS[1]:
+        raise ValueError(
+            f"dt_ms must be at most {RECORDED_MS[1]}: AA1 was recorded to {RECORDED_MS[1]} ms "
+            f"after each onset; got {shown(dt_ms)}"
         )
     return int(factor)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -68,7 +68,9 @@ class Scaling:
         dtype = np.result_type(da.dtype, np.float32)
         for dim in self.offset.dims:
             if dim not in da.coords and dim not in da.dims:
-                raise KeyError(f"the data has no {dim!r}, and there are statistics for each")
+                raise KeyError(
+                    f"the data has no {arguments.shown(dim)}, and there are statistics for each"
+                )
         labels = {str(dim): da[dim].values for dim in self.offset.dims if dim in self.offset.coords}
         both = (self.offset, self.scale)
         offset, scale = (sel(array, **labels).variable.astype(dtype) for array in both)
@@ -223,10 +225,14 @@ def _check(name: str, da: xr.DataArray) -> xr.DataArray:
 def _dims(da: xr.DataArray, over: Hashable | Iterable[Hashable] | EllipsisType) -> list[Hashable]:
     if over is ...:
         return list(da.dims)
-    dims = [over] if isinstance(over, str) or not isinstance(over, Iterable) else list(over)
+    one = isinstance(over, str | bytes | type) or getattr(over, "ndim", 1) == 0
+    one = one or not isinstance(over, Iterable)
+    dims: list[Any] = [over] if one else arguments.listed("over", over, 1000)
     for dim in dims:
-        if dim not in da.dims:
-            raise ValueError(f"no dimension {dim!r} to take statistics over; there are {da.dims}")
+        if not isinstance(dim, Hashable) or dim not in da.dims:
+            raise ValueError(
+                f"no dimension {arguments.shown(dim)} to take statistics over; there are {da.dims}"
+            )
     return dims
 
 

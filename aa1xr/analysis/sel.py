@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 
 Values = npt.NDArray[Any]
 Positions = npt.NDArray[np.intp]
@@ -287,7 +287,8 @@ def _is_scalar(label: Any) -> bool:
 def _as_values(name: str, label: Any) -> Values:
     """The values of a list, set, array, Series or iterator. [shape: (n,)]."""
     if not isinstance(label, xr.DataArray | xr.Variable | np.ndarray):
-        label = list(label)  # a set or a generator would be one object to NumPy
+        # A set or a generator would be one object to NumPy.
+        label = arguments.listed(name, label, 10**6)
         # Values of several kinds stay what they are; NumPy would make text of numbers.
         mixed = len({_kind(value) for value in label}) > 1
         label = np.array([*label, None], object)[:-1] if mixed else _to_array(name, label)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.arguments import shown
+from aa1xr.dataset.grid import RECORDED_MS
 
 Floats = npt.NDArray[np.floating[Any]]
 Window = Literal["hann", "gaussian"]
@@ -78,16 +80,24 @@ def smooth(
     arguments.expect("da", da, xr.DataArray)
     schema.bin_numbers(da)
     dt_ms = schema.bin_width_ms(da)
-    if arguments.number("window_ms", window_ms) < dt_ms / 10:
+    window_ms = float(arguments.number("window_ms", window_ms))
+    if window_ms < dt_ms / 10:
         raise ValueError(
-            f"window_ms={window_ms} would smooth nothing: bins are {dt_ms:g} ms wide; it is a "
+            f"window_ms={window_ms:g} would smooth nothing: bins are {dt_ms:g} ms wide; it is a "
             "number of milliseconds, such as 21"
         )
+    # A wider one than all that there is would be mostly empty, and without limit in memory.
+    longest = max(RECORDED_MS[1] - RECORDED_MS[0], da.sizes["time"] * dt_ms)
+    if window_ms > longest:
+        raise ValueError(
+            f"window_ms must be at most {longest:g}, the time that was recorded; got "
+            f"{shown(window_ms)}"
+        )
     arguments.choice("window", window, _INTEGRALS)
-    if match not in (None, "deepSTRF"):
-        raise ValueError(f"match={match!r}; expected 'deepSTRF' or None")
+    if not (match is None or (isinstance(match, str) and match == "deepSTRF")):
+        raise ValueError(f"match={shown(match)}; expected 'deepSTRF' or None")
     if match is not None and window != "hann":
-        raise ValueError(f"deepSTRF has no window {window!r}; leave match or window out")
+        raise ValueError(f"deepSTRF has no window {shown(window)}; leave match or window out")
     kernel = _hanning(window_ms, dt_ms) if match else _kernel(window_ms, dt_ms, window)
     dtype = np.result_type(da.dtype, np.float32)
     smoothed: xr.DataArray = xr.apply_ufunc(

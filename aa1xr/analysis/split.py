@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.arguments import shown
 
 Labels = npt.NDArray[Any]
 
@@ -118,8 +119,9 @@ def split(
     """
     if not isinstance(ds, xr.DataArray):
         schema.require(ds)
-    arguments.whole("seed", seed, 0)
-    strata = _strata(ds, by, _stratum(ds, by) if stratify == "auto" else stratify)
+    arguments.whole("seed", seed, 0, arguments.LARGEST_SEED)
+    auto = isinstance(stratify, str) and stratify == "auto"
+    strata = _strata(ds, by, _stratum(ds, by) if auto else stratify)
     order = _draw(strata, seed)
     held_out = 0.2 if ds[by].dims == ("stimulus",) and len(order) > 2 else 0
     validation = held_out if validation is None else validation
@@ -129,7 +131,9 @@ def split(
     if test is not None:
         raise ValueError("give either test or n_folds; each fold is the test part once")
     if not 2 <= arguments.whole("n_folds", n_folds, None) <= len(order):
-        raise ValueError(f"n_folds={n_folds!r}; expected 2 to {len(order)}, the number of {by!r}")
+        raise ValueError(
+            f"n_folds={shown(n_folds)}; expected 2 to {len(order)}, the number of {shown(by)}"
+        )
     folds = []
     for fold in np.array_split(np.arange(len(order)), n_folds):
         start = int(fold[0])
@@ -148,13 +152,16 @@ def _stratum(ds: xr.Dataset | xr.DataArray, by: str) -> str | None:
 def _strata(ds: xr.Dataset | xr.DataArray, by: str, stratify: str | None) -> dict[Any, Any]:
     """Each value of `by`, in order of appearance, and its stratum."""
     labels = [str(name) for name, coord in ds.coords.items() if coord.ndim == 1]
-    if by not in labels:
-        raise ValueError(f"there is no label {by!r} to split by; there are {', '.join(labels)}")
+    if not isinstance(by, str) or by not in labels:
+        raise ValueError(
+            f"there is no label {shown(by)} to split by; there are {', '.join(labels)}"
+        )
     if stratify is not None:
         along = [name for name in labels if ds[name].dims == ds[by].dims]
-        if stratify not in along:
+        if not isinstance(stratify, str) or stratify not in along:
             raise ValueError(
-                f"there is no label {stratify!r} along {ds[by].dims[0]!r}; give stratify=None or "
+                f"there is no label {shown(stratify)} along {ds[by].dims[0]!r}; give "
+                "stratify=None or "
                 f"one of {', '.join(along)}"
             )
     values = ds[by].values.tolist()
@@ -163,7 +170,8 @@ def _strata(ds: xr.Dataset | xr.DataArray, by: str, stratify: str | None) -> dic
     for value, stratum in zip(values, of, strict=True):
         if strata.setdefault(value, stratum) != stratum:
             raise ValueError(
-                f"{by}={value!r} has more than one {stratify!r}: {strata[value]!r}, {stratum!r}; "
+                f"{by}={value!r} has more than one {shown(stratify)}: {strata[value]!r}, "
+                f"{stratum!r}; "
                 "give stratify=None or another label"
             )
     return strata
@@ -190,7 +198,7 @@ def _number(name: str, part: float, order: list[Any]) -> int:
     """How many labels a fraction or number is; at least one, unless it is zero."""
     arguments.number(name, part, "labels, nor a fraction of them")
     if part < 0 or (part >= 1 and part != int(part)):
-        raise ValueError(f"{name}={part!r}; expected a fraction below 1, or a whole number")
+        raise ValueError(f"{name}={shown(part)}; expected a fraction below 1, or a whole number")
     if part >= 1 or part == 0:
         return int(part)
     return max(1, round(part * len(order)))

@@ -23,12 +23,16 @@ from aa1xr.analysis.sound import (
     n_unknown,
     silence,
 )
+from aa1xr.arguments import shown
 
 _RESPONSE = schema.VARIABLES["psth"].dims
 _SOUND = schema.VARIABLES["spectrogram"].dims
 
 #: Penalties to choose from, in units of the variance of a scaled band.
 ALPHAS = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+
+#: Of one neuron: their covariance has 3 GB, and a fit takes several times that.
+_MOST_WEIGHTS = 20_000
 
 _NEURON, _FREQ, _RATE = ("neuron",), ("freq",), schema.RATE
 
@@ -178,6 +182,7 @@ def strf(
     _check_parts(parts, sound, rate)
     check_same_sounds(sound, rate, "the spectrogram and in the response")
     penalties = _penalties(alphas)
+    arguments.flag("refit", refit)
     if not 0 < arguments.number("scale_floor", scale_floor, "times the largest deviation") <= 1:
         raise ValueError(f"scale_floor must be above 0 and at most 1; got {scale_floor}")
     schema.bin_numbers(ds)  # a lag is a number of bins
@@ -188,6 +193,14 @@ def strf(
         raise ValueError(
             f"lags_ms={lags_ms} is {n_lags} bins of {dt_ms:g} ms; expected 1 to "
             f"{sound.sizes['time']}"
+        )
+    n_weights = n_lags * sound.sizes["freq"]
+    if n_weights > _MOST_WEIGHTS:
+        raise ValueError(
+            f"lags_ms={shown(lags_ms)} must be shorter: {n_lags} lags of "
+            f"{sound.sizes['freq']} bands are {n_weights} weights for each neuron, and their "
+            f"covariance would take {8e-9 * n_weights**2:.0f} GB; at most {_MOST_WEIGHTS} are "
+            "fitted. Take wider bins or fewer bands"
         )
     if "time" not in rate.coords or not np.array_equal(rate["time"], sound["time"]):
         raise ValueError("response and spectrogram are not on the same time axis")
@@ -253,20 +266,19 @@ def _check_parts(parts: dict[str, list[str]], *arrays: xr.DataArray) -> None:
         for array in arrays:
             there = schema.values_along(array, "stimulus").tolist()
             if unknown := [stimulus for stimulus in stimuli if stimulus not in there]:
-                raise KeyError(f"{name}: no stimulus is {unknown[0]!r}; {there[0]!r} is one")
+                raise KeyError(f"{name}: no stimulus is {shown(unknown[0])}; {there[0]!r} is one")
 
 
 def _penalties(alphas: Sequence[float]) -> ridge.Floats:
+    one = isinstance(alphas, str | bytes | type) or not isinstance(alphas, Iterable)
+    values = [] if one else arguments.listed("alphas", alphas, 1000)
     try:
-        penalties = np.asarray(alphas, np.float64)
-    except (TypeError, ValueError):
-        penalties = np.zeros(0)
-    if (
-        penalties.ndim != 1
-        or not penalties.size
-        or not np.all((penalties > 0) & np.isfinite(penalties))
-    ):
-        raise ValueError(f"alphas={alphas!r}; expected a list of one or more positive numbers")
+        values = [arguments.number("alphas", alpha) for alpha in values]
+    except ValueError:
+        values = []
+    penalties = np.asarray(values, np.float64)
+    if not penalties.size or (penalties <= 0).any():
+        raise ValueError(f"alphas={shown(alphas)}; expected a list of one or more positive numbers")
     return penalties
 
 

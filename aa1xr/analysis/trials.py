@@ -13,6 +13,7 @@ import xarray as xr
 from aa1xr import arguments, schema
 from aa1xr.analysis import presentations
 from aa1xr.analysis.psth import psth
+from aa1xr.arguments import shown
 from aa1xr.dataset.straight import select_from, source_of
 from aa1xr.dataset.virtual import Psth, Spikes
 
@@ -120,8 +121,9 @@ def trial_halves(ds: xr.Dataset, *, n: int = 1, seed: int = 0) -> list[tuple[lis
     >>> sorted(first + second) == list(range(15)), int(abs(one.n_trials - other.n_trials).max())
     (True, 1)
     """
-    arguments.whole("n", n)
-    arguments.whole("seed", seed, 0)
+    schema.require(ds)
+    arguments.whole("n", n, 1, 100_000, "all divisions are in memory at once")
+    arguments.whole("seed", seed, 0, arguments.LARGEST_SEED)
     if "trial" not in ds.dims or ds.sizes["trial"] < 2:
         raise ValueError("the Dataset must have at least two trials to be divided into halves")
     presentations.check_distinct(ds)
@@ -147,12 +149,15 @@ def _positions(trial: xr.DataArray, trials: Any) -> Positions:
         positions = _listed(trial, trials)
     outside = (positions < -size) | (positions >= size)
     if outside.any():
-        raise ValueError(f"there is no trial at position {positions[outside][0]} of {size}")
+        raise ValueError(
+            f"trials={shown(trials)}: there is no trial at position {positions[outside][0]} "
+            f"of {size}"
+        )
     positions = np.where(positions < 0, positions + size, positions)
     if positions.size == 0:
-        raise ValueError(f"trials={trials!r} must take at least one of the {size} trials")
+        raise ValueError(f"trials={shown(trials)} must take at least one of the {size} trials")
     if np.unique(positions).size < positions.size:
-        raise ValueError(f"trials={trials!r} must take each trial once")
+        raise ValueError(f"trials={shown(trials)} must take each trial once")
     return positions
 
 
@@ -161,10 +166,17 @@ def _listed(trial: xr.DataArray, trials: Any) -> Positions:
     mask = isinstance(trials, xr.DataArray) and trials.dtype.kind == "b"
     if mask and (trials.dims != ("trial",) or not trials.coords["trial"].equals(trial)):
         raise ValueError("a mask must be along 'trial', with the trials of the Dataset")
+    if isinstance(trials, list | tuple | range):
+        trials = arguments.listed("trials", trials, max(1000, trial.size))
+        if any(not isinstance(each, int | np.integer | np.bool_) for each in trials):
+            raise ValueError(f"trials={shown(trials)} must be positions or booleans")
     found = np.atleast_1d(np.asarray(trials))
+    if found.dtype.kind == "O" or (found.dtype.kind == "u" and found.max(initial=0) >= 2**63):
+        raise ValueError(f"trials={shown(trials)} must be 'odd', 'even', positions or booleans")
     if found.ndim != 1 or found.dtype.kind not in "iub" or isinstance(trials, bool):
         raise ValueError(
-            f"trials={trials!r} must be 'odd', 'even', positions, a slice or booleans along 'trial'"
+            f"trials={shown(trials)} must be 'odd', 'even', positions, a slice or booleans "
+            "along 'trial'"
         )
     if found.dtype.kind != "b":
         return found.astype(np.intp)

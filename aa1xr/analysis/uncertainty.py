@@ -23,6 +23,7 @@ Positions = npt.NDArray[np.intp]
 
 _STATISTICS = ["estimate", "bias", "standard_error", "low", "high"]
 _REPLICATE = "replicate"
+_MOST_DRAWS = 100_000
 
 
 def jackknife(
@@ -189,14 +190,14 @@ def bootstrap(
     """
     from scipy import stats
 
-    if over == "trial":
+    if isinstance(over, str) and over == "trial":
         raise ValueError(
             "over='trial': trials drawn with replacement are not independent, and would count "
             "noise as signal; use aa1xr.jackknife(..., over='trial')"
         )
     size = _check(function, data, over, level)
-    arguments.whole("n", n, 2)
-    arguments.whole("seed", seed, 0)
+    arguments.whole("n", n, 2, _MOST_DRAWS, "function is called for each, and all results are kept")
+    arguments.whole("seed", seed, 0, arguments.LARGEST_SEED)
     estimate = _call(function, data, over)
     draws = np.random.default_rng(seed).integers(0, size, (n, size))
     results = _concat([_call(function, [_take(d, over, p) for d in data], over) for p in draws])

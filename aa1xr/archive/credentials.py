@@ -88,9 +88,8 @@ def _netrc_entry(host: str) -> Credentials | None:
     if path is None:
         return None
     try:
-        # Without a name the library finds ~/.netrc by itself, and refuses one others can read.
-        is_default = not named and path.name == ".netrc"
-        hosts = (netrc.netrc() if is_default else netrc.netrc(path)).hosts
+        _refuse_shared(path)
+        hosts = netrc.netrc(path).hosts
     except (netrc.NetrcParseError, OSError, UnicodeDecodeError) as error:
         # The error's own text is left out, since it may quote a password.
         line = getattr(error, "lineno", None)
@@ -103,3 +102,14 @@ def _netrc_entry(host: str) -> Credentials | None:
         return None
     login, _, password = hosts.get(host, ("", "", ""))
     return Credentials(login, password) if login and password else None
+
+
+def _refuse_shared(path: Path) -> None:
+    """Refuse a file of passwords that others can read or wrote, wherever it is.
+
+    The library does so for ~/.netrc alone, not for one that $NETRC names.
+    """
+    if os.name == "posix":
+        found = path.stat()
+        if found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise PermissionError(f"{path} is open to others")

@@ -36,6 +36,8 @@ _DATA = re.compile(r"(?:^|/)(?:all_stims/|[^/]+_cells/|simulation\.json$)")
 
 #: No file of AA1 is above 200 kB; a trial of a million spikes is 12 MB.
 _LARGEST_FILE = 64 * 2**20
+#: A simulated archive of 10,000 neurons has 0.4 GB.
+_LARGEST_ARCHIVE = 4 * 10**9
 #: Spike text deflates by about 4. Only a bomb unpacks to 200 times its size.
 _LARGEST_RATIO = 200
 
@@ -88,6 +90,11 @@ def identity(path: str | os.PathLike[str]) -> str:
     """
     path = _existing(path)
     if not path.is_dir():
+        if (size := path.stat().st_size) > _LARGEST_ARCHIVE:  # before minutes of reading
+            raise ArchiveError(
+                f"{path}: has {size / 1e9:.0f} GB; AA1 has 7 MB, and archives of at most "
+                f"{_LARGEST_ARCHIVE / 1e9:.0f} GB are read"
+            )
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()

@@ -14,6 +14,7 @@ from aa1xr.analysis.sel import sel
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.sound import PROCESSING
 from aa1xr.analysis.split import Split, split
+from aa1xr.dataset.spectrogram import COMPRESSIONS, FRAMES
 
 #: Options of `aa1xr.open` that a protocol does not choose.
 _WINDOW = {"before_ms": 0, "after_ms": 0}
@@ -56,9 +57,20 @@ class Protocol:
     frames: str = "centred"
 
     def __post_init__(self) -> None:
+        arguments.expect("name", self.name, str, "the name of the protocol, a string")
         arguments.names("types", self.types)
+        for name in ("dt_ms", "smooth_ms", "window_ms"):
+            if arguments.number(name, getattr(self, name)) <= 0:
+                raise ValueError(f"{name} must be above 0; got {getattr(self, name)}")
+        for name in ("fmin", "fmax"):
+            arguments.number(name, getattr(self, name), "Hz")
+        if not 0 < arguments.number("held_out", self.held_out, "stimuli, as a fraction") < 1:
+            raise ValueError(f"held_out must be between 0 and 1; got {self.held_out}")
+        arguments.whole("n_mels", self.n_mels)
+        arguments.choice("compression", self.compression, COMPRESSIONS)
+        arguments.choice("frames", self.frames, FRAMES)
         arguments.choice("order", self.order, ("sorted", "random"))
-        arguments.whole("n_splits", self.n_splits)
+        arguments.whole("n_splits", self.n_splits, 1, 1000, "the model is fitted to each")
 
     @property
     def options(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from aa1xr.benchmark.models import MODELS
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.cluster import open_client, own_threads
 from aa1xr.dataset.persist import load, save
+from aa1xr.printable import file_name, printable
 from aa1xr.store.layout import METADATA
 from aa1xr.store.place import resolve_path
 from aa1xr.whole import discard, is_regular
@@ -44,7 +45,11 @@ class Unit:
     seed: int
 
     def __str__(self) -> str:
-        return f"{self.model}-{self.area}-{self.split:02d}-{self.seed}"
+        return f"{self.model}-{file_name(self.area)}-{self.split:02d}-{self.seed}"
+
+
+#: Of NumPy's and torch's generators; ensembles have several for each of ours.
+_LARGEST_SEED = 2**32 - 1
 
 
 def run(
@@ -105,15 +110,19 @@ def run(
     """
     expect_protocol(protocol)
     arguments.choice("model", model, MODELS)
-    seeds = [arguments.whole("seeds", seed, 0) for seed in arguments.listed("seeds", seeds)]
+    seeds = [
+        arguments.whole("seeds", seed, 0, _LARGEST_SEED)
+        for seed in arguments.listed("seeds", seeds, 1000)
+    ]
     prepared = protocol.prepare(ds)
     schema.require_coords(ds, "area")
     there = np.unique(ds["area"]).tolist()
     areas = there if areas is None else list(dict.fromkeys(arguments.names("areas", areas)))
     if unknown := [area for area in areas if area not in there]:
-        raise ValueError(f"there is no area {unknown[0]!r}; there are {', '.join(there)}")
+        known = ", ".join(map(printable, there))
+        raise ValueError(f"there is no area {arguments.shown(unknown[0])}; there are {known}")
     if not areas or not seeds:
-        raise ValueError(f"areas={areas}, seeds={seeds}; expected at least one of each")
+        raise ValueError(f"areas={areas[:9]}, seeds={seeds[:9]}; expected at least one of each")
     attrs = protocol.attrs_of(ds) | {"source_sha256": ds.attrs.get("source_sha256", "")}
     if out is not None:
         for area in areas:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.benchmark.run import SCORES, TYPE
+from aa1xr.printable import cell_text
 
 
 @dataclass(frozen=True)
@@ -98,5 +99,6 @@ def _row(scores: xr.Dataset, area: str, type_: str) -> str:
         spread = f" ± {of_run.std(ddof=1):.1f}" if of_run.size > 1 else ""
         figures.append(f"{of_run.mean():.1f}{spread}")
     scored = int(scores["cc_norm"].notnull().sum("neuron").min())
-    cells = (scores.attrs["model"], area, type_, *figures, f"{scored} of {scores.sizes['neuron']}")
+    labels = map(cell_text, (scores.attrs["model"], area, type_))
+    cells = (*labels, *figures, f"{scored} of {scores.sizes['neuron']}")
     return f"| {' | '.join(cells)} |"

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import aa1xr
+from aa1xr import printable
 from aa1xr.cli import benchmark, build, cite, copy, demo, download, export, info, plot, verify
 from aa1xr.errors import AA1Warning
 
@@ -42,21 +43,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Of another pipe, such as to object storage, the error names the place.
         if isinstance(error, BrokenPipeError) and error.errno and not error.filename:
             return _BROKEN_PIPE
-        print(f"aa1xr: error: {_describe(error)}", file=sys.stderr)
+        print(f"aa1xr: error: {printable.message(_describe(error))}", file=sys.stderr)
         return 1
     return 0
 
 
 def _describe(error: Exception) -> str:
     """One line or more for a user: no traceback, and no name of a class where we made the error."""
-    message = str(error)
+    text = str(error)
     if isinstance(error, KeyError) and error.args:
-        message = str(error.args[0])  # the text of a KeyError is in quotes
-        if " " not in message:
-            return f"KeyError: {message}; `aa1xr --traceback ...` shows where"
+        text = str(error.args[0])  # the text of a KeyError is in quotes
+        if " " not in text:
+            return f"KeyError: {text}; `aa1xr --traceback ...` shows where"
     if isinstance(error, _EXPECTED):
-        return message or type(error).__name__
-    return f"{type(error).__name__}: {message}; `aa1xr --traceback ...` shows where"
+        return text or type(error).__name__
+    return f"{type(error).__name__}: {text}; `aa1xr --traceback ...` shows where"
 
 
 @contextlib.contextmanager
@@ -86,11 +87,16 @@ def _let_go_of_output() -> None:
         os.close(null)
 
 
+class _Escaping(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable.message(super().format(record))
+
+
 @contextlib.contextmanager
 def _own_messages() -> Iterator[None]:
     """Print messages and warnings of this package as one line each, and those of others as ever."""
     logger, handler = logging.getLogger("aa1xr"), logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("aa1xr: %(message)s"))
+    handler.setFormatter(_Escaping("aa1xr: %(message)s"))
     logger.addHandler(handler)
     with warnings.catch_warnings():
         show = warnings.showwarning
@@ -99,7 +105,7 @@ def _own_messages() -> Iterator[None]:
             message: Warning | str, category: type[Warning], *place: Any, **more: Any
         ) -> None:
             if issubclass(category, AA1Warning):
-                print(f"aa1xr: warning: {message}", file=sys.stderr)
+                print(f"aa1xr: warning: {printable.message(message)}", file=sys.stderr)
             else:
                 show(message, category, *place, **more)
 

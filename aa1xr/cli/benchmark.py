@@ -61,7 +61,9 @@ def add(commands: Commands) -> None:
 
 def _seed(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"a seed must be a whole number, 0 or more; got {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"a seed must be a whole number, 0 or more; got {text[:80]!r}"
+        )
     return int(text)
 
 
@@ -92,7 +94,7 @@ def _score(args: argparse.Namespace, protocol: Protocol, prediction: xr.DataArra
     if args.sample:
         source = aa1xr.open_sample(data_dir=args.data_dir).encoding["source"]
     else:
-        source = locate.find_store(args.source, **place_options(args)).url
+        source = locate.find_store(args.source, **place_options(args)).place
     ds = aa1xr.open(source, storage_options=args.storage_options, **protocol.options)
     if args.area:
         ds = aa1xr.sel(ds, area=args.area)
@@ -140,7 +142,7 @@ def _truth(store: Store, protocol: Protocol) -> xr.DataArray:
         )
     with tempfile.TemporaryDirectory() as folder:
         truth = aa1xr.simulate_archive(Path(folder) / "again.zip", **simulation)
-    ds = aa1xr.open(store.url, dt_ms=truth.attrs["dt_ms"], storage_options=store.storage_options)
+    ds = aa1xr.open(store.place, dt_ms=truth.attrs["dt_ms"], storage_options=store.storage_options)
     return true_rate(truth, ds, protocol)
 
 

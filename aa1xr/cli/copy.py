@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from aa1xr.cli.options import Commands, add_data_dir, json_object
+from aa1xr.cli.options import FROM_FILE, Commands, add_data_dir, json_object
+from aa1xr.printable import message
 from aa1xr.store.copy import copy_store
 
 
@@ -23,7 +24,7 @@ def add(commands: Commands) -> None:
             f"--{side}-options",
             metavar="JSON",
             type=json_object,
-            help="""how to reach a URL, such as '{"endpoint_url": "https://..."}'""",
+            help="""how to reach a URL, such as '{"endpoint_url": "https://..."}'; """ + FROM_FILE,
         )
     add_data_dir(parser)
     parser.set_defaults(run=_run)
@@ -37,4 +38,4 @@ def _run(args: argparse.Namespace) -> None:
         target_options=args.target_options,
         data_dir=args.data_dir,
     )
-    print(args.target)
+    print(message(args.target))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+import pandas as pd
 import xarray as xr
 
 import aa1xr
@@ -12,6 +13,8 @@ from aa1xr.export.need import need
 from aa1xr.whole import refuse_existing, whole
 
 _LABELS = ("area", "type")
+#: What formulas begin with in spreadsheets, and what marks a cell as text there.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 def add(commands: Commands) -> None:
@@ -20,7 +23,9 @@ def add(commands: Commands) -> None:
         "export",
         help="write spikes as NWB or CSV",
         description="Write the spikes, all or a selection, for other programs: an NWB file for "
-        "each animal, or one CSV table with a row for each spike. Nothing is overwritten. What is "
+        "each animal, or one CSV table with a row for each spike (in CSV, a label that a "
+        "spreadsheet would take for a "
+        "formula begins with an apostrophe). Nothing is overwritten. What is "
         "made of the recordings may not be redistributed.",
     )
     add_source(parser)
@@ -54,10 +59,24 @@ def _run(args: argparse.Namespace) -> None:
     else:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         with whole(args.out) as partial:
-            aa1xr.to_pandas(ds).to_csv(partial, index=False)
+            _as_text(aa1xr.to_pandas(ds)).to_csv(partial, index=False)
         paths = [args.out]
     for path in paths:
         print(path)
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Mark labels that a spreadsheet would run as a formula with an apostrophe.
+
+    And those that begin with an apostrophe: taking one off a cell gives the label back.
+    """
+    for name in table.columns[table.dtypes == "category"]:
+        labels = {
+            label: f"'{label}" if label.startswith(_FORMULA) else label
+            for label in table[name].cat.categories
+        }
+        table[name] = table[name].cat.rename_categories(labels)
+    return table
 
 
 def _select(ds: xr.Dataset, args: argparse.Namespace) -> xr.Dataset:

@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     store = locate.find_store(args.source, **place_options(args))
-    summary = summarize(aa1xr.open(store.url, storage_options=args.storage_options))
+    summary = summarize(aa1xr.open(store.place, storage_options=args.storage_options))
     of_store = {"store": store.url, "n_spikes": int(store.first_spike[-1])}
     summary["source"] = of_store | summary["source"]
     print(json.dumps(summary, indent=2) if args.json else as_text(summary))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,6 +12,11 @@ from aa1xr.store.place import resolve_path
 
 #: What a command adds itself to. In quotes: only type checkers can index this class.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no other name for it
+
+
+#: Other users of a machine see the arguments of its processes.
+FROM_FILE = "@FILE reads it from a file, and - from standard input, where ps does not show it"
+_LONGEST_OPTIONS = 2**20
 
 
 def local_path(text: str) -> Path:
@@ -34,7 +40,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--storage-options",
         metavar="JSON",
         type=json_object,
-        help="""how to reach a URL, such as '{"endpoint_url": "https://..."}'""",
+        help="""how to reach a URL, such as '{"endpoint_url": "https://..."}'; """ + FROM_FILE,
     )
     add_data_dir(parser)
 
@@ -49,10 +55,19 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """An argument that is an object of JSON."""
+    """An argument that is an object of JSON, or says where one is: in @FILE, or "-" for stdin."""
+    try:
+        if text == "-":
+            text = sys.stdin.read(_LONGEST_OPTIONS)
+        elif text.startswith("@"):
+            with Path(text[1:]).expanduser().open(encoding="utf-8") as file:
+                text = file.read(_LONGEST_OPTIONS)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise argparse.ArgumentTypeError(f"cannot be read from {text!r}: {reason}") from None
     try:
         options = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # The text itself is left out, since it may hold a key.
         raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
     if not isinstance(options, dict):

@@ -19,6 +19,7 @@ from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
 from aa1xr.errors import IncompleteArchiveWarning
 from aa1xr.messages import warn
+from aa1xr.printable import printable
 from aa1xr.store.place import is_url, resolve
 from aa1xr.store.read import Store
 from aa1xr.store.source import check_store_url
@@ -148,8 +149,8 @@ class AA1Backend(BackendEntrypoint):
             | _ORIGINS[contents.origin]
             | contents.statements
             | {
-                "source": attrs["source"],
-                "source_sha256": attrs["source_sha256"],
+                "source": printable(attrs["source"]),
+                "source_sha256": printable(attrs["source_sha256"]),
                 "aa1xr_version": VERSION,
                 "dt_ms": grid.dt_ms,
                 "before_ms": before_ms,
@@ -166,7 +167,7 @@ class AA1Backend(BackendEntrypoint):
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or ()
         ds = ds.drop_vars([name for name in dropped if name in ds.variables])
         if isinstance(store.place, str):
-            ds.encoding["source"] = store.place
+            ds.encoding["source"] = store.url  # without secrets
         return ds
 
 

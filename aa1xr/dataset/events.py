@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 import zarr.abc.store
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.dataset.binning import Indices, presentations, read_spikes, runs
 from aa1xr.dataset.engine import AA1Backend
 from aa1xr.dataset.open import open as open_source
@@ -133,7 +133,7 @@ def events(
     attrs = {name: everything.attrs[name] for name in _PROVENANCE if name in everything.attrs}
     out = xr.Dataset(variables, coords, attrs)
     if isinstance(store.place, str):
-        out.encoding["source"] = store.place
+        out.encoding["source"] = store.url
     return out
 
 
@@ -188,6 +188,7 @@ def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
     ValueError
         If the Dataset does not say.
     """
+    arguments.options("storage_options", storage_options)
     schema.require(ds)
     store = _store_of_arrays(ds)
     url = ds.encoding.get("source")

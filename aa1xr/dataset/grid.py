@@ -130,4 +130,5 @@ def make_grid(
 
 def exact_ms(name: str, value: Any) -> Fraction:
     """A number of milliseconds as it is written: 0.1 is one tenth."""
-    return Fraction(str(arguments.number(name, value)))
+    arguments.number(name, value)
+    return Fraction(str(value))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import numpy as np
 import xarray as xr
 import zarr.abc.store
 
+from aa1xr import arguments
 from aa1xr.dataset.engine import AA1Backend
 from aa1xr.store import locate
+
+#: Blocks of one variable; AA1 has some ten.
+_MOST_BLOCKS = 100_000
 
 #: As in `xarray.open_dataset`.
 Chunks = int | dict[Any, Any] | Literal["auto"] | None
@@ -116,6 +122,13 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     >>> ds.psth.sel(area="MLd", type="conspecific").mean("neuron").dims
     ('stimulus', 'time')
     """
+    for name, value in (
+        ("rebuild", rebuild),
+        ("download", download),
+        ("accept_terms", accept_terms),
+    ):
+        arguments.flag(name, value)
+    arguments.options("storage_options", storage_options)
     if download:
         if source is not None:
             raise ValueError(
@@ -145,8 +158,8 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     # xarray would make dask arrays of all coordinates without an index, and then refuse them in
     # `query`, `groupby` and `where(drop=True)`. So the coordinates are loaded, and the variables
     # are divided into blocks here.
-    for name in ds.coords:
-        ds.variables[name].load()
+    for coord in ds.coords:
+        ds.variables[coord].load()
     if chunks is not None:
         divide(ds, chunks)
     return ds
@@ -154,14 +167,47 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
 
 def divide(ds: xr.Dataset, chunks: int | dict[Any, Any] | Literal["auto"]) -> None:
     """Make dask arrays of the variables of a new Dataset, in place."""
-    if isinstance(chunks, Mapping) and (unknown := set(chunks) - set(ds.dims)):
-        raise ValueError(
-            f"chunks must name dimensions of {sorted(map(str, ds.dims))}; got {min(unknown)!r}"
-        )
+    _check_chunks(ds, chunks)
     for array in ds.data_vars.values():
         variable = array.variable
         wanted: dict[Any, Any] = dict.fromkeys(variable.dims, chunks)
         if isinstance(chunks, Mapping):
             preferred = variable.encoding.get("preferred_chunks", {})
             wanted = {dim: chunks.get(dim, preferred.get(dim, -1)) for dim in variable.dims}
+        _check_blocks(str(array.name), variable, wanted)
         variable.data = variable.chunk(wanted).data
+
+
+def _check_chunks(ds: xr.Dataset, chunks: Any) -> None:
+    """Refuse what dask would refuse in its own words, or take for something else."""
+    by_dim = chunks if isinstance(chunks, Mapping) else {None: chunks}
+    if isinstance(chunks, Mapping) and (unknown := [dim for dim in chunks if dim not in ds.dims]):
+        raise ValueError(
+            f"chunks must name dimensions of {sorted(map(str, ds.dims))}; got "
+            f"{arguments.shown(unknown[0])}"
+        )
+    for dim, size in by_dim.items():
+        sizes = size if dim is not None and isinstance(size, tuple | list) and size else [size]
+        for one in sizes:
+            if (isinstance(one, str) and one == "auto") or (one is None and dim is not None):
+                continue
+            whole = isinstance(one, int | np.integer) and not isinstance(one, bool | np.timedelta64)
+            if not whole or one < -1 or one == 0 or one >= 2**63:
+                raise ValueError(
+                    "chunks must be a number of positions, 'auto', or these by dimension, such as "
+                    f"{{'neuron': 10}}; None is for no dask; got {arguments.shown(chunks)}"
+                )
+
+
+def _check_blocks(name: str, variable: xr.Variable, wanted: Mapping[Any, Any]) -> None:
+    """Refuse more blocks than a graph can have: each takes about a kB and a ms."""
+    sizes = [(variable.sizes[dim], wanted[dim]) for dim in variable.dims]
+    n_blocks = math.prod(
+        -(-size // int(each)) if isinstance(each, int | np.integer) and each > 0 else 1
+        for size, each in sizes
+    )
+    if n_blocks > _MOST_BLOCKS:
+        raise ValueError(
+            f"chunks would divide {name!r} into {n_blocks} blocks; expected at most "
+            f"{_MOST_BLOCKS}: name a dimension, such as chunks={{'neuron': 10}}"
+        )

@@ -16,7 +16,7 @@ import zarr.abc.store
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore, StorePath
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.dataset.open import Chunks, divide
 from aa1xr.dataset.saved import UNFINISHED, Saved, SavedStore
 from aa1xr.errors import DataNotFoundError, StoreError
@@ -74,6 +74,7 @@ def save(
     5
     """
     schema.require(ds)
+    arguments.options("storage_options", storage_options)
     place = resolve("path", path)
     encoding = {name: _encoding(variable) for name, variable in ds.variables.items()}
     coords = {
@@ -210,6 +211,7 @@ def load(
     >>> aa1xr.load(tmp / "two-trials.zarr").sel(area="MLd").sizes["trial"]
     2
     """
+    arguments.options("storage_options", storage_options)
     place = resolve("path", path)
     if is_path(place) and not Path(place).exists():
         raise DataNotFoundError(f"{place}: no such store; expected what aa1xr.save wrote")

@@ -237,9 +237,15 @@ def make_mel(
         )
     if window * 1000 > _LONGEST_WINDOW_MS * rate:
         raise ValueError(f"window_ms must be at most {_LONGEST_WINDOW_MS}; got {window_ms}")
-    arguments.whole("n_mels", n_mels)
+    # A frequency lies in two bands at most.
+    most = 2 * (int(window) // 2 + 1)
+    why = (
+        f"window_ms={window_ms} has {most // 2} frequencies, and the other bands would be empty. "
+        "Take fewer bands or a longer window_ms"
+    )
+    arguments.whole("n_mels", n_mels, 1, most, why)
     top = rate / 2 if fmax is None else arguments.number("fmax", fmax, "Hz")
-    arguments.number("fmin", fmin, "Hz")
+    fmin = arguments.number("fmin", fmin, "Hz")
     if not 0 <= fmin < top <= rate / 2:
         raise ValueError(
             f"fmin={fmin}, fmax={fmax}; expected 0 <= fmin < fmax <= {rate / 2:g} Hz, "

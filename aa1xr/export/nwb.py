@@ -17,6 +17,7 @@ from aa1xr.archive.contents import Contents
 from aa1xr.dataset.events import as_events, store_of, waveforms
 from aa1xr.export.clock import Site, lay_out
 from aa1xr.export.need import need
+from aa1xr.printable import file_name
 from aa1xr.store.place import resolve_path
 from aa1xr.version import VERSION
 from aa1xr.whole import refuse_existing, whole
@@ -98,7 +99,8 @@ def to_nwb(
     Returns
     -------
     list of Path
-        The files, `<animal_id>_<cell_seq>.nwb`. In each:
+        The files, `<animal_id>_<cell_seq>.nwb` (an id that cannot be a file name is changed).
+        In each:
 
         - `units`: spike times, with `neuron`, `area`, `cell_seq` and `rig`; `obs_intervals` are
           the trials in which the cell was recorded. AA1 tells of no electrodes;
@@ -183,6 +185,8 @@ def _units(pynwb: Any, events: xr.Dataset, site: Site) -> Any:
 
 def _trials(pynwb: Any, events: xr.Dataset, site: Site) -> Any:
     stimulus, onset = site.stimulus, site.onset
+    # HDF5 takes a slash in a name for a folder.
+    sounds = np.array([file_name(label) for label in events["stimulus"].values])
     columns: dict[str, tuple[str, npt.NDArray[Any]]] = {
         "start_time": ("start of the trial (s)", site.start),
         "stop_time": ("end of the trial (s)", site.stop),
@@ -191,7 +195,7 @@ def _trials(pynwb: Any, events: xr.Dataset, site: Site) -> Any:
             "end of the sound (s)",
             onset + events["duration_s"].values[stimulus],
         ),
-        "stimulus": ("sound, in stimulus_template", events["stimulus"].values[stimulus]),
+        "stimulus": ("sound, in stimulus_template", sounds[stimulus]),
         "type": (_describe("type"), events["type"].values[stimulus]),
         "trial": (_describe("trial"), events["trial"].values[site.trial]),
     }
@@ -208,7 +212,7 @@ def _trials(pynwb: Any, events: xr.Dataset, site: Site) -> Any:
 
 def _sound(pynwb: Any, stimulus: xr.Dataset, samples: npt.NDArray[np.int16]) -> Any:
     return pynwb.TimeSeries(
-        name=stimulus["stimulus"].values.item(),
+        name=file_name(stimulus["stimulus"].values.item()),
         description=f"{stimulus['type'].values.item()}, {stimulus['name'].values.item()} of AA1",
         data=pynwb.H5DataIO(samples, compression="gzip"),
         rate=float(stimulus["sample_rate"]),

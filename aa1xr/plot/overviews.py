@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.analysis import quality as measures
 from aa1xr.analysis.presentations import presented
 from aa1xr.plot import panels
+from aa1xr.printable import plot_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,18 +75,24 @@ def coverage(data: xr.Dataset | xr.DataArray, *, ax: Axes | None = None) -> Axes
     named = np.arange(names.size)
     if names.size > _MOST_NAMES:
         named = np.flatnonzero((ranks == 0).any(1))[:_MOST_NAMES]
-    ax.set_yticks(named + 0.5, names[named], fontsize="x-small")
+    ax.set_yticks(named + 0.5, [plot_text(name) for name in names[named]], fontsize="x-small")
     ax.set_xticks([])
     ax.invert_yaxis()
     ax.set_ylabel(f"{n_trials.sizes['neuron']} neurons")
     ax.set_xlabel(f"{n_trials.sizes['stimulus']} stimuli")
     for start, stop, area in _runs(n_trials, "area"):
         ax.axhline(stop, color="black", linewidth=1)
-        ax.text(1.01, (start + stop) / 2, area, transform=ax.get_yaxis_transform(),
+        ax.text(1.01, (start + stop) / 2, plot_text(area), transform=ax.get_yaxis_transform(),
                 rotation=270, va="center")  # fmt: skip
     for start, stop, type_ in _runs(n_trials, "type"):
         ax.axvline(stop, color="black", linewidth=1)
-        ax.text((start + stop) / 2, 1.01, type_, transform=ax.get_xaxis_transform(), ha="center")
+        ax.text(
+            (start + stop) / 2,
+            1.01,
+            plot_text(type_),
+            transform=ax.get_xaxis_transform(),
+            ha="center",
+        )
     return ax
 
 
@@ -156,7 +163,7 @@ def quality(
     ax.set_xticks(
         range(len(areas)),
         [
-            f"{area}\n{int(part.notnull().sum())} of {part.size} cells"
+            f"{plot_text(area)}\n{int(part.notnull().sum())} of {part.size} cells"
             for area, part in areas.items()
         ],
     )
@@ -164,7 +171,7 @@ def quality(
     if float(values.min()) >= 0:
         ax.set_ylim(bottom=0)
     ax.set_ylabel(panels.quantity(values.attrs.get("long_name", str(values.name)), values))
-    ax.set_title(str(values.name))
+    ax.set_title(plot_text(values.name))
     return ax
 
 
@@ -176,7 +183,8 @@ def _measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
         return data[measure]
     if measure not in list(measures.MEASURES):
         raise ValueError(
-            f"measure={measure!r}; expected a variable or label of the Dataset, or one of "
+            f"measure={arguments.shown(measure)}; expected a variable or label of the "
+            "Dataset, or one of "
             f"{', '.join(measures.MEASURES)}"
         )
     return measures.quality(data)[measure]

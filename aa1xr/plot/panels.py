@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.analysis.sel import sel
+from aa1xr.printable import plot_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,10 +81,15 @@ def one(array: xr.DataArray, **wanted: str | None) -> xr.DataArray:
         If there are several and none is named.
     """
     for dim, label in wanted.items():
+        if callable(label):  # `sel` would call it
+            raise TypeError(f"{dim} must be one name; got {arguments.shown(label)}")
         if dim not in array.dims:
             there = array.coords[dim].item() if dim in array.coords else None
-            if label not in (None, there):
-                raise ValueError(f"{dim}={label!r}, but the data is of {there!r} alone")
+            same = label is None or (isinstance(label, Hashable) and label == there)
+            if not same:
+                raise ValueError(
+                    f"{dim}={arguments.shown(label)}, but the data is of {there!r} alone"
+                )
             continue
         if label is None and array.sizes[dim] != 1:
             raise ValueError(
@@ -94,7 +100,9 @@ def one(array: xr.DataArray, **wanted: str | None) -> xr.DataArray:
             schema.values_along(array, dim)
         array = array.isel({dim: 0}) if label is None else sel(array, **{dim: label})
         if dim in array.dims:
-            raise ValueError(f"{dim}={label!r} is {array.sizes[dim]} of them; expected one name")
+            raise ValueError(
+                f"{dim}={arguments.shown(label)} is {array.sizes[dim]} of them; expected one name"
+            )
     return array
 
 
@@ -125,7 +133,7 @@ def title(array: xr.DataArray) -> str:
         names.append(f"{array.coords['neuron'].item()}{area}")
     if _is_scalar(array, "stimulus"):
         names.append(str(array.coords["stimulus"].item()))
-    return ", ".join(names)
+    return plot_text(", ".join(names))
 
 
 def quantity(name: str, array: xr.DataArray) -> str:
@@ -133,7 +141,7 @@ def quantity(name: str, array: xr.DataArray) -> str:
     units = array.attrs.get("units", "1")
     # As the field writes them.
     units = {schema.COUNT: "spikes", schema.RATE: "spikes/s"}.get(units, units)
-    return name if units == "1" else f"{name} ({units})"
+    return plot_text(name if units == "1" else f"{name} ({units})")
 
 
 def _is_scalar(array: xr.DataArray, name: str) -> bool:

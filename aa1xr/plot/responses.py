@@ -11,6 +11,7 @@ from aa1xr import schema
 from aa1xr.analysis import psth as rates
 from aa1xr.analysis.presentations import check_trials
 from aa1xr.plot import panels
+from aa1xr.printable import plot_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -178,7 +179,7 @@ def raster(
 
     n_rows = spikes.sizes["trial"]
     shown = np.arange(0, n_rows, -(-n_rows // 6))
-    ax.set_yticks(shown, [str(number) for number in spikes["trial"].values[shown]])
+    ax.set_yticks(shown, [plot_text(number) for number in spikes["trial"].values[shown]])
     ax.set_ylim(n_rows - 0.5, -0.5)
     ax.set_ylabel("trial")
     ax.set_title(panels.title(spikes))
@@ -238,7 +239,7 @@ def psth(
     if "neuron" in rate.dims:
         areas = panels.by_area(rate.dropna("neuron", how="all"))
         for area, colour in panels.colours(areas).items():
-            _mean_and_error(ax, areas[area], edges, label=area, colour=colour)
+            _mean_and_error(ax, areas[area], edges, label=plot_text(area), colour=colour)
         ax.margins(y=0.3)  # for the legend
         ax.legend(frameon=False, fontsize="small", loc="upper right")
     else:

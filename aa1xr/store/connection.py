@@ -162,7 +162,7 @@ def _shared(
     opened_by: str,
 ) -> Connection:
     """The connection of a pickle: one for all the tasks of this process."""
-    key = tokenize(kind.__name__, describe(place), storage_options, identity, opened_by)
+    key = tokenize(kind.__name__, str(place), storage_options, identity, opened_by)
     connection = _SHARED.get(key)
     if connection is None:
         new = kind(place, storage_options, identity=identity)

@@ -10,6 +10,7 @@ from typing import Any
 
 import zarr.abc.store
 
+from aa1xr import arguments
 from aa1xr.errors import StoreError
 from aa1xr.store.layout import METADATA
 from aa1xr.store.locate import find_store
@@ -69,6 +70,8 @@ def copy_store(
     >>> aa1xr.open(tmp / "copy.zarr").identical(ds)
     True
     """
+    arguments.options("source_options", source_options)
+    arguments.options("target_options", target_options)
     target = resolve("target", target)
     origin = find_store(source, data_dir=data_dir, storage_options=source_options)
     origin.check_built()

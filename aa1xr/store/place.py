@@ -20,7 +20,9 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from aa1xr import arguments
+from aa1xr.arguments import shown
 from aa1xr.errors import StoreError
+from aa1xr.printable import message, without_secrets
 from aa1xr.store.layout import METADATA
 
 #: An absolute path, a URL that fsspec reads, or a zarr store.
@@ -70,7 +72,7 @@ def resolve(name: str, value: Any) -> Place:
         return value
     text = arguments.path(name, value)
     if not text or "\0" in text:
-        raise ValueError(f"{name} must be a path or URL; got {text!r}")
+        raise ValueError(f"{name} must be a path or URL; got {shown(text)}")
     if (path := path_of_file_url(name, text)) is not None:
         return str(Path(path).absolute())
     before, chained, last = text.rpartition("::")
@@ -111,8 +113,8 @@ def is_path(place: Place) -> TypeGuard[str]:
 
 
 def describe(place: Place) -> str:
-    """A place for a message: the path, the URL, or what the zarr store says of itself."""
-    return place if isinstance(place, str) else str(place)
+    """A place for a message, without secrets: path, URL, or what the zarr store says of itself."""
+    return str(place) if is_path(place) else without_secrets(str(place))
 
 
 def _known(protocol: str) -> bool:
@@ -125,12 +127,13 @@ def path_of_file_url(name: str, text: str) -> str | None:
     if match is None:
         if re.match(r"(?:file|local)://", text, re.IGNORECASE):
             raise ValueError(
-                f"{name} must be an absolute path in a file URL, file:///folder/name; got {text!r}"
+                f"{name} must be an absolute path in a file URL, file:///folder/name; got "
+                f"{shown(text)}"
             )
         return None
     if match[1] not in {None, "//", "//localhost"}:
         raise ValueError(
-            f"{name} must be a file of this machine, file:///folder/name; got {text!r}, which "
+            f"{name} must be a file of this machine, file:///folder/name; got {shown(text)}, which "
             f"names the machine {match[1][2:]!r}"
         )
     encoded = text[match.end() :]
@@ -147,18 +150,21 @@ def _expanded(name: str, text: str) -> str:
     scheme = re.match(f"({_SCHEME}):/", text)
     if scheme and _known(scheme[1]) and not Path(text).exists():
         raise ValueError(
-            f"{name} must be a path or URL; got {text!r}, which has one slash after its colon, as "
+            f"{name} must be a path or URL; got {shown(text)}, which has one slash after its "
+            "colon, as "
             "a URL has that went through pathlib.Path. Pass URLs as strings"
         )
     if re.match(r"\$\w+|\$\{\w+\}", text) and not Path(text.partition("/")[0]).exists():
         raise ValueError(
-            f"{name} must be a path or URL; got {text!r}, in which the variable is not expanded. "
+            f"{name} must be a path or URL; got {shown(text)}, in which the variable is not "
+            "expanded. "
             "Use os.path.expandvars"
         )
     expanded = os.path.expanduser(text)  # noqa: PTH111 - pathlib refuses '~x' if x is no user
     if re.match(r"~(/|$)", expanded):
         raise ValueError(
-            f"{name} must be a path or URL; got {text!r}, and the home directory is not known. "
+            f"{name} must be a path or URL; got {shown(text)}, and the home directory is not "
+            "known. "
             "Set $HOME, or give an absolute path"
         )
     return expanded
@@ -169,21 +175,25 @@ def as_os_error(place: str) -> Iterator[None]:
     """Make an error of what reaches object storage one of the system, as on a disk, with its place.
 
     botocore, aiohttp, obstore and Icechunk have exceptions of their own, which could pass for those
-    of damage, and the system's, such as PermissionError, do not name the object.
+    of damage, and the system's, such as PermissionError, do not name the object. They may have
+    the whole URL in them, with its secrets: then they are not shown as a cause.
     """
+    place = describe(place)
     try:
         yield
     except StoreError:
         raise
     except Exception as error:
+        said = message(error)
+        cause = error if without_secrets(str(error)) == str(error) else None
         if not isinstance(error, OSError):
-            raise OSError(f"{place}: {error}") from error
+            raise OSError(f"{place}: {said}") from cause
         if isinstance(error, TimeoutError):
-            raise TimeoutError(f"{place}: no answer in time") from error
-        if place in str(error):
+            raise TimeoutError(f"{place}: no answer in time") from cause
+        if place in str(error) and cause is not None:
             raise
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
-        raise kind(f"{place}: {error}") from error
+        raise kind(f"{place}: {said}") from cause
 
 
 class _Named(WrapperStore[Store]):
@@ -290,7 +300,7 @@ def zarr_store(
         options = options_for(place, storage_options)
         with as_os_error(place):
             remote = FsspecStore.from_url(place, storage_options=options, read_only=read_only)
-        store = _Named(remote, place)
+        store = _Named(remote, describe(place))
     else:
         store = LocalStore(place, read_only=read_only)
         store = _RegularFiles(store, Path(place)) if read_only else store

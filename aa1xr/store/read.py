@@ -33,7 +33,7 @@ from aa1xr.store.layout import (
     is_sealed,
     seal,
 )
-from aa1xr.store.place import Place, is_path
+from aa1xr.store.place import Place, describe, is_path
 from aa1xr.store.validate import (
     LONGEST_LABEL,
     added_chunks,
@@ -426,6 +426,7 @@ def _files(
 
 def opened_store(key: str) -> Store | None:
     """The store that this process opened last at a URL, or of an archive with this SHA-256."""
+    key = describe(key)
     if key not in _OPENED:
         return None
     place, options, identity = _OPENED[key]

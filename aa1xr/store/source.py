@@ -10,6 +10,8 @@ import zarr.abc.store
 
 from aa1xr import arguments
 from aa1xr.archive.files import PACKED
+from aa1xr.arguments import shown
+from aa1xr.printable import without_secrets
 from aa1xr.store.place import is_path, is_url, path_of_file_url, resolve
 
 #: What is left of a URL that went through a Path: one slash. No drive of Windows has two letters.
@@ -58,7 +60,8 @@ def find_folder(name: str, value: Any) -> Path:
     path = arguments.expand_user(name, folder)
     if _VARIABLE.search(folder) and not (path.is_absolute() and path.is_dir()):
         raise ValueError(
-            f"{name}={folder!r} has a variable in it that was not expanded, as happens in single "
+            f"{name}={shown(folder)} has a variable in it that was not expanded, as happens "
+            "in single "
             "quotes and in files that no shell reads; write the path itself, or pass "
             "os.path.expandvars(...)"
         )
@@ -95,7 +98,7 @@ def check_store_url(name: str, url: str) -> None:
 
 def _unsigned(url: str) -> str:
     """A URL without what may be a secret of its user."""
-    return url.partition("?")[0] if "://" in url else url
+    return without_secrets(url.partition("?")[0]) if "://" in url else url
 
 
 def _name(url: str) -> str:

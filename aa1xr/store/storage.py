@@ -114,7 +114,7 @@ class _AtUrl:
     """Object storage and web servers, through fsspec."""
 
     def __init__(self, place: str, storage_options: Mapping[str, Any] | None) -> None:
-        self.place = place
+        self.place = describe(place)
         with as_os_error(place):
             self.fs, root = url_to_fs(place, **options_for(place, storage_options))
         self.root = root.rstrip("/")

@@ -55,6 +55,7 @@ def test_find_credentials__netrc_of_another_place(netrc, monkeypatch, tmp_path):
     netrc.write_text(f"machine {HOST} login no password no")
     elsewhere = tmp_path / "secrets"
     elsewhere.write_text(f"machine {HOST} login finch password p")
+    elsewhere.chmod(0o600)
     monkeypatch.setenv("NETRC", str(elsewhere))
     assert find_credentials(None, None, host=HOST) == Credentials("finch", "p")
 
