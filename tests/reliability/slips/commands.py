@@ -76,7 +76,7 @@ FAILED: tuple[tuple[str, str, Words, str], ...] = (
     ("demo", "a folder for the picture", lambda t: ["--data-dir", t.data_dir, "-o", t.work],
      "is a folder; name a file in it"),
     ("demo", "a file for the data directory", lambda t: ["--data-dir", _file(t)],
-     r"new-\d+.txt.* is a file; expected a fo"),
+     r"must be a folder for stores; got .*new-\d+.txt"),
     ("download", "terms that nobody accepted",
      lambda t: ["--data-dir", t.new(), "--username", "a"], "--accept-terms|accept_terms"),
     ("build", "nothing there", lambda t: [t.work / "no.zip"], "no.zip"),

@@ -96,7 +96,7 @@ ROWS: tuple[tuple[str, str, Callable[[Things], Any], str, Errors], ...] = (
     ("open", "an empty data directory", lambda t: aa1xr.open(data_dir=_folder(t)),
      r"(?s)no AA1 data in .*aa1xr.open\(download=True\)", DataNotFoundError),
     ("open", "a file for the data directory", lambda t: aa1xr.open(data_dir=_file(t)),
-     "data_dir=.* is a file; expected a folder", NotADirectoryError),
+     "data_dir must be a folder for stores; got .*which is a file", NotADirectoryError),
     ("open", "a number for the data directory", lambda t: aa1xr.open(t.archive, data_dir=5),
      "data_dir is int; expected a path", TypeError),
     ("open", "a source and a download", lambda t: aa1xr.open(t.archive, download=True),
