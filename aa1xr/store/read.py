@@ -381,6 +381,8 @@ class Store(Connection):
         if is_path(self.place):
             texts = [self.read(name) for name in strings]
         else:
+            # fsspec makes clients for each thread, 24 MB each on S3: those of this one serve all.
+            _ = self.zarr_store
             with ThreadPoolExecutor() as pool:  # on object storage, one wait and not five
                 lengths = pool.submit(lambda: self.n_samples)
                 texts = list(pool.map(self.read, strings))

@@ -174,23 +174,18 @@ def rounds(name: str, round_: Callable[[random.Random], bool], n: int) -> Tally:
         warm = max(3, n // 10)
         for number in range(warm):
             _try(counted, round_, number)
-        # Twice: a library that loads something late, as botocore does on S3, grows once.
-        for _ in range(2):
-            first = measure()
-            for number in range(warm, n):
-                _try(counted, round_, number)
-            last = measure()
-            since = n - warm
-            rss, blocks, files, alive = (b - a for a, b in zip(first, last, strict=True))
-            grown = rss > SLACK_KIB + KIB * since or blocks > SLACK_BLOCKS + BLOCKS * since
-            if not grown:
-                break
+        first = measure()
+        for number in range(warm, n):
+            _try(counted, round_, number)
+        last = measure()
+    since = n - warm
+    rss, blocks, files, alive = (after - before for before, after in zip(first, last, strict=True))
     counted.figures = (
         f"RSS {first[0] / 1024:.1f} MiB after {warm}, {last[0] / 1024:.1f} after {n}: "
         f"{rss / since:+.2f} KiB a round; {blocks / since:+.2f} blocks a round; "
         f"{files:+d} open files, {alive:+d} threads"
     )
-    if grown:
+    if rss > SLACK_KIB + KIB * since or blocks > SLACK_BLOCKS + BLOCKS * since:
         counted.failures.append(f"memory grew: {counted.figures}")
     if files > 0 or alive > POOL:
         counted.failures.append(f"more is open: {counted.figures}")
