@@ -122,7 +122,7 @@ def trial_halves(ds: xr.Dataset, *, n: int = 1, seed: int = 0) -> list[tuple[lis
     (True, 1)
     """
     schema.require(ds)
-    arguments.whole("n", n, 1, 100_000, "all divisions are in memory at once")
+    arguments.whole("n", n, 1, 100_000, "memory holds all divisions together")
     arguments.whole("seed", seed, 0, arguments.LARGEST_SEED)
     if "trial" not in ds.dims or ds.sizes["trial"] < 2:
         raise ValueError("the Dataset must have at least two trials to be divided into halves")
@@ -166,14 +166,14 @@ def _listed(trial: xr.DataArray, trials: Any) -> Positions:
     mask = isinstance(trials, xr.DataArray) and trials.dtype.kind == "b"
     if mask and (trials.dims != ("trial",) or not trials.coords["trial"].equals(trial)):
         raise ValueError("a mask must be along 'trial', with the trials of the Dataset")
+    fits = not isinstance(trials, bool)
     if isinstance(trials, list | tuple | range):
         trials = arguments.listed("trials", trials, max(1000, trial.size))
-        if any(not isinstance(each, int | np.integer | np.bool_) for each in trials):
-            raise ValueError(f"trials={shown(trials)} must be positions or booleans")
-    found = np.atleast_1d(np.asarray(trials))
-    if found.dtype.kind == "O" or (found.dtype.kind == "u" and found.max(initial=0) >= 2**63):
-        raise ValueError(f"trials={shown(trials)} must be 'odd', 'even', positions or booleans")
-    if found.ndim != 1 or found.dtype.kind not in "iub" or isinstance(trials, bool):
+        fits = all(isinstance(each, int | np.integer | np.bool_) for each in trials)
+    # What does not fit may be no array at all, such as lists of several lengths.
+    found = np.atleast_1d(np.asarray(trials)) if fits else np.zeros(0)
+    too_large = found.dtype.kind == "u" and found.max(initial=0) >= 2**63
+    if found.ndim != 1 or found.dtype.kind not in "iub" or too_large:
         raise ValueError(
             f"trials={shown(trials)} must be 'odd', 'even', positions, a slice or booleans "
             "along 'trial'"
