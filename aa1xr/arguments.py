@@ -61,13 +61,16 @@ def expect(name: str, value: Any, kind: type, such_as: str = "") -> None:
         raise TypeError(f"{name} is {got}; expected {such_as or _SUCH_AS[kind]}")
 
 
+def is_whole(value: Any) -> bool:
+    """Whether something is a whole number; NumPy counts durations among them."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64)
+
+
 def whole(
     name: str, value: Any, least: int | None = 1, most: int | None = None, why: str = ""
 ) -> int:
     """A whole number from `least` to `most`, or ValueError that says why there is a most."""
-    # NumPy counts durations as whole numbers.
-    fits = isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64)
-    if not fits or (least is not None and value < least):
+    if not is_whole(value) or (least is not None and value < least):
         limit = "" if least is None else f", at least {least}"
         raise ValueError(f"{name}={shown(value)}; expected a whole number{limit}")
     if most is not None and value > most:
@@ -134,7 +137,7 @@ def names(name: str, value: Any) -> list[str]:
     return found
 
 
-def file_name(name: str, value: str) -> str:
+def check_file_name(name: str, value: str) -> str:
     """A label that becomes the name of a file in a folder, or ValueError if it leads elsewhere."""
     if value in {"", ".", ".."} or any(character in value for character in "/\\\0"):
         raise ValueError(

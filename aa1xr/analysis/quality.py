@@ -26,7 +26,7 @@ from aa1xr.analysis.pairs import (
     spikes,
     with_reasons,
 )
-from aa1xr.analysis.reliability import MOST_SPLITS, agreement, covariance, powers, repeated
+from aa1xr.analysis.reliability import agreement, check_max_splits, covariance, powers, repeated
 
 _RATE, _POWER = schema.RATE, "count^2/s^2"
 
@@ -173,7 +173,7 @@ def quality(
     ('neuron', 'stimulus')
     """
     arguments.choice("by", by, ("neuron", "stimulus"))
-    arguments.whole("max_splits", max_splits, 1, MOST_SPLITS, "all splits are in memory at once")
+    check_max_splits(max_splits)
     counts = spikes(ds)
     dt = schema.bin_width_ms(ds) / 1000
     numbers = np.round(np.atleast_1d(ds["time"].values) / dt).astype(np.int64)

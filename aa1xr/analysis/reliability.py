@@ -13,16 +13,23 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
+from aa1xr import arguments
 from aa1xr.analysis.pairs import Bools, Floats, Ints, Pairs, combine, ratio, some
 
 #: A power this small a part of the one it is taken from is rounding.
 _NOTHING = 1e-12
 
-#: Half splits that may be asked for; 10,000 are more than errors of a ceiling need.
-MOST_SPLITS = 10**6
+#: Split halves that may be asked for; 10,000 are more than errors of a ceiling need.
+_MOST_SPLITS = 10**6
+
+
+def check_max_splits(max_splits: Any) -> None:
+    """Check the argument `max_splits`."""
+    arguments.whole("max_splits", max_splits, 1, _MOST_SPLITS, "memory holds all splits together")
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,8 +119,7 @@ def _factor(width: Fraction, dt_ms: float) -> int:
         near = " or ".join(f"{float(multiple):g}" for multiple in (lower, lower + width))
         raise ValueError(
             f"dt_ms={shown(dt_ms)} is not a multiple of the current bin width of "
-            f"{float(width):g} ms, "
-            f"such as {near}; for other widths, open the archive again: "
+            f"{float(width):g} ms, such as {near}; for other widths, open the archive again: "
             f"aa1xr.open(dt_ms={shown(dt_ms)})"
         )
     if factor * width > RECORDED_MS[1]:

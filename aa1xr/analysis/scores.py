@@ -26,7 +26,7 @@ from aa1xr.analysis.pairs import (
     with_reasons,
 )
 from aa1xr.analysis.prediction import is_rate, match
-from aa1xr.analysis.reliability import MOST_SPLITS, agreement, covariance, powers, repeated
+from aa1xr.analysis.reliability import agreement, check_max_splits, covariance, powers, repeated
 
 _SCHOPPE, _SAHANI = "Schoppe et al. (2016)", "Sahani & Linden (2003)"
 _HSU = "split halves; Hsu, Borst & Theunissen (2004)"
@@ -203,7 +203,7 @@ def score_by(
         Whether bins without a prediction are left out; otherwise the neuron has no score.
     """
     arguments.expect("prediction", prediction, xr.DataArray)
-    arguments.whole("max_splits", max_splits, 1, MOST_SPLITS, "all splits are in memory at once")
+    check_max_splits(max_splits)
     if arguments.number("min_rate", min_rate, "spikes/s") < 0:
         raise ValueError(f"min_rate must be at least 0 spikes/s; got {min_rate}")
     ds, rate, counts = match(prediction, ds)

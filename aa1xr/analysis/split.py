@@ -161,8 +161,7 @@ def _strata(ds: xr.Dataset | xr.DataArray, by: str, stratify: str | None) -> dic
         if not isinstance(stratify, str) or stratify not in along:
             raise ValueError(
                 f"there is no label {shown(stratify)} along {ds[by].dims[0]!r}; give "
-                "stratify=None or "
-                f"one of {', '.join(along)}"
+                f"stratify=None or one of {', '.join(along)}"
             )
     values = ds[by].values.tolist()
     of = [None] * len(values) if stratify is None else ds[stratify].values.tolist()
@@ -171,8 +170,7 @@ def _strata(ds: xr.Dataset | xr.DataArray, by: str, stratify: str | None) -> dic
         if strata.setdefault(value, stratum) != stratum:
             raise ValueError(
                 f"{by}={value!r} has more than one {shown(stratify)}: {strata[value]!r}, "
-                f"{stratum!r}; "
-                "give stratify=None or another label"
+                f"{stratum!r}; give stratify=None or another label"
             )
     return strata
 

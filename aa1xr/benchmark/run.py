@@ -126,7 +126,7 @@ def run(
     attrs = protocol.attrs_of(ds) | {"source_sha256": ds.attrs.get("source_sha256", "")}
     if out is not None:
         for area in areas:
-            arguments.file_name("area", area)
+            arguments.check_file_name("area", area)
     folder = None if out is None else _folder(resolve_path("out", out), attrs)
     units = [
         Unit(model, area, split, seed)

@@ -23,10 +23,9 @@ def add(commands: Commands) -> None:
         "export",
         help="write spikes as NWB or CSV",
         description="Write the spikes, all or a selection, for other programs: an NWB file for "
-        "each animal, or one CSV table with a row for each spike (in CSV, a label that a "
-        "spreadsheet would take for a "
-        "formula begins with an apostrophe). Nothing is overwritten. What is "
-        "made of the recordings may not be redistributed.",
+        "each recording site, or one CSV table with a row for each spike (in CSV, a label that a "
+        "spreadsheet would take for a formula begins with an apostrophe). Nothing is overwritten. "
+        "What is made of the recordings may not be redistributed.",
     )
     add_source(parser)
     parser.add_argument("--to", required=True, choices=("nwb", "csv"), help="format")

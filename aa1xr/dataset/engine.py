@@ -150,7 +150,7 @@ class AA1Backend(BackendEntrypoint):
             | contents.statements
             | {
                 "source": printable(attrs["source"]),
-                "source_sha256": printable(attrs["source_sha256"]),
+                "source_sha256": attrs["source_sha256"],
                 "aa1xr_version": VERSION,
                 "dt_ms": grid.dt_ms,
                 "before_ms": before_ms,

@@ -316,7 +316,7 @@ def _compute(store: Store, grid: Grid, mel: Mel) -> npt.NDArray[np.float32]:
     """Spectrograms of all stimuli."""
     shape = (grid.n_sound.size, mel.n_mels, int(grid.n_sound.max()))
     out = np.full(shape, silence(mel.compression), np.float32)
-    n_samples = store.labels.n_samples
+    n_samples = store.n_samples
     for row, n, size, end in zip(out, grid.n_sound, n_samples, n_samples.cumsum(), strict=True):
         row[:, :n] = mel(store.read("waveform", slice(end - size, end)))
     return out

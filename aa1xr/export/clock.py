@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """Cells recorded at once, one or two, and their presentations on the clock, in seconds."""
+    """One cell, or two recorded simultaneously, and their presentations on the clock (s)."""
 
     animal_id: str
     cell_seq: int
@@ -45,12 +45,12 @@ class Site:
 def lay_out(ds: xr.Dataset) -> tuple[xr.Dataset, list[Site]]:
     """The events of `ds`, and its sites with their presentations laid end to end.
 
-    Each site has a clock of its own: cells of one site were recorded at once, no others were. A
-    site's presentations go trial by trial, as they did;
-    the stimuli of one trial, which were in random order, in the order of `ds`. So what happens
-    within a presentation is as recorded, and what lies between two is invented. A presentation is
-    6 s, from 2 s before the onset to 4 s after it (longer if a spike lies beyond), and 1 ms passes
-    to the next. Sites that heard nothing are left out.
+    Each site has a clock of its own: only the cells of one site were recorded simultaneously. A
+    site's presentations go trial by trial, as they did; the stimuli of one trial, which were in
+    random order, in the order of `ds`. So what happens within a presentation is as recorded, and
+    what lies between two is invented. A presentation is 6 s, from 2 s before the onset to 4 s after
+    it (longer if a spike lies beyond), and 1 ms passes to the next. Sites that heard nothing are
+    left out.
 
     Raises
     ------

@@ -99,8 +99,7 @@ def to_nwb(
     Returns
     -------
     list of Path
-        The files, `<animal_id>_<cell_seq>.nwb` (an id that cannot be a file name is changed).
-        In each:
+        The files, `<animal_id>_<cell_seq>.nwb`. In each:
 
         - `units`: spike times, with `neuron`, `area`, `cell_seq` and `rig`; `obs_intervals` are
           the trials in which the cell was recorded. AA1 tells of no electrodes;
@@ -136,7 +135,7 @@ def to_nwb(
     sounds = waveforms(ds, storage_options=storage_options)
     paths = []
     for site in sites:
-        name = arguments.file_name("animal_id", f"{site.animal_id}_{site.cell_seq}.nwb")
+        name = arguments.check_file_name("animal_id", f"{site.animal_id}_{site.cell_seq}.nwb")
         paths.append(target / name)
     for path in paths:
         refuse_existing(path)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Site(NamedTuple):
-    """Cells recorded at once, for pynapple."""
+    """Cells recorded simultaneously, for pynapple."""
 
     units: nap.TsGroup
     trials: nap.IntervalSet
@@ -23,7 +23,7 @@ class Site(NamedTuple):
 def to_pynapple(ds: xr.Dataset) -> dict[str, Site]:
     """Spike trains and trials as pynapple has them, for each recording site.
 
-    A site is one cell or the two that were recorded at once. Cells of different sites were not,
+    A site is one cell or two that were recorded simultaneously. Cells of different sites were not,
     and one `TsGroup` of them would make them look so: hence one for each site. For one cell:
     `(site,) = aa1xr.to_pynapple(ds.sel(neuron=["gg0304_10_B"])).values()`.
 

@@ -184,8 +184,7 @@ def _measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
     if measure not in list(measures.MEASURES):
         raise ValueError(
             f"measure={arguments.shown(measure)}; expected a variable or label of the "
-            "Dataset, or one of "
-            f"{', '.join(measures.MEASURES)}"
+            f"Dataset, or one of {', '.join(measures.MEASURES)}"
         )
     return measures.quality(data)[measure]
 

@@ -151,21 +151,18 @@ def _expanded(name: str, text: str) -> str:
     if scheme and _known(scheme[1]) and not Path(text).exists():
         raise ValueError(
             f"{name} must be a path or URL; got {shown(text)}, which has one slash after its "
-            "colon, as "
-            "a URL has that went through pathlib.Path. Pass URLs as strings"
+            "colon, as a URL has that went through pathlib.Path. Pass URLs as strings"
         )
     if re.match(r"\$\w+|\$\{\w+\}", text) and not Path(text.partition("/")[0]).exists():
         raise ValueError(
             f"{name} must be a path or URL; got {shown(text)}, in which the variable is not "
-            "expanded. "
-            "Use os.path.expandvars"
+            "expanded. Use os.path.expandvars"
         )
     expanded = os.path.expanduser(text)  # noqa: PTH111 - pathlib refuses '~x' if x is no user
     if re.match(r"~(/|$)", expanded):
         raise ValueError(
             f"{name} must be a path or URL; got {shown(text)}, and the home directory is not "
-            "known. "
-            "Set $HOME, or give an absolute path"
+            "known. Set $HOME, or give an absolute path"
         )
     return expanded
 

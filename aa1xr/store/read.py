@@ -41,8 +41,7 @@ from aa1xr.store.validate import (
     check_arrays,
     check_attributes,
     check_labels,
-    check_n_samples,
-    check_n_spikes,
+    check_lengths,
     check_rows,
     metadata_of,
 )
@@ -360,18 +359,18 @@ class Store(Connection):
     @cached_property
     def first_spike(self) -> npt.NDArray[np.int64]:
         """Where each neuron's spikes begin in `spike_time`. [shape: (n_neurons + 1,)]."""
-        n_spikes = self.read("n_spikes")
-        with self._held_against_the_layout():
-            check_n_spikes(n_spikes, self.sizes)
-        return np.concatenate([[0], np.cumsum(n_spikes)])
+        return np.concatenate([[0], np.cumsum(self._lengths("n_spikes"))])
 
     @cached_property
     def n_samples(self) -> npt.NDArray[np.int64]:
         """The length of each sound. [shape: (n_stimuli,)]."""
-        n_samples = self.read("n_samples")
+        return self._lengths("n_samples")
+
+    def _lengths(self, name: str) -> npt.NDArray[np.int64]:
+        lengths = self.read(name)
         with self._held_against_the_layout():
-            check_n_samples(n_samples, self.sizes)
-        return n_samples
+            check_lengths(name, lengths, self.sizes)
+        return lengths
 
     @cached_property
     def labels(self) -> Labels:

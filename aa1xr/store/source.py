@@ -61,8 +61,7 @@ def find_folder(name: str, value: Any) -> Path:
     if _VARIABLE.search(folder) and not (path.is_absolute() and path.is_dir()):
         raise ValueError(
             f"{name}={shown(folder)} has a variable in it that was not expanded, as happens "
-            "in single "
-            "quotes and in files that no shell reads; write the path itself, or pass "
+            "in single quotes and in files that no shell reads; write the path itself, or pass "
             "os.path.expandvars(...)"
         )
     return path

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from aa1xr.archive.contents import Contents
 from aa1xr.archive.parse import HIGHEST_RATE, MOST_TRIALS
 from aa1xr.archive.read import MOST_SAMPLES, MOST_SPIKES
+from aa1xr.arguments import shown
 from aa1xr.printable import printable
 from aa1xr.schema import AREAS, TYPES
 from aa1xr.store.layout import (
@@ -48,6 +49,8 @@ _MOST = {
     "freq": _MOST_BANDS,
     "time": MOST_SAMPLES,
 }
+#: Arrays of lengths: along which dimension, and the least and the most of each.
+_LENGTHS = {"n_samples": ("sample", 1, MOST_SAMPLES), "n_spikes": ("spike", 0, MOST_SPIKES)}
 #: What may stand in the metadata of an array.
 _KEYS = {
     "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs", "attributes",
@@ -73,8 +76,7 @@ def check_attributes(attrs: Mapping[str, Any]) -> None:
     for name, fits in checks.items():
         if not fits:
             raise ValueError(
-                f"its attribute {name!r} must be as aa1xr writes it; got "
-                f"{printable(repr(attrs.get(name)))}"
+                f"its attribute {name!r} must be as aa1xr writes it; got {shown(attrs.get(name))}"
             )
     Contents.of_attrs(attrs)
 
@@ -139,23 +141,23 @@ def check_array(name: str, document: Any, spec: Array, sizes: dict[str, int]) ->
         The length of each dimension that is known; others are added.
     """
     if not isinstance(document, dict) or not document.keys() <= _KEYS:
-        raise ValueError(f"{name}: its metadata must be those of an array; got {_cut(document)}")
+        raise ValueError(f"{name}: its metadata must be those of an array; got {shown(document)}")
     shape = document.get("shape")
     if not isinstance(shape, list) or len(shape) != len(spec.dims):
-        raise ValueError(f"{name}: its shape must be along {spec.dims}; got {_cut(shape)}")
+        raise ValueError(f"{name}: its shape must be along {spec.dims}; got {shown(shape)}")
     for dim, size in zip(spec.dims, shape, strict=True):
         if type(size) is not int or not 0 <= size <= _MOST[dim]:
-            raise ValueError(f"{name}: must have 0 to {_MOST[dim]} along {dim}; got {_cut(size)}")
+            raise ValueError(f"{name}: must have 0 to {_MOST[dim]} along {dim}; got {shown(size)}")
         if sizes.setdefault(dim, size) != size:
             raise ValueError(f"{name}: must have {sizes[dim]} along {dim}; got {size}")
     expected = metadata_of(spec, tuple(shape))
     for key, value in expected.items():
         found = document.get(key, [] if key == "storage_transformers" else None)
         if (_decoding(found) != _decoding(value)) if key == "codecs" else (found != value):
-            raise ValueError(f"{name}: its {key} must be {value}; got {_cut(found)}")
+            raise ValueError(f"{name}: its {key} must be {value}; got {shown(found)}")
     attrs = document.get("attributes", {})
     if not isinstance(attrs, dict):
-        raise ValueError(f"{name}: its attributes must be an object; got {_cut(attrs)}")  # noqa: TRY004
+        raise ValueError(f"{name}: its attributes must be an object; got {shown(attrs)}")  # noqa: TRY004
     # Not what was found: 1.0 and true are equal to 1, and zarr trips over them.
     return {**expected, "attributes": attrs}
 
@@ -199,10 +201,6 @@ def _decoding(codecs: Any) -> Any:
     return out
 
 
-def _cut(value: Any) -> str:
-    return printable(repr(value))
-
-
 def check_labels(
     texts: Mapping[str, npt.NDArray[Any]],
     cells: Iterable[tuple[str, int, str]],
@@ -218,35 +216,26 @@ def check_labels(
     """
     for name, allowed in (("area", AREAS), ("type", TYPES)):
         if unknown := set(texts[name].tolist()).difference(allowed):
-            raise ValueError(f"{name} must be of {allowed}; got {_cut(unknown.pop())}")
+            raise ValueError(f"{name} must be of {allowed}; got {shown(unknown.pop())}")
     stimuli = list(zip(texts["type"].tolist(), map(str.lower, texts["name"].tolist()), strict=True))
     for _, name in stimuli:
         if _WAV.fullmatch(name) is None:
-            raise ValueError(f"name must be an MD5 and .wav; got {_cut(name)}")
+            raise ValueError(f"name must be an MD5 and .wav; got {shown(name)}")
     names = [(animal.lower(), seq, rig.lower()) for animal, seq, rig in cells]
     for what, each in (("neuron", names), ("stimulus", stimuli)):
         if len(set(each)) != len(each):
             raise ValueError(f"each {what} must be there once; some are there more often")
 
 
-def check_n_samples(n_samples: npt.NDArray[np.int64], sizes: Mapping[str, int]) -> None:
-    """Check that the stimuli are as long as the waveforms together."""
-    if n_samples.min() < 1 or n_samples.max() > MOST_SAMPLES:
+def check_lengths(name: str, lengths: npt.NDArray[np.int64], sizes: Mapping[str, int]) -> None:
+    """Check the lengths of parts that lie end to end, and that they make the whole."""
+    dim, least, most = _LENGTHS[name]
+    if lengths.min() < least or lengths.max() > most:
         raise ValueError(
-            f"n_samples must be 1 to {MOST_SAMPLES}; got {n_samples.min()} to {n_samples.max()}"
+            f"{name} must be {least} to {most}; got {lengths.min()} to {lengths.max()}"
         )
-    if (total := int(n_samples.sum())) != sizes["sample"]:
-        raise ValueError(f"n_samples must add up to the {sizes['sample']} samples; got {total}")
-
-
-def check_n_spikes(n_spikes: npt.NDArray[np.int64], sizes: Mapping[str, int]) -> None:
-    """Check that the neurons have all spikes together."""
-    if n_spikes.min() < 0 or n_spikes.max() > MOST_SPIKES:
-        raise ValueError(
-            f"n_spikes must be 0 to {MOST_SPIKES}; got {n_spikes.min()} to {n_spikes.max()}"
-        )
-    if (total := int(n_spikes.sum())) != sizes["spike"]:
-        raise ValueError(f"n_spikes must add up to the {sizes['spike']} spikes; got {total}")
+    if (total := int(lengths.sum())) != sizes[dim]:
+        raise ValueError(f"{name} must add up to the {sizes[dim]} {dim}s; got {total}")
 
 
 def check_rows(
