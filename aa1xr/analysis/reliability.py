@@ -29,7 +29,7 @@ _MOST_SPLITS = 10**6
 
 def check_max_splits(max_splits: Any) -> None:
     """Check the argument `max_splits`."""
-    arguments.whole("max_splits", max_splits, 1, _MOST_SPLITS, "memory holds all splits together")
+    arguments.whole("max_splits", max_splits, 1, _MOST_SPLITS, "all splits are held in memory")
 
 
 @dataclass(frozen=True, eq=False)

@@ -122,7 +122,7 @@ def trial_halves(ds: xr.Dataset, *, n: int = 1, seed: int = 0) -> list[tuple[lis
     (True, 1)
     """
     schema.require(ds)
-    arguments.whole("n", n, 1, 100_000, "memory holds all divisions together")
+    arguments.whole("n", n, 1, 100_000, "all divisions are held in memory")
     arguments.whole("seed", seed, 0, arguments.LARGEST_SEED)
     if "trial" not in ds.dims or ds.sizes["trial"] < 2:
         raise ValueError("the Dataset must have at least two trials to be divided into halves")
