@@ -20,9 +20,16 @@ from aa1xr import arguments, schema
 from aa1xr.dataset.open import Chunks, divide
 from aa1xr.dataset.saved import UNFINISHED, Saved, SavedStore
 from aa1xr.errors import DataNotFoundError, StoreError
-from aa1xr.store.connection import chunk_keys
+from aa1xr.store.chunks import chunk_keys
 from aa1xr.store.layout import CONSOLIDATED, METADATA, consolidated, seal
-from aa1xr.store.place import Place, describe, is_path, resolve, zarr_store
+from aa1xr.store.place import (
+    LARGEST_METADATA,
+    Place,
+    describe,
+    is_path,
+    resolve,
+    zarr_store,
+)
 from aa1xr.store.storage import Storage, missing, open_storage
 from aa1xr.whole import whole
 
@@ -30,7 +37,7 @@ from aa1xr.whole import whole
 _CHUNK = 8 * 2**20
 
 #: Bytes; the labels of 10,000 neurons have a few million.
-_LARGEST_COORDINATE = 2**30
+_LARGEST_COORDINATES = 2**30
 
 #: Beside the seal, another one for each call of `save`.
 _IDENTITY = "aa1xr_id"
@@ -137,7 +144,13 @@ def _write(
             array = zarr.Array(opened)
             array[...] = variable.values
     _require_chunks(storage, metadata)
-    storage.write_all({METADATA: _sealed(metadata)})
+    sealed = _sealed(metadata)
+    if len(sealed) > LARGEST_METADATA:
+        raise ValueError(
+            f"{describe(place)}: the metadata must have at most {LARGEST_METADATA} bytes; got "
+            f"{len(sealed)}. The Dataset has too many variables: save parts of it"
+        )
+    storage.write_all({METADATA: sealed})
 
 
 def _fixed_width(document: dict[str, Any], dtype: np.dtype[Any]) -> dict[str, Any]:
@@ -218,12 +231,12 @@ def load(
     saved = Saved(place, storage_options)
     with saved.reading():
         ds = xr.open_dataset(SavedStore(saved), chunks=None, cache=chunks is None)
-        for name, coord in ds.coords.items():
-            if coord.nbytes > _LARGEST_COORDINATE:
-                raise StoreError(
-                    f"the coordinate {name!r} must have at most {_LARGEST_COORDINATE} bytes, since "
-                    f"coordinates are held in memory; got {coord.nbytes}. xarray.open_zarr opens it"
-                )
+        size = sum(coord.nbytes for coord in ds.coords.values())
+        if size > _LARGEST_COORDINATES:
+            raise StoreError(
+                f"its coordinates must have at most {_LARGEST_COORDINATES} bytes, since they are "
+                f"held in memory; got {size}. xarray.open_zarr opens it"
+            )
         # Coordinates are for the process that selects by them, not for the workers of a cluster.
         coords = {name: coord.load() for name, coord in ds.coords.items()}
     strings = {

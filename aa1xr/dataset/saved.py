@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from math import prod
+from pathlib import Path
 from typing import Any, cast
 
 import xarray as xr
@@ -21,8 +23,8 @@ from zarr.core.group import AsyncGroup
 from zarr.storage import StorePath
 
 from aa1xr.errors import DataNotFoundError, StoreError
-from aa1xr.store.bounded import Bounded
-from aa1xr.store.connection import Connection, OtherVersionError, chunk_keys, parse
+from aa1xr.store.chunks import check_chunks, chunk_counts, chunk_keys
+from aa1xr.store.connection import Connection, OtherVersionError, parse
 from aa1xr.store.layout import CONSOLIDATED, METADATA, SEAL, is_sealed
 from aa1xr.store.place import is_path, zarr_store
 from aa1xr.store.storage import missing
@@ -50,9 +52,13 @@ class Saved(Connection):
     #: Whether aa1xr.save wrote it, and nobody has changed the metadata since.
     sealed: bool
 
+    _stamps: dict[str, tuple[int, ...] | None]
+
     @cached_property
     def root(self) -> dict[str, Any]:
         """The metadata of the root, whose checksum is right, if they have one."""
+        if is_path(self.place):
+            self._note_stamps()  # before they are read, so that no change is missed
         metadata = self.get(METADATA)
         if metadata is None:
             missing_kind = StoreError if is_path(self.place) else DataNotFoundError
@@ -97,11 +103,58 @@ class Saved(Connection):
         """An array of it."""
         array = cast("zarr.Array[Any]", self.group[name])
         self._check_array(array)
+        codecs = [type(codec).__name__ for codec in array.compressors]
+        limit: int | None = _LARGEST_CHUNK if array.dtype.kind in "OT" else _chunk_bytes(array)
+        if array.shards is not None or codecs[:1] != ["ZstdCodec"]:
+            limit = None
+        return check_chunks(
+            array,
+            self.zarr_store,
+            limit=limit,
+            ranged=isinstance(self.place, str),
+        )
+
+    def _note_stamps(self) -> None:
+        """Note what differs once the metadata of an array on this disk are written again."""
+        self._stamps = {}
+        with suppress(OSError), os.scandir(str(self.place)) as entries:
+            self._stamps = {entry.name: self._stamp(entry.name) for entry in entries}
+
+    def _stamp(self, name: str) -> tuple[int, ...] | None:
+        try:
+            status = Path(str(self.place), name, METADATA).stat()
+        except OSError:
+            return None
+        return status.st_size, status.st_mtime_ns, status.st_ino
+
+    def require_unchanged(self, name: str) -> None:
+        """Refuse values that were read of an array, if another came in its place meanwhile.
+
+        What `to_zarr` writes beside an array, or into a region of it, leaves its metadata. At a
+        URL only what `save` wrote can be told from another of the same shape.
+
+        Raises
+        ------
+        StoreError
+            If another did.
+        """
+        if self._is_another(name):
+            raise StoreError(
+                f"{self.url}: {name} was written again since it was opened. Open it again"
+            )
+
+    def _is_another(self, name: str) -> bool:
+        if is_path(self.place):
+            return self._stamps.get(name) != self._stamp(name)
         if not self.sealed:
-            return array
-        size = _chunk_bytes(array) if array.dtype.kind not in "OT" else _LARGEST_CHUNK
-        path = StorePath(Bounded(self.zarr_store, size), array.path)
-        return zarr.Array(zarr.AsyncArray(metadata=array.metadata, store_path=path))
+            return False
+        metadata = self.get(METADATA) or b""
+        if hashlib.sha256(metadata).hexdigest() == self.identity:
+            return False
+        found = parse(metadata).get(CONSOLIDATED) or {}
+        # xarray takes the seal away when it writes something beside the array.
+        before = self.root[CONSOLIDATED]["metadata"].get(name)
+        return SEAL in found or found.get("metadata", {}).get(name) != before
 
     def _check_array(self, array: zarr.Array[Any]) -> None:
         """Refuse what no reader should try: another format, or too much for any memory."""
@@ -112,8 +165,7 @@ class Saved(Connection):
                 f"{self.url}: {array.path} must be compressed as aa1xr.save does (zstd, crc32c); "
                 f"got {codecs}"
             )
-        sizes = zip(array.shape, array.chunks, strict=True)
-        chunks = prod(-(-size // chunk) for size, chunk in sizes)
+        chunks = prod(chunk_counts(array.shape, array.chunks))
         for what, found, most in (
             ("chunks", chunks, _MOST_CHUNKS),
             ("bytes in a chunk", _chunk_bytes(array), _LARGEST_CHUNK),
@@ -215,7 +267,9 @@ def _require_format_3(place: str, array: zarr.Array[Any]) -> None:
 
 
 def _chunk_bytes(array: zarr.Array[Any]) -> int:
-    return array.dtype.itemsize * prod(array.chunks)
+    # A string of which the length is not known.
+    size = 64 if array.dtype.kind in "OT" else array.dtype.itemsize
+    return size * prod(array.chunks)
 
 
 class SavedStore(ZarrStore):
@@ -251,7 +305,9 @@ class _Part(BackendArray):
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         with self._saved.reading():
-            return ZarrArrayWrapper(self._saved.array(self._name))[key]  # type: ignore[no-untyped-call]
+            values = ZarrArrayWrapper(self._saved.array(self._name))[key]  # type: ignore[no-untyped-call]
+            self._saved.require_unchanged(self._name)
+            return values
 
     async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
         """As `__getitem__`; zarr's own would run in the caller's event loop, and not in its own."""

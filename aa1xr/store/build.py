@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,13 @@ from aa1xr.archive.read import Archive
 from aa1xr.errors import ArchiveError, StoreError
 from aa1xr.printable import printable
 from aa1xr.store.blocks import Block, find_workers, read_blocks
+from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, chunk_keys
 from aa1xr.store.layout import (
     ARRAYS,
     DIGESTS,
     FORMAT_VERSION,
     METADATA,
+    MOST_LABELS,
     MOST_PRESENTATIONS,
     Digest,
     consolidated,
@@ -158,6 +160,7 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
             "sample_rate": sounds[0].sample_rate,
             "simulation": archive.simulation,
             DIGESTS: digests,
+            CHECKSUMS: {name: _checksums(path, name, group) for name in digests},
             **comparison.result().as_attrs(),
         }
     )
@@ -167,9 +170,21 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
     (path / METADATA).write_bytes(seal(consolidated(metadata)))
 
 
+def _checksums(path: Path, name: str, group: zarr.Group) -> str:
+    """The checksums of the chunks of an array, which are their last bytes."""
+    array = cast("zarr.Array[Any]", group[name])
+    files = (path / name / key for key in chunk_keys(array))
+    return "".join(file.read_bytes()[-CHECKSUM:].hex() for file in files)
+
+
 def _check_size(archive: Archive, trials: int) -> None:
     """Refuse an archive that is small only because hardly any cell heard any of its sounds."""
     sizes = len(archive.cell_ids), len(archive.sound_names), trials
+    if max(sizes[:2]) > MOST_LABELS:
+        raise ArchiveError(
+            f"{archive.files.path}: {sizes[0]} cells and {sizes[1]} sounds; expected at most "
+            f"{MOST_LABELS} of each"
+        )
     if prod(sizes) > MOST_PRESENTATIONS:
         raise ArchiveError(
             f"{archive.files.path}: {sizes[0]} cells, {sizes[1]} sounds and up to {trials} "

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -102,6 +101,8 @@ class Connection:
             return self.storage.read(key)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except IsADirectoryError as error:
+            raise StoreError(f"{self.url}: {key} must be a file; got a folder") from error
 
     def array(self, name: str) -> zarr.Array[Any]:
         """An array of it."""
@@ -174,12 +175,6 @@ def _shared(
         # When threads come at once, the first decides, and all share one connection.
         connection = _SHARED.setdefault(key, new)
     return connection
-
-
-def chunk_keys(array: zarr.Array[Any]) -> list[str]:
-    """The names of all chunks of an array, below its own."""
-    counts = (-(-size // chunk) for size, chunk in zip(array.shape, array.chunks, strict=True))
-    return [array.metadata.encode_chunk_key(at) for at in product(*map(range, counts))]
 
 
 def parse(metadata: bytes) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _good(origin: Store) -> list[str]:
     good = []
     for path in origin.added() or []:
         try:
-            if origin.read_added(path) is not None:
+            if origin.check_added(path):
                 good.append(path)
         except (OSError, StoreError) as error:
             logger.warning("left out, since it can be computed again: %s", error)

@@ -23,10 +23,11 @@ import zarr
 from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from aa1xr.store.chunks import CHECKSUMS
 from aa1xr.whole import is_leftover
 
 #: Part of a store's file name, so that a new format is a new store.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 #: Attribute of the root that holds a checksum of all other metadata.
 SEAL = "aa1xr_seal"
@@ -77,10 +78,13 @@ ARRAYS: dict[str, Array] = {
 }
 #: What is derived from a store and added to it: a spectrogram, in chunks of some stimuli.
 ADDED = Array(("stimulus", "freq", "time"), "float32", (-1, -1, -1), float("nan"))
+#: Attribute of what is added: the digest of the waveforms that it was derived from.
+DERIVED_FROM = "waveform_sha256"
 
 #: Neurons x stimuli x trials, each of which takes five bytes of memory; AA1 has 44,100.
 MOST_PRESENTATIONS = 10**8
-
+#: Neurons, and stimuli, whose labels are all in memory; AA1 has 98 and 30.
+MOST_LABELS = 10**5
 
 #: The name of what is added.
 ADDED_NAME = re.compile("spectrogram-[0-9a-f]{16}")
@@ -193,6 +197,14 @@ def seal(metadata: bytes, *, part: str = "attributes") -> bytes:
     document[part].pop(SEAL, None)
     document[part][SEAL] = _digest(document)
     return json.dumps(document).encode()
+
+
+def content_id(attributes: Mapping[str, Any]) -> str:
+    """A text that is the same for stores of the same content.
+
+    Another release of Zstandard may compress it to other chunks.
+    """
+    return _digest({k: v for k, v in attributes.items() if k not in {SEAL, CHECKSUMS}})
 
 
 def source_sha256(metadata: bytes) -> str | None:

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 import fsspec
 from zarr.abc.buffer import Buffer, BufferPrototype
-from zarr.abc.store import ByteRequest, Store
+from zarr.abc.store import ByteRequest, RangeByteRequest, Store
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from aa1xr import arguments
@@ -194,21 +194,31 @@ def as_os_error(place: str) -> Iterator[None]:
 
 
 class _Named(WrapperStore[Store]):
-    """A zarr store whose errors are the system's and name the place, and which always answers."""
+    """A zarr store whose errors are the system's and name the place, and which always answers.
 
-    def __init__(self, store: Store, place: str) -> None:
+    Objects at URLs are read up to the size that they may have.
+    """
+
+    def __init__(self, store: Store, place: str, *, at_url: bool) -> None:
         super().__init__(store)
         self._place = place
+        self._at_url = at_url
 
     def _with_store(self, store: Store) -> _Named:
-        return type(self)(store, self._place)
+        return type(self)(store, self._place, at_url=self._at_url)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
+        whole = byte_range is None and self._at_url
+        if whole:
+            byte_range = RangeByteRequest(0, largest(key) + 1)
         with as_os_error(f"{self._place}/{key}"):
             async with asyncio.timeout(LONGEST):
-                return await super().get(key, prototype, byte_range)
+                found = await super().get(key, prototype, byte_range)
+        if whole and found is not None:
+            check_size(self._place, key, len(found))
+        return found
 
     async def set(self, key: str, value: Buffer) -> None:
         with as_os_error(f"{self._place}/{key}"):
@@ -263,10 +273,13 @@ class _RegularFiles(WrapperStore[Store]):
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         try:
-            if byte_range is not None:  # of a shard, which is too large to be read for a part
+            most = None
+            if isinstance(byte_range, RangeByteRequest) and byte_range.start == 0:
+                most = byte_range.end
+            elif byte_range is not None:  # of a shard, which is too large to be read for a part
                 await asyncio.to_thread(os.close, open_object(self._root, key))
                 return await super().get(key, prototype, byte_range)
-            data = await asyncio.to_thread(read_object, self._root, key)
+            data = await asyncio.to_thread(read_object, self._root, key, most)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         return prototype.buffer.from_bytes(data)
@@ -292,12 +305,12 @@ def zarr_store(
     """
     store: Store
     if not isinstance(place, str):
-        store = _Named(place, describe(place))
+        store = _Named(place, describe(place), at_url=False)
     elif is_url(place):
         options = options_for(place, storage_options)
         with as_os_error(place):
             remote = FsspecStore.from_url(place, storage_options=options, read_only=read_only)
-        store = _Named(remote, describe(place))
+        store = _Named(remote, describe(place), at_url=True)
     else:
         store = LocalStore(place, read_only=read_only)
         store = _RegularFiles(store, Path(place)) if read_only else store
@@ -324,6 +337,8 @@ def _is_s3fs(protocol: str) -> bool:
 
 #: Bytes of the largest object that is read at once; those of aa1xr have 8 MiB and less.
 _LARGEST = 2**30
+#: And of the largest zarr.json. A reader makes some fifty times as many bytes of it.
+LARGEST_METADATA = 2**23
 #: A link is an error, and a pipe that nobody writes to does not wait.
 _FLAGS = (
     os.O_RDONLY
@@ -334,8 +349,19 @@ _FLAGS = (
 )
 
 
-def read_object(root: Path, name: str) -> bytes:
-    """The bytes of an object of a store on a disk.
+def largest(name: str) -> int:
+    """Bytes that an object may have."""
+    return LARGEST_METADATA if name.rpartition("/")[2] in _METADATA else _LARGEST
+
+
+def check_size(place: str, name: str, size: int) -> None:
+    """Refuse an object that is larger than any that aa1xr writes."""
+    if size > (most := largest(name)):
+        raise StoreError(f"{place}/{name}: must have at most {most} bytes; got {size} or more")
+
+
+def read_object(root: Path, name: str, most: int | None = None) -> bytes:
+    """The bytes of an object of a store on a disk, or the first of them.
 
     Raises
     ------
@@ -348,7 +374,7 @@ def read_object(root: Path, name: str) -> bytes:
     path = root / name
     try:
         with open(open_object(root, name), "rb") as file:
-            return file.read()
+            return file.read() if most is None else file.read(most)
     except PermissionError as error:
         raise PermissionError(
             error.errno,
@@ -376,11 +402,7 @@ def open_object(root: Path, name: str) -> int:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(status.st_mode):
             raise StoreError(_not_regular(path, "a pipe or device"))
-        if status.st_size > _LARGEST:
-            raise StoreError(
-                f"{path}: must have at most {_LARGEST} bytes, as all files of a store; got "
-                f"{status.st_size}"
-            )
+        check_size(str(root), name, status.st_size)
     except BaseException:
         os.close(descriptor)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -18,16 +19,19 @@ from zarr.storage import MemoryStore, StorePath
 
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.schema import fixed_width, parse_cell_id
-from aa1xr.store.bounded import Bounded
-from aa1xr.store.connection import Connection, chunk_keys, parse
+from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, check_chunks, chunk_keys
+from aa1xr.store.connection import Connection, parse
 from aa1xr.store.layout import (
     ADDED,
     ARRAYS,
+    CONSOLIDATED,
+    DERIVED_FROM,
     DIGESTS,
     FORMAT_VERSION,
     METADATA,
     SEAL,
     Digest,
+    content_id,
     create_array,
     find_stranger,
     is_sealed,
@@ -35,14 +39,17 @@ from aa1xr.store.layout import (
 )
 from aa1xr.store.place import Place, describe, is_path
 from aa1xr.store.validate import (
+    LARGEST_ADDED,
     LONGEST_LABEL,
     added_chunks,
     check_added,
     check_arrays,
     check_attributes,
+    check_checksums,
     check_labels,
     check_lengths,
     check_rows,
+    check_trials,
     metadata_of,
 )
 from aa1xr.whole import discard, is_leftover, whole
@@ -135,10 +142,11 @@ class Store(Connection):
                 f"{self.url}: of store format {found}; this aa1xr reads format {FORMAT_VERSION}; "
                 f"{what_to_do}"
             )
-        self.recognize(attributes[SEAL], "store")
+        self.recognize(content_id(attributes), "store")
         with self._held_against_the_layout():
             check_attributes(attributes)
             self._sizes = check_arrays(document)
+            check_checksums(attributes, self._sizes)
         if len(_OPENED) >= 64:
             _OPENED.clear()
         for key in (self.url, str(attributes.get("source_sha256"))):
@@ -160,14 +168,23 @@ class Store(Connection):
         """An array that it was built with."""
         spec = ARRAYS[name]
         document = metadata_of(spec, tuple(self.sizes[dim] for dim in spec.dims))
-        return self._make_array(name, {**document, "attributes": {}}, spec.dtype)
+        checksums = self.root["attributes"][CHECKSUMS][name]
+        return self._make_array(name, {**document, "attributes": {}}, spec.dtype, checksums)
 
-    def _make_array(self, path: str, document: dict[str, Any], dtype: str) -> zarr.Array[Any]:
+    def _make_array(
+        self, path: str, document: dict[str, Any], dtype: str, checksums: str
+    ) -> zarr.Array[Any]:
         # A string has its length before it, and so has their list.
         size = 4 + LONGEST_LABEL if dtype == "str" else np.dtype(dtype).itemsize
         limit = 4 + size * prod(document["chunk_grid"]["configuration"]["chunk_shape"])
-        bounded = Bounded(self.zarr_store, limit)
-        return zarr.Array.from_dict(StorePath(bounded, path), document)
+        array = zarr.Array.from_dict(StorePath(self.zarr_store, path), document)
+        return check_chunks(
+            array,
+            self.zarr_store,
+            limit=limit,
+            checksums=checksums,
+            ranged=isinstance(self.place, str),
+        )
 
     @contextmanager
     def _held_against_the_layout(self, advice: str = _FOREIGN) -> Iterator[None]:
@@ -175,6 +192,8 @@ class Store(Connection):
         try:
             yield
         except StoreError as error:
+            if self.url in str(error):
+                raise
             raise StoreError(f"{self.url}: {error}") from error
         except ValueError as error:
             raise StoreError(f"{self.url}: {error}. {advice}") from error
@@ -200,6 +219,9 @@ class Store(Connection):
 
     def _read_rows(self, name: str, part: slice) -> npt.NDArray[Any]:
         values = self.read(name, part)
+        if name == "n_trials":
+            with self._held_against_the_layout():
+                check_trials(values, self.sizes["trial"])
         if name == "row_size":
             n_trials = self.rows("n_trials", part.start, part.start + len(values))
             with self._held_against_the_layout():
@@ -231,7 +253,12 @@ class Store(Connection):
         self, path: str, selection: Any, attrs: Mapping[str, Any] | None
     ) -> npt.NDArray[Any] | None:
         array = self._added_array(path, attrs)
-        return None if array is None else self._checked(array, selection, _DERIVE_AGAIN)
+        if array is None:
+            return None
+        values = self._checked(array, selection, _DERIVE_AGAIN)
+        if not np.isfinite(values).all():
+            raise StoreError(f"{self.url}: {path} must be finite; got NaN or inf. {_DERIVE_AGAIN}")
+        return values
 
     def _added_array(
         self, path: str, attrs: Mapping[str, Any] | None = None
@@ -244,12 +271,14 @@ class Store(Connection):
         found = parse(metadata)
         with self._held_against_the_layout(_DERIVE_AGAIN):
             document = check_added(path, found, self.sizes, self.n_samples)
-            if (
-                attrs is not None
-                and {**attrs, SEAL: found["attributes"][SEAL]} != document["attributes"]
-            ):
+            said = dict(document["attributes"])
+            del said[SEAL]
+            checksums = said.pop(CHECKSUMS)
+            if said.pop(DERIVED_FROM, None) != self.attrs[DIGESTS]["waveform"]:
+                raise ValueError(f"{path}: it must be of the waveforms of this store; it is not")
+            if attrs is not None and said != attrs:
                 raise ValueError(f"{path}: its attributes must be {attrs}; got others")
-        return self._make_array(path, document, ADDED.dtype)
+        return self._make_array(path, document, ADDED.dtype, checksums)
 
     def add(
         self,
@@ -265,9 +294,12 @@ class Store(Connection):
         Raises
         ------
         OSError
-            If it cannot be written, or the place is a zarr store: those are their owner's, and
-            may be part of a transaction.
+            If it cannot be written, is too large, or the place is a zarr store: those are their
+            owner's, and may be part of a transaction.
         """
+        if (size := values[:1].nbytes) > LARGEST_ADDED:
+            raise OSError(f"{path}: {size} bytes a stimulus; at most {LARGEST_ADDED} are kept")
+        attrs = {**attrs, DERIVED_FROM: self.attrs[DIGESTS]["waveform"]}
         if not isinstance(self.place, str):
             raise PermissionError(f"{self.url}: nothing is added to a zarr store of the user's")
         if not is_path(self.place):
@@ -325,11 +357,27 @@ class Store(Connection):
         self.check_built()
         added = self.added() or []
         for path in added:
-            self.read_added(path)
+            self.check_added(path)
         return [*ARRAYS, *added]
+
+    def check_added(self, path: str) -> bool:
+        """Read an array that `add` put there, as `read_added` does, and say whether it is there."""
+        array = self._added_array(path)
+        rows = array.chunks[0] if array is not None else 1
+        return all(
+            self.read_added(path, slice(start, start + rows)) is not None
+            for start in range(0, self.sizes["stimulus"], rows)
+        )
 
     def check_built(self) -> None:
         """As `check`, but for what was added and can be derived again."""
+        documents = parse(self.get(METADATA) or b"").get(CONSOLIDATED, {}).get("metadata", {})
+        for name in ARRAYS:
+            if parse(self.get(f"{name}/{METADATA}") or b"") != documents.get(name):
+                raise StoreError(
+                    f"{self.url}: {name}/{METADATA} is not what the {METADATA} of the root says of "
+                    f"it: it is damaged. {_REBUILD}"
+                )
         _ = self.labels
         self.rows("row_size", 0, self.sizes["neuron"])
         for name in ARRAYS:
@@ -352,9 +400,16 @@ class Store(Connection):
         except OSError:
             raise  # a disk or network that fails is not a damaged store
         except StoreError as error:
+            self._require_unchanged()
             raise StoreError(f"{error}. {advice}") from error
         except Exception as error:  # the codecs raise what they like about damaged bytes
+            self._require_unchanged()
             raise StoreError(f"{self.url}: {array.path} is damaged ({error}). {advice}") from error
+
+    def _require_unchanged(self) -> None:
+        """Say so, if it is not damaged: another store came in its place after it was opened."""
+        if is_sealed(metadata := self.get(METADATA) or b""):
+            self.recognize(content_id(parse(metadata)["attributes"]), "store")
 
     @cached_property
     def first_spike(self) -> npt.NDArray[np.int64]:
@@ -417,12 +472,16 @@ def _files(
         dims=ADDED.dims,
         attrs=attrs,
     )
-    metadata = files.pop(METADATA).to_bytes()
+    document = parse(files.pop(METADATA).to_bytes())
+    checksums = ""
     for start in range(0, len(values), rows):
         array[start : start + rows] = values[start : start + rows]
         for key in list(files):
-            yield key, files.pop(key).to_bytes()
-    yield METADATA, seal(metadata)
+            data = files.pop(key).to_bytes()
+            checksums += data[-CHECKSUM:].hex()
+            yield key, data
+    document["attributes"][CHECKSUMS] = checksums
+    yield METADATA, seal(json.dumps(document).encode())
 
 
 def opened_store(key: str) -> Store | None:

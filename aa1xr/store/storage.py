@@ -5,19 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from fsspec.asyn import sync as fsspec_sync
 from fsspec.core import url_to_fs
-from zarr.abc.buffer import Buffer
 from zarr.abc.store import Store
 from zarr.buffer import default_buffer_prototype
 from zarr.core.sync import sync as zarr_sync  # zarr has no other way to ask a store and wait
 
 from aa1xr.store import place as places
-from aa1xr.store.place import Place, as_os_error, describe, is_path, options_for, read_object
+from aa1xr.store.place import (
+    Place,
+    as_os_error,
+    check_size,
+    describe,
+    is_path,
+    largest,
+    options_for,
+    read_object,
+)
 
 #: What fsspec says of an object that changes when it is replaced; each kind of storage has some.
 _CHANGES = ("mtime", "modified", "LastModified", "last_modified", "created", "ETag", "etag")
@@ -136,14 +145,19 @@ class _AtUrl:
         }
 
     def read(self, name: str) -> bytes:
-        return cast("bytes", self._call("cat_file", f"{self.root}/{name}"))
+        return self.read_all([name])[name]
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         # One by one: of several, fsspec expands names with `[` or `*` in them as patterns.
-        return self._each("cat_file", {name: (f"{self.root}/{name}",) for name in names})
+        cat = self._method("cat_file")
+        found = self._each({n: partial(cat, n, start=0, end=largest(n) + 1) for n in names})
+        for name, data in found.items():
+            check_size(self.place, name, len(data))
+        return found
 
     def write_all(self, data: Mapping[str, bytes]) -> None:
-        self._each("pipe_file", {n: (f"{self.root}/{n}", content) for n, content in data.items()})
+        pipe = self._method("pipe_file")
+        self._each({name: partial(pipe, name, content) for name, content in data.items()})
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         with as_os_error(self.place):
@@ -152,17 +166,20 @@ class _AtUrl:
             call = getattr(self.fs, f"_{method}")
             return fsspec_sync(self.fs.loop, call, *args, timeout=places.LONGEST, **kwargs)
 
-    def _each(self, method: str, arguments: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
-        """Call a method for each name, many at once where fsspec can."""
-        if not self.fs.async_impl:
-            return {name: self._call(method, *args) for name, args in arguments.items()}
-        call = getattr(self.fs, f"_{method}")
+    def _method(self, method: str) -> Callable[..., Any]:
+        """A method of fsspec, for the name of an object in place of its path."""
+        call = getattr(self.fs, f"_{method}" if self.fs.async_impl else method)
+        return lambda name, *args, **kwargs: call(f"{self.root}/{name}", *args, **kwargs)
+
+    def _each(self, calls: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+        """The result of each call by its name, many at once where fsspec can."""
         with as_os_error(self.place):
-            calls = {name: lambda args=args: call(*args) for name, args in arguments.items()}
-            return cast(
-                "dict[str, Any]",
-                fsspec_sync(self.fs.loop, _gather, calls, timeout=places.LONGEST),
+            if not self.fs.async_impl:
+                return {name: call() for name, call in calls.items()}
+            result: dict[str, Any] = fsspec_sync(
+                self.fs.loop, _gather, calls, timeout=places.LONGEST
             )
+            return result
 
 
 class _InZarrStore:
@@ -186,33 +203,29 @@ class _InZarrStore:
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         prototype = default_buffer_prototype()
-        found = self._wait(
-            _gather({name: lambda name=name: self._store.get(name, prototype) for name in names})
-        )
+        found = self._wait(_gather({n: partial(self._store.get, n, prototype) for n in names}))
+        out = {}
         for name, data in found.items():
             if data is None:
                 raise FileNotFoundError(f"{self.place}/{name}: there is no such object")
-        return {name: data.to_bytes() for name, data in found.items()}
+            out[name] = data.to_bytes()
+        return out
 
     def write_all(self, data: Mapping[str, bytes]) -> None:
-        buffer = default_buffer_prototype().buffer
-
-        def write(name: str) -> Coroutine[Any, Any, None]:
-            content: Buffer = buffer.from_bytes(data[name])
-            return self._store.set(name, content)
-
-        self._wait(_gather({name: lambda name=name: write(name) for name in data}))
+        make = default_buffer_prototype().buffer.from_bytes
+        calls = {n: partial(self._store.set, n, make(content)) for n, content in data.items()}
+        self._wait(_gather(calls))
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         with as_os_error(self.place):
             return zarr_sync(coroutine, timeout=places.LONGEST)
 
 
-async def _gather(calls: Mapping[str, Any]) -> dict[str, Any]:
+async def _gather(calls: Mapping[str, Callable[[], Coroutine[Any, Any, T]]]) -> dict[str, T]:
     """The result of each call by its name; so many are under way at once."""
     limit = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(name: str) -> tuple[str, Any]:
+    async def one(name: str) -> tuple[str, T]:
         async with limit:
             return name, await calls[name]()
 

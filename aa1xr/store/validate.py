@@ -22,12 +22,14 @@ from aa1xr.archive.read import MOST_SAMPLES, MOST_SPIKES
 from aa1xr.arguments import shown
 from aa1xr.printable import printable
 from aa1xr.schema import AREAS, TYPES
+from aa1xr.store.chunks import CHECKSUMS, check_listed
 from aa1xr.store.layout import (
     ADDED,
     ADDED_NAME,
     ARRAYS,
     CONSOLIDATED,
     DIGESTS,
+    MOST_LABELS,
     MOST_PRESENTATIONS,
     Array,
 )
@@ -39,10 +41,12 @@ _LONGEST_TEXT = 1000
 LONGEST_LABEL = 255
 #: Bands of a cached spectrogram; `n_mels` is at most as large.
 _MOST_BANDS = 100_000
+#: Bytes of the spectrogram of one stimulus that is cached; AA1's have 0.2 MB at 5 ms.
+LARGEST_ADDED = 2**26
 
 _MOST = {
-    "neuron": MOST_PRESENTATIONS,
-    "stimulus": MOST_PRESENTATIONS,
+    "neuron": MOST_LABELS,
+    "stimulus": MOST_LABELS,
     "trial": MOST_TRIALS,
     "sample": MOST_SAMPLES,
     "spike": MOST_PRESENTATIONS * MOST_SPIKES,
@@ -111,17 +115,31 @@ def check_arrays(document: Mapping[str, Any]) -> dict[str, int]:
     return sizes
 
 
+def check_checksums(attrs: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    """Check that the attributes of the root list a checksum for each chunk."""
+    found = attrs.get(CHECKSUMS)
+    if not isinstance(found, dict) or found.keys() != ARRAYS.keys():
+        raise ValueError(f"its attribute {CHECKSUMS!r} must list all arrays; got {shown(found)}")
+    for name, spec in ARRAYS.items():
+        shape = tuple(sizes[dim] for dim in spec.dims)
+        check_listed(name, found[name], shape, spec.chunk_shape(shape))
+
+
 def check_added(
     name: str, document: Any, sizes: Mapping[str, int], n_samples: npt.NDArray[np.int64]
 ) -> dict[str, Any]:
     """The metadata of a cached spectrogram, whose attributes give its shape."""
     attrs = document.get("attributes") if isinstance(document, dict) else None
-    bands, hop = (attrs.get(key) for key in ("n_mels", "hop")) if isinstance(attrs, dict) else "  "
+    attrs = attrs if isinstance(attrs, dict) else {}
+    bands, hop = attrs.get("n_mels"), attrs.get("hop")
     if ADDED_NAME.fullmatch(name) is None or not (type(bands) is type(hop) is int):
         raise ValueError(f"{printable(name)} must be a cached spectrogram and say its n_mels, hop")
     if not (0 < bands <= _MOST_BANDS and 0 < hop <= MOST_SAMPLES):
         raise ValueError(f"{name}: n_mels and hop must be within bounds; got {bands} and {hop}")
     shape = sizes["stimulus"], bands, int(-(-n_samples.max() // hop))
+    if (size := 4 * prod(shape[1:])) > LARGEST_ADDED:
+        raise ValueError(f"{name}: must have at most {LARGEST_ADDED} bytes a stimulus; got {size}")
+    check_listed(name, attrs.get(CHECKSUMS), shape, added_chunks(shape))
     spec = replace(ADDED, chunks=added_chunks(shape))
     expected = dict(zip(spec.dims, shape, strict=True))
     return check_array(name, document, spec, expected)
@@ -238,6 +256,12 @@ def check_lengths(name: str, lengths: npt.NDArray[np.int64], sizes: Mapping[str,
         raise ValueError(f"{name} must add up to the {sizes[dim]} {dim}s; got {total}")
 
 
+def check_trials(n_trials: npt.NDArray[np.int32], trials: int) -> None:
+    """Check the numbers of presentations."""
+    if n_trials.min() < 0 or n_trials.max() > trials:
+        raise ValueError(f"n_trials must be 0 to {trials}; got {n_trials.min()}, {n_trials.max()}")
+
+
 def check_rows(
     row_size: npt.NDArray[np.int32],
     n_trials: npt.NDArray[np.int32],
@@ -245,8 +269,6 @@ def check_rows(
 ) -> None:
     """Check that presentations that took place, and no others, have the spikes of each neuron."""
     trials = row_size.shape[2]
-    if n_trials.min() < 0 or n_trials.max() > trials:
-        raise ValueError(f"n_trials must be 0 to {trials}; got {n_trials.min()}, {n_trials.max()}")
     if row_size.min(initial=0) < 0:
         raise ValueError(f"row_size must be at least 0; got {row_size.min()}")
     if row_size[np.arange(trials) >= n_trials[..., np.newaxis]].any():

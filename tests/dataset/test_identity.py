@@ -9,6 +9,7 @@ import xarray as xr
 from dask.base import tokenize
 
 import aa1xr
+from aa1xr import StoreError
 from aa1xr.dataset.events import store_of
 
 SOURCES = {"first": 0, "second": 1}
@@ -114,3 +115,52 @@ def test_load__replaced_under_a_client(tmp_path):
         aa1xr.save(ds * 2, path)
         np.testing.assert_array_equal(aa1xr.load(path).x.persist(), [0, 2, 4])
         np.testing.assert_array_equal(old, [0, 1, 2])
+
+
+def saved_at(path, ds):
+    aa1xr.save(ds, path)
+    return path
+
+
+def written_at(path, ds):
+    ds.to_zarr(path, consolidated=False)
+    return path
+
+
+@pytest.mark.parametrize("write", [saved_at, written_at])
+@pytest.mark.parametrize("chunks", [{}, None])
+def test_load__another_in_its_place_while_it_is_open(tmp_path, write, chunks):
+    ds = xr.Dataset({"x": ("neuron", np.arange(3.0)), "y": ("neuron", np.arange(3.0))})
+    path = write(tmp_path / "x.zarr", ds)
+    loaded = aa1xr.load(path, chunks=chunks)
+    loaded.x.compute()
+    shutil.rmtree(path)
+    write(path, ds + 1)
+    for name in ("x", "y"):
+        with pytest.raises(StoreError, match=f"{name} was written again since it was opened"):
+            loaded[name].compute()
+
+
+def test_load__another_at_its_url_while_it_is_open():
+    memory = fsspec.filesystem("memory")
+    ds = xr.Dataset({"x": ("neuron", np.arange(3.0))})
+    url = saved_at("memory://identity-open/x.zarr", ds)
+    loaded = aa1xr.load(url)
+    memory.rm("/identity-open", recursive=True)
+    saved_at(url, ds + 1)
+    with pytest.raises(StoreError, match="x was written again since it was opened"):
+        loaded.compute()
+    memory.rm("/identity-open", recursive=True)
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently")
+@pytest.mark.parametrize("at", ["path", "url"])
+def test_load__what_xarray_writes_beside_it_while_it_is_open(tmp_path, at):
+    path = tmp_path / "x.zarr" if at == "path" else "memory://identity-beside/x.zarr"
+    ds = xr.Dataset({"x": ("neuron", np.arange(4.0))})
+    loaded = aa1xr.load(saved_at(path, ds), chunks={"neuron": 2})
+    (loaded.x * 2).rename("y").to_dataset().to_zarr(path, mode="a")
+    np.testing.assert_array_equal(aa1xr.load(path).y, 2 * ds.x)
+    np.testing.assert_array_equal(loaded.x, ds.x)
+    if at == "url":
+        fsspec.filesystem("memory").rm("/identity-beside", recursive=True)

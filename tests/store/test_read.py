@@ -199,11 +199,11 @@ def test_store__reads_its_metadata_once(memory, right_small, monkeypatch):
 
 
 def test_read__makes_up_no_chunk_that_is_not_given(store, monkeypatch):
-    def forget(root, name):
+    def forget(root, name, most=None):
         # As storage may that lists the file nevertheless.
         if name == "waveform/c/0":
             raise FileNotFoundError
-        return read_object(root, name)
+        return read_object(root, name, most)
 
     monkeypatch.setattr("aa1xr.store.place.read_object", forget)
     with pytest.raises(StoreError, match=f"{store}: a part of waveform is gone"):
@@ -336,7 +336,7 @@ def test_shared__emptied_by_another_thread(monkeypatch):
 # What is added
 
 ADDED = "spectrogram-0123456789abcdef"
-VALUES = np.array([[[0], [1.5]], [[-2], [np.nan]], [[3], [4]]], np.float32)
+VALUES = np.array([[[0], [1.5]], [[-2], [5]], [[3], [4]]], np.float32)
 
 
 def add(reader: Store) -> None:
@@ -356,10 +356,30 @@ def test_add__is_kept(store):
     assert after[f"{ADDED}/zarr.json"]["attributes"]["n_mels"] == 2
 
 
-def test_add__nothing_but_nan(store):
+def test_read_added__nan_is_refused(store):
     values = np.full(VALUES.shape, np.nan, np.float32)
     Store(str(store)).add(ADDED, values, attrs={"n_mels": 2, "hop": 2**20})
-    np.testing.assert_array_equal(Store(str(store)).read_added(ADDED), values)
+    with pytest.raises(StoreError, match=f"{ADDED} must be finite; got NaN"):
+        Store(str(store)).read_added(ADDED)
+
+
+def test_read_added__chunks_that_were_exchanged(store, monkeypatch):
+    monkeypatch.setattr("aa1xr.store.read.added_chunks", lambda shape: (1, *shape[1:]))
+    monkeypatch.setattr("aa1xr.store.validate.added_chunks", lambda shape: (1, *shape[1:]))
+    add(Store(str(store)))
+    first, second = (store / ADDED / "c" / n / "0" / "0" for n in "01")
+    first.rename(store / "x")
+    second.rename(first)
+    (store / "x").rename(second)
+    for use in (lambda: Store(str(store)).read_added(ADDED), Store(str(store)).check):
+        with pytest.raises(StoreError, match=f"{ADDED}/c/0/0/0 is not the chunk .* computed again"):
+            use()
+
+
+def test_add__too_large(store, monkeypatch):
+    monkeypatch.setattr("aa1xr.store.read.LARGEST_ADDED", 7)
+    with pytest.raises(OSError, match="8 bytes a stimulus; at most 7 are kept"):
+        add(Store(str(store)))
 
 
 def test_add__at_a_url(memory):

@@ -2,15 +2,17 @@ import json
 import os
 import shutil
 import socket
+import tracemalloc
 
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from numcodecs import Zstd
 
 import aa1xr
 from aa1xr import StoreError
-from aa1xr.store.bounded import content_size
+from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, chunk_keys, content_size
 from aa1xr.store.layout import ARRAYS, CONSOLIDATED, METADATA, create, seal
 from aa1xr.store.read import Store
 from aa1xr.store.validate import metadata_of
@@ -93,7 +95,9 @@ def rewritten(store, name, values):
     """The store with other values in an array, whose checksums are right."""
     array = zarr.open_array(store / name, mode="r+")
     array[...] = values
-    return store
+    chunks = [store / name / key for key in chunk_keys(array)]
+    listed = "".join(chunk.read_bytes()[-CHECKSUM:].hex() for chunk in chunks)
+    return resealed(store, lambda d: d["attributes"][CHECKSUMS].update({name: listed}))
 
 
 VALUE_CHANGES = [
@@ -282,3 +286,103 @@ def test_store__a_chunk_that_unpacks_to_too_much(store):
 def test_store__another_copy_is_as_good(store, tmp_path):
     shutil.copytree(store, tmp_path / "copy.zarr")
     assert aa1xr.open(tmp_path / "copy.zarr").identical(aa1xr.open(store))
+
+
+# What is larger than it may be, or says so. A process that read it would take gigabytes.
+
+
+def test_store__metadata_are_not_read_if_too_large(store):
+    with (store / METADATA).open("r+b") as file:
+        file.truncate(2**23 + 1)
+    with pytest.raises(StoreError, match=rf"{METADATA}: must have at most {2**23} bytes; got"):
+        aa1xr.open(store)
+
+
+def test_load__metadata_are_not_read_if_too_large(store, tmp_path):
+    aa1xr.save(aa1xr.open(store), tmp_path / "saved.zarr")
+    (tmp_path / "saved.zarr" / METADATA).write_bytes(bytes(2**23 + 1))
+    with pytest.raises(StoreError, match=rf"{METADATA}: must have at most {2**23} bytes; got"):
+        aa1xr.load(tmp_path / "saved.zarr")
+
+
+@pytest.mark.parametrize("name", ["neuron/c/0", "spike_time/c/0"])
+def test_store__chunks_are_not_read_if_too_large(store, name):
+    with (store / name).open("r+b") as file:
+        file.truncate(2**29)
+    tracemalloc.start()
+    with pytest.raises(StoreError, match=f"{name} must unpack to at most"):
+        aa1xr.open(store).psth.compute()
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+def strings_without_end(path):
+    """A chunk of a few bytes that says that it has 2^28 strings."""
+    from google_crc32c import value
+
+    data = Zstd().encode((2**28).to_bytes(4, "little") + bytes(20))
+    path.write_bytes(data + value(data).to_bytes(4, "little"))
+
+
+def test_store__the_number_of_strings_is_checked_before_they_are_made(store):
+    strings_without_end(store / "neuron/c/0")
+    listed = (store / "neuron/c/0").read_bytes()[-CHECKSUM:].hex()
+    resealed(store, lambda d: d["attributes"][CHECKSUMS].update(neuron=listed))
+    with pytest.raises(StoreError, match=r"neuron .* must have 3 strings; got 268435456"):
+        aa1xr.open(store)
+
+
+@pytest.mark.parametrize("encoding", [{}, {"compressors": ()}])
+def test_load__the_number_of_strings_is_checked_before_they_are_made(tmp_path, encoding):
+    path = tmp_path / "x.zarr"
+    ds = xr.Dataset({"x": ("neuron", np.array(["a", "b"], object))})
+    ds.to_zarr(path, encoding={"x": encoding}, consolidated=False)
+    data = (2**28).to_bytes(4, "little") + bytes(20)
+    (path / "x/c/0").write_bytes(data if encoding else Zstd().encode(data))
+    with pytest.raises(StoreError, match="must have 2 strings; got 268435456"):
+        aa1xr.load(path).x.compute()
+
+
+def test_open__more_neurons_than_any_archive(store):
+    with pytest.raises(StoreError, match="must have 0 to 100000 along neuron; got 50000000"):
+        aa1xr.open(resealed(store, lambda d: arrays(d)["neuron"].update(shape=[5 * 10**7])))
+
+
+# What came in the place of something else
+
+
+def test_open__another_store_in_its_place(store, tmp_path, sample_store):
+    ds = aa1xr.open(store)
+    shutil.rmtree(store)
+    shutil.copytree(sample_store, store)
+    with pytest.raises(StoreError, match=r"another store than .* Open it again"):
+        ds.psth.compute()
+
+
+def test_open__a_chunk_of_another_store_in_its_place(store, sample_store):
+    ds = aa1xr.open(store)
+    shutil.copy(sample_store / "spike_time/c/0", store / "spike_time/c/0")
+    with pytest.raises(StoreError, match="spike_time/c/0 is not the chunk that the metadata list"):
+        ds.psth.compute()
+
+
+def test_verify__metadata_of_an_array(store):
+    path = store / "area" / METADATA
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"shape": [2]}))
+    for use in (Store(str(store)).check, lambda: aa1xr.copy_store(store, store.parent / "copy")):
+        with pytest.raises(StoreError, match=f"area/{METADATA} is not what the {METADATA} of"):
+            use()
+
+
+def test_store__a_folder_in_the_place_of_a_file(store):
+    (store / METADATA).unlink()
+    (store / METADATA).mkdir()
+    with pytest.raises(StoreError, match=f"{METADATA} must be a file; got a folder"):
+        aa1xr.open(store)
+
+
+def test_n_trials__alone_are_checked(store):
+    rewritten(store, "n_trials", Store(str(store)).read("n_trials") - 100)
+    with pytest.raises(StoreError, match="n_trials must be 0 to"):
+        aa1xr.open(store).n_trials.compute()

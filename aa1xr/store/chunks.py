@@ -1,0 +1,175 @@
+"""Chunks as the metadata say they are: how large, and with which checksums.
+
+The checksum in a chunk shows that it is whole, not that it is the chunk that was written there. So
+sealed metadata list the checksum of every chunk: a chunk of another store, or another place, is
+never read as data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+from typing import Any
+
+import zarr
+from zarr.abc.buffer import Buffer, BufferPrototype
+from zarr.abc.codec import BytesBytesCodec
+from zarr.abc.store import ByteRequest, RangeByteRequest, Store
+from zarr.codecs import VLenBytesCodec, VLenUTF8Codec
+from zarr.storage import StorePath, WrapperStore
+
+from aa1xr.arguments import shown
+
+#: Where sealed metadata list the checksum of each chunk, by array.
+CHECKSUMS = "crc32c"
+#: Bytes of a checksum, which are the last of a chunk.
+CHECKSUM = 4
+
+_HEX = re.compile("[0-9a-f]*")
+#: Bytes of the longest header of a frame (RFC 8878, section 3.1.1).
+_HEADER = 18
+_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+def chunk_counts(shape: Iterable[int], chunks: Iterable[int]) -> tuple[int, ...]:
+    """How many chunks an array has along each axis."""
+    return tuple(-(-size // chunk) for size, chunk in zip(shape, chunks, strict=True))
+
+
+def chunk_keys(array: zarr.Array[Any]) -> list[str]:
+    """The names of all chunks of an array, below its own, in C order."""
+    counts = chunk_counts(array.shape, array.chunks)
+    return [array.metadata.encode_chunk_key(at) for at in product(*map(range, counts))]
+
+
+def check_listed(name: str, found: Any, shape: Iterable[int], chunks: Iterable[int]) -> None:
+    """Raise ValueError unless this is a list of checksums, one for each chunk of an array."""
+    n = prod(chunk_counts(shape, chunks))
+    if not (isinstance(found, str) and _HEX.fullmatch(found) and len(found) == 2 * CHECKSUM * n):
+        raise ValueError(f"{name}: must list the checksums of its {n} chunks; got {shown(found)}")
+
+
+def check_chunks(
+    array: zarr.Array[Any],
+    store: Store,
+    *,
+    limit: int | None,
+    checksums: str | None = None,
+    ranged: bool = True,
+) -> zarr.Array[Any]:
+    """An array whose chunks are compared with what the metadata say before they are unpacked.
+
+    Parameters
+    ----------
+    limit
+        Bytes that a chunk may unpack to; None: not known, or not compressed by Zstandard, whose
+        header says how many it does.
+    checksums
+        The last four bytes of each chunk in C order, as hexadecimal digits; None: not known.
+    ranged
+        Whether the store answers a request for more bytes than an object has with all of them.
+    """
+    counts = chunk_counts(array.shape, array.chunks)
+    if limit is not None:
+        store = _CheckedChunks(store, array.path, counts, limit, checksums, ranged=ranged)
+    metadata: Any = array.metadata
+    codecs: list[Any] = list(metadata.codecs)
+    for position, codec in enumerate(codecs):
+        if isinstance(codec, VLenUTF8Codec | VLenBytesCodec):
+            codecs.insert(position + 1, _CheckedItems())
+            metadata = replace(metadata, codecs=codecs)
+            break
+    path = StorePath(store, array.path)
+    return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=path))
+
+
+class _CheckedChunks(WrapperStore[Store]):
+    """A zarr store that gives the chunks of one array; others than listed are ValueErrors."""
+
+    def __init__(
+        self,
+        store: Store,
+        path: str,
+        counts: tuple[int, ...],
+        limit: int,
+        checksums: str | None,
+        *,
+        ranged: bool,
+    ) -> None:
+        super().__init__(store)
+        self._prefix = f"{path}/c"
+        self._counts = counts
+        self._limit = limit
+        self._checksums = checksums
+        self._ranged = ranged
+
+    def _with_store(self, store: Store) -> _CheckedChunks:
+        path = self._prefix.removesuffix("/c")
+        args = path, self._counts, self._limit, self._checksums
+        return type(self)(store, *args, ranged=self._ranged)
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype,
+        byte_range: ByteRequest | None = None,  # noqa: ARG002 - chunks are read whole
+    ) -> Buffer | None:
+        """The bytes of a chunk."""
+        # What does not compress, becomes longer by three bytes for each 128 KiB.
+        most = self._limit + self._limit // 256 + 64
+        part = RangeByteRequest(0, most + 1) if self._ranged else None
+        found = await super().get(key, prototype, part)
+        if found is None:
+            return None
+        size = content_size(found[:_HEADER].to_bytes())
+        if size is None or max(size, len(found) - most + self._limit) > self._limit:
+            got = "no Zstandard" if size is None else f"{max(size, len(found))} bytes"
+            raise ValueError(f"{key} must unpack to at most {self._limit} bytes; got {got}")
+        if self._checksums is not None:
+            at = 2 * CHECKSUM * self._number(key)
+            if found.to_bytes()[-CHECKSUM:].hex() != self._checksums[at : at + 2 * CHECKSUM]:
+                raise ValueError(f"{key} is not the chunk that the metadata list")
+        return found
+
+    def _number(self, key: str) -> int:
+        number = 0
+        indices = key.removeprefix(self._prefix).split("/")[1:]
+        for index, count in zip(map(int, indices), self._counts, strict=True):
+            number = number * count + index
+        return number
+
+
+@dataclass(frozen=True)
+class _CheckedItems(BytesBytesCodec):
+    """Compares the number of strings in a chunk with the chunk's shape, before they are made."""
+
+    is_fixed_size = False
+
+    async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: Any) -> Buffer:
+        items = int.from_bytes(chunk_bytes[:4].to_bytes(), "little")
+        if items != (expected := prod(chunk_spec.shape)):
+            raise ValueError(f"a chunk must have {expected} strings; got {items}")
+        return chunk_bytes
+
+    async def _encode_single(self, chunk_bytes: Buffer, chunk_spec: Any) -> Buffer | None:
+        raise NotImplementedError  # arrays that are read are not written
+
+    def compute_encoded_size(self, input_byte_length: int, _chunk_spec: Any) -> int:
+        return input_byte_length
+
+
+def content_size(header: bytes) -> int | None:
+    """The size that a frame of Zstandard says it unpacks to (RFC 8878, section 3.1.1.1)."""
+    if header[:4] != _MAGIC or len(header) < 6:
+        return None
+    descriptor = header[4]
+    single_segment = descriptor >> 5 & 1
+    start = 5 + (not single_segment) + (0, 1, 2, 4)[descriptor & 3]
+    length = (single_segment, 2, 4, 8)[descriptor >> 6]
+    field = header[start : start + length]
+    if length == 0 or len(field) < length:
+        return None
+    return int.from_bytes(field, "little") + (256 if length == 2 else 0)
