@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from math import prod
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
 import xarray as xr
 import zarr
 import zarr.abc.store
@@ -266,6 +269,12 @@ def _require_format_3(place: str, array: zarr.Array[Any]) -> None:
         )
 
 
+def _is_text(values: npt.NDArray[np.str_]) -> bool:
+    """Whether all characters are ones; NumPy reads any, and Python fails later."""
+    codes = np.ascontiguousarray(values).view(np.dtype("u4").newbyteorder(values.dtype.byteorder))
+    return bool(codes.max(initial=0) <= sys.maxunicode)
+
+
 def _chunk_bytes(array: zarr.Array[Any]) -> int:
     # A string of which the length is not known.
     size = 64 if array.dtype.kind in "OT" else array.dtype.itemsize
@@ -307,6 +316,10 @@ class _Part(BackendArray):
         with self._saved.reading():
             values = ZarrArrayWrapper(self._saved.array(self._name))[key]  # type: ignore[no-untyped-call]
             self._saved.require_unchanged(self._name)
+            if values.dtype.kind == "U" and not _is_text(values):
+                raise StoreError(
+                    f"{self._saved.url}: {self._name} must be text; it is not. {_DAMAGED}"
+                )
             return values
 
     async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:

@@ -18,12 +18,14 @@ from typing import Any
 
 import google_crc32c
 import numpy as np
+import zarr
 from numcodecs import Zstd
 
 import aa1xr
 from aa1xr.archive.contents import Contents
 from aa1xr.archive.write import write_archive
-from aa1xr.store.layout import CONSOLIDATED, METADATA, seal
+from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, chunk_keys
+from aa1xr.store.layout import ARRAYS, CONSOLIDATED, METADATA, seal
 from aa1xr.store.locate import ensure_store
 from aa1xr.store.read import Store
 from tests.reliability.attack import Tally, tally, times
@@ -174,7 +176,26 @@ def _change(document: Any, rng: random.Random) -> str:
 def _chunk(path: Path, rng: random.Random) -> str:
     """a chunk of any array"""
     file = rng.choice(sorted(p for p in path.glob("*/c/**/*") if p.is_file()))
-    return _change_chunk(file, rng)
+    how = _change_chunk(file, rng)
+    name = file.relative_to(path).parts[0]
+    if name in ARRAYS:
+        _list_checksums(path, name, path)
+    else:
+        _list_checksums(path, name, path / name)
+    return how
+
+
+def _list_checksums(path: Path, name: str, lister: Path) -> None:
+    """List the checksums of the chunks of an array as they are."""
+    array = zarr.open_array(path / name, mode="r")
+    found = "".join((path / name / k).read_bytes()[-CHECKSUM:].hex() for k in chunk_keys(array))
+    document = json.loads((lister / METADATA).read_bytes())
+    listed = document["attributes"]
+    if lister == path:
+        listed[CHECKSUMS][name] = found
+    else:
+        listed[CHECKSUMS] = found
+    (lister / METADATA).write_bytes(seal(json.dumps(document).encode()))
 
 
 def _change_chunk(file: Path, rng: random.Random) -> str:
@@ -207,7 +228,9 @@ def _added(path: Path, rng: random.Random) -> str:
     """a cached spectrogram"""
     (folder,) = path.glob("spectrogram-*")
     if rng.random() < 0.3:
-        return _change_chunk(next(p for p in folder.glob("c/**/*") if p.is_file()), rng)
+        how = _change_chunk(next(p for p in folder.glob("c/**/*") if p.is_file()), rng)
+        _list_checksums(path, folder.name, folder)
+        return how
     document = json.loads((folder / METADATA).read_bytes())
     how = _change(document, rng)
     if isinstance(document.get("attributes"), dict):

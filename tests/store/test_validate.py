@@ -4,6 +4,7 @@ import shutil
 import socket
 import tracemalloc
 
+import google_crc32c
 import numpy as np
 import pytest
 import xarray as xr
@@ -26,6 +27,10 @@ def resealed(store, change):
     change(document)
     root.write_bytes(seal(json.dumps(document).encode()))
     return store
+
+
+def with_checksum(chunk):
+    return chunk + google_crc32c.value(chunk).to_bytes(4, "little")
 
 
 def arrays(document):
@@ -261,6 +266,16 @@ def test_load__asks_for_no_more_than_there_is(store, tmp_path, change, message):
         aa1xr.load(saved)
 
 
+def test_load__what_is_no_text(store, tmp_path):
+    saved = tmp_path / "saved.zarr"
+    aa1xr.save(aa1xr.open(store), saved)
+    array = zarr.open_array(saved / "rig", mode="r+")
+    raw = np.full(3 * array.dtype.itemsize // 4, 2**30, "<u4").tobytes()
+    (saved / "rig/c/0").write_bytes(with_checksum(Zstd().encode(raw)))
+    with pytest.raises(StoreError, match="rig must be text; it is not"):
+        aa1xr.load(saved)
+
+
 # What chunks unpack to
 
 
@@ -275,10 +290,7 @@ def test_content_size__of_what_is_no_frame(header):
 
 
 def test_store__a_chunk_that_unpacks_to_too_much(store):
-    from google_crc32c import value
-
-    data = Zstd().encode(bytes(2**28))
-    (store / "n_spikes/c/0").write_bytes(data + value(data).to_bytes(4, "little"))
+    (store / "n_spikes/c/0").write_bytes(with_checksum(Zstd().encode(bytes(2**28))))
     with pytest.raises(StoreError, match=r"n_spikes is damaged .* at most 28 bytes; got 268435456"):
         aa1xr.open(store).psth.compute()
 
@@ -316,16 +328,9 @@ def test_store__chunks_are_not_read_if_too_large(store, name):
     tracemalloc.stop()
 
 
-def strings_without_end(path):
-    """A chunk of a few bytes that says that it has 2^28 strings."""
-    from google_crc32c import value
-
-    data = Zstd().encode((2**28).to_bytes(4, "little") + bytes(20))
-    path.write_bytes(data + value(data).to_bytes(4, "little"))
-
-
 def test_store__the_number_of_strings_is_checked_before_they_are_made(store):
-    strings_without_end(store / "neuron/c/0")
+    data = Zstd().encode((2**28).to_bytes(4, "little") + bytes(20))
+    (store / "neuron/c/0").write_bytes(with_checksum(data))
     listed = (store / "neuron/c/0").read_bytes()[-CHECKSUM:].hex()
     resealed(store, lambda d: d["attributes"][CHECKSUMS].update(neuron=listed))
     with pytest.raises(StoreError, match=r"neuron .* must have 3 strings; got 268435456"):
