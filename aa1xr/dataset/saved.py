@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import sys
 import uuid
@@ -18,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 import zarr
-import zarr.abc.store
 from xarray.backends import BackendArray, ZarrStore
 from xarray.backends.zarr import ZarrArrayWrapper
 from xarray.core import indexing
-from zarr.core.group import AsyncGroup
-from zarr.storage import StorePath
+from zarr.abc.buffer import Buffer, BufferPrototype
+from zarr.abc.store import ByteRequest, Store
+from zarr.storage import WrapperStore
 
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.store.chunks import check_chunks, chunk_counts, chunk_keys
@@ -98,9 +99,10 @@ class Saved(Connection):
     @cached_property
     def group(self) -> zarr.Group:
         """The root, of these metadata: what is read a second time may be something else."""
-        document = self.root
+        metadata = json.dumps(self.root).encode()
+        store = _CheckedRoot(self.zarr_store, metadata)
         with self.reading():
-            return zarr.Group(AsyncGroup.from_dict(StorePath(self.zarr_store), document))
+            return zarr.open_group(store, mode="r", zarr_format=3)
 
     def make_array(self, name: str) -> zarr.Array[Any]:
         """An array of it."""
@@ -180,8 +182,9 @@ class Saved(Connection):
                 )
 
     @cached_property
-    def zarr_store(self) -> zarr.abc.store.Store:
+    def zarr_store(self) -> Store:
         """Its objects for zarr."""
+        _ = self.root  # it says whether chunks may be missing
         return zarr_store(self.place, self.storage_options, read_only=True, complete=self.sealed)
 
     def check(self) -> str:
@@ -279,6 +282,25 @@ def _chunk_bytes(array: zarr.Array[Any]) -> int:
     # A string of which the length is not known.
     size = 64 if array.dtype.kind in "OT" else array.dtype.itemsize
     return size * prod(array.chunks)
+
+
+class _CheckedRoot(WrapperStore[Store]):
+    """A zarr store whose root has the metadata that were checked."""
+
+    def __init__(self, store: Store, metadata: bytes) -> None:
+        super().__init__(store)
+        self._metadata = metadata
+
+    def _with_store(self, store: Store) -> _CheckedRoot:
+        return type(self)(store, self._metadata)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """The bytes of an object."""
+        if key == METADATA:
+            return prototype.buffer.from_bytes(self._metadata)
+        return await super().get(key, prototype, byte_range)
 
 
 class SavedStore(ZarrStore):
