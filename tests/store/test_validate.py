@@ -266,6 +266,14 @@ def test_load__asks_for_no_more_than_there_is(store, tmp_path, change, message):
         aa1xr.load(saved)
 
 
+def test_load__coordinates_of_all_together(store, tmp_path, monkeypatch):
+    aa1xr.save(aa1xr.open(store), tmp_path / "saved.zarr")
+    most = max(coord.nbytes for coord in aa1xr.open(store).coords.values())
+    monkeypatch.setattr("aa1xr.dataset.persist._LARGEST_COORDINATES", most)
+    with pytest.raises(StoreError, match=f"its coordinates must have at most {most} bytes"):
+        aa1xr.load(tmp_path / "saved.zarr")
+
+
 def test_load__what_is_no_text(store, tmp_path):
     saved = tmp_path / "saved.zarr"
     aa1xr.save(aa1xr.open(store), saved)
