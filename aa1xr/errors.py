@@ -5,14 +5,17 @@ Misuse of an argument is a plain ValueError.
 
 from __future__ import annotations
 
-from aa1xr.printable import message
+from aa1xr.printable import message, one_line
 
 
 class _ShownError(Exception):
     """An error whose text has names from archives, stores and servers in it: shown escaped."""
 
+    _has_lines = False
+
     def __str__(self) -> str:
-        return message(super().__str__())
+        text = message(super().__str__())
+        return text if self._has_lines else one_line(text)
 
 
 class ArchiveError(_ShownError, ValueError):
@@ -26,9 +29,13 @@ class StoreError(_ShownError, ValueError):
 class DataNotFoundError(_ShownError, FileNotFoundError):
     """There is nothing at the given place, or no data in the data directory."""
 
+    _has_lines = True
+
 
 class DownloadError(_ShownError, OSError):
     """The archive could not be fetched from CRCNS; the message says why and what to do."""
+
+    _has_lines = True
 
 
 class AA1Warning(UserWarning):

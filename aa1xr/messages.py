@@ -8,6 +8,7 @@ it to its tasks, which `warn` for it.
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 import threading
 import warnings
@@ -22,6 +23,21 @@ _SAID: dict[str, tuple[Any, set[tuple[int, str]]]] = {}
 _LOCK = threading.Lock()
 #: Neurons that a message names; it counts the others.
 _NAMED = 10
+
+
+def _escape(record: logging.LogRecord) -> bool:
+    """Show paths, names and errors on one line, escaped, whichever handlers there are."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            each if isinstance(each, int | float) else printable.one_line(each)
+            for each in record.args
+        )
+    return True
+
+
+#: The one logger of this package.
+logger = logging.getLogger("aa1xr")
+logger.addFilter(_escape)
 
 
 class CallSite(NamedTuple):

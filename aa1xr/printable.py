@@ -35,6 +35,17 @@ def printable(text: object, *, longest: int = _LONGEST) -> str:
     return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
 
 
+def one_line(text: object) -> str:
+    r"""A path or an error as a part of a message: escaped, and on one line.
+
+    A path is shown in full, since a part of it leads nowhere.
+
+    >>> one_line("/data/x\n\x1b[2J.zip")
+    '/data/x\\n\\x1b[2J.zip'
+    """
+    return _escape(str(text)[:_LONGEST_MESSAGE])
+
+
 def message(text: object) -> str:
     r"""A whole message, with lines of its own, escaped and cut.
 

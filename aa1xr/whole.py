@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import logging
 import os
 import re
 import shutil
@@ -26,12 +25,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from aa1xr.errors import WaitingWarning
-from aa1xr.messages import warn
+from aa1xr.messages import logger, warn
+from aa1xr.printable import one_line
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock as FileLock
 
-logger = logging.getLogger("aa1xr")
 
 #: What is beside a name: what is being written (it ends as the name does, for libraries that go by
 #: that), and its lock.
@@ -146,8 +145,8 @@ def _acquire(lock: FileLock, target: Path, *, wait: bool) -> None:
         if not wait:
             raise
         warn(
-            f"{target}: another process is writing it (it holds {lock.lock_file}); waiting until "
-            "it has finished. Ctrl-C is safe.",
+            f"{one_line(target)}: another process is writing it (it holds "
+            f"{one_line(lock.lock_file)}); waiting until it has finished. Ctrl-C is safe.",
             WaitingWarning,
         )
         lock.acquire()
@@ -208,7 +207,7 @@ def is_regular(path: Path, *, one_name: bool = False) -> bool:
 def refuse_existing(target: Path) -> None:
     """Raise FileExistsError if something is at `target`, be it a link that leads nowhere."""
     if os.path.lexists(target):
-        raise FileExistsError(f"{target} exists; remove it first, or write elsewhere")
+        raise FileExistsError(f"{one_line(target)} exists; remove it first, or write elsewhere")
 
 
 def is_leftover(name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from aa1xr.archive import known
 from aa1xr.archive.known import Cell, Stimulus
 from aa1xr.errors import StoreError
+from aa1xr.printable import one_line
 
 #: Whose data there are: see `origin`.
 ORIGINS = ("aa1", "simulated", "other")
@@ -127,8 +128,8 @@ class Contents:
             "aa1xr.open(download=True, data_dir=...) with another folder"
         )
         return (
-            f"{source} is {self.title}. {details} Results will differ from those of the complete "
-            f"archive. {again}. The attributes of the Dataset list everything: "
+            f"{one_line(source)} is {self.title}. {details} Results will differ from those of the "
+            f"complete archive. {again}. The attributes of the Dataset list everything: "
             f"{', '.join(f'ds.attrs[{kind!r}]' for kind in self.statements)}."
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import logging
 import netrc
 import os
 import sys
@@ -11,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aa1xr.errors import DownloadError
-
-logger = logging.getLogger("aa1xr")
+from aa1xr.messages import logger
+from aa1xr.printable import one_line
 
 USERNAME, PASSWORD = "CRCNS_USERNAME", "CRCNS_PASSWORD"
 
@@ -112,4 +111,4 @@ def _refuse_shared(path: Path) -> None:
     if os.name == "posix":
         found = path.stat()
         if found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise PermissionError(f"{path} is open to others")
+            raise PermissionError(f"{one_line(path)} is open to others")

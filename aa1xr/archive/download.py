@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import shutil
 import sys
 import time
@@ -22,10 +21,9 @@ from aa1xr.archive.read import Archive
 from aa1xr.archive.session import BY_HAND, TemporaryError
 from aa1xr.citation import TERMS
 from aa1xr.errors import ArchiveError, DownloadError, WaitingWarning
-from aa1xr.messages import warn
+from aa1xr.messages import logger, warn
+from aa1xr.printable import one_line
 from aa1xr.whole import create, discard, is_regular, locked
-
-logger = logging.getLogger("aa1xr")
 
 #: Written beside the archive once the terms have been shown and accepted.
 ACCEPTED = "crcns-terms-accepted.txt"
@@ -65,8 +63,8 @@ def download(
         return
     if target.is_dir() and not target.is_symlink():
         raise DownloadError(
-            f"{target} must be a file; got a folder, which is not the archive of AA1. Move it "
-            "elsewhere, or choose another place with data_dir= or $AA1XR_DATA_DIR"
+            f"{one_line(target)} must be a file; got a folder, which is not the archive of AA1. "
+            "Move it elsewhere, or choose another place with data_dir= or $AA1XR_DATA_DIR"
         )
     portal = Portal()
     _agree(target.with_name(ACCEPTED), accept_terms)
@@ -99,9 +97,9 @@ def damage(path: Path, *, size: int | None = None, md5: str | None = None) -> st
     CRC in the zip, and every wav the MD5 that it is named by.
     """
     if size not in {None, found := path.stat().st_size}:
-        return f"{path}: {found} bytes, but filelist.txt of CRCNS says {size}"
+        return f"{one_line(path)}: {found} bytes, but filelist.txt of CRCNS says {size}"
     if md5 is not None and (digest := _md5(path)) != md5:
-        return f"{path}: its MD5 is {digest}, but checksums.md5 of CRCNS says {md5}"
+        return f"{one_line(path)}: its MD5 is {digest}, but checksums.md5 of CRCNS says {md5}"
     try:
         with open_files(path) as files:
             for name in files.names:
@@ -174,9 +172,9 @@ def _fetch_rest(portal: Portal, part: Part, size: int | None, bar: Any) -> None:
         raise
     except OSError as error:
         raise DownloadError(
-            f"{error.filename or part.path} cannot be written ({error.strerror}). Free some space "
-            "there, or choose another place with data_dir= or $AA1XR_DATA_DIR. What has come is "
-            "kept, and the next call goes on from there."
+            f"{one_line(error.filename or part.path)} cannot be written ({error.strerror}). Free "
+            "some space there, or choose another place with data_dir= or $AA1XR_DATA_DIR. What "
+            "has come is kept, and the next call goes on from there."
         ) from error
     if total and part.size < total:
         raise TemporaryError(f"the archive broke off after {part.size} of {total} bytes")
@@ -217,9 +215,9 @@ def _check_space(part: Part, total: int) -> None:
     free = shutil.disk_usage(part.path.parent).free
     if free < needed:
         raise DownloadError(
-            f"{part.path.parent}: {free / 1e6:.0f} MB are free, but the archive and its store need "
-            f"{needed / 1e6:.0f} MB. Free some space there, or choose another place with data_dir= "
-            "or $AA1XR_DATA_DIR."
+            f"{one_line(part.path.parent)}: {free / 1e6:.0f} MB are free, but the archive and its "
+            f"store need {needed / 1e6:.0f} MB. Free some space there, or choose another place "
+            "with data_dir= or $AA1XR_DATA_DIR."
         )
 
 

@@ -21,6 +21,7 @@ from aa1xr.archive.formats import describe_file
 from aa1xr.archive.junk import evicted, is_junk
 from aa1xr.archive.unpack import UnreadableMethodError, read_member
 from aa1xr.errors import ArchiveError, DataNotFoundError
+from aa1xr.printable import one_line
 
 #: The archive's name, at CRCNS and in the data directory.
 ARCHIVE = "crcns-aa1.zip"
@@ -92,8 +93,8 @@ def identity(path: str | os.PathLike[str]) -> str:
     if not path.is_dir():
         if (size := path.stat().st_size) > _LARGEST_ARCHIVE:  # before minutes of reading
             raise ArchiveError(
-                f"{path}: has {size / 1e9:.0f} GB; AA1 has 7 MB, and archives of at most "
-                f"{_LARGEST_ARCHIVE / 1e9:.0f} GB are read"
+                f"{one_line(path)}: has {size / 1e9:.0f} GB; AA1 has 7 MB, and archives of at "
+                f"most {_LARGEST_ARCHIVE / 1e9:.0f} GB are read"
             )
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -110,9 +111,13 @@ def identity(path: str | os.PathLike[str]) -> str:
 def _existing(path: str | os.PathLike[str]) -> Path:
     path = arguments.expand_user("source", path)
     if not path.exists():
-        raise DataNotFoundError(f"{path}: no such file or folder; expected the AA1 zip or folder")
+        raise DataNotFoundError(
+            f"{one_line(path)}: no such file or folder; expected the AA1 zip or folder"
+        )
     if not (path.is_file() or path.is_dir()):  # a pipe, which might be waited for for ever
-        raise ArchiveError(f"{path}: neither a file nor a folder; expected the AA1 zip or folder")
+        raise ArchiveError(
+            f"{one_line(path)}: neither a file nor a folder; expected the AA1 zip or folder"
+        )
     return _only_zip(path) if path.is_dir() else path
 
 
@@ -134,7 +139,7 @@ def _only_zip(folder: Path) -> Path:
         return folder
     if len(zips) > 1:
         names = ", ".join(shown(path.name) for path in zips)
-        raise ArchiveError(f"{folder}: holds several zips, {names}; pass one of them")
+        raise ArchiveError(f"{one_line(folder)}: holds several zips, {names}; pass one of them")
     return zips[0]
 
 
@@ -145,10 +150,10 @@ class _Zip:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
             if (what := describe_file(path)) is not None:
-                raise ArchiveError(f"{path}: {what}. Expected crcns-aa1.zip") from error
+                raise ArchiveError(f"{one_line(path)}: {what}. Expected crcns-aa1.zip") from error
             raise ArchiveError(
-                f"{path}: not a complete zip file ({error}); expected crcns-aa1.zip. "
-                "A download that broke off looks like this: fetch it again."
+                f"{one_line(path)}: not a complete zip file ({error}); expected crcns-aa1.zip. A "
+                "download that broke off looks like this: fetch it again."
             ) from error
         try:
             self._check()
@@ -167,8 +172,8 @@ class _Zip:
         # A damaged directory of the zip can hide members, which zipfile would not notice.
         if (declared := self._declared()) not in (len(members) % 2**16, 2**16 - 1):
             raise ArchiveError(
-                f"{self.path}: lists {len(members)} members, but says it has {declared}; the zip "
-                "is damaged: fetch it again"
+                f"{one_line(self.path)}: lists {len(members)} members, but says it has "
+                f"{declared}; the zip is damaged: fetch it again"
             )
         seen: set[str] = set()
         total = 0
@@ -189,8 +194,8 @@ class _Zip:
             total += info.file_size
         if total > max(_LARGEST_FILE, _LARGEST_RATIO * self.path.stat().st_size):
             raise ArchiveError(
-                f"{self.path}: unpacks to {total} bytes, over {_LARGEST_RATIO} times its size; "
-                "this is not an AA1 archive"
+                f"{one_line(self.path)}: unpacks to {total} bytes, over {_LARGEST_RATIO} times "
+                "its size; this is not an AA1 archive"
             )
 
     def _declared(self) -> int:
@@ -202,7 +207,7 @@ class _Zip:
         return int.from_bytes(tail[last + 10 : last + 12], "little")
 
     def _where(self, info: zipfile.ZipInfo) -> str:
-        return f"{self.path}: member {info.filename!r}"
+        return f"{one_line(self.path)}: member {info.filename!r}"
 
     def read(self, name: str) -> bytes:
         info = self._members[name]
@@ -234,7 +239,7 @@ class _Zip:
 
     def other_contents(self) -> str:
         if any(name.rpartition("/")[2] == "zarr.json" for name in self._members):
-            return f"It holds a Zarr store: unpack it and open the folder, or zip://::{self.path}"
+            return f"It holds a Zarr store: unpack it and open the folder, or zip://::{one_line(self.path)}"
         return _nested(self.names)
 
     def close(self) -> None:
@@ -286,7 +291,7 @@ class _Folder:
     def other_contents(self) -> str:
         stores = sorted(entry.name for entry in _entries(self.path) if entry.name.endswith(".zarr"))
         if stores:
-            return f"It holds the store {shown(stores[0])}: open {self.path / stores[0]}"
+            return f"It holds the store {shown(stores[0])}: open {one_line(self.path / stores[0])}"
         return _nested(self.names)
 
     def close(self) -> None:

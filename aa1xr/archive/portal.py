@@ -7,7 +7,6 @@ there is to do here; so this is requests alone.
 from __future__ import annotations
 
 import functools
-import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,9 +29,8 @@ from aa1xr.archive.session import (
     shown_url,
 )
 from aa1xr.errors import DownloadError
+from aa1xr.messages import logger
 from aa1xr.printable import printable
-
-logger = logging.getLogger("aa1xr")
 
 DATA_SET = "aa-1"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from logging import DEBUG, WARNING
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,9 @@ from aa1xr.archive.files import Files, shown
 from aa1xr.archive.junk import is_conflict
 from aa1xr.archive.parse import Sound, parse_spikes, parse_stim, parse_wav
 from aa1xr.errors import ArchiveError
+from aa1xr.messages import logger
+from aa1xr.printable import one_line
 from aa1xr.schema import AREAS, TYPES, parse_cell_id
-
-logger = logging.getLogger("aa1xr")
 
 #: A file that `simulate_archive` writes, so that simulated cells never pass for recorded ones.
 SIMULATION = "simulation.json"
@@ -97,7 +97,7 @@ class Archive:
         if not sounds or not pairs:
             what = "a wav file in all_stims/<type>" if not sounds else "a cell with responses"
             raise ArchiveError(
-                f"{self.files.path}: empty archive; expected at least {what}. "
+                f"{one_line(self.files.path)}: empty archive; expected at least {what}. "
                 f"{self.files.other_contents()}".strip()
             )
         self.pairs = dict(pairs)
@@ -141,7 +141,7 @@ class Archive:
         if match is None or not rest:
             # Documents are expected here; data would belong to a folder with a wrong name.
             data = name.lower().endswith(".wav") or _PAIR.fullmatch(name.rpartition("/")[2])
-            level = logging.WARNING if data else logging.DEBUG
+            level = WARNING if data else DEBUG
             logger.log(level, "%s: skipped %s, in no folder of AA1", self.files.path, shown(name))
             return False
         area = match["area"]
@@ -202,7 +202,7 @@ class Archive:
                     )
 
     def _where(self, name: str) -> str:
-        return f"{self.files.path}: {shown(self.root + name)}"
+        return f"{one_line(self.files.path)}: {shown(self.root + name)}"
 
     def sounds(self) -> list[Sound]:
         """All sounds, sorted by type and name."""
@@ -214,7 +214,8 @@ class Archive:
             if sounds and sound.sample_rate != sounds[0].sample_rate:
                 raise ArchiveError(
                     f"{self._where(path)}: sampled at {sound.sample_rate} Hz, but "
-                    f"{sounds[0].name} at {sounds[0].sample_rate} Hz; expected one rate for all"
+                    f"{one_line(sounds[0].name)} at {sounds[0].sample_rate} Hz; expected one rate "
+                    "for all"
                 )
             sounds.append(sound)
             samples += sound.samples.size
@@ -275,5 +276,7 @@ def _root(files: Files) -> str:
     roots = {match["root"] for match in map(_DATA.fullmatch, files.names) if match}
     if len(roots) > 1:
         places = ", ".join(shown(root or ".") for root in sorted(roots))
-        raise ArchiveError(f"{files.path}: holds several archives, in {places}; expected one")
+        raise ArchiveError(
+            f"{one_line(files.path)}: holds several archives, in {places}; expected one"
+        )
     return roots.pop() if roots else ""

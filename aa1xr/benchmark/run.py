@@ -23,7 +23,7 @@ from aa1xr.benchmark.models import MODELS
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.cluster import open_client, own_threads
 from aa1xr.dataset.persist import load, save
-from aa1xr.printable import file_name, printable
+from aa1xr.printable import file_name, one_line, printable
 from aa1xr.store.layout import METADATA
 from aa1xr.store.place import resolve_path
 from aa1xr.whole import discard, is_regular
@@ -286,19 +286,21 @@ def _folder(path: Path, attrs: dict[str, Any]) -> Path:
     if os.path.lexists(path) and not path.is_dir():
         raise ValueError(f"out must be a folder; got {str(path)!r}, which is something else")
     if os.path.lexists(metadata) and not is_regular(metadata):
-        raise ValueError(f"{metadata} must be a regular file; remove it, or choose another folder")
+        raise ValueError(
+            f"{one_line(metadata)} must be a regular file; remove it, or choose another folder"
+        )
     try:
         group = zarr.open_group(path, mode="a", zarr_format=3, attributes=attrs)
     except (ValueError, TypeError, KeyError) as error:  # what is in the file is anything
         raise ValueError(
-            f"{metadata} must be that of a folder of results; got something else ({error}). "
-            "Choose another folder"
+            f"{one_line(metadata)} must be that of a folder of results; got something else "
+            f"({error}). Choose another folder"
         ) from error
     for name, value in attrs.items():
         if group.attrs.get(name) != value:
             raise ValueError(
-                f"{path} has results of {name}={group.attrs.get(name)!r}, and this is {value!r}; "
-                "choose another folder"
+                f"{one_line(path)} has results of {name}={group.attrs.get(name)!r}, and this is "
+                f"{value!r}; choose another folder"
             )
     return path
 

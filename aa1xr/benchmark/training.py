@@ -22,6 +22,7 @@ from aa1xr.analysis.split import Split
 from aa1xr.benchmark.networks import CNN, GRU, Network
 from aa1xr.export.torch import to_torch
 from aa1xr.export.torch_dataset import Item, StimulusDataset
+from aa1xr.printable import one_line
 from aa1xr.whole import is_regular, whole
 
 
@@ -170,7 +171,7 @@ class _Training:
     def restore(self, path: Path, label: str) -> None:
         """Go back to where a checkpoint was written."""
         if not is_regular(path):
-            raise ValueError(f"{path} must be a regular file (a checkpoint); remove it")
+            raise ValueError(f"{one_line(path)} must be a regular file (a checkpoint); remove it")
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             found = state["label"]
@@ -178,10 +179,11 @@ class _Training:
             raise
         except Exception as error:  # torch raises what it likes about what it will not load
             raise ValueError(
-                f"{path} is no checkpoint of a network ({type(error).__name__}); remove it"
+                f"{one_line(path)} is no checkpoint of a network ({type(error).__name__}); remove "
+                "it"
             ) from error
         if found != label:
-            raise ValueError(f"{path} is of {found}, and this is {label}; remove it")
+            raise ValueError(f"{one_line(path)} is of {found}, and this is {label}; remove it")
         for name in self._KEPT:
             setattr(self, name, state[name])
         for name in self._PARTS:

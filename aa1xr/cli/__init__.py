@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import aa1xr
 from aa1xr import printable
@@ -107,7 +107,7 @@ def _own_messages() -> Iterator[None]:
             if issubclass(category, AA1Warning):
                 print(f"aa1xr: warning: {printable.message(message)}", file=sys.stderr)
             else:
-                show(message, category, *place, **more)
+                show(printable.message(message), category, *place, **more)
 
         warnings.showwarning = show_own
         try:
@@ -116,8 +116,15 @@ def _own_messages() -> Iterator[None]:
             logger.removeHandler(handler)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser, and those of its commands, whose errors show arguments escaped."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable.one_line(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="aa1xr",
         description="The CRCNS AA1 recordings (zebra finch MLd and Field L) as one xarray Dataset.",
     )

@@ -14,11 +14,13 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.archive.contents import Contents
+from aa1xr.arguments import shown
 from aa1xr.benchmark import MODELS, PROTOCOLS, Protocol, run, score_prediction, table, true_rate
 from aa1xr.benchmark.models import NEEDS_TORCH
 from aa1xr.cli.options import Commands, add_source, place_options
 from aa1xr.cluster import require_workers
 from aa1xr.export.need import need
+from aa1xr.printable import one_line
 from aa1xr.schema import AREAS
 from aa1xr.store import locate
 from aa1xr.store.read import Store
@@ -77,7 +79,7 @@ def _run(args: argparse.Namespace) -> None:
 def _check(args: argparse.Namespace) -> xr.DataArray | None:
     """Refuse what cannot work before anything is computed; open the prediction, if there is one."""
     if args.sample and args.source is not None:
-        raise ValueError(f"give either --sample or {args.source}")
+        raise ValueError(f"give either --sample or {one_line(args.source)}")
     if args.prediction is not None:
         for option in ("seeds", "out"):
             if getattr(args, option) is not None:
@@ -86,7 +88,7 @@ def _check(args: argparse.Namespace) -> xr.DataArray | None:
     if args.model in NEEDS_TORCH:
         need("torch", extra="torch")
     if args.out is not None and Path(args.out).is_file():
-        raise ValueError(f"--out {args.out} is a file; expected a folder for results")
+        raise ValueError(f"--out {one_line(args.out)} is a file; expected a folder for results")
     return None
 
 
@@ -116,7 +118,8 @@ def _read(path: str) -> xr.DataArray:
     found = aa1xr.load(path)
     if "prediction" not in found:
         raise ValueError(
-            f"{path} has no variable 'prediction'; it has: {', '.join(map(str, found))}"
+            f"{one_line(path)} has no variable 'prediction'; it has: "
+            f"{', '.join(map(one_line, found))}"
         )
     return found["prediction"]
 
@@ -137,7 +140,8 @@ def _truth(store: Store, protocol: Protocol) -> xr.DataArray:
         or any(simulation[name] > size for name, size in most.items())
     ):
         raise ValueError(
-            f"{store.url} was simulated with {simulation}; expected {', '.join(most)}, no more of "
+            f"{store.url} was simulated with {shown(simulation)}; expected {', '.join(most)}, no "
+            "more of "
             "each than are in it, and seed, as aa1xr.simulate_archive writes them"
         )
     with tempfile.TemporaryDirectory() as folder:
@@ -159,7 +163,9 @@ def _cluster(address: str | None, wait: float) -> Iterator[None]:
     try:
         client = distributed.Client(address, timeout=wait)
     except (OSError, ValueError) as error:
-        raise ValueError(f"no dask scheduler answers at {address} ({error})") from error
+        raise ValueError(
+            f"no dask scheduler answers at {one_line(address)} ({one_line(error)})"
+        ) from error
     with client:
         require_workers(client, seconds=wait)
         yield

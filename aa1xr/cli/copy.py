@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from aa1xr.cli.options import FROM_FILE, Commands, add_data_dir, json_object
-from aa1xr.printable import message
 from aa1xr.store.copy import copy_store
+from aa1xr.store.place import describe
 
 
 def add(commands: Commands) -> None:
@@ -38,4 +38,4 @@ def _run(args: argparse.Namespace) -> None:
         target_options=args.target_options,
         data_dir=args.data_dir,
     )
-    print(message(args.target))
+    print(describe(args.target))

@@ -11,6 +11,7 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.cli.options import Commands, add_data_dir, local_path, picture
+from aa1xr.printable import one_line
 from aa1xr.whole import whole
 
 #: Eight heights of a bar.
@@ -59,7 +60,7 @@ def _run(args: argparse.Namespace) -> None:
     aa1xr.plot.response(ds, loudest, "conspecific-00", figure=figure)
     with whole(out, replace=True) as partial:
         figure.savefig(partial, dpi=120)
-    print(f"Wrote {out}: sound, raster and PSTH of {loudest}.")
+    print(f"Wrote {one_line(out)}: sound, raster and PSTH of {loudest}.")
 
 
 def _sparkline(rate: xr.DataArray) -> str:

@@ -10,6 +10,7 @@ import xarray as xr
 import aa1xr
 from aa1xr.cli.options import Commands, add_source, local_path, place_options
 from aa1xr.export.need import need
+from aa1xr.printable import one_line
 from aa1xr.whole import refuse_existing, whole
 
 _LABELS = ("area", "type")
@@ -61,7 +62,7 @@ def _run(args: argparse.Namespace) -> None:
             _as_text(aa1xr.to_pandas(ds)).to_csv(partial, index=False)
         paths = [args.out]
     for path in paths:
-        print(path)
+        print(one_line(path))
 
 
 def _as_text(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from aa1xr.printable import one_line
 from aa1xr.store.place import resolve_path
 
 #: What a command adds itself to. In quotes: only type checkers can index this class.
@@ -89,14 +90,16 @@ def picture(path: Path) -> Path:
         If nothing can be written there, or matplotlib does not know the format.
     """
     if path.is_dir():
-        raise ValueError(f"{path} is a folder; name a file in it, such as {path / 'aa1xr.png'}")
+        raise ValueError(f"{one_line(path)} is a folder; name a file in it, such as aa1xr.png")
     if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}; make it first")
+        raise ValueError(f"{one_line(path)}: there is no such folder; make it first")
     if not path.suffix:
         return path.with_suffix(".png")
     from matplotlib.backend_bases import FigureCanvasBase
 
     formats = FigureCanvasBase.get_supported_filetypes()
     if path.suffix[1:].lower() not in formats:
-        raise ValueError(f"{path} must end in one of the supported formats: {', '.join(formats)}")
+        raise ValueError(
+            f"{one_line(path)} must end in one of the supported formats: {', '.join(formats)}"
+        )
     return path

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aa1xr
 from aa1xr.cli.options import Commands, add_source, local_path, picture, place_options
+from aa1xr.printable import one_line
 from aa1xr.whole import whole
 
 
@@ -55,4 +56,4 @@ def _run(args: argparse.Namespace) -> None:
     aa1xr.plot.response(ds, args.neuron, args.stimulus, figure=figure)
     with whole(out, replace=True) as partial:
         figure.savefig(partial, dpi=120)
-    print(out)
+    print(one_line(out))

@@ -167,7 +167,7 @@ class AA1Backend(BackendEntrypoint):
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables or ()
         ds = ds.drop_vars([name for name in dropped if name in ds.variables])
         if isinstance(store.place, str):
-            ds.encoding["source"] = store.url  # without secrets
+            ds.encoding["source"] = store.source
         return ds
 
 

@@ -133,7 +133,7 @@ def events(
     attrs = {name: everything.attrs[name] for name in _PROVENANCE if name in everything.attrs}
     out = xr.Dataset(variables, coords, attrs)
     if isinstance(store.place, str):
-        out.encoding["source"] = store.url
+        out.encoding["source"] = store.source
     return out
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 from dataclasses import asdict, dataclass
 from threading import Lock
@@ -16,9 +15,8 @@ import numpy.typing as npt
 from aa1xr import arguments
 from aa1xr.dataset.grid import Grid, exact_ms
 from aa1xr.errors import StoreError
+from aa1xr.messages import logger
 from aa1xr.store.read import Store
-
-logger = logging.getLogger("aa1xr")
 
 #: Bytes of spectrograms that a process keeps of stores that cannot be written to. AA1's are 2 MB at
 #: 5 ms.

@@ -5,7 +5,6 @@ Whoever parses, one process writes, and what it writes is the same to the byte.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -21,8 +20,8 @@ from aa1xr.archive.files import Files, identity, open_files
 from aa1xr.archive.read import Archive
 from aa1xr.cluster import open_client
 from aa1xr.errors import ArchiveError, DataNotFoundError
-
-logger = logging.getLogger("aa1xr")
+from aa1xr.messages import logger
+from aa1xr.printable import one_line
 
 #: Neurons parsed at a time: about half a MiB of spikes, some 30 ms of work.
 _NEURONS = 16
@@ -166,7 +165,9 @@ def _opened(path: str, key: str) -> tuple[object, Files]:
     What comes with them keeps them open.
     """
     if identity(path) != key:
-        raise DataNotFoundError(f"{path}: for this worker, not the archive that is being built")
+        raise DataNotFoundError(
+            f"{one_line(path)}: for this worker, not the archive that is being built"
+        )
     opened = open_files(path)
     return opened, opened.__enter__()
 

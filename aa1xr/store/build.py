@@ -17,7 +17,7 @@ from aa1xr.archive.compare import Comparison
 from aa1xr.archive.files import identity
 from aa1xr.archive.read import Archive
 from aa1xr.errors import ArchiveError, StoreError
-from aa1xr.printable import printable
+from aa1xr.printable import one_line, printable
 from aa1xr.store.blocks import Block, find_workers, read_blocks
 from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, chunk_keys
 from aa1xr.store.layout import (
@@ -82,8 +82,8 @@ def build_store(
         # Such as a folder into which an archive is still being extracted.
         if identity(archive.files.path) != key:
             raise ArchiveError(
-                f"{archive.files.path}: changed while it was read; wait until it is complete, "
-                "then open it again"
+                f"{one_line(archive.files.path)}: changed while it was read; wait until it is "
+                "complete, then open it again"
             )
         if replace:
             _check_is_store(path, key)  # somebody may have put something there in the meantime
@@ -98,17 +98,17 @@ def _check_is_store(path: Path, key: str) -> None:
         return
     if (stranger := find_stranger(path)) is not None:
         raise StoreError(
-            f"{path} holds {printable(stranger)!r}, which is not part of a store, so it is not "
-            "replaced: move it elsewhere, or choose another place with data_dir="
+            f"{one_line(path)} holds {printable(stranger)!r}, which is not part of a store, so it "
+            "is not replaced: move it elsewhere, or choose another place with data_dir="
         )
     if not is_regular(path / METADATA):
         return
     metadata = read_object(path, METADATA)
     if is_sealed(metadata) and (of := source_sha256(metadata)) != key:
         raise StoreError(
-            f"{path} is a store of another archive (SHA-256 {printable(of)}; that of this archive "
-            f"is {key}), so it is not replaced: move it elsewhere, or choose another place with "
-            "data_dir="
+            f"{one_line(path)} is a store of another archive (SHA-256 {printable(of)}; that of "
+            f"this archive is {key}), so it is not replaced: move it elsewhere, or choose another "
+            "place with data_dir="
         )
 
 
@@ -187,8 +187,9 @@ def _check_size(archive: Archive, trials: int) -> None:
         )
     if prod(sizes) > MOST_PRESENTATIONS:
         raise ArchiveError(
-            f"{archive.files.path}: {sizes[0]} cells, {sizes[1]} sounds and up to {trials} "
-            f"presentations make {prod(sizes)} places; expected at most {MOST_PRESENTATIONS}"
+            f"{one_line(archive.files.path)}: {sizes[0]} cells, {sizes[1]} sounds and up to "
+            f"{trials} presentations make {prod(sizes)} places; expected at most "
+            f"{MOST_PRESENTATIONS}"
         )
 
 
@@ -197,7 +198,7 @@ def _bar(archive: Archive) -> Any:
 
     return tqdm(
         total=len(archive.cell_ids),
-        desc=f"building the store of {archive.files.path.name}",
+        desc=f"building the store of {one_line(archive.files.path.name)}",
         unit="cell",
         delay=1,
         disable=None,  # not where standard error is no terminal

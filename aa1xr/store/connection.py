@@ -57,6 +57,11 @@ class Connection:
         """The place, for messages."""
         return describe(self.place)
 
+    @property
+    def source(self) -> str:
+        """The place, to open it again: a path as it is, a URL without secrets."""
+        return str(self.place) if is_path(self.place) else self.url
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,14 +11,13 @@ import zarr.abc.store
 
 from aa1xr import arguments
 from aa1xr.errors import StoreError
+from aa1xr.messages import logger
 from aa1xr.store.layout import METADATA
 from aa1xr.store.locate import find_store
 from aa1xr.store.place import is_path, resolve
 from aa1xr.store.read import Store
 from aa1xr.store.storage import Storage, open_storage
 from aa1xr.whole import whole
-
-logger = logging.getLogger("aa1xr")
 
 #: Files that are under way at once; those of a store have a quarter of a MiB at most.
 _BATCH = 64

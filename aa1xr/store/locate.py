@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,14 +14,12 @@ from aa1xr.archive.contents import ORIGINS, Contents, origin
 from aa1xr.archive.files import ARCHIVE, find_zips, identity, open_files
 from aa1xr.archive.read import Archive
 from aa1xr.errors import DataNotFoundError, DownloadError, OwnerWarning, StoreError
-from aa1xr.messages import warn
-from aa1xr.printable import printable
+from aa1xr.messages import logger, warn
+from aa1xr.printable import one_line, printable
 from aa1xr.store.build import build_store
 from aa1xr.store.layout import DIGESTS, FORMAT_VERSION, METADATA, source_sha256
 from aa1xr.store.read import Store
 from aa1xr.store.source import find_folder, find_source
-
-logger = logging.getLogger("aa1xr")
 
 
 def find_data_dir(path: str | os.PathLike[str] | None = None) -> Path:
@@ -89,7 +86,7 @@ def find_store(
     """
     if source is None:
         found = _in_data_dir(find_data_dir(data_dir), rebuild=rebuild)
-        _say_owner(Path(found.url))
+        _say_owner(Path(str(found.place)))
         return found
     if isinstance(source, Store):
         return source
@@ -97,7 +94,7 @@ def find_store(
     if not isinstance(place, Path) or _is_store(place):
         if rebuild:
             raise ValueError(
-                f"rebuild=True, but {source} is a store; what it was built of is needed: "
+                f"rebuild=True, but {one_line(source)} is a store; what it was built of is needed: "
                 'aa1xr.open("path/to/crcns-aa1.zip", rebuild=True)'
             )
         return Store(str(place) if isinstance(place, Path) else place, storage_options)
@@ -164,7 +161,7 @@ def ensure_store(source: Path, *, data_dir: Path, rebuild: bool = False) -> Path
         whose = origin(archive.cell_ids, archive.sound_names, archive.simulation)
         path = _store_path(whose, key, data_dir)
         try:
-            with writing(f"the store of {files.path.name}", data_dir):
+            with writing(f"the store of {one_line(files.path.name)}", data_dir):
                 data_dir.mkdir(parents=True, exist_ok=True)
                 build_store(archive, path, key=key, replace=rebuild)
         except FileExistsError:
@@ -186,9 +183,9 @@ def writing(what: str, folder: Path) -> Iterator[None]:
             raise
         raise OSError(
             error.errno,
-            f"{error.strerror}; {what} cannot be written to {folder}. Make room, or get the right "
-            "to write there, or choose another place with data_dir= (--data-dir on the command "
-            "line) or $AA1XR_DATA_DIR",
+            f"{error.strerror}; {what} cannot be written to {one_line(folder)}. Make room, or get "
+            "the right to write there, or choose another place with data_dir= (--data-dir on the "
+            "command line) or $AA1XR_DATA_DIR",
             error.filename,
         ) from error
 
@@ -209,9 +206,10 @@ def _built(key: str, data_dir: Path) -> Path | None:
         found = None if metadata is None else source_sha256(metadata)
         if found not in {None, key}:  # None: damaged, which is said when it is opened
             raise StoreError(
-                f"{path}: a store of another archive (SHA-256 {printable(found)}) under the name "
-                f"of the one of this archive (SHA-256 {key}). Move it elsewhere, or choose another "
-                "place with data_dir= (--data-dir on the command line) or $AA1XR_DATA_DIR"
+                f"{one_line(path)}: a store of another archive (SHA-256 {printable(found)}) under "
+                f"the name of the one of this archive (SHA-256 {key}). Move it elsewhere, or "
+                "choose another place with data_dir= (--data-dir on the command line) or "
+                "$AA1XR_DATA_DIR"
             )
     return path
 
@@ -235,10 +233,10 @@ def _say_owner(path: Path) -> None:
     if owner is None:
         return
     warn(
-        f"{path} belongs to {_user(owner)}, who can change it so that no checksum tells. In a data "
-        "directory that a group shares this is usual: if you trust them, ignore OwnerWarning "
-        "(warnings.filterwarnings). Otherwise build a store of your own from the archive, with "
-        "data_dir= (--data-dir on the command line) or $AA1XR_DATA_DIR",
+        f"{one_line(path)} belongs to {_user(owner)}, who can change it so that no checksum "
+        "tells. In a data directory that a group shares this is usual: if you trust them, ignore "
+        "OwnerWarning (warnings.filterwarnings). Otherwise build a store of your own from the "
+        "archive, with data_dir= (--data-dir on the command line) or $AA1XR_DATA_DIR",
         OwnerWarning,
     )
     _SAID.add(path)
@@ -275,7 +273,8 @@ def _in_data_dir(data_dir: Path, *, rebuild: bool) -> Store:
     stores = _stores(data_dir)
     if archive is None and rebuild:
         raise ValueError(
-            f"rebuild=True, but there is no archive in {data_dir}; what a store was built of is "
+            f"rebuild=True, but there is no archive in {one_line(data_dir)}; what a store was "
+            "built of is "
             'needed: aa1xr.open("path/to/crcns-aa1.zip", rebuild=True)'
         )
     if archive is not None:
@@ -299,9 +298,9 @@ def _choose(stores: list[Path]) -> Store:
     first = Store(str(stores[0]))
     if len(stores) == 1 or all(_is_same(first, Store(str(path))) for path in stores[1:]):
         return first
-    names = "".join(f"\n  {store}" for store in stores)
+    names = "".join(f"\n  {one_line(store)}" for store in stores)
     raise ValueError(
-        f"there are several stores in {stores[0].parent}; pass one as `source`:{names}"
+        f"there are several stores in {one_line(stores[0].parent)}; pass one as `source`:{names}"
     )
 
 
@@ -335,8 +334,10 @@ def _archive_in(data_dir: Path) -> Path | None:
     if len(found) > 1 and len({identity(path) for path in found}) > 1:
         if _stores(data_dir):
             return None
-        names = "".join(f"\n  {path}" for path in found)
-        raise ValueError(f"there are several archives in {data_dir}; pass one as `source`:{names}")
+        names = "".join(f"\n  {one_line(path)}" for path in found)
+        raise ValueError(
+            f"there are several archives in {one_line(data_dir)}; pass one as `source`:{names}"
+        )
     return found[0] if found else None
 
 
@@ -346,14 +347,14 @@ def _is_extracted(folder: Path) -> bool:
 
 def _nothing_in(data_dir: Path) -> str:
     text = (
-        f"there is no AA1 data in {data_dir}. Three ways on:\n"
+        f"there is no AA1 data in {one_line(data_dir)}. Three ways on:\n"
         "  1. download it with a CRCNS account (https://crcns.org/register, free): "
         "aa1xr.open(download=True), or `aa1xr download` on the command line;\n"
         '  2. say where it is: aa1xr.open("path/to/crcns-aa1.zip"), or a folder or store, '
         "or set $AA1XR_DATA_DIR;\n"
         "  3. try the package on simulated cells: aa1xr.open_sample()."
     )
-    others = "".join(f"\n  {store}" for store in _stores(data_dir, "other"))
+    others = "".join(f"\n  {one_line(store)}" for store in _stores(data_dir, "other"))
     if others:
         text += f"\nStores of other recordings are there; pass one as `source`:{others}"
     return text

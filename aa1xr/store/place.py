@@ -22,7 +22,7 @@ from zarr.storage import FsspecStore, LocalStore, WrapperStore
 from aa1xr import arguments
 from aa1xr.arguments import shown
 from aa1xr.errors import StoreError
-from aa1xr.printable import message, without_secrets
+from aa1xr.printable import message, one_line, without_secrets
 from aa1xr.store.layout import METADATA
 
 #: An absolute path, a URL that fsspec reads, or a zarr store.
@@ -114,7 +114,7 @@ def is_path(place: Place) -> TypeGuard[str]:
 
 def describe(place: Place) -> str:
     """A place for a message, without secrets: path, URL, or what the zarr store says of itself."""
-    return str(place) if is_path(place) else without_secrets(str(place))
+    return one_line(place if is_path(place) else without_secrets(str(place)))
 
 
 def _known(protocol: str) -> bool:
@@ -402,7 +402,7 @@ def open_object(root: Path, name: str) -> int:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(status.st_mode):
             raise StoreError(_not_regular(path, "a pipe or device"))
-        check_size(str(root), name, status.st_size)
+        check_size(describe(str(root)), name, status.st_size)
     except BaseException:
         os.close(descriptor)
         raise
@@ -411,6 +411,7 @@ def open_object(root: Path, name: str) -> int:
 
 def _not_regular(path: Path, what: str) -> str:
     return (
-        f"{path}: every part of a store must be a file itself; got {what}. Copy the store with its "
-        "files in their places, for instance by aa1xr.copy_store where it came from"
+        f"{one_line(path)}: every part of a store must be a file itself; got {what}. Copy the "
+        "store with its files in their places, for instance by aa1xr.copy_store where it came "
+        "from"
     )

@@ -18,6 +18,7 @@ import zarr
 from zarr.storage import MemoryStore, StorePath
 
 from aa1xr.errors import DataNotFoundError, StoreError
+from aa1xr.printable import one_line
 from aa1xr.schema import fixed_width, parse_cell_id
 from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, check_chunks, chunk_keys
 from aa1xr.store.connection import Connection, parse
@@ -309,7 +310,9 @@ class Store(Connection):
         target = Path(self.place) / path
         if target.is_symlink() or not (target / METADATA).exists():  # what is left of a damaged one
             if (stranger := find_stranger(Path(self.place), path)) is not None:
-                raise FileExistsError(f"{target.parent / stranger} is not part of a store")
+                raise FileExistsError(
+                    f"{one_line(target.parent / stranger)} is not part of a store"
+                )
             discard(target, folder=True)
         with suppress(FileExistsError), whole(target) as partial:
             for key, data in _files(values, attrs):

@@ -88,7 +88,7 @@ class _OnDisk:
     """
 
     def __init__(self, place: str) -> None:
-        self.place = place
+        self.place = describe(place)
         self._root = Path(place)
 
     def listing(self) -> dict[str, str]:
