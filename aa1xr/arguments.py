@@ -148,9 +148,12 @@ def check_file_name(name: str, value: str) -> str:
 
 
 def expand_user(name: str, value: str | os.PathLike[str]) -> Path:
-    """A path of this machine, with ~ as the home directory, or ValueError where there is none."""
+    """An absolute path, with ~ as the home directory, or ValueError where there is none.
+
+    A relative path would be of another folder once the working directory has changed.
+    """
     try:
-        return Path(value).expanduser()
+        return Path(value).expanduser().absolute()
     except RuntimeError as error:  # a container without $HOME and without an entry in passwd
         raise ValueError(
             f"{name}={shown(str(value))} begins with ~, but there is no such home directory "

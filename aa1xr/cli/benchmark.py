@@ -141,8 +141,7 @@ def _truth(store: Store, protocol: Protocol) -> xr.DataArray:
     ):
         raise ValueError(
             f"{store.url} was simulated with {shown(simulation)}; expected {', '.join(most)}, no "
-            "more of "
-            "each than are in it, and seed, as aa1xr.simulate_archive writes them"
+            "more of each than are in it, and seed, as aa1xr.simulate_archive writes them"
         )
     with tempfile.TemporaryDirectory() as folder:
         truth = aa1xr.simulate_archive(Path(folder) / "again.zip", **simulation)

@@ -227,7 +227,7 @@ def load(
     arguments.options("storage_options", storage_options)
     place = resolve("path", path)
     if is_path(place) and not Path(place).exists():
-        raise DataNotFoundError(f"{place}: no such store; expected what aa1xr.save wrote")
+        raise DataNotFoundError(f"{describe(place)}: no such store; expected what aa1xr.save wrote")
     saved = Saved(place, storage_options)
     with saved.reading():
         ds = xr.open_dataset(SavedStore(saved), chunks=None, cache=chunks is None)

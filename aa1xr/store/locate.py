@@ -274,8 +274,7 @@ def _in_data_dir(data_dir: Path, *, rebuild: bool) -> Store:
     if archive is None and rebuild:
         raise ValueError(
             f"rebuild=True, but there is no archive in {one_line(data_dir)}; what a store was "
-            "built of is "
-            'needed: aa1xr.open("path/to/crcns-aa1.zip", rebuild=True)'
+            'built of is needed: aa1xr.open("path/to/crcns-aa1.zip", rebuild=True)'
         )
     if archive is not None:
         built = ensure_store(archive, data_dir=data_dir, rebuild=rebuild)

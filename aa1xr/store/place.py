@@ -51,7 +51,7 @@ def resolve(name: str, value: Any) -> Place:
     value
         A path: `~` is expanded, and it becomes absolute, since another process may have another
         working directory. A `file://` or `local://` URL is a path with percent-encoding. Any
-        other URL, and any `zarr.abc.store.Store`, is kept as it is.
+        other URL, and any other `zarr.abc.store.Store`, is kept as it is.
 
     Raises
     ------
@@ -68,6 +68,8 @@ def resolve(name: str, value: Any) -> Place:
     >>> resolve("path", "s3://bucket/aa1.zarr")
     's3://bucket/aa1.zarr'
     """
+    if type(value) is LocalStore and not value.root.is_absolute():
+        return LocalStore(value.root.absolute(), read_only=value.read_only)
     if isinstance(value, Store):
         return value
     text = arguments.path(name, value)
@@ -80,6 +82,8 @@ def resolve(name: str, value: Any) -> Place:
         return str(Path(_expanded(name, text)).absolute())
     if chained and (path := path_of_file_url(name, last)) is not None:
         return f"{before}::file://{path}"
+    if chained and last and not is_url(last):  # of an archive on this machine
+        return f"{before}::{Path(_expanded(name, last)).absolute()}"
     return text
 
 

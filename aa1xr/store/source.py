@@ -50,7 +50,7 @@ def find_folder(name: str, value: Any) -> Path:
     """
     folder = arguments.path(name, value)
     if (local := path_of_file_url(name, folder)) is not None:
-        return Path(local)
+        return Path(local).absolute()
     if is_url(folder) or _SINGLE_SLASH.match(folder):
         raise ValueError(
             f"{name}={_unsigned(folder)!r} is a URL; expected a folder of this machine, in which "
@@ -58,7 +58,7 @@ def find_folder(name: str, value: Any) -> Path:
             "there"
         )
     path = arguments.expand_user(name, folder)
-    if _VARIABLE.search(folder) and not (path.is_absolute() and path.is_dir()):
+    if _VARIABLE.search(folder) and not (_is_absolute(folder) and path.is_dir()):
         raise ValueError(
             f"{name}={shown(folder)} has a variable in it that was not expanded, as happens "
             "in single quotes and in files that no shell reads; write the path itself, or pass "
@@ -93,6 +93,10 @@ def check_store_url(name: str, url: str) -> None:
             "one, but a store is many objects below its URL. Use the URL without a query, and "
             "what gives access as storage_options; or copy the store to this machine"
         )
+
+
+def _is_absolute(path: str) -> bool:
+    return path.startswith("~") or Path(path).is_absolute()
 
 
 def _unsigned(url: str) -> str:

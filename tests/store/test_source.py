@@ -1,7 +1,10 @@
+import shutil
 from pathlib import Path
 
 import pytest
+from zarr.storage import LocalStore
 
+import aa1xr
 from aa1xr.store.source import check_store_url, find_folder, find_source
 
 
@@ -79,6 +82,42 @@ def test_find_folder__a_folder_with_a_dollar_that_is_there(tmp_path):
 
 def test_find_folder__a_file_url_is_a_path(tmp_path):
     assert find_folder("data_dir", (tmp_path / "a b").as_uri()) == tmp_path / "a b"
+
+
+@pytest.mark.parametrize("folder", ["data", "./data", "a/../data", ".", "~/data"])
+def test_find_folder__is_absolute(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert find_folder("data_dir", folder) == tmp_path / folder.removeprefix("~/")
+
+
+@pytest.mark.parametrize("place", ["data", "variable", "archive", "store", "zarr", "zip", "saved"])
+def test_open__outlives_a_change_of_the_working_directory(
+    place, sample_archive, sample_store, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(sample_archive, "cells.zip")
+    if place == "variable":
+        monkeypatch.setenv("AA1XR_DATA_DIR", "data")
+        ds = aa1xr.open("cells.zip", dt_ms=50)
+    elif place in {"data", "archive"}:
+        ds = aa1xr.open("cells.zip", dt_ms=50, data_dir="data")
+    else:
+        shutil.copytree(sample_store, "store.zarr", ignore=shutil.ignore_patterns("spectrogram-*"))
+        if place == "zip":
+            shutil.make_archive("stores", "zip", "store.zarr")
+        places = {"zarr": LocalStore("store.zarr"), "zip": "zip://::stores.zip"}
+        ds = aa1xr.open(places.get(place, "store.zarr"), dt_ms=50)
+    if place == "saved":
+        aa1xr.save(ds, "saved.zarr")
+        ds = aa1xr.load("saved.zarr")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    ds[["psth", "spectrogram"]].compute()
+    if place != "saved":
+        assert len(aa1xr.to_pandas(ds.isel(neuron=[0])))
+        assert len(aa1xr.to_pandas(ds.isel(neuron=[0]).compute()))
+    assert list(Path.cwd().iterdir()) == []
 
 
 def test_find_folder__no_home(monkeypatch):
