@@ -13,15 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from aa1xr.archive import known
-from aa1xr.archive.contents import Contents, origin
+from aa1xr.archive.contents import MOST_KEPT, Contents, origin
 from aa1xr.archive.known import Cell, Stimulus, plain
 from aa1xr.archive.simulated import Simulation
 from aa1xr.schema import TYPES
 
 Counts = npt.NDArray[np.int32]
-
-#: Statements of one kind that a store keeps; AA1 needs a few hundred at most.
-_MOST_KEPT = 300
 
 
 class Reference(Protocol):
@@ -231,5 +228,5 @@ def _cell(cell: Cell) -> str:
 
 
 def _keep(statements: list[str]) -> list[str]:
-    rest = len(statements) - _MOST_KEPT
-    return list(islice(statements, _MOST_KEPT)) + ([f"and {rest} more"] if rest > 0 else [])
+    rest = len(statements) - MOST_KEPT
+    return list(islice(statements, MOST_KEPT)) + ([f"and {rest} more"] if rest > 0 else [])

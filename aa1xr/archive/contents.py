@@ -17,6 +17,11 @@ ORIGINS = ("aa1", "simulated", "other")
 #: What is counted of an archive.
 KINDS = {"cells", "stimuli", "pairs", "trials"}
 
+#: Statements of one kind that a store keeps; AA1 needs a few hundred at most.
+MOST_KEPT = 300
+#: Characters of one; it names a cell and a stimulus.
+_LONGEST = 1000
+
 #: Statements of one kind that a warning shows.
 _MOST_SHOWN = 8
 
@@ -63,10 +68,10 @@ class Contents:
         try:
             contents = cls(**attrs["contents"])
             numbers = [*contents.found.values(), *contents.known.values()]
-            said = contents.missing + contents.different + contents.additional
+            said = contents.missing, contents.different, contents.additional
             if not (
-                all(type(n) is int for n in numbers)
-                and all(map(str.isprintable, said))
+                all(type(n) is int and 0 <= n < 2**63 for n in numbers)
+                and all(map(_are_statements, said))
                 and contents.origin in ORIGINS
                 and contents.found.keys() == contents.known.keys()
                 and contents.known.keys() <= KINDS
@@ -132,6 +137,15 @@ class Contents:
             f"complete archive. {again}. The attributes of the Dataset list everything: "
             f"{', '.join(f'ds.attrs[{kind!r}]' for kind in self.statements)}."
         )
+
+
+def _are_statements(said: Any) -> bool:
+    # One more says how many are left out.
+    return type(said) is list and len(said) <= MOST_KEPT + 1 and all(map(_is_statement, said))
+
+
+def _is_statement(said: Any) -> bool:
+    return isinstance(said, str) and len(said) <= _LONGEST and said.isprintable()
 
 
 def _cut(statements: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import zarr
 from zarr.storage import MemoryStore, StorePath
 
+from aa1xr.arguments import shown
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.printable import one_line
 from aa1xr.schema import fixed_width, parse_cell_id
@@ -133,15 +134,15 @@ class Store(Connection):
             raise StoreError(
                 f"{self.url}: damaged: the checksum of its {METADATA} does not match. {_REBUILD}"
             )
-        if (found := attributes.get("format_version")) != FORMAT_VERSION:
+        if type(found := attributes.get("format_version")) is not int or found != FORMAT_VERSION:
             what_to_do = (
                 "a newer aa1xr reads it: update aa1xr"
                 if isinstance(found, int) and found > FORMAT_VERSION
                 else f"an older aa1xr built it. {_REBUILD}"
             )
             raise StoreError(
-                f"{self.url}: of store format {found}; this aa1xr reads format {FORMAT_VERSION}; "
-                f"{what_to_do}"
+                f"{self.url}: of store format {shown(found)}; this aa1xr reads format "
+                f"{FORMAT_VERSION}; {what_to_do}"
             )
         self.recognize(content_id(attributes), "store")
         with self._held_against_the_layout():

@@ -2,6 +2,7 @@ import asyncio
 import json
 import os
 import pickle
+import re
 import subprocess
 from pathlib import Path
 
@@ -109,15 +110,20 @@ def test_store__damage_to_any_file_is_never_read_as_data(sample_copy, right, dam
     assert read_all(Store(str(sample_copy))) == right
 
 
-@pytest.mark.parametrize(("newer", "advice"), [(-1, "rebuild=True"), (1, "update aa1xr$")])
-def test_store__a_sealed_root_of_another_format_is_refused(store, newer, advice):
+@pytest.mark.parametrize(
+    ("found", "advice"),
+    [
+        (FORMAT_VERSION - 1, "rebuild=True"),
+        (FORMAT_VERSION + 1, "update aa1xr$"),
+        *((odd, "rebuild=True") for odd in (float(FORMAT_VERSION), True, "3", [3], None, {})),
+    ],
+)
+def test_store__a_sealed_root_of_another_format_is_refused(store, found, advice):
     document = json.loads((store / METADATA).read_bytes())
-    document["attributes"]["format_version"] += newer
+    document["attributes"]["format_version"] = found
     (store / METADATA).write_bytes(seal(json.dumps(document).encode()))
-    with pytest.raises(
-        StoreError,
-        match=rf"format {FORMAT_VERSION + newer}; .* reads format {FORMAT_VERSION}.*{advice}",
-    ):
+    said = rf"format {re.escape(repr(found))}; .* reads format {FORMAT_VERSION}.*{advice}"
+    with pytest.raises(StoreError, match=said):
         _ = Store(str(store)).labels
 
 
