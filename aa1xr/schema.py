@@ -14,6 +14,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments
+from aa1xr.arguments import shown
 
 DIMS = ("neuron", "stimulus", "trial", "time", "freq")
 AREAS = ("Field_L", "MLd")
@@ -21,6 +22,9 @@ TYPES = ("conspecific", "flatrip")
 
 #: Units of spike counts and of rates, as pint and UDUNITS know them; "spikes" is no unit of theirs.
 COUNT, RATE = "count", "count/s"
+
+#: Longer than any recording.
+_LONGEST_MS = 10**9
 
 #: The cell id is <animal>_<seq>[_<rig>]; equal animal and seq on two rigs were recorded at once.
 _CELL_ID = re.compile(r"(?P<animal>[A-Za-z0-9-]+)_(?P<seq>[0-9]{1,9})(?:_(?P<rig>[A-Za-z0-9-]+))?")
@@ -284,6 +288,19 @@ def values_along(array: xr.DataArray | xr.Dataset, dim: str) -> Any:
     return array.coords[dim].values
 
 
+def positive(name: str, value: Any) -> float:
+    """A number of milliseconds above 0 that an attribute holds; a file may hold anything.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    if not 0 < arguments.number(name, value) <= _LONGEST_MS:
+        raise ValueError(f"{name} must be above 0, at most {_LONGEST_MS} ms; got {shown(value)}")
+    return float(value)
+
+
 def bin_width_ms(ds: xr.Dataset | xr.DataArray) -> float:
     """The bin width, which the time axis carries so that it outlives any selection.
 
@@ -300,7 +317,9 @@ def bin_width_ms(ds: xr.Dataset | xr.DataArray) -> float:
             "aa1xr.open gives it and assign_coords drops; assign it: "
             "ds['time'].attrs['dt_ms'] = 5"
         )
-    width = float(ds["time"].attrs["dt_ms"])
+    width = positive("the attribute dt_ms of time", ds["time"].attrs["dt_ms"])
+    if ds["time"].dtype.kind not in "fiu":
+        raise ValueError(f"time must be in s from stimulus onset; got {ds['time'].dtype}")
     steps = 1000 * np.diff(np.atleast_1d(ds["time"].values))
     if steps.size and not np.isclose(steps.min(), width, rtol=1e-3):
         raise ValueError(

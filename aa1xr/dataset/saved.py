@@ -26,6 +26,8 @@ from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest, Store
 from zarr.storage import WrapperStore
 
+from aa1xr.arguments import shown
+from aa1xr.dataset.decoding import DECODED, check_decoding
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.store.chunks import check_chunks, chunk_counts, chunk_keys
 from aa1xr.store.connection import Connection, OtherVersionError, parse
@@ -313,11 +315,26 @@ class SavedStore(ZarrStore):
 
     def open_store_variable(self, name: str) -> xr.Variable:
         """A variable that says where it is from if it cannot be read."""
-        variable: xr.Variable = super().open_store_variable(name)  # type: ignore[no-untyped-call]
+        variable: xr.Variable = self._stored_variable(name)
         wrapper = ZarrArrayWrapper(self.members[name])  # type: ignore[no-untyped-call]
         part = _Part(self._saved, name, wrapper.shape, wrapper.dtype, self._token)
         data = indexing.LazilyIndexedArray(part)
         return xr.Variable(variable.dims, data, variable.attrs, variable.encoding)
+
+    def _stored_variable(self, name: str) -> xr.Variable:
+        try:
+            variable = super().open_store_variable(name)  # type: ignore[no-untyped-call]
+            check_decoding(variable)
+        except (StoreError, OSError):
+            raise
+        except Exception as error:  # an attribute may be anything
+            attrs = self.members[name].attrs.asdict()
+            found = {key: attrs[key] for key in DECODED if key in attrs}
+            raise StoreError(
+                f"the attributes of {shown(name)} must be those by which xarray decodes its "
+                f"values; got {shown(found)}: {error}"
+            ) from error
+        return cast("xr.Variable", variable)
 
 
 class _Part(BackendArray):
