@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from aa1xr import schema
 from aa1xr.analysis.presentations import mask_of
 from aa1xr.printable import printable
 
@@ -55,7 +56,7 @@ def summarize(ds: xr.Dataset) -> dict[str, Any]:
     {'flatrip': {'count': 5, 'duration_s': [2.0, 2.0]}}
     """
     parts = {
-        "title": ds.attrs.get("title"),
+        "title": str(ds.attrs.get("title", "")),
         "neurons": _neurons(ds),
         "stimuli": _stimuli(ds),
         "presentations": _presentations(ds),
@@ -64,8 +65,8 @@ def summarize(ds: xr.Dataset) -> dict[str, Any]:
         "variables": {
             str(name): {
                 "dims": list(map(str, array.dims)),
-                "units": array.attrs.get("units", ""),
-                "long_name": array.attrs.get("long_name", ""),
+                "units": str(array.attrs.get("units", "")),
+                "long_name": str(array.attrs.get("long_name", "")),
             }
             for name, array in ds.data_vars.items()
         },
@@ -138,7 +139,10 @@ def _bins(ds: xr.Dataset) -> dict[str, Any]:
     if time.size == 0 or "dt_ms" not in ds["time"].attrs:
         return {}
     # As it says, whether or not the axis is so: a summary is also of what is wrong.
-    dt_ms = float(ds["time"].attrs["dt_ms"])
+    try:
+        dt_ms = schema.positive("dt_ms", ds["time"].attrs["dt_ms"])
+    except ValueError:
+        return {}
     # Through milliseconds, so that 2.5 + 0.005 is 2.505.
     window = [float(time.min()), round(float(time.max()) * 1000 + dt_ms, 6) / 1000]
     return {"dt_ms": dt_ms, "count": int(time.size), "window_s": window}

@@ -73,6 +73,7 @@ def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.Data
     schema.bin_numbers(ds)  # a lag is a number of bins
     check_bins(sound)
     ours, theirs = schema.bin_width_ms(ds), fit["lag"].attrs["dt_ms"]
+    theirs = schema.positive("the attribute dt_ms of the lags", theirs)
     if not np.isclose(ours, theirs, rtol=1e-9):
         raise ValueError(f"the fit has bins of {theirs:g} ms, the sound of {ours:g} ms")
     lags = fit["lag"].values * 1000 / theirs

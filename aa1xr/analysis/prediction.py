@@ -128,6 +128,8 @@ def check_time(
     width, dt_ms = prediction["time"].attrs.get("dt_ms"), schema.bin_width_ms(ds)
     if width is None and theirs.size > 1:
         width = 1000 * float(np.diff(theirs[:2])[0])
+    if width is not None:
+        width = schema.positive("the bin width of the prediction", width)
     if width is not None and not np.isclose(width, dt_ms, rtol=1e-6):
         raise ValueError(
             f"the prediction has bins of {width:g} ms, the {name} of {dt_ms:g} ms; bring both "

@@ -8,6 +8,7 @@ are of all presentations.
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
 import dask.array as da
@@ -17,6 +18,7 @@ import xarray as xr
 from dask.delayed import delayed
 
 from aa1xr import schema
+from aa1xr.arguments import shown
 from aa1xr.dataset.binning import presentations
 from aa1xr.dataset.events import positions_in_store, store_of
 from aa1xr.dataset.straight import is_selection_of
@@ -27,6 +29,7 @@ Trials = npt.NDArray[np.integer[Any]]
 
 #: The attribute that says which trials a variable is of: their numbers, separated by spaces.
 MARK = "trials"
+_TRIALS = re.compile(r"(-?[0-9]{1,9}( |$))*")
 
 _WAY_ON = (
     "select trials with aa1xr.take_trials(ds, ...), which selects in all variables, or put the "
@@ -164,7 +167,7 @@ def mark(labels: npt.ArrayLike) -> dict[str, str]:
 def counted(ds: xr.Dataset) -> Trials | None:
     """The trials that `n_trials` counts, ascending; None for all presentations."""
     marks = {
-        ds[name].attrs[MARK]
+        str(ds[name].attrs[MARK])
         for name in ("trial", "n_trials")
         if name in ds.variables and MARK in ds[name].attrs
     }
@@ -176,6 +179,11 @@ def counted(ds: xr.Dataset) -> Trials | None:
 
 
 def _parse(text: Any) -> Trials:
+    if not _TRIALS.fullmatch(str(text)):
+        raise ValueError(
+            f"the attribute {MARK!r} must be the numbers of trials, such as '0 1 2'; got "
+            f"{shown(text)}"
+        )
     return np.array(str(text).split(), int)
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.arguments import shown
 from aa1xr.dataset.grid import RECORDED_MS, exact_ms
-from aa1xr.dataset.spectrogram import compress, expand, silence
+from aa1xr.dataset.spectrogram import COMPRESSIONS, compress, expand, silence
 
 #: Takes an array and `axis`, and leaves that axis out.
 Join = Callable[..., npt.NDArray[Any]]
@@ -138,6 +138,7 @@ def _rebin_sound(
     if factor == 1:
         return sound
     compression = sound.attrs.get("compression", "none")
+    arguments.choice("the attribute compression", compression, COMPRESSIONS)
     first, stop = int(numbers[0]), int(numbers[-1]) + 1
     lead, trail = first % factor, -stop % factor
     wide = _rebin(
@@ -145,7 +146,11 @@ def _rebin_sound(
         lead=lead,
         factor=factor,
         join=partial(_mean_power, compression=compression),
-        outside=sound.attrs.get("silence", silence(compression)),
+        outside=arguments.number(
+            "the attribute silence",
+            sound.attrs.get("silence", silence(compression)),
+            "a level of the spectrogram",
+        ),
     )
     # The incomplete bins were filled with silence, which is wrong where the sound was cut.
     position = xr.DataArray(np.arange(wide.sizes["time"]), dims="time")
@@ -163,7 +168,8 @@ def _rebin_sound(
     if "dt_ms" in attrs:
         attrs["dt_ms"] = float(width * factor)
     if "frame_stop_ms" in attrs:
-        attrs["frame_stop_ms"] += float(width * (factor - 1))
+        stop_ms = arguments.number("the attribute frame_stop_ms", attrs["frame_stop_ms"])
+        attrs["frame_stop_ms"] = stop_ms + float(width * (factor - 1))
     return xr.Variable(sound.dims, wide.data, attrs)
 
 

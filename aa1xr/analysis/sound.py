@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 
 Floats = npt.NDArray[np.float64]
 
@@ -106,7 +106,11 @@ def _missing(attrs: Mapping[Any, Any]) -> str:
 def silence(sound: xr.DataArray) -> float | None:
     """The value of the spectrogram where there is no sound, or None where it is not known."""
     value = sound.attrs.get("silence")
-    return None if value is None or "scaled" in sound.attrs else float(value)
+    return (
+        None
+        if value is None or "scaled" in sound.attrs
+        else float(arguments.number("the attribute silence", value, "a level of the spectrogram"))
+    )
 
 
 def n_unknown(sound: xr.DataArray, n_lags: int) -> int:
@@ -140,7 +144,7 @@ def delays(lags: Any, attrs: Mapping[Any, Any]) -> tuple[Any, Any, Any] | None:
     """
     try:
         dt, start, stop = (
-            float(attrs[name]) / 1000 for name in ("dt_ms", "frame_start_ms", "frame_stop_ms")
+            _seconds(attrs, name) for name in ("dt_ms", "frame_start_ms", "frame_stop_ms")
         )
     except KeyError:
         return None
@@ -149,6 +153,10 @@ def delays(lags: Any, attrs: Mapping[Any, Any]) -> tuple[Any, Any, Any] | None:
         lags + (dt - start - stop) / 2,
         lags + dt - start,
     )
+
+
+def _seconds(attrs: Mapping[Any, Any], name: str) -> float:
+    return float(arguments.number(f"the attribute {name}", attrs[name])) / 1000
 
 
 def click_response(offsets: Floats, attrs: Mapping[Any, Any]) -> Floats:
@@ -165,8 +173,8 @@ def click_response(offsets: Floats, attrs: Mapping[Any, Any]) -> Floats:
     attrs
         Those of the coordinate `lag` of a fit, which say what of the sound a frame covers.
     """
-    covered = (float(attrs["frame_stop_ms"]) - float(attrs["frame_start_ms"])) / 1000
-    window = min(float(attrs.get("window_ms", np.inf)) / 1000, covered)
+    covered = _seconds(attrs, "frame_stop_ms") - _seconds(attrs, "frame_start_ms")
+    window = min(_seconds(attrs, "window_ms"), covered) if "window_ms" in attrs else covered
     n_frames = 1 + int(np.ceil(2 * (covered - window) / window - 1e-9))
     middles = np.linspace(-1, 1, n_frames) * (covered - window) / 2 if n_frames > 1 else [0.0]
     power = np.zeros_like(offsets)
@@ -294,8 +302,9 @@ def check_bins(sound: xr.DataArray) -> None:
     ValueError
         If its attributes say otherwise, as after `coarsen`.
     """
-    ours, axis = sound.attrs.get("dt_ms"), schema.bin_width_ms(sound)
-    if ours is not None and not np.isclose(ours, axis, rtol=1e-9):
+    axis = schema.bin_width_ms(sound)
+    ours = schema.positive("the attribute dt_ms", sound.attrs.get("dt_ms", axis))
+    if not np.isclose(ours, axis, rtol=1e-9):
         raise ValueError(
             f"the spectrogram has bins of {ours:g} ms by its attributes, and the time axis bins of "
             f"{axis:g} ms: join bins with aa1xr.resample, which averages power and adds counts"

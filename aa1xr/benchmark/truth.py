@@ -45,7 +45,7 @@ def true_rate(truth: xr.Dataset, ds: xr.Dataset, protocol: Protocol) -> xr.DataA
     schema.require(truth, "strf", "spontaneous", "gain", "threshold", name="truth", of=of)
     if "dt_ms" not in truth.attrs:
         raise ValueError(f"truth has lost its attribute 'dt_ms'; {of} gives it")
-    dt_ms = truth.attrs["dt_ms"]
+    dt_ms = schema.positive("the attribute dt_ms of truth", truth.attrs["dt_ms"])
     factor = round(dt_ms / protocol.dt_ms)
     if factor < 1 or factor * protocol.dt_ms != dt_ms:
         raise ValueError(f"bins of {protocol.dt_ms:g} ms do not divide those of {dt_ms:g} ms")

@@ -77,7 +77,7 @@ class Stimuli:
         axes = {dim: label[window] if dim == "time" else label for dim, label in self._axes.items()}
         labels = {"stimulus": np.array(self.labels[stimulus : stimulus + 1])} | axes
         check_finite(spectrogram[np.newaxis, :, window], labels)
-        known = self._spectrogram.attrs.get("silence", 0)
+        known = arguments.number("the attribute silence", self._spectrogram.attrs.get("silence", 0))
         silence = np.full(len(spectrogram), known, np.float32)
         if window.stop < spectrogram.shape[1]:
             after = spectrogram[:, -1]

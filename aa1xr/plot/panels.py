@@ -138,7 +138,7 @@ def title(array: xr.DataArray) -> str:
 
 def quantity(name: str, array: xr.DataArray) -> str:
     """What is on an axis, with its units if it has any."""
-    units = array.attrs.get("units", "1")
+    units = str(array.attrs.get("units", "1"))
     # As the field writes them.
     units = {schema.COUNT: "spikes", schema.RATE: "spikes/s"}.get(units, units)
     return plot_text(name if units == "1" else f"{name} ({units})")
