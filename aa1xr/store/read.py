@@ -148,6 +148,7 @@ class Store(Connection):
         with self._held_against_the_layout():
             check_attributes(attributes)
             self._sizes = check_arrays(document)
+            self._documents = document[CONSOLIDATED]["metadata"]
             check_checksums(attributes, self._sizes)
         if len(_OPENED) >= 64:
             _OPENED.clear()
@@ -375,9 +376,9 @@ class Store(Connection):
 
     def check_built(self) -> None:
         """As `check`, but for what was added and can be derived again."""
-        documents = parse(self.get(METADATA) or b"").get(CONSOLIDATED, {}).get("metadata", {})
+        _ = self.root
         for name in ARRAYS:
-            if parse(self.get(f"{name}/{METADATA}") or b"") != documents.get(name):
+            if parse(self.get(f"{name}/{METADATA}") or b"") != self._documents[name]:
                 raise StoreError(
                     f"{self.url}: {name}/{METADATA} is not what the {METADATA} of the root says of "
                     f"it: it is damaged. {_REBUILD}"

@@ -41,7 +41,7 @@ def test_verify__of_chunks_that_were_exchanged(sample_store, tmp_path, capsys):
     first.write_bytes(second.read_bytes())
     second.write_bytes(data)
     assert cli.main(["verify", str(store)]) == 1
-    assert "waveform is not what was built" in capsys.readouterr().err
+    assert "waveform/c/0 is not the chunk that the metadata list" in capsys.readouterr().err
 
 
 def test_verify__says_what_is_missing(sample_archive, tmp_path, capsys):
