@@ -27,7 +27,7 @@ class Hostile:
         raise RuntimeError("no repr")
 
 
-#: Made anew for each call, since a generator is used up.
+#: SmallArchive anew for each call, since a generator is used up.
 ODD: dict[str, Callable[[], Any]] = {
     "None": lambda: None,
     "True": lambda: True,

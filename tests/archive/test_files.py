@@ -11,7 +11,7 @@ import pytest
 from aa1xr import ArchiveError, DataNotFoundError
 from aa1xr.archive.files import identity, open_files
 from aa1xr.archive.write import make_sound, wav_bytes
-from tests.archive.reading import read_all
+from tests.archive.read_all import read_all
 
 JUNK = [
     "__MACOSX/all_stims/._conspecific",

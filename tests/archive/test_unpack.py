@@ -8,7 +8,7 @@ import pytest
 
 from aa1xr import ArchiveError
 from aa1xr.archive.files import open_files
-from tests.archive.reading import read_all
+from tests.archive.read_all import read_all
 
 BZIP2, LZMA = zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA
 

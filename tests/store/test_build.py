@@ -179,7 +179,7 @@ def test_build_store__in_the_place_of_a_damaged_one(archive, store):
 
 def run_children(mode, archive, root):
     root.mkdir()
-    script = Path(__file__).with_name("children.py")
+    script = Path(__file__).with_name("forked_builds.py")
     done = subprocess.run(
         [sys.executable, script, mode, archive, root],
         check=False, capture_output=True, text=True, timeout=300,

@@ -14,7 +14,7 @@ from aa1xr.store import locate
 from aa1xr.store.layout import METADATA, seal
 from aa1xr.store.read import Store
 from aa1xr.store.storage import open_storage
-from tests.links import KINDS, LINKS, Home, no_waiting
+from tests.links_and_pipes import KINDS, LINKS, Home, no_waiting
 from tests.store.conftest import SOUNDS, cells, contents
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")

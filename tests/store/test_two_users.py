@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.links import KINDS, Home
+from tests.links_and_pipes import KINDS, Home
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to be two users"

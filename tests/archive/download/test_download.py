@@ -27,7 +27,15 @@ from aa1xr.archive.partial import Part
 from aa1xr.archive.session import DOWNLOADS, SITE
 from aa1xr.errors import DownloadError
 from aa1xr.store import locate
-from tests.archive.download.crcns import CHECKSUMS, CRCNS, FILELIST, LOGIN, PASSWORD, ZIP, Fault
+from tests.archive.download.crcns_server import (
+    CHECKSUMS,
+    CRCNS,
+    FILELIST,
+    LOGIN,
+    PASSWORD,
+    ZIP,
+    Fault,
+)
 
 BROKEN = "the archive broke off"
 
