@@ -27,7 +27,7 @@ class Hostile:
         raise RuntimeError("no repr")
 
 
-#: SmallArchive anew for each call, since a generator is used up.
+#: Made anew for each call, since a generator is used up.
 ODD: dict[str, Callable[[], Any]] = {
     "None": lambda: None,
     "True": lambda: True,

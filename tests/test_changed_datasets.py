@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import pickle
 import re
 import traceback
@@ -280,11 +281,14 @@ def right(things):
 ANY = {"sel", "save", "resample", "standardize"}
 #: The fits.
 SLOWEST = {"strf", "benchmark.run"}
+#: A third of the pairs, in which each change and each function is; all where it is asked for.
+EVERY = 1 if os.environ.get("AA1XR_HYPOTHESIS") == "deep" else 3
 CASES = [
     (change, function)
-    for change in CHANGES
-    for function in FUNCTIONS
-    if (function not in SLOW or change in UNLIKE)
+    for n, change in enumerate(CHANGES)
+    for m, function in enumerate(FUNCTIONS)
+    if ((n + m) % EVERY == 0 or function in SLOWEST)
+    and (function not in SLOW or change in UNLIKE)
     and (function not in SLOWEST or change in {"rechunked", "no labels of neurons"})
     and not (CHANGES[change].says == SPREAD and function in ANY)
     and FUNCTIONS[function].needs not in CHANGES[change].lost
