@@ -12,7 +12,7 @@ import pytest
 
 import aa1xr
 from aa1xr.store import locate
-from tests import s3
+from tests.s3_server import serve
 
 os.environ["MPLBACKEND"] = "agg"  # pictures need no display
 
@@ -71,7 +71,7 @@ def s3_server():
     """An S3 server with one bucket."""
     pytest.importorskip("s3fs")
     pytest.importorskip("moto")
-    with s3.serve() as server:
+    with serve() as server:
         fsspec.filesystem("s3", **server.options).mkdir(server.bucket)
         yield server
 

@@ -7,10 +7,10 @@ from importlib.util import find_spec
 import pytest
 
 import aa1xr
-from tests.benchmarks import __main__ as command
-from tests.benchmarks import growth, installed, limits, ours, peer
-from tests.benchmarks.measure import side
-from tests.benchmarks.report import Row
+from benchmarks import __main__ as command
+from benchmarks import growth, installed, limits, ours, peer
+from benchmarks.measure import side
+from benchmarks.report import Row
 
 
 def whole(rows) -> list[Row]:
@@ -52,7 +52,7 @@ def test_side__of_aa1xr(task, of, widths, stages, sample_archive, sample_store):
 def test_peer__on_the_sample(sample_archive, sample_store):
     python = os.environ.get("AA1XR_PEER_PYTHON") or (find_spec("deepSTRF") and sys.executable)
     if not python:
-        pytest.skip("needs $AA1XR_PEER_PYTHON; tests/benchmarks/peer-env.sh makes one")
+        pytest.skip("needs $AA1XR_PEER_PYTHON; benchmarks/peer-env.sh makes one")
     rows = whole(peer.rows(sample_archive, str(sample_store), python, runs=1))
     assert sum(row.met is not None for row in rows) == 8
 

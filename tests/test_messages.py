@@ -10,7 +10,7 @@ import pytest
 
 import aa1xr
 from aa1xr import messages
-from tests.analysis.made import as_prediction, dataset
+from tests.analysis.small_datasets import as_prediction, dataset
 
 
 @pytest.fixture

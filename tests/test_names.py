@@ -9,7 +9,7 @@ import aa1xr
 from aa1xr import cli
 from aa1xr.benchmark.run import _folder
 from aa1xr.store.place import resolve_path
-from tests.names import NAMES
+from tests.odd_names import NAMES
 
 #: For what is slow.
 SOME = ["a b", "ü#%20", "[1]*", "日本語", "-x", "~"]

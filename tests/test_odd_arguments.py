@@ -11,7 +11,7 @@ import pytest
 import aa1xr
 from tests.odd_values import ODD, Calls
 
-#: Data, of which `tests/reliability/slips/datasets.py` has a table; and functions of the user.
+#: Data, of which `stress/misuse/datasets.py` has a table; and functions of the user.
 ELSEWHERE = {
     "ds", "da", "other", "data", "scores", "strfs", "fit", "prediction", "response", "obj", "truth",
     "protocol", "function", "results", "stats_from", "source", "labels",

@@ -8,7 +8,7 @@ from hypothesis import given
 import aa1xr
 from aa1xr.analysis.coherence import COHERENCE
 from aa1xr.errors import UndefinedWarning
-from tests.analysis.made import DT, as_prediction, dataset, ragged, trials
+from tests.analysis.small_datasets import DT, as_prediction, dataset, ragged_datasets, trials
 
 NAMES = ("", "_max", "_psth", "_psth_max")
 
@@ -91,7 +91,7 @@ def compare(got, prediction, ds, neuron, length):
 
 
 @pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
-@given(ragged())
+@given(ragged_datasets())
 def test_coherence__of_ragged_data_by_loops(ds):
     if ds.duration_s.max() < 4 * DT:
         return

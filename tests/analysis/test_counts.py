@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aa1xr
-from tests.analysis.made import dataset
-from tests.analysis.ragged import opened
-from tests.dataset.conftest import RATE, archives
+from tests.analysis.small_datasets import dataset
+from tests.small_archives import RATE, archives, open_temporary
 
 
 def by_loops(made, ds, start, stop):
@@ -34,7 +33,7 @@ def by_loops(made, ds, start, stop):
     st.sampled_from([{}, {"chunks": None}, {"before_ms": 7, "after_ms": 11}]),
 )
 def test_spike_counts__by_loops(made, dt_ms, start, stop, options):
-    with opened(made, dt_ms=dt_ms, **options) as ds:
+    with open_temporary(made, dt_ms=dt_ms, **options) as ds:
         if stop is None and any(s.samples.size <= 4 for s in made.sounds):
             start = 0
         begin = Fraction(str(start)) * 10**6
@@ -141,7 +140,7 @@ def test_spike_counts__bins_that_were_taken_out(ds):
 def test_spike_counts__without_a_store(ds):
     songs = ds.isel(stimulus=[0, 3]).compute()
     songs.encoding.pop("source")
-    songs.attrs = {}  # a process that has opened the store knows it by its checksum
+    songs.attrs = {}  # a process that has open_temporary the store knows it by its checksum
     np.testing.assert_array_equal(
         aa1xr.spike_counts(songs, stop=1), aa1xr.spike_counts(ds.isel(stimulus=[0, 3]), stop=1)
     )

@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 import aa1xr
-from tests.analysis.made import dataset
+from tests.analysis.small_datasets import dataset
 
 
 def test_mean_score__counts_along_what_it_averages():

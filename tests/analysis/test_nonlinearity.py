@@ -3,13 +3,13 @@ import pytest
 import xarray as xr
 
 import aa1xr
-from tests.analysis.heard import heard
+from tests.analysis.linear_neurons import linear_neurons
 
 
 def linear(values):
     """A prediction [neuron, stimulus, time] of these values."""
     values = np.asarray(values, float)
-    ds, _ = heard(n_neurons=len(values), n_bins=(values.shape[2] - 3,) * values.shape[1])
+    ds, _ = linear_neurons(n_neurons=len(values), n_bins=(values.shape[2] - 3,) * values.shape[1])
     return xr.zeros_like(ds.psth) + values
 
 

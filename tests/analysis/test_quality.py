@@ -7,9 +7,9 @@ from hypothesis import given
 
 import aa1xr
 from aa1xr.analysis.quality import MEASURES
-from tests.analysis.loops import averaged, ceiling, concatenated
-from tests.analysis.made import DT, dataset, ragged, refuse, trials, weighted
-from tests.analysis.splits import trial_correlation
+from tests.analysis.scores_by_loops import averaged, ceiling, concatenated
+from tests.analysis.small_datasets import DT, dataset, ragged_datasets, refuse, trials, weighted
+from tests.analysis.splits_by_loops import trial_correlation
 
 #: What is undefined is said by a warning, which has a test of its own.
 pytestmark = pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
@@ -79,7 +79,7 @@ def assert_as_by_loops(ds):
                 )
 
 
-@given(ragged())
+@given(ragged_datasets())
 def test_quality__of_ragged_data_by_loops(ds):
     assert_as_by_loops(ds)
 

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aa1xr
-from tests.analysis.ragged import opened
-from tests.dataset.conftest import RATE, archives
+from tests.small_archives import RATE, archives, open_temporary
 
 
 def by_loops(values, *, first, factor, average):
@@ -55,8 +54,8 @@ def test_resample__is_what_open_gives(made, hop, factor, before, after, chunks):
     # The spectrogram is not computed, but its parameters must be possible ones.
     options |= {"n_mels": 1}
     with (
-        opened(made, dt_ms=fine_ms, chunks=chunks, **options) as ds,
-        opened(made, dt_ms=wide_ms, chunks=None, **options) as wide,
+        open_temporary(made, dt_ms=fine_ms, chunks=chunks, **options) as ds,
+        open_temporary(made, dt_ms=wide_ms, chunks=None, **options) as wide,
     ):
         got = aa1xr.resample(ds.drop_vars("spectrogram"), dt_ms=wide_ms)
         np.testing.assert_array_equal(got.time, wide.time)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from aa1xr.analysis.ridge import Moments, lagged_products
-from tests.analysis.heard import design
+from tests.analysis.linear_neurons import design
 
 
 def moments(sound, rate, n_lags):

@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 
 import aa1xr
 from aa1xr.analysis.scores import SCORES
-from tests.analysis.loops import averaged, ceiling, concatenated, correlation, psth
-from tests.analysis.made import DT, as_prediction, dataset, ragged, refuse, trials
+from tests.analysis.scores_by_loops import averaged, ceiling, concatenated, correlation, psth
+from tests.analysis.small_datasets import (
+    DT,
+    as_prediction,
+    dataset,
+    ragged_datasets,
+    refuse,
+    trials,
+)
 
 #: Warnings that scores of ragged data give; what they say is tested apart.
 ignore_undefined = pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
@@ -82,7 +89,7 @@ def assert_as_by_loops(prediction, ds, during="stimulus"):
 @pytest.mark.filterwarnings("ignore::aa1xr.UnitsWarning")  # predictions of any size
 @ignore_undefined
 @given(
-    ragged(),
+    ragged_datasets(),
     st.sampled_from(["any", "constant", "gaps", "negative"]),
     st.sampled_from(["stimulus", "all"]),
     st.integers(0, 99),

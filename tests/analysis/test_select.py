@@ -5,8 +5,7 @@ import xarray as xr
 from hypothesis import given
 
 import aa1xr
-from tests.analysis.ragged import opened
-from tests.dataset.conftest import archives
+from tests.small_archives import archives, open_temporary
 
 
 def test_presented__by_loops(ds):
@@ -85,7 +84,7 @@ def test_drop_missing__nothing_left(ds):
 
 @given(archives())
 def test_drop_missing__by_loops_until_stable(made):
-    with opened(made, dt_ms=1) as ds:
+    with open_temporary(made, dt_ms=1) as ds:
         n_trials = ds.n_trials.values
         neurons, stimuli = list(range(n_trials.shape[0])), list(range(n_trials.shape[1]))
         while True:

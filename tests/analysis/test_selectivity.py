@@ -6,7 +6,7 @@ import scipy.stats
 
 import aa1xr
 from aa1xr.errors import UndefinedWarning
-from tests.analysis.made import DT, dataset
+from tests.analysis.small_datasets import DT, dataset
 
 
 def two_sets(counts, n_before=0):

@@ -14,7 +14,7 @@ from aa1xr.analysis.sound import (
     finite,
 )
 from aa1xr.dataset.spectrogram import Mel
-from tests.analysis.heard import heard
+from tests.analysis.linear_neurons import linear_neurons
 
 TRAIN, VALIDATION = ["flatrip-00", "flatrip-01", "flatrip-03"], ["flatrip-02", "flatrip-04"]
 DEFAULT = {
@@ -91,7 +91,7 @@ def test_click_response__is_that_of_the_spectrogram(hop, compression, frames):
 
 
 def test_predict__refuses_another_spectrogram_and_names_what_differs():
-    ds = with_attrs(heard()[0])
+    ds = with_attrs(linear_neurons()[0])
     fit = fit_to(ds)
     aa1xr.predict(fit, ds)
     for name, value, message in (
@@ -106,7 +106,7 @@ def test_predict__refuses_another_spectrogram_and_names_what_differs():
 
 
 def test_predict__refuses_a_custom_spectrogram_for_a_defined_one_and_the_other_way_round():
-    ds = with_attrs(heard()[0])
+    ds = with_attrs(linear_neurons()[0])
     replaced = ds.assign(spectrogram=(ds.spectrogram.dims, ds.spectrogram.values))
     with pytest.raises(ValueError, match="that of the Dataset does not say its parameters"):
         aa1xr.predict(fit_to(ds), replaced)
@@ -117,7 +117,7 @@ def test_predict__refuses_a_custom_spectrogram_for_a_defined_one_and_the_other_w
 
 @pytest.mark.parametrize("scale", ["standardize", "normalize", "smooth"])
 def test_predict__refuses_a_spectrogram_that_was_scaled_or_smoothed(scale):
-    ds = with_attrs(heard()[0])
+    ds = with_attrs(linear_neurons()[0])
     changed = {
         "standardize": lambda da: aa1xr.standardize(da, over=...)[0],
         "normalize": lambda da: aa1xr.normalize(da)[0],
@@ -133,7 +133,7 @@ def test_predict__refuses_a_spectrogram_that_was_scaled_or_smoothed(scale):
 
 
 def test_predict__takes_what_was_scaled_and_unscaled():
-    ds = with_attrs(heard()[0])
+    ds = with_attrs(linear_neurons()[0])
     scaled, scaling = aa1xr.standardize(ds.spectrogram, over=("stimulus", "time"))
     aa1xr.predict(fit_to(ds), ds.assign(spectrogram=scaling.undo(scaled))).compute()
 
@@ -141,7 +141,7 @@ def test_predict__takes_what_was_scaled_and_unscaled():
 @pytest.mark.parametrize("change", [lambda s: (s - s.mean()) / s.std(), lambda s: s - 1])
 def test_strf__refuses_values_that_the_attributes_do_not_describe(change):
     # xarray keeps attributes in arithmetic.
-    ds = with_attrs(heard()[0])
+    ds = with_attrs(linear_neurons()[0])
     other = ds.assign(spectrogram=change(ds.spectrogram))
     with pytest.raises(ValueError, match="must not be below 0, which is silence"):
         fit_to(other).compute()
@@ -151,7 +151,7 @@ def test_strf__refuses_values_that_the_attributes_do_not_describe(change):
 
 @pytest.mark.parametrize("how", ["save", "netCDF", "pickle", "arithmetic"])
 def test_predict__of_a_fit_that_was_saved(tmp_path, how):
-    ds = with_attrs(heard()[0])
+    ds = with_attrs(linear_neurons()[0])
     fit = fit_to(ds).compute()
     expected = aa1xr.predict(fit, ds)
     if how == "save":
@@ -188,7 +188,7 @@ def test_predict__of_the_sample(sample_archive):
 
 
 def test_fit_nonlinearity__is_for_predictions_from_one_spectrogram():
-    ds = with_attrs(heard()[0])
+    ds = with_attrs(linear_neurons()[0])
     linear = aa1xr.predict(fit_to(ds).compute(), ds, rectify=False)
     curve = aa1xr.fit_nonlinearity(linear, ds.psth, n_levels=5)
     curve.apply(linear)
@@ -204,7 +204,7 @@ def test_fit_nonlinearity__is_for_predictions_from_one_spectrogram():
 
 
 def test_predict__is_nan_where_the_sound_before_the_axis_is_not_known():
-    ds = with_attrs(heard()[0])
+    ds = with_attrs(linear_neurons()[0])
     fit = fit_to(ds).compute()
     whole = aa1xr.predict(fit, ds)
     cut = aa1xr.predict(fit, ds.isel(time=slice(7, None)))
@@ -215,7 +215,7 @@ def test_predict__is_nan_where_the_sound_before_the_axis_is_not_known():
 
 
 def test_predict__before_onset_there_is_silence_in_the_units_of_the_sound():
-    ds = with_attrs(heard()[0])
+    ds = with_attrs(linear_neurons()[0])
     # As decibels, silence is -80; fields and predictions are those of the sound above it.
     level = ds.assign(spectrogram=ds.spectrogram - 80)
     level = with_attrs(level, compression="db", silence=-80.0)
@@ -225,7 +225,7 @@ def test_predict__before_onset_there_is_silence_in_the_units_of_the_sound():
 
 
 def test_strf__of_a_cut_axis_is_the_fit_to_the_bins_whose_sound_is_known():
-    ds = with_attrs(heard()[0])
+    ds = with_attrs(linear_neurons()[0])
     cut = ds.isel(time=slice(7, None))
     # The same bins of the response, with the whole sound.
     known = ds.assign(psth=ds.psth.where(ds.time >= cut.time[3]))
@@ -235,7 +235,7 @@ def test_strf__of_a_cut_axis_is_the_fit_to_the_bins_whose_sound_is_known():
 
 
 def test_strf__of_a_sound_whose_silence_is_not_known_leaves_out_the_first_bins():
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     unknown = ds.assign(spectrogram=ds.spectrogram.drop_attrs(deep=False))
     expected = fit_to(ds.assign(psth=ds.psth.where(ds.time >= ds.time[3]))).compute()
     got = fit_to(unknown).compute()
@@ -272,10 +272,10 @@ def test_check_finite__says_where():
 @pytest.mark.parametrize("chunks", [None, {"time": 10, "stimulus": 2}, {"freq": 1}])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values__that_are_not_finite_are_refused_when_they_are_computed(chunks, value):
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     ds.spectrogram.values[2, 1, 33] = value
     where = "at stimulus 'flatrip-02', freq 1000 Hz, time 0.165 s"
-    good, _ = heard()
+    good, _ = linear_neurons()
     fit = fit_to(good).compute()
     if chunks is not None:
         ds = ds.chunk(chunks)
@@ -299,14 +299,14 @@ def test_strf__refuses_the_logarithm_of_silence_and_infinite_rates(sample_archiv
     fit = aa1xr.strf(log, **parts)
     with pytest.raises(ValueError, match="the spectrogram must be finite; got -inf at stimulus"):
         fit.compute()
-    good, _ = heard()
+    good, _ = linear_neurons()
     infinite = good.psth.where(good.time != 0.1, np.inf)
     with pytest.raises(ValueError, match=r"responses to 'flatrip-0[0-4]' must be finite or NaN"):
         fit_to(good, response=infinite).compute()
 
 
 def test_fit_nonlinearity__refuses_infinite_predictions():
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     linear = aa1xr.predict(fit_to(ds).compute(), ds, rectify=False)
     infinite = linear.where(linear.time != 0.1, np.inf)
     message = "the prediction must be finite or NaN; got inf at neuron 'b0_1_A'"
@@ -318,7 +318,7 @@ def test_fit_nonlinearity__refuses_infinite_predictions():
 
 
 def test_finite__is_lazy_and_changes_nothing(lazily):
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     sound = ds.spectrogram.chunk(stimulus=2)
     with lazily():
         got = finite(sound)

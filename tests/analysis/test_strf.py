@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 
 import aa1xr
-from tests.analysis.heard import design, heard, rows
+from tests.analysis.linear_neurons import design, linear_neurons, rows
 
 TRAIN, VALIDATION = ["flatrip-00", "flatrip-01", "flatrip-03"], ["flatrip-02", "flatrip-04"]
 ALPHAS = (0.01, 0.3, 10)
@@ -44,7 +44,7 @@ def by_solving(ds, neuron, n_lags, *, refit, floor):
 @pytest.mark.parametrize("noise", [0.5, 20])
 @pytest.mark.parametrize("floor", [1.0, 0.7, 1e-3])
 def test_strf__is_ridge_regression_on_the_lagged_spectrogram(noise, refit, floor):
-    ds, _ = heard(noise=noise)
+    ds, _ = linear_neurons(noise=noise)
     fit = fit_to(ds, refit=refit, scale_floor=floor).compute()
     for n in range(4):
         field, intercept, alpha, cc = by_solving(ds, n, 4, refit=refit, floor=floor)
@@ -55,7 +55,7 @@ def test_strf__is_ridge_regression_on_the_lagged_spectrogram(noise, refit, floor
 
 
 def test_strf__takes_another_response_and_a_window_before_onset():
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     # Shifted by two bins of silence, nothing changes but the times.
     later = ds.pad(time=(2, 0), constant_values={"spectrogram": 0, "psth": np.nan})
     time = (np.arange(later.sizes["time"]) - 2) * 5 / 1000
@@ -72,7 +72,7 @@ def test_strf__takes_another_response_and_a_window_before_onset():
 
 
 def test_strf__recovers_known_fields():
-    ds, fields = heard(n_bins=(1000,) * 5, n_freq=8, n_lags=10, noise=20)
+    ds, fields = linear_neurons(n_bins=(1000,) * 5, n_freq=8, n_lags=10, noise=20)
     fit = fit_to(ds, lags_ms=50, alphas=(1e-4, 1e-2, 1)).compute()
     for n in range(4):
         truth = fields[n] * fit.scale.values[:, np.newaxis]
@@ -92,7 +92,7 @@ def test_strf__recovers_the_fields_of_simulated_cells(tmp_path):
 
 
 def test_strf__of_missing_pairs():
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     psth = ds.psth.values.copy()
     psth[2, [2, 4]] = np.nan  # nothing to validate on
     psth[3, ~np.isnan(psth[3])] = 0
@@ -148,11 +148,11 @@ def test_strf__on_a_cluster(ds):
 )
 def test_strf__refuses(options, message):
     with pytest.raises(ValueError, match=message):
-        fit_to(heard()[0], **options)
+        fit_to(linear_neurons()[0], **options)
 
 
 def test_strf__refuses_other_bins():
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     with pytest.raises(ValueError, match="not on the same time axis"):
         fit_to(ds, response=ds.psth.isel(time=slice(1, None)))
     gap = ds.psth.values.copy()
@@ -165,7 +165,7 @@ def test_strf__refuses_other_bins():
 
 @pytest.mark.parametrize("rectify", [False, True])
 def test_predict__by_design_matrices(rectify):
-    ds, _ = heard(noise=20)
+    ds, _ = linear_neurons(noise=20)
     fit = fit_to(ds).compute()
     rate = aa1xr.predict(fit, ds[["spectrogram"]], rectify=rectify)
     assert rate.dims == ("neuron", "stimulus", "time")
@@ -181,7 +181,7 @@ def test_predict__by_design_matrices(rectify):
 
 
 def test_predict__of_one_neuron_or_sound_and_of_nan():
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     fit = fit_to(ds).compute()
     expected = aa1xr.predict(fit, ds)
     one = aa1xr.predict(fit.isel(neuron=2), ds)
@@ -195,7 +195,7 @@ def test_predict__of_one_neuron_or_sound_and_of_nan():
 
 
 def test_predict__refuses_other_sounds():
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     fit = fit_to(ds).compute()
     with pytest.raises(ValueError, match="bins of 5 ms, the sound of 10 ms"):
         aa1xr.predict(fit, aa1xr.resample(ds, dt_ms=10))
@@ -217,7 +217,7 @@ def test_predict__is_scored_as_it_is(ds):
 
 
 def test_strf__refuses_gaps_in_time():
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     gaps = ds.isel(time=[*range(10), *range(20, 40)])
     with pytest.raises(ValueError, match="not one of adjacent bins"):
         fit_to(gaps)
@@ -226,7 +226,7 @@ def test_strf__refuses_gaps_in_time():
 
 
 def test_strf__names_a_stimulus_that_is_not_there_without_the_label_index():
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     plain = ds.drop_indexes(["stimulus"]).set_xindex("stimulus")
     with pytest.raises(KeyError, match="train: no stimulus is 'a'; 'flatrip-00' is one"):
         fit_to(plain, train=["a"])
@@ -247,15 +247,17 @@ def test_strf__counts_the_stimulus_own_time_whatever_the_window(sample_archive, 
 
 
 def test_strf__needs_to_know_when_the_stimulus_plays():
-    ds = heard()[0].drop_vars("duration_s")
+    ds = linear_neurons()[0].drop_vars("duration_s")
     with pytest.raises(ValueError, match="duration_s"):
         fit_to(ds)
-    xr.testing.assert_allclose(fit_to(ds, during="all").compute(), fit_to(heard()[0]).compute())
+    xr.testing.assert_allclose(
+        fit_to(ds, during="all").compute(), fit_to(linear_neurons()[0]).compute()
+    )
 
 
 @pytest.mark.parametrize("floor", [1.0, 0.1])
 def test_predict__is_bounded_where_a_band_was_silent_in_training(floor):
-    ds, _ = heard(noise=20)
+    ds, _ = linear_neurons(noise=20)
     quiet = ds.copy(deep=True)
     quiet.spectrogram.values[:, 0] = 1e-9 * np.random.default_rng(0).random((5, 63))
     fit = fit_to(quiet, scale_floor=floor, alphas=[0.1]).compute()
@@ -279,11 +281,11 @@ def test_predict__is_bounded_where_a_band_was_silent_in_training(floor):
 @pytest.mark.parametrize("floor", [0, -1, 1.5, float("nan")])
 def test_strf__refuses_a_scale_floor_out_of_range(floor):
     with pytest.raises(ValueError, match="scale_floor"):
-        fit_to(heard()[0], scale_floor=floor)
+        fit_to(linear_neurons()[0], scale_floor=floor)
 
 
 def test_predict__refuses_a_fit_with_some_of_its_lags():
-    ds, _ = heard()
+    ds, _ = linear_neurons()
     fit = fit_to(ds)
     for lags in (slice(1, None), slice(None, None, 2)):
         with pytest.raises(ValueError, match="lags of fit must be all bins from lag 0 on"):

@@ -8,9 +8,8 @@ from hypothesis import given
 import aa1xr
 from aa1xr.analysis.presentations import check_distinct
 from aa1xr.dataset import virtual
-from tests.analysis.made import dataset
-from tests.analysis.ragged import opened
-from tests.dataset.conftest import archives
+from tests.analysis.small_datasets import dataset
+from tests.small_archives import archives, open_temporary
 
 
 def check_all_variables(got, ds, positions):
@@ -50,7 +49,7 @@ def test_take_trials__takes_them_in_all_variables(sample_archive, chunks, trials
 
 @given(archives())
 def test_take_trials__of_ragged_archives(made):
-    with opened(made, dt_ms=5, chunks=None) as ds:
+    with open_temporary(made, dt_ms=5, chunks=None) as ds:
         order = np.random.default_rng(0).permutation(ds.sizes["trial"])
         positions = order[: 1 + ds.sizes["trial"] // 2].tolist()
         check_all_variables(aa1xr.take_trials(ds, positions), ds, positions)

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import aa1xr
-from tests.analysis.made import DT, dataset
+from tests.analysis.small_datasets import DT, dataset
 
 
 def part(result, statistic):

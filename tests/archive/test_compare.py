@@ -16,7 +16,7 @@ from aa1xr.archive.files import open_files
 from aa1xr.archive.read import Archive
 from aa1xr.archive.write import make_sound, wav_bytes
 from aa1xr.store.blocks import read_block
-from tests.archive.known import known_archive, known_files, pretend
+from tests.archive.pretend_known import known_archive, known_files, pretend
 
 CELL, PAIR = "MLd_cells/a1_10_A", "Field_L_cells/a1_10_B"
 

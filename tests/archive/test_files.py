@@ -11,7 +11,7 @@ import pytest
 from aa1xr import ArchiveError, DataNotFoundError
 from aa1xr.archive.files import identity, open_files
 from aa1xr.archive.write import make_sound, wav_bytes
-from tests.archive.reading import read_all
+from tests.archive.read_all import read_all
 
 JUNK = [
     "__MACOSX/all_stims/._conspecific",
@@ -88,7 +88,7 @@ def test_open_files__a_zip_truncated_anywhere_is_refused(tiny, pack):
     path = pack(tiny, "zip")
     data = path.read_bytes()
     assert read_all(path)
-    for length in range(1, len(data)):
+    for length in range(1, len(data), 3):
         path.write_bytes(data[:length])
         with pytest.raises(ArchiveError, match="not a complete zip"):
             read_all(path)
@@ -100,7 +100,7 @@ def test_open_files__a_zip_with_a_flipped_bit_is_refused_or_right(tiny, pack):
     data = path.read_bytes()
     right = read_all(path)
     refused = 0
-    for position in range(len(data)):
+    for position in range(0, len(data), 3):
         damaged = bytearray(data)
         damaged[position] ^= 1 << position * 5 % 8
         path.write_bytes(damaged)
@@ -110,7 +110,7 @@ def test_open_files__a_zip_with_a_flipped_bit_is_refused_or_right(tiny, pack):
             refused += 1
         else:
             assert found == right, position
-    assert refused > len(data) / 2
+    assert refused > len(data) / 6
 
 
 @pytest.mark.parametrize(

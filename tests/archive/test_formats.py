@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from aa1xr import ArchiveError
-from tests.archive.reading import read_all
+from tests.archive.read_all import read_all
 
 CONTENTS = {
     "a.tar.gz": (gzip.compress(b"x"), "a gzip file.*not a zip; unpack it"),

@@ -113,8 +113,8 @@ def test_parse_spikes__so_many_presentations_and_no_more():
             parse_spikes(data, "a/spike1")
 
 
-def test_parse_spikes__a_million_spikes_in_one_trial():
-    times = np.arange(-500_000, 500_000, dtype=np.int32)
+def test_parse_spikes__many_spikes_in_one_trial():
+    times = np.arange(-100_000, 100_000, dtype=np.int32)
     data = spike_text(Recording(1, "flatrip", "", times, np.array([times.size], np.int32)))
     for text in (data, data.replace(b" ", b"\t")):  # as CRCNS wrote it, and not
         found, counts = parse_spikes(text, "spike1")

@@ -10,7 +10,7 @@ from aa1xr.archive import read
 from aa1xr.archive.files import open_files
 from aa1xr.archive.read import Archive
 from aa1xr.archive.write import make_sound, wav_bytes
-from tests.archive.reading import read_all
+from tests.archive.read_all import read_all
 
 CELL = "MLd_cells/a1_10_A"
 PAIR = "Field_L_cells/a1_10_B"

@@ -8,7 +8,7 @@ import pytest
 
 from aa1xr import ArchiveError
 from aa1xr.archive.files import open_files
-from tests.archive.reading import read_all
+from tests.archive.read_all import read_all
 
 BZIP2, LZMA = zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA
 
@@ -75,7 +75,7 @@ def test_read_member__zstandard_where_python_has_it(tiny, pack, tmp_path):
 
 @pytest.mark.parametrize("method", [BZIP2, LZMA])
 def test_read_member__not_beyond_what_is_declared(tmp_path, method):
-    path = packed(tmp_path / "bomb.zip", {"bomb": bytes(50 * 2**20)}, method)
+    path = packed(tmp_path / "bomb.zip", {"bomb": bytes(20 * 2**20)}, method)
     data = bytearray(path.read_bytes())
     at = data.find(b"PK\x01\x02")
     data[at + 24 : at + 28] = struct.pack("<I", 10)
@@ -97,7 +97,7 @@ def test_read_member__a_flipped_bit_is_refused_or_right(tiny, tmp_path, method):
     right = read_all(path)
     data = path.read_bytes()
     refused = 0
-    for position in range(0, len(data), 3):
+    for position in range(0, len(data), 7):
         damaged = bytearray(data)
         damaged[position] ^= 1 << position * 5 % 8
         path.write_bytes(damaged)
@@ -105,7 +105,7 @@ def test_read_member__a_flipped_bit_is_refused_or_right(tiny, tmp_path, method):
             assert read_all(path) == right, position
         except ArchiveError:
             refused += 1
-    assert refused > len(data) / 6
+    assert refused > len(data) / 14
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import zarr
 
 import aa1xr
 from aa1xr.benchmark import MODELS, PROTOCOLS, run, score_prediction
-from tests.analysis.made import refuse
+from tests.analysis.small_datasets import refuse
 
 
 @pytest.fixture

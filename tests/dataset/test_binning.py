@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import aa1xr
 from aa1xr.archive.write import make_sound
 from aa1xr.dataset import binning
-from tests.dataset.conftest import RATE, Made, archives
+from tests.small_archives import RATE, SmallArchive, archives
 
 
 def opened(made, hop=160, **options):
@@ -61,7 +61,7 @@ def test_count__of_what_was_not_recorded_is_nan(hop):
     sound = make_sound("flatrip", np.ones(1000, np.int16), RATE)
     edges = np.array([-2_000_000, -1_995_000, 0, 3_996_999, 4_000_000, 4_030_000])
     spikes = np.sort(np.concatenate([edges - 1, edges, edges + 1])).tolist()
-    made = Made([sound], {"a_1": "MLd"}, {"a_1": {("flatrip", sound.name): [spikes, []]}})
+    made = SmallArchive([sound], {"a_1": "MLd"}, {"a_1": {("flatrip", sound.name): [spikes, []]}})
     check_counts(made, hop, 2 * RATE, 4 * RATE, opened(made, hop, before_ms=2000, after_ms=4000))
 
 

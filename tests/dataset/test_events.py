@@ -11,8 +11,7 @@ import aa1xr
 from aa1xr.archive.read import Cell, Recording
 from aa1xr.archive.write import make_sound, write_archive
 from aa1xr.dataset.events import as_events, waveforms
-from tests.analysis.ragged import opened
-from tests.dataset.conftest import archives
+from tests.small_archives import archives, open_temporary
 
 
 def by_presentation(events):
@@ -40,7 +39,7 @@ def test_events__ascend_in_each_presentation_whatever_the_file_says(tmp_path):
 
 @given(archives(), st.data())
 def test_events__are_those_of_the_archive(made, data):
-    with opened(made) as ds:
+    with open_temporary(made) as ds:
         keys = zip(ds.type.values, ds.name.values, strict=True)
         expected = {
             (cell, stimulus, r): trial
@@ -119,7 +118,7 @@ def test_events__lost_store(ds, tmp_path, monkeypatch):
     aa1xr.save(ds, tmp_path / "saved.zarr")
     saved = aa1xr.load(tmp_path / "saved.zarr")
     by_xarray = xr.open_zarr(tmp_path / "saved.zarr")
-    # In a process that has opened the same recordings, their SHA-256 tells.
+    # In a process that has open_temporary the same recordings, their SHA-256 tells.
     for lost in (masked, saved, by_xarray):
         xr.testing.assert_identical(aa1xr.events(lost).spike_time, right.spike_time)
     monkeypatch.setattr("aa1xr.store.read._OPENED", {})

@@ -11,7 +11,7 @@ import aa1xr
 from aa1xr import IncompleteArchiveWarning
 from aa1xr.archive.write import make_sound, write_archive
 from aa1xr.store import locate
-from tests.archive.known import known_archive, pretend
+from tests.archive.pretend_known import known_archive, pretend
 from tests.store.conftest import SOUNDS, cells
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 
 import aa1xr
 from aa1xr.store.layout import CONSOLIDATED, SEAL, seal
-from tests.dataset.conftest import archives
+from tests.small_archives import archives
 
 SELECTIONS = {
     "whole": lambda ds: ds,

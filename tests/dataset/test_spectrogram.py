@@ -19,7 +19,7 @@ from aa1xr.archive.write import make_sound
 from aa1xr.dataset import spectrogram
 from aa1xr.dataset.spectrogram import Mel
 from aa1xr.store.read import Store
-from tests.dataset.conftest import Made
+from tests.small_archives import SmallArchive
 
 RATE = 32000
 #: Bins in ms at which one definition must hold.
@@ -82,7 +82,7 @@ def opened(folder, sounds, **options):
     heard = {("flatrip", sound.name): [[0]] for sound in made}
     path = folder / "sounds.zip"
     if not path.exists():
-        Made(made, {"a_1": "MLd"}, {"a_1": heard}).write(path)
+        SmallArchive(made, {"a_1": "MLd"}, {"a_1": heard}).write(path)
     ds = aa1xr.open(path, data_dir=folder, **options)
     names = ds.name.values.tolist()
     return ds.spectrogram.isel(stimulus=[names.index(sound.name) for sound in made]).compute()
@@ -203,7 +203,7 @@ def test_spectrogram__of_scipy_and_librosa(tmp_path, librosa_mel):
 def test_spectrogram__follows_the_frequency_of_a_tone(tmp_path):
     tone = (10000 * np.sin(2 * np.pi * 4000 * np.arange(16000) / 32000)).astype(np.int16)
     sound = make_sound("flatrip", tone, 32000)
-    made = Made([sound], {"a_1": "MLd"}, {"a_1": {("flatrip", sound.name): [[0]]}})
+    made = SmallArchive([sound], {"a_1": "MLd"}, {"a_1": {("flatrip", sound.name): [[0]]}})
     path = made.write(tmp_path / "tone.zip")
     ds = aa1xr.open(path, data_dir=tmp_path)
     loudest = ds.spectrogram.isel(stimulus=0).mean("time").idxmax("freq")

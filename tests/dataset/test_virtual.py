@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aa1xr
-from tests.analysis.ragged import opened
-from tests.dataset.conftest import archives
+from tests.small_archives import archives, open_temporary
 
 
 def outer(size):
@@ -42,7 +41,7 @@ def pointwise(data, sizes):
     name=st.sampled_from(["spikes", "psth", "n_trials", "spectrogram"]),
 )
 def test_getitem__again_and_again(made, data, chunks, name):
-    with opened(made, dt_ms=5, chunks=chunks, n_mels=3) as ds:
+    with open_temporary(made, dt_ms=5, chunks=chunks, n_mels=3) as ds:
         lazy, eager = ds[name], ds[name].compute()
         for _ in range(data.draw(st.integers(1, 3))):
             kind = data.draw(st.sampled_from(["outer", "outer", "points", "transpose"]))

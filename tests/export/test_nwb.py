@@ -8,8 +8,8 @@ import pytest
 import aa1xr
 from aa1xr.dataset.events import waveforms
 from aa1xr.export import nwb
-from tests.archive.known import known_archive, pretend
-from tests.dataset.conftest import Made
+from tests.archive.pretend_known import known_archive, pretend
+from tests.small_archives import SmallArchive
 
 pynwb = pytest.importorskip("pynwb")
 nwbinspector = pytest.importorskip("nwbinspector")
@@ -108,7 +108,9 @@ def test_to_nwb__inspector_on_recordings(ds, tmp_path, monkeypatch):
     sounds = [nwb_sound(s) for s in ds.isel(stimulus=slice(2)).stimulus.values]
     trial = [[-1_500_000, 12_345, 3_900_001], [0, 7]]
     heard = {(sound.type, sound.name): trial for sound in sounds}
-    made = Made(sounds, {"b1_1_A": "MLd", "b1_2": "Field_L"}, {"b1_1_A": heard, "b1_2": heard})
+    made = SmallArchive(
+        sounds, {"b1_1_A": "MLd", "b1_2": "Field_L"}, {"b1_1_A": heard, "b1_2": heard}
+    )
     archive = made.write(tmp_path / "a.zip")
     path, _ = aa1xr.to_nwb(aa1xr.open(archive, data_dir=tmp_path / "other"), tmp_path / "other")
     with pynwb.NWBHDF5IO(str(path), "r") as io:

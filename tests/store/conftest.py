@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import struct
 import zipfile
 from pathlib import Path
@@ -38,16 +39,25 @@ def cells(shift=0):
     yield Cell("a1_10_A", "MLd", [recording(1, sound, [[3, 3, 3]]) for sound in (RIPPLE, SONGS[1])])
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A small archive and its store, of which each test has its own copies."""
+    folder = tmp_path_factory.mktemp("built")
+    archive = write_archive(folder / "cells.zip", SOUNDS, cells())
+    return archive, locate.ensure_store(archive, data_dir=folder)
+
+
 @pytest.fixture
-def archive(tmp_path: Path) -> Path:
+def archive(built: tuple[Path, Path], tmp_path: Path) -> Path:
     """A small archive as a zip."""
-    return write_archive(tmp_path / "archives" / "cells.zip", SOUNDS, cells())
+    (tmp_path / "archives").mkdir()
+    return Path(shutil.copy(built[0], tmp_path / "archives"))
 
 
 @pytest.fixture
-def store(archive: Path, tmp_path: Path) -> Path:
+def store(built: tuple[Path, Path], tmp_path: Path) -> Path:
     """Its store, to be damaged."""
-    return locate.ensure_store(archive, data_dir=tmp_path / "stores")
+    return shutil.copytree(built[1], tmp_path / "stores" / built[1].name)
 
 
 def contents(folder: Path) -> dict[str, object]:

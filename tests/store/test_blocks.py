@@ -38,7 +38,7 @@ def assert_equal(found, expected):
             assert values.dtype == np.int32
 
 
-@pytest.mark.parametrize("size", [1, 5, 12, 100])
+@pytest.mark.parametrize("size", [5, 12])
 def test_read_blocks__of_any_size_hold_the_same(opened, monkeypatch, size):
     one_by_one = read(opened)
     monkeypatch.setattr(blocks, "_NEURONS", size)

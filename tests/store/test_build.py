@@ -179,7 +179,7 @@ def test_build_store__in_the_place_of_a_damaged_one(archive, store):
 
 def run_children(mode, archive, root):
     root.mkdir()
-    script = Path(__file__).with_name("children.py")
+    script = Path(__file__).with_name("forked_builds.py")
     done = subprocess.run(
         [sys.executable, script, mode, archive, root],
         check=False, capture_output=True, text=True, timeout=300,
@@ -205,14 +205,14 @@ def test_build_store__killed_at_any_instant_leaves_none_or_all(archive, store, t
         assert contents(locate.ensure_store(archive, data_dir=folder)) == whole
         if store.name not in left:
             assert names(folder) == [store.name]
-    assert partial > 15
+    assert partial > 5
 
 
 @needs_fork
 def test_build_store__a_disk_that_fills_up_at_any_instant_leaves_nothing(archive, store, tmp_path):
     run_children("full", archive, tmp_path / "full")
     folders = list((tmp_path / "full").glob("full-at-*"))
-    assert len(folders) > 15
+    assert len(folders) > 8
     assert [name for folder in folders for name in names(folder)] == []
 
 

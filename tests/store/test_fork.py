@@ -25,9 +25,9 @@ def respond(neuron):
 
 @pytest.mark.parametrize("chunks", [{}, None])
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_fork__a_pool_on_object_storage(sample_store, bucket, chunks):
+def test_fork__a_pool_on_object_storage(store, bucket, chunks):
     options, url = bucket.options, f"s3://{bucket.bucket}/fork-{chunks is None}"
-    aa1xr.copy_store(sample_store, f"{url}.zarr", target_options=options)
+    aa1xr.copy_store(store, f"{url}.zarr", target_options=options)
     ds = aa1xr.open(f"{url}.zarr", dt_ms=20, chunks=chunks, storage_options=options)
     aa1xr.save(ds[["n_trials"]], f"{url}-saved.zarr", storage_options=options)
     saved = aa1xr.load(f"{url}-saved.zarr", chunks=chunks, storage_options=options)

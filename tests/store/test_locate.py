@@ -9,7 +9,7 @@ from aa1xr.archive.known import KnownArchive
 from aa1xr.archive.write import write_archive
 from aa1xr.store import layout, locate
 from aa1xr.store.locate import ARCHIVE, ensure_store, find_data_dir, find_store
-from tests.archive.known import pretend
+from tests.archive.pretend_known import pretend
 from tests.store.conftest import SOUNDS, cells, contents
 
 

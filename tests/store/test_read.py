@@ -85,11 +85,11 @@ def sample_copy(sample_store, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_store__damage_to_any_file_is_never_read_as_data(sample_copy, right, damage):
-    files = [path for path in sample_copy.rglob("*") if path.is_file()]
+@pytest.mark.parametrize(("first", "damage"), enumerate(DAMAGES.values()), ids=DAMAGES.keys())
+def test_store__damage_to_any_file_is_never_read_as_data(sample_copy, right, first, damage):
+    files = sorted(path for path in sample_copy.rglob("*") if path.is_file())
     assert len(files) > 2 * len(ARRAYS)
-    for path in files:
+    for path in files[first % 3 :: 3]:  # `stress.corruption` damages all
         data = path.read_bytes()
         try:
             path.unlink() if damage is None else path.write_bytes(damage(data))

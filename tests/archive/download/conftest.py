@@ -10,8 +10,8 @@ import pytest
 import aa1xr
 from aa1xr.archive import portal
 from aa1xr.archive.read import SIMULATION
-from tests.archive.download.crcns import CRCNS
-from tests.archive.known import known_archive, pretend
+from tests.archive.download.crcns_server import CRCNS
+from tests.archive.pretend_known import known_archive, pretend
 
 
 @pytest.fixture(scope="session")

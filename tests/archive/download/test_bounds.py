@@ -12,9 +12,9 @@ from aa1xr.archive.partial import Version, as_size
 from aa1xr.archive.portal import Portal
 from aa1xr.errors import DownloadError, WaitingWarning
 from aa1xr.whole import is_regular
-from tests.archive.download.crcns import CHECKSUMS, FILELIST, LOGIN, PAGE, ZIP, Fault
+from tests.archive.download.crcns_server import CHECKSUMS, FILELIST, LOGIN, PAGE, ZIP, Fault
 from tests.archive.download.test_portal import FINCH, refusal
-from tests.links import KINDS, Home, no_waiting
+from tests.links_and_pipes import KINDS, Home, no_waiting
 
 MB = 2**20
 

@@ -16,7 +16,7 @@ from aa1xr.archive.credentials import Credentials
 from aa1xr.archive.portal import Portal
 from aa1xr.archive.session import DOWNLOADS, SITE
 from aa1xr.errors import DownloadError
-from tests.archive.download.crcns import CRCNS, LOGIN, PAGE, PASSWORD, USERNAME, ZIP, Fault
+from tests.archive.download.crcns_server import CRCNS, LOGIN, PAGE, PASSWORD, USERNAME, ZIP, Fault
 
 FINCH = Credentials(USERNAME, PASSWORD)
 

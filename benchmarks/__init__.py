@@ -1,0 +1,1 @@
+"""Timings: `python -m benchmarks`; `benchmarks/RESULTS.md` has the results."""

@@ -1,0 +1,122 @@
+"""Exports, and the methods on a Dataset that reach them."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import xarray as xr
+
+import aa1xr
+from stress.misuse.case import Case, Inputs, refused, works
+from stress.misuse.datasets import EXPORTS
+
+METHODS: dict[str, Callable[[Inputs, xr.Dataset], Any]] = {
+    "ds.aa1.to_pandas": lambda t, ds: ds.aa1.to_pandas(),
+    "ds.aa1.to_pynapple": lambda t, ds: ds.aa1.to_pynapple(),
+    "ds.aa1.to_nwb": lambda t, ds: ds.aa1.to_nwb(t.new()),
+    "ds.aa1.to_torch": lambda t, ds: ds.aa1.to_torch(),
+    "ds.aa1.to_deepstrf": lambda t, ds: ds.aa1.to_deepstrf(),
+}
+OF_EVENTS = ("to_pandas", "to_pynapple", "to_nwb")
+
+
+def rows() -> Iterator[Case]:
+    for name, call in (EXPORTS | METHODS).items():
+        if not name.endswith(OF_EVENTS):
+            yield from _of_stimuli(name, call)
+            continue
+        # The store is found through the arrays, or among those that this process opened.
+        for what, make in (
+            ("a saved Dataset", lambda t: t.plain),
+            ("a masked Dataset", lambda t: t.ds.where(t.ds.n_trials > 0)),
+        ):
+            yield works(
+                name, what, lambda t, call=call, make=make: call(t, make(t)), lambda t, got: True
+            )
+        for what, select in (
+            ("events selected afterwards", lambda ds: ds.sel(area="MLd")),
+            ("events sorted afterwards", lambda ds: ds.isel(neuron=slice(None, None, -1))),
+            ("events of fewer trials", lambda ds: ds.isel(trial=[0, 1])),
+            ("events of one neuron", lambda ds: ds.isel(neuron=0)),
+            ("events of fewer spikes", lambda ds: ds.isel(spike=slice(100))),
+        ):
+            yield refused(
+                name,
+                what,
+                lambda t, call=call, select=select: call(t, select(t.events)),
+                r"selected or sorted after.*aa1xr.events\(ds.sel\(area=\"MLd\"\)\)",
+            )
+        yield (
+            refused(
+                name,
+                "a type that none of the neurons heard",
+                lambda t, call=call: call(t, t.ds.sel(neuron=["sim0000_2_A"], type="conspecific")),
+                "none of these neurons was presented any of these sounds",
+            )
+            if "pandas" not in name
+            else works(
+                name,
+                "a type that none of the neurons heard",
+                lambda t, call=call: call(t, t.ds.sel(neuron=["sim0000_2_A"], type="conspecific")),
+                lambda t, got: len(got) == 0,
+            )
+        )
+    yield from (refused(*row) for row in ROWS)
+
+
+def _of_stimuli(name: str, call: Callable[[Inputs, Any], Any]) -> Iterator[Case]:
+    wrong: dict[str, tuple[Callable[[Inputs], xr.Dataset], str]] = {
+        "no spectrogram": (
+            lambda t: t.ds.drop_vars("spectrogram"),
+            "no variable 'spectrogram'; it has: spikes, psth",
+        ),
+        "no number of trials": (lambda t: t.ds.drop_vars("n_trials"), "no variable 'n_trials'"),
+        "one stimulus": (lambda t: t.ds.sel(stimulus="flatrip-00"), "select with a list or slice"),
+        "one time": (lambda t: t.ds.isel(time=3), "select with a list or slice"),
+        "no stimulus": (lambda t: t.ds.isel(stimulus=[]), "nothing is selected along 'stimulus'"),
+        "no time": (lambda t: t.ds.isel(time=[]), "nothing is selected along 'time'"),
+        "stimulus renamed": (lambda t: t.ds.rename(stimulus="sound"), "'sound'.*expected"),
+        "a stimulus that none of the neurons heard": (
+            lambda t: t.ds.sel(neuron=["sim0000_2_A"]),
+            "none of these neurons was presented conspecific-00.*drop_missing",
+        ),
+    }
+    if "torch" in name:
+        wrong["fewer trials, and rates of all"] = (
+            lambda t: t.ds.isel(trial=[0, 1]),
+            "are of more presentations than the Dataset has trials.*aa1xr.psth",
+        )
+    else:
+        wrong["one neuron"] = (lambda t: t.ds.isel(neuron=0), "neuron and trial.*list or slice")
+        wrong["one trial"] = (lambda t: t.ds.isel(trial=0), "neuron and trial.*list or slice")
+    for what, (make, says) in wrong.items():
+        yield refused(
+            name,
+            f"a Dataset with {what}",
+            lambda t, call=call, make=make: call(t, make(t)),
+            says,
+        )
+
+
+def _twice(t: Inputs) -> Any:
+    folder = t.new()
+    folder.mkdir()
+    (folder / "sim0000_1.nwb").touch()
+    return aa1xr.to_nwb(t.ds, folder)
+
+
+ROWS: tuple[tuple[Any, ...], ...] = (
+    ("to_torch", "responses that are not there",
+     lambda t: aa1xr.to_torch(t.ds, responses="rates"), "no variable 'rates'; it has: .*psth"),
+    ("to_torch", "responses as an array", lambda t: aa1xr.to_torch(t.ds, responses=t.ds.psth),
+     "responses is DataArray; expected the name of a variable", TypeError),
+    ("to_torch", "responses=None", lambda t: aa1xr.to_torch(t.ds, responses=None),
+     "responses is NoneType; expected the name", TypeError),
+    ("to_torch", "responses without time", lambda t: aa1xr.to_torch(t.ds, responses="n_trials"),
+     r"'n_trials' has dimensions \('neuron', 'stimulus'\); expected stimulus and time"),
+    ("ds.aa1.to_torch", "a misspelt variable", lambda t: t.ds.aa1.to_torch(responses="spike"),
+     "no variable 'spike'"),
+    ("to_nwb", "into a folder that has such a file", _twice, "sim0000_1.nwb.*exists",
+     FileExistsError),
+    ("to_pandas", "events without labels",
+     lambda t: aa1xr.to_pandas(t.events.drop_vars("row_start")), "no variable 'row_start'"),
+)  # fmt: skip

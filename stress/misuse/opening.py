@@ -1,0 +1,266 @@
+"""Opening, saving, copying and simulating: what is at a path, and what is asked of it."""
+
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+import aa1xr
+from aa1xr.errors import ArchiveError, DataNotFoundError, DownloadError, StoreError
+from stress.misuse.case import Case, Errors, Inputs, refused, works
+from stress.misuse.datasets import same
+
+NO_PATHS: dict[str, Callable[[Inputs], Any]] = {
+    "a Dataset": lambda t: t.ds,
+    "a number": lambda t: 5,
+    "bytes": lambda t: b"aa1.zip",
+    "a list of paths": lambda t: [t.archive],
+    "an open file": lambda t: io.BytesIO(),
+    "a function": lambda t: aa1xr.open,
+}
+PATHS: dict[str, tuple[str, Callable[[Inputs, Any], Any]]] = {
+    "open": ("source", lambda t, path: aa1xr.open(path, data_dir=t.data_dir)),
+    "load": ("path", lambda t, path: aa1xr.load(path)),
+    "save": ("path", lambda t, path: aa1xr.save(t.ds, path)),
+    "copy_store": ("target", lambda t, path: aa1xr.copy_store(t.store, path)),
+    "simulate_archive": ("path", lambda t, path: aa1xr.simulate_archive(path, n_neurons=1)),
+    "to_nwb": ("folder", lambda t, path: aa1xr.to_nwb(t.ds, path)),
+    "open_dataset": ("filename_or_obj", lambda t, path: xr.open_dataset(path, engine="aa1xr")),
+    "benchmark.run": (
+        "out",
+        lambda t, path: aa1xr.benchmark.run(t.fine, t.protocol, out=path),
+    ),
+}
+
+
+def paths() -> Iterator[Case]:
+    for name, (argument, call) in PATHS.items():
+        for what, make in NO_PATHS.items():
+            yield refused(
+                name,
+                f"{what} for a path",
+                lambda t, call=call, make=make: call(t, make(t)),
+                rf"{argument} is .*; expected a path or URL",
+                TypeError,
+            )
+    for name in ("load", "save", "copy_store", "simulate_archive", "to_nwb"):
+        argument, call = PATHS[name]
+        yield refused(
+            name,
+            "None for a path",
+            lambda t, call=call: call(t, None),
+            f"{argument} is NoneType; expected a path or URL",
+            TypeError,
+        )
+
+
+def _nothing(t: Inputs) -> Path:
+    return t.work / "nothing.zip"
+
+
+def _file(t: Inputs, text: str = "hello") -> Path:
+    path = t.new(".txt")
+    path.write_text(text)
+    return path
+
+
+def _folder(t: Inputs) -> Path:
+    path = t.new()
+    path.mkdir()
+    return path
+
+
+def _engine(t: Inputs, **options: Any) -> xr.Dataset:
+    return xr.open_dataset(t.store, engine="aa1xr", **options)
+
+
+#: name, what is typed, the call, what the error says, and what kind of error it is.
+ROWS: tuple[tuple[str, str, Callable[[Inputs], Any], str, Errors], ...] = (
+    ("open", "a path where nothing is", lambda t: aa1xr.open(_nothing(t)),
+     "nothing.zip: (no such|there is nothing)", DataNotFoundError),
+    ("open", "a misspelt path in a string", lambda t: aa1xr.open(f"{t.archive}x"),
+     "cells.zipx", DataNotFoundError),
+    ("open", "a store where nothing is", lambda t: aa1xr.open(t.work / "no.zarr"),
+     "no.zarr", DataNotFoundError),
+    ("open", "a text file", lambda t: aa1xr.open(_file(t), data_dir=t.data_dir),
+     r"new-\d+.txt", ArchiveError),
+    ("open", "an empty file", lambda t: aa1xr.open(_file(t, ""), data_dir=t.data_dir),
+     r"new-\d+.txt", ArchiveError),
+    ("open", "an empty folder", lambda t: aa1xr.open(_folder(t), data_dir=t.data_dir),
+     r"new-\d+", ArchiveError),
+    ("open", "what aa1xr.save wrote", lambda t: aa1xr.open(t.saved), r"\.zarr.*aa1xr\.load",
+     StoreError),
+    ("open", "an empty data directory", lambda t: aa1xr.open(data_dir=_folder(t)),
+     r"(?s)no AA1 data in .*aa1xr.open\(download=True\)", DataNotFoundError),
+    ("open", "a file for the data directory", lambda t: aa1xr.open(data_dir=_file(t)),
+     "data_dir must be a folder for stores; got .*which is a file", NotADirectoryError),
+    ("open", "a number for the data directory", lambda t: aa1xr.open(t.archive, data_dir=5),
+     "data_dir is int; expected a path", TypeError),
+    ("open", "a source and a download", lambda t: aa1xr.open(t.archive, download=True),
+     "source=.* and download=True.*leave out one", ValueError),
+    ("open", "a download without a terminal to accept terms on",
+     lambda t: aa1xr.open(download=True, data_dir=_folder(t), username="a", password="b"),
+     "accept_terms=True|--accept-terms", DownloadError),
+    ("open", "a URL of a scheme that is unknown", lambda t: aa1xr.open("s4://bucket/aa1.zarr"),
+     "s4://bucket/aa1.zarr: Protocol not known: s4", OSError),
+    # Wrong units.
+    ("open", "dt_ms=0.005, in s", lambda t: t.open(dt_ms=0.005),
+     "dt_ms=0.005 is not a whole number of audio samples.*0.03125 ms", ValueError),
+    ("open", "dt_ms=0.3", lambda t: t.open(dt_ms=0.3), "nearest bin widths are 0.28125 or 0.3125",
+     ValueError),
+    ("open", "dt_ms=0", lambda t: t.open(dt_ms=0), "dt_ms=0", ValueError),
+    ("open", "dt_ms=-5", lambda t: t.open(dt_ms=-5), "dt_ms=-5", ValueError),
+    ("open", "dt_ms=1/3", lambda t: t.open(dt_ms=1 / 3), "nearest bin widths are", ValueError),
+    ("open", "before_ms=-200", lambda t: t.open(before_ms=-200), "before_ms must not be negative",
+     ValueError),
+    ("open", "after_ms=-1", lambda t: t.open(after_ms=-1), "after_ms must not be negative",
+     ValueError),
+    ("open", "before_ms in us", lambda t: t.open(before_ms=200_000),
+     r"before_ms must be at most 2000; got 200000\. AA1 was recorded from 2 s before", ValueError),
+    ("open", "after_ms beyond the recording", lambda t: t.open(after_ms=5000),
+     "after_ms must be at most 4000; got 5000.*to 4 s after", ValueError),
+    ("open", "before_ms='200'", lambda t: t.open(before_ms="200"), "before_ms='200'", ValueError),
+    ("open", "before_ms=True", lambda t: t.open(before_ms=True), "before_ms=True", ValueError),
+    ("open", "after_ms=False", lambda t: t.open(after_ms=False), "after_ms=False", ValueError),
+    ("open", "after_ms=None", lambda t: t.open(after_ms=None), "after_ms=None", ValueError),
+    ("open", "window_ms=0.01, in s", lambda t: t.open(window_ms=0.01),
+     "window_ms=0.01 is not a whole number of audio samples", ValueError),
+    ("open", "window_ms=None", lambda t: t.open(window_ms=None), "window_ms=None", ValueError),
+    ("open", "fmax=8, in kHz", lambda t: t.open(fmax=8), "n_mels=32 bands from 0 to 8 Hz leave",
+     ValueError),
+    ("open", "fmin=0.25, fmax=8, in kHz", lambda t: t.open(fmin=0.25, fmax=8), "to 8 Hz leave",
+     ValueError),
+    ("open", "fmax above half the sample rate", lambda t: t.open(fmax=44100),
+     "fmin=0, fmax=44100; expected 0 <= fmin < fmax <= 16000 Hz", ValueError),
+    ("open", "fmin above fmax", lambda t: t.open(fmin=8000, fmax=250), "expected 0 <= fmin < fmax",
+     ValueError),
+    ("open", "fmin=-1", lambda t: t.open(fmin=-1), "fmin=-1", ValueError),
+    ("open", "fmin='250'", lambda t: t.open(fmin="250"), "fmin='250' is no number of Hz",
+     ValueError),
+    ("open", "fmin=None", lambda t: t.open(fmin=None), "fmin=None", ValueError),
+    ("open", "fmax='8k'", lambda t: t.open(fmax="8k"), "fmax='8k' is no number of Hz", ValueError),
+    ("open", "too many bands", lambda t: t.open(n_mels=512), "Take fewer bands", ValueError),
+    ("open", "compression='log'", lambda t: t.open(compression="log"),
+     "compression='log'; expected one of 'cubic', 'db', 'log1p', 'none'", ValueError),
+    ("open", "frames='center'", lambda t: t.open(frames="center"),
+     "frames='center'; expected one of 'centred', 'causal'", ValueError),
+    ("open", "window_ms=10_000, in us", lambda t: t.open(window_ms=10_000),
+     "window_ms must be at most 1000; got 10000", ValueError),
+    ("open", "dt_ms=5000, in us", lambda t: t.open(dt_ms=5000),
+     "dt_ms must be at most 4000.*; got 5000", ValueError),
+    ("open", "compression=None", lambda t: t.open(compression=None), "compression=None; expected",
+     ValueError),
+    ("open", "compression a list", lambda t: t.open(compression=["cubic"]), "compression=.'cubic'",
+     ValueError),
+    ("open_sample", "dt_ms=0.005", lambda t: aa1xr.open_sample(dt_ms=0.005, data_dir=t.data_dir),
+     "dt_ms=0.005", ValueError),
+    ("open_sample", "before_ms='2s'",
+     lambda t: aa1xr.open_sample(before_ms="2s", data_dir=t.data_dir), "before_ms='2s'",
+     ValueError),
+    ("open_dataset", "dt_ms=0.005", lambda t: _engine(t, dt_ms=0.005), "dt_ms=0.005", ValueError),
+    ("open_dataset", "dt_ms='5'", lambda t: _engine(t, dt_ms="5"), "dt_ms='5'", ValueError),
+    ("open_dataset", "n_mels=0", lambda t: _engine(t, n_mels=0), "n_mels=0", ValueError),
+    ("open_dataset", "a misspelt compression", lambda t: _engine(t, compression="cubc"),
+     "compression='cubc'", ValueError),
+    ("open_dataset", "the archive", lambda t: xr.open_dataset(t.archive, engine="aa1xr"),
+     "cells.zip.*aa1xr.open", (StoreError, DataNotFoundError)),
+    ("open_dataset", "nothing", lambda t: xr.open_dataset(_nothing(t), engine="aa1xr"),
+     "nothing.zip", DataNotFoundError),
+    ("open_dataset", "what aa1xr.save wrote", lambda t: xr.open_dataset(t.saved, engine="aa1xr"),
+     "aa1xr.load", StoreError),
+    # Saved Datasets.
+    ("load", "nothing", lambda t: aa1xr.load(t.work / "no.zarr"),
+     "no.zarr: no such store.*aa1xr.sa",
+     DataNotFoundError),
+    ("load", "the archive", lambda t: aa1xr.load(t.archive), "cells.zip: no Zarr.*aa1xr.open",
+     StoreError),
+    ("load", "a store, not a saved Dataset", lambda t: aa1xr.load(t.store), r"aa1xr\.open",
+     StoreError),
+    ("load", "a text file", lambda t: aa1xr.load(_file(t)), "no Zarr store", StoreError),
+    ("load", "an empty folder", lambda t: aa1xr.load(_folder(t)), "no Zarr store", StoreError),
+    ("save", "over what is there", lambda t: aa1xr.save(t.ds, t.saved), "exists", FileExistsError),
+    ("save", "over a file", lambda t: aa1xr.save(t.ds, _file(t)), "exists", FileExistsError),
+    ("save", "over a folder", lambda t: aa1xr.save(t.ds, _folder(t)), "exists", FileExistsError),
+    ("copy_store", "over what is there", lambda t: aa1xr.copy_store(t.store, t.saved), "exists",
+     FileExistsError),
+    ("copy_store", "onto itself", lambda t: aa1xr.copy_store(t.store, t.store), "exists",
+     FileExistsError),
+    ("copy_store", "of nothing",
+     lambda t: aa1xr.copy_store(_nothing(t), t.new(".zarr")), "nothing.zip", DataNotFoundError),
+    ("copy_store", "of what aa1xr.save wrote",
+     lambda t: aa1xr.copy_store(t.saved, t.new(".zarr")), r"\.zarr", StoreError),
+    ("simulate_archive", "over what is there",
+     lambda t: aa1xr.simulate_archive(t.archive, n_neurons=1, n_songs=1, n_ripples=1), "exists",
+     FileExistsError),
+    # Events.
+    ("events", "one variable", lambda t: aa1xr.events(t.ds.spikes),
+     "source is DataArray; expected a path", TypeError),
+    ("events", "a list", lambda t: aa1xr.events([t.ds]), "source is list", TypeError),
+    ("events", "nothing there", lambda t: aa1xr.events(_nothing(t)), "nothing.zip",
+     DataNotFoundError),
+    ("events", "a Dataset and a data directory",
+     lambda t: aa1xr.events(t.ds, data_dir=t.data_dir), "data_dir= is for a path", ValueError),
+    ("events", "neurons that are not in its store",
+     lambda t: aa1xr.events(t.ds.assign_coords(neuron=["a_1", "b_1", "c_1", "d_1"])),
+     "neuron a_1, b_1, c_1: not in the store", ValueError),
+    ("events", "a Dataset without neurons' names",
+     lambda t: aa1xr.events(t.ds.rename(neuron="cell")), "no coordinate 'neuron'", ValueError),
+    # Labels.
+    ("sel", "a whole Split", lambda t: aa1xr.sel(t.ds, stimulus=aa1xr.split(t.ds, test=2)),
+     "stimulus must be selected by a list of values; got nested lists", ValueError),
+    ("sel", "strings for a range of numbers",
+     lambda t: aa1xr.sel(t.ds, duration_s=slice("1.8", "2.2")),
+     r"duration_s from '1.8' to '2.2': the ends cannot be compared with its values, such as \[",
+     TypeError),
+    ("sel", "a misspelt area", lambda t: aa1xr.sel(t.ds, area="MLD"),
+     "no area is 'MLD'; did you mean 'MLd'", KeyError),
+    ("sel", "a misspelt coordinate", lambda t: t.ds.aa1.sel(animal="gg0304"),
+     "no coordinate is 'animal'; did you mean 'animal_id'", KeyError),
+    ("sel", "a neuron of an empty selection",
+     lambda t: aa1xr.sel(t.ds.isel(neuron=[]), neuron="sim0000_1_A"),
+     "no neuron is 'sim0000_1_A': there is none to select from", KeyError),
+    ("sel", "an area in which the animal has no cell",
+     lambda t: aa1xr.sel(t.ds.isel(neuron=[0, 1]), area="MLd"),
+     "no area is 'MLd'; there are 'Field_L'", KeyError),
+)  # fmt: skip
+
+#: xarray refuses them, and says enough.
+ELSEWHERE: tuple[tuple[str, str, Callable[[Inputs], Any], str, Errors], ...] = (
+    ("open_dataset", "a misspelt option", lambda t: _engine(t, dt=5), "dt", TypeError),
+    ("open", "a misspelt option", lambda t: t.open(dt=5), "'dt'", TypeError),
+    ("open", "bin width not named", lambda t: aa1xr.open(t.archive, 5), "positional", TypeError),
+    ("save", "into a file", lambda t: aa1xr.save(t.ds, _file(t) / "a.zarr"),
+     "exists.*txt", OSError),
+    ("open_sample", "a path", lambda t: aa1xr.open_sample(t.archive), "positional", TypeError),
+    ("save", "no path", lambda t: aa1xr.save(t.ds), "'path'", TypeError),
+)  # fmt: skip
+
+
+def rows() -> Iterator[Case]:
+    yield from paths()
+    yield from (refused(*row) for row in ROWS)
+    yield from (refused(*row, elsewhere=True) for row in ELSEWHERE)
+    yield works("open", "a folder of one store",
+    lambda t: aa1xr.open(t.store, dt_ms=20, before_ms=100),
+                lambda t, got: same(got, t.ds.compute()))  # fmt: skip
+    yield works("open", "a path with a slash at its end",
+                lambda t: aa1xr.open(f"{t.store}/", dt_ms=20, before_ms=100),
+                lambda t, got: same(got, t.ds.compute()))  # fmt: skip
+    yield works("load", "what xarray itself wrote", lambda t: aa1xr.load(_written(t)),
+                lambda t, got: got.sel(area="MLd").sizes["neuron"] == 2)  # fmt: skip
+    yield works("events", "events", lambda t: aa1xr.events(t.events),
+                lambda t, got: got.identical(t.events))  # fmt: skip
+    yield works("open", "before_ms less than a bin, which is rounded up as documented",
+                lambda t: t.open(before_ms=2),
+                lambda t, got: float(got.time[0]) == -0.005)  # fmt: skip
+
+
+def _written(t: Inputs) -> Path:
+    path = t.new(".zarr")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of zarr, on how xarray writes strings
+        t.ds[["psth"]].compute().drop_encoding().to_zarr(path)
+    return path

@@ -1,0 +1,168 @@
+"""Pictures: what is drawn, of whom, and where to."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import aa1xr
+from aa1xr import plot
+from stress.misuse.case import Case, Inputs, refused, works
+from stress.misuse.datasets import CELL, SOUND
+
+#: As functions of `ax`; all the rest of the call is right.
+DRAWN: dict[str, Callable[[Inputs, Any], Any]] = {
+    "plot.coverage": lambda t, ax: plot.coverage(t.ds, ax=ax),
+    "plot.psth": lambda t, ax: plot.psth(t.ds, CELL, SOUND, ax=ax),
+    "plot.quality": lambda t, ax: plot.quality(t.ds, ax=ax),
+    "plot.raster": lambda t, ax: plot.raster(t.ds, CELL, SOUND, ax=ax),
+    "plot.spectrogram": lambda t, ax: plot.spectrogram(t.ds, SOUND, ax=ax),
+    "plot.strf": lambda t, ax: plot.strf(t.fit, CELL, ax=ax),
+    "ds.aa1.plot.coverage": lambda t, ax: t.ds.aa1.plot.coverage(ax=ax),
+    "ds.aa1.plot.psth": lambda t, ax: t.ds.aa1.plot.psth(CELL, SOUND, ax=ax),
+    "ds.aa1.plot.quality": lambda t, ax: t.ds.aa1.plot.quality(ax=ax),
+    "ds.aa1.plot.raster": lambda t, ax: t.ds.aa1.plot.raster(CELL, SOUND, ax=ax),
+    "ds.aa1.plot.spectrogram": lambda t, ax: t.ds.aa1.plot.spectrogram(SOUND, ax=ax),
+    "ds.aa1.plot.strf": lambda t, ax: t.fit.aa1.plot.strf(CELL, ax=ax),
+}
+#: As functions of neuron and stimulus.
+OF_CELL: dict[str, Callable[[Inputs, Any, Any], Any]] = {
+    "plot.psth": lambda t, cell, sound: plot.psth(t.ds, cell, sound),
+    "plot.raster": lambda t, cell, sound: plot.raster(t.ds, cell, sound),
+    "plot.response": lambda t, cell, sound: plot.response(t.ds, cell, sound),
+    "plot.strf": lambda t, cell, sound: plot.strf(t.fit, cell),
+    "ds.aa1.plot.response": lambda t, cell, sound: t.ds.aa1.plot.response(cell, sound),
+}
+OF_SOUND = {name: call for name, call in OF_CELL.items() if name != "plot.strf"} | {
+    "plot.spectrogram": lambda t, cell, sound: plot.spectrogram(t.ds, sound)
+}
+
+
+def _no_axes() -> dict[str, Callable[[], Any]]:
+    import matplotlib.pyplot as plt
+
+    return {
+        "an array of axes": lambda: plt.subplots(2)[1],
+        "the figure": plt.figure,
+        "a tuple (figure, axes)": plt.subplots,
+        "a number": lambda: 1,
+        "the name of a stimulus": lambda: SOUND,
+    }
+
+
+def rows() -> Iterator[Case]:
+    for name, call in DRAWN.items():
+        for what, make in _no_axes().items():
+            yield refused(
+                name,
+                f"{what} for axes",
+                lambda t, call=call, make=make: call(t, make()),
+                r"ax is (ndarray|Figure|tuple|int|str); expected one matplotlib Axes, such as axes",
+                TypeError,
+            )
+    for name, call in OF_CELL.items():
+        for what, cell, says, error in (
+            ("a misspelt neuron", "sim0000_1_a", "did you mean 'sim0000_1_A'", KeyError),
+            ("the position of a neuron", 0, "no neuron is 0", KeyError),
+            ("a list of one neuron", [CELL], "expected one name", ValueError),
+            ("two neurons", [CELL, "sim0000_1_B"], "is 2 of them; expected one name", ValueError),
+            ("a slice of neurons", slice(None), "is 4 of them; expected one name", ValueError),
+            ("an area for a neuron", "MLd", "no neuron is 'MLd'", KeyError),
+        ):
+            yield refused(
+                name,
+                what,
+                lambda t, call=call, cell=cell: call(t, cell, SOUND),
+                says,
+                error,
+            )
+    for name, call in OF_SOUND.items():
+        for what, sound, says, error in (
+            ("a misspelt stimulus", "flatrip_00", "did you mean 'flatrip-00'", KeyError),
+            ("the position of a stimulus", 3, "no stimulus is 3", KeyError),
+            ("a list of one stimulus", [SOUND], "expected one name", ValueError),
+            ("a type for a stimulus", "flatrip", "did you mean 'flatrip-0", KeyError),
+            ("no stimulus, of several", None,
+             "one stimulus is drawn.*7; name one, as in", ValueError),
+        ):  # fmt: skip
+            yield refused(
+                name,
+                what,
+                lambda t, call=call, sound=sound: call(t, CELL, sound),
+                says,
+                error,
+            )
+    yield from (refused(*row) for row in ROWS)
+    yield from usual()
+
+
+ROWS: tuple[tuple[Any, ...], ...] = (
+    ("plot.raster", "no neuron, of several", lambda t: plot.raster(t.ds, stimulus=SOUND),
+     "one neuron is drawn, and the data has 4; name one, as in neuron="),
+    ("plot.strf", "no neuron, of several", lambda t: plot.strf(t.fit), "one neuron is drawn.*name"),
+    ("plot.raster", "rates for counts", lambda t: plot.raster(t.ds.psth, CELL, SOUND),
+     "'psth' has no 'trial': a raster is of single presentations"),
+    ("plot.psth", "counts for rates", lambda t: plot.psth(t.ds.spikes, CELL, SOUND),
+     "'spikes' has dimensions .*one too many, 'trial'"),
+    ("plot.spectrogram", "rates for a spectrogram",
+     lambda t: plot.spectrogram(t.ds.psth.isel(neuron=0), SOUND), "expected freq and time"),
+    ("plot.coverage", "counts", lambda t: plot.coverage(t.ds.spikes), "one too many, 'trial'"),
+    ("plot.quality", "rates", lambda t: plot.quality(t.ds.psth), "one value for each neuron"),
+    ("plot.quality", "a misspelt measure", lambda t: plot.quality(t.ds, measure="cc_max"),
+     "measure='cc_max'; expected a variable or label .*ccmax"),
+    ("plot.quality", "measure=None", lambda t: plot.quality(t.ds, measure=None),
+     "measure=None; expected"),
+    ("plot.quality", "two measures", lambda t: plot.quality(t.ds, measure=["snr", "ccmax"]),
+     r"measure=\['snr', 'ccmax'\]; expected a variable"),
+    ("plot.quality", "a measure that is NaN throughout",
+     lambda t: plot.quality(t.ds.isel(trial=[0]), measure="snr"), "snr is NaN for all neurons"),
+    ("plot.quality", "measures by stimulus",
+     lambda t: plot.quality(aa1xr.quality(t.ds, by="stimulus")), "one value for each neuron"),
+    ("plot.strf", "responses for a field", lambda t: plot.strf(t.ds, CELL),
+     "no variable 'strf'; it has: "),
+    ("plot.strf", "responses as an array", lambda t: plot.strf(t.ds.psth, CELL),
+     "'strf' has dimensions .*too many"),
+    ("plot.strf", "a field of NaN", lambda t: plot.strf(t.fit * np.nan, CELL), "field is NaN"),
+    ("plot.strf", "one lag", lambda t: plot.strf(t.fit.isel(lag=0), CELL), "list or slice"),
+    ("plot.response", "an array", lambda t: plot.response(t.ds.spikes, CELL, SOUND),
+     "ds is DataArray; expected a Dataset", TypeError),
+    ("plot.response", "axes for a figure",
+     lambda t: plot.response(t.ds, CELL, SOUND, figure=_axes()),
+     "figure is Axes; expected", TypeError),
+    ("ds.aa1.plot.response", "a number for a figure",
+     lambda t: t.ds.aa1.plot.response(CELL, SOUND, figure=1), "figure is int; expected", TypeError),
+    ("plot.response", "a pair without presentations",
+     lambda t: plot.response(t.ds, "sim0000_2_A", "conspecific-00"),
+     r"never presented.*aa1xr.plot.coverage\(ds\)"),
+    ("plot.psth", "times after the sound", lambda t: plot.psth(
+        t.ds.isel(time=slice(-1, None)), CELL, "conspecific-00"), "nothing to draw"),
+    ("plot.psth", "a neuron that the selection has not",
+     lambda t: plot.psth(t.ds.isel(neuron=0), "sim0000_2_A", SOUND), "but the data is of"),
+)  # fmt: skip
+
+
+def _axes() -> Any:
+    import matplotlib.pyplot as plt
+
+    return plt.subplots()[1]
+
+
+def usual() -> Iterator[Case]:
+    for name, call in DRAWN.items():
+        axes: list[Any] = []
+
+        def draw(t: Inputs, call: Any = call, axes: list[Any] = axes) -> Any:
+            axes.append(_axes())
+            return call(t, axes[-1])
+
+        yield works(name, "axes that are there", draw, lambda t, got, axes=axes: got is axes[-1])
+    yield works(
+        "plot.psth", "a mean over neurons",
+        lambda t: plot.psth(t.ds.psth.mean("neuron", keep_attrs=True), stimulus=SOUND),
+        lambda t, got: got.get_ylabel() == "rate (spikes/s)",
+    )  # fmt: skip
+    yield works(
+        "plot.raster", "one trial, whose axis is gone",
+        lambda t: plot.raster(t.ds.isel(trial=2), CELL, SOUND),
+        lambda t, got: [label.get_text() for label in got.get_yticklabels()] == ["2"],
+    )  # fmt: skip

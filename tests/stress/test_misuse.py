@@ -1,0 +1,73 @@
+import inspect
+import re
+
+import pytest
+
+import aa1xr
+from aa1xr.accessor import DataArrayAccessor, DatasetAccessor, PlotAccessor
+from aa1xr.cli import _COMMANDS
+from stress import misuse
+from stress.misuse.case import refused, works
+
+
+@pytest.fixture(scope="module")
+def table():
+    return misuse.table()
+
+
+# What is undefined for a neuron is said by a warning, which is no end of a call.
+@pytest.mark.filterwarnings("ignore::aa1xr.AA1Warning")
+@pytest.mark.parametrize("scale", [0.01])
+def test_mistakes__end_as_they_must(tmp_path, scale):
+    tallies = list(misuse.run(tmp_path, scale))
+    assert [failure for tally in tallies for failure in tally.failures] == []
+    assert sum(tally.tried for tally in tallies) > 1500
+
+
+def test_table__has_every_public_name(table):
+    rows = [row for part in table.values() for row in part]
+    errors = {
+        error.__name__
+        for row in rows
+        for error in (row.error if isinstance(row.error, tuple) else (row.error,))
+    }
+    names = {row.name for row in rows} | errors
+    public = {
+        *(name for name in aa1xr.__all__ if not name.endswith("Warning")),
+        *(f"plot.{name}" for name in aa1xr.plot.__all__),
+        *(f"ds.aa1.{name}" for name in methods(DatasetAccessor) - {"plot"}),
+        *(f"ds.psth.aa1.{name}" for name in methods(DataArrayAccessor)),
+        *(f"ds.aa1.plot.{name}" for name in methods(PlotAccessor)),
+        *(f"aa1xr {module.__name__.rpartition('.')[2]}" for module in _COMMANDS),
+        *(
+            f"benchmark.{name}"
+            for name in aa1xr.benchmark.__all__
+            if inspect.isfunction(getattr(aa1xr.benchmark, name))
+        ),
+        "open_dataset",
+    }
+    assert public - names == set()
+
+
+def test_table__says_nothing_twice(table):
+    told = [(row.name, row.mistake) for part in table.values() for row in part]
+    assert sorted({row for row in told if told.count(row) > 1}) == []
+
+
+def methods(accessor):
+    return {name for name in vars(accessor) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(
+    ("row", "failure"),
+    [
+        (refused("f", "", lambda t: 1, "x"), "accepted in silence"),
+        (refused("f", "", lambda t: aa1xr.quality(None), "by="), "expected .*ValueError"),
+        (refused("f", "", lambda t: aa1xr.quality(None), "by=", TypeError), "to read 'by='"),
+        (refused("f", "", lambda t: {}["a"], "a", KeyError), "let it through to a library"),
+        (works("f", "", lambda t: 1, lambda t, got: got == 2), "not right"),
+        (works("f", "", lambda t: 1 / 0, lambda t, got: True), "expected a result, got ZeroDiv"),
+    ],
+)
+def test_attempt__says_what_is_wrong(row, failure):
+    assert re.search(failure, misuse.attempt(row, None))

@@ -1,0 +1,34 @@
+"""The short form of soak.py."""
+
+import pytest
+
+from stress import soak
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("endurance")
+
+
+def check(tallies):
+    tallies = list(tallies)
+    assert tallies
+    for tally in tallies:
+        assert tally.failures == []
+        assert tally.right > 0
+
+
+def test_growth__is_none(work):
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto")
+    check(soak.growth(work, 0.01))
+
+
+def test_threads__share_a_dataset(work):
+    check(soak.threads(work, 0.01))
+
+
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
+def test_killed__workers_change_nothing(work):
+    pytest.importorskip("distributed")
+    check(soak.killed(work, 0.05))
