@@ -85,7 +85,7 @@ def sample_copy(sample_store, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("first", "damage"), enumerate(DAMAGES.values()), ids=DAMAGES.keys())
+@pytest.mark.parametrize(("first", "damage"), list(enumerate(DAMAGES.values())), ids=DAMAGES.keys())
 def test_store__damage_to_any_file_is_never_read_as_data(sample_copy, right, first, damage):
     files = sorted(path for path in sample_copy.rglob("*") if path.is_file())
     assert len(files) > 2 * len(ARRAYS)
