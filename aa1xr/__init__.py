@@ -32,6 +32,7 @@ from aa1xr.dataset.events import events
 from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
 from aa1xr.dataset.persist import load, save
 from aa1xr.errors import (
+    AA1Error,
     AA1Warning,
     ArchiveError,
     BiasWarning,
@@ -51,11 +52,13 @@ from aa1xr.export.pynapple import to_pynapple
 from aa1xr.export.torch import to_torch
 from aa1xr.sample import open_sample, simulate_archive
 from aa1xr.store.copy import copy_store
+from aa1xr.store.prepare import build, download, verify
 from aa1xr.version import VERSION as _VERSION
 
 __version__ = _VERSION
 
 __all__ = [
+    "AA1Error",
     "AA1Warning",
     "ArchiveError",
     "BiasWarning",
@@ -72,9 +75,11 @@ __all__ = [
     "WaitingWarning",
     "benchmark",
     "bootstrap",
+    "build",
     "cite",
     "coherence",
     "copy_store",
+    "download",
     "dprime",
     "drop_missing",
     "events",
@@ -109,5 +114,6 @@ __all__ = [
     "to_torch",
     "trial_halves",
     "tuning",
+    "verify",
     "with_quality",
 ]

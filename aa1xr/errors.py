@@ -1,6 +1,6 @@
-"""The errors this package raises about data, and its warnings about data and results.
+"""Errors about data, with the base `AA1Error`, and warnings, with the base `AA1Warning`.
 
-Misuse of an argument is a plain ValueError.
+An argument that is out of range is a plain ValueError, and one of another type a TypeError.
 """
 
 from __future__ import annotations
@@ -8,8 +8,11 @@ from __future__ import annotations
 from aa1xr.printable import message, one_line
 
 
-class _ShownError(Exception):
-    """An error whose text has names from archives, stores and servers in it: shown escaped."""
+class AA1Error(Exception):
+    """The base of all errors of this package about data.
+
+    Their text has names from archives, stores and servers in it, which are shown escaped.
+    """
 
     _has_lines = False
 
@@ -18,28 +21,28 @@ class _ShownError(Exception):
         return text if self._has_lines else one_line(text)
 
 
-class ArchiveError(_ShownError, ValueError):
+class ArchiveError(AA1Error, ValueError):
     """The raw archive is not what AA1 must be; the message names file, line and the way on."""
 
 
-class StoreError(_ShownError, ValueError):
+class StoreError(AA1Error, ValueError):
     """A store is damaged, foreign or of another format version."""
 
 
-class DataNotFoundError(_ShownError, FileNotFoundError):
+class DataNotFoundError(AA1Error, FileNotFoundError):
     """There is nothing at the given place, or no data in the data directory."""
 
     _has_lines = True
 
 
-class DownloadError(_ShownError, OSError):
+class DownloadError(AA1Error, OSError):
     """The archive could not be fetched from CRCNS; the message says why and what to do."""
 
     _has_lines = True
 
 
 class AA1Warning(UserWarning):
-    """A user must know this to read a result correctly; the result is as documented."""
+    """The base of all warnings of this package: results are as documented, but read the message."""
 
 
 class UndefinedWarning(AA1Warning):

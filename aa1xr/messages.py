@@ -62,9 +62,7 @@ def _is_between(module: str) -> bool:
     return module.partition(".")[0] in {"aa1xr", "xarray"}
 
 
-def warn(
-    message: str, category: type[AA1Warning] = AA1Warning, site: CallSite | None = None
-) -> None:
+def warn(message: str, category: type[AA1Warning], site: CallSite | None = None) -> None:
     """Warn at a call site, from any thread; on a worker of dask.distributed, also the client.
 
     Python's filters decide what happens: by default a message is shown once for each line of

@@ -128,6 +128,8 @@ class Calls:
         lists = {"train": self.split.train, "validation": self.split.validation}
         return {
             "open": (aa1xr.open, (), {"source": self.archive, "data_dir": self.data_dir}),
+            "build": (aa1xr.build, (), {"source": self.archive, "data_dir": self.data_dir}),
+            "verify": (aa1xr.verify, (), {"source": self.archive, "data_dir": self.data_dir}),
             "open_sample": (aa1xr.open_sample, (), {"data_dir": self.data_dir}),
             "simulate_archive": (
                 aa1xr.simulate_archive,

@@ -370,7 +370,12 @@ def test_functions__are_all_that_take_data():
         and {"ds", "da", "data", "a", "source"} & set(inspect.signature(function).parameters)
     }
     # These take results, files, or lists of tensors.
-    assert public - {"open", "copy_store", "to_torch", "to_deepstrf"} - set(FUNCTIONS) == set()
+    assert (
+        public
+        - {"open", "build", "verify", "copy_store", "to_torch", "to_deepstrf"}
+        - set(FUNCTIONS)
+        == set()
+    )
     assert {f"plot.{name}" for name in plot.__all__} - {"plot.strf"} - set(FUNCTIONS) == set()
 
 

@@ -54,7 +54,7 @@ _LARGEST_SEED = 2**32 - 1
 
 def run(
     ds: xr.Dataset,
-    protocol: Protocol,
+    protocol: Protocol | str,
     model: str = "ridge",
     *,
     areas: Iterable[str] | None = None,
@@ -68,7 +68,7 @@ def run(
     ds
         Of `aa1xr.open(source, **protocol.options)`.
     protocol
-        One of `aa1xr.benchmark.PROTOCOLS`.
+        A `Protocol`, or the name of one of `aa1xr.benchmark.PROTOCOLS`.
     model
         One of `aa1xr.benchmark.MODELS`.
     areas
@@ -102,13 +102,12 @@ def run(
 
     Examples
     --------
-    >>> protocol = aa1xr.benchmark.PROTOCOLS["cv10"]
-    >>> ds = aa1xr.open_sample(dt_ms=protocol.dt_ms).sel(animal_id="sim0000")
-    >>> result = aa1xr.benchmark.run(ds, protocol, areas=["MLd"])
+    >>> ds = aa1xr.open_sample(dt_ms=5).sel(animal_id="sim0000")
+    >>> result = aa1xr.benchmark.run(ds, "cv10", "ridge", areas=["MLd"])
     >>> float(result.cc_norm.mean()) > 0.8, result.attrs["protocol"]
     (True, 'cv10')
     """
-    expect_protocol(protocol)
+    protocol = find_protocol(protocol)
     arguments.choice("model", model, MODELS)
     seeds = [
         arguments.whole("seeds", seed, 0, _LARGEST_SEED)
@@ -149,7 +148,9 @@ def run(
     return _combine(results, areas).assign_attrs(attrs, model=model)
 
 
-def score_prediction(prediction: xr.DataArray, ds: xr.Dataset, protocol: Protocol) -> xr.Dataset:
+def score_prediction(
+    prediction: xr.DataArray, ds: xr.Dataset, protocol: Protocol | str
+) -> xr.Dataset:
     """Score anybody's predictions under a protocol.
 
     Parameters
@@ -174,13 +175,12 @@ def score_prediction(prediction: xr.DataArray, ds: xr.Dataset, protocol: Protoco
 
     Examples
     --------
-    >>> protocol = aa1xr.benchmark.PROTOCOLS["rancon2025"]
-    >>> ds = aa1xr.open_sample(dt_ms=protocol.dt_ms)
-    >>> result = aa1xr.benchmark.score_prediction(ds.psth, ds, protocol)
+    >>> ds = aa1xr.open_sample(dt_ms=1)
+    >>> result = aa1xr.benchmark.score_prediction(ds.psth, ds, "rancon2025")
     >>> result.cc_norm.dims, result.cc_norm.shape
     (('split', 'seed', 'stimulus_type', 'neuron'), (1, 1, 1, 12))
     """
-    expect_protocol(protocol)
+    protocol = find_protocol(protocol)
     arguments.expect("prediction", prediction, xr.DataArray)
     if "split" not in prediction.dims:
         prediction = prediction.expand_dims(split=[0])
@@ -205,11 +205,13 @@ def score_prediction(prediction: xr.DataArray, ds: xr.Dataset, protocol: Protoco
     return result.expand_dims(seed=[0]).transpose(*_DIMS).assign_attrs(attrs)
 
 
-def expect_protocol(protocol: Protocol) -> None:
-    """Check that it is one, and not its name, or raise TypeError."""
-    known = ", ".join(PROTOCOLS)
-    such_as = f"one of aa1xr.benchmark.PROTOCOLS ({known}), as PROTOCOLS['cv10']"
-    arguments.expect("protocol", protocol, Protocol, such_as)
+def find_protocol(protocol: Protocol | str) -> Protocol:
+    """A protocol, also by its name in `PROTOCOLS`; or TypeError, or ValueError."""
+    if isinstance(protocol, str):
+        arguments.choice("protocol", protocol, PROTOCOLS)
+        return PROTOCOLS[protocol]
+    arguments.expect("protocol", protocol, Protocol, f"a Protocol or one of {', '.join(PROTOCOLS)}")
+    return protocol
 
 
 def evaluate(

@@ -8,10 +8,10 @@ import xarray as xr
 from aa1xr import schema
 from aa1xr.analysis.predict import predict
 from aa1xr.benchmark.protocols import Protocol
-from aa1xr.benchmark.run import expect_protocol
+from aa1xr.benchmark.run import find_protocol
 
 
-def true_rate(truth: xr.Dataset, ds: xr.Dataset, protocol: Protocol) -> xr.DataArray:
+def true_rate(truth: xr.Dataset, ds: xr.Dataset, protocol: Protocol | str) -> xr.DataArray:
     """The rate that simulated cells draw their spikes from, as `score_prediction` takes it.
 
     Parameters
@@ -40,7 +40,7 @@ def true_rate(truth: xr.Dataset, ds: xr.Dataset, protocol: Protocol) -> xr.DataA
     >>> bool((result.cc_norm > 0.9).all())
     True
     """
-    expect_protocol(protocol)
+    protocol = find_protocol(protocol)
     of = "aa1xr.simulate_archive"
     schema.require(truth, "strf", "spontaneous", "gain", "threshold", name="truth", of=of)
     if "dt_ms" not in truth.attrs:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from aa1xr.archive.contents import Contents
+import aa1xr
 from aa1xr.cli.options import Commands, add_source, place_options
-from aa1xr.errors import IncompleteArchiveWarning
-from aa1xr.messages import warn
-from aa1xr.store import locate
 
 
 def add(commands: Commands) -> None:
@@ -29,7 +26,4 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    store = locate.find_store(args.source, rebuild=args.rebuild, **place_options(args))
-    print(store.url)
-    if (incomplete := Contents.of_attrs(store.attrs).warning(store.attrs["source"])) is not None:
-        warn(incomplete, IncompleteArchiveWarning)
+    print(aa1xr.build(args.source, rebuild=args.rebuild, **place_options(args)))

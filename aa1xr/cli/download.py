@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+import aa1xr
 from aa1xr.cli.options import Commands, add_data_dir
-from aa1xr.store import locate
 
 
 def add(commands: Commands) -> None:
@@ -32,6 +32,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    data_dir = locate.find_data_dir(args.data_dir)
-    locate.ensure_data(data_dir, username=args.username, accept_terms=args.accept_terms)
-    print(locate.find_store(data_dir=data_dir).url)
+    store = aa1xr.download(
+        data_dir=args.data_dir, username=args.username, accept_terms=args.accept_terms
+    )
+    print(store)

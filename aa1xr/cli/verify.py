@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from aa1xr.archive.contents import Contents
+import aa1xr
 from aa1xr.cli.options import Commands, add_source, place_options
-from aa1xr.store import locate
 
 
 def add(commands: Commands) -> None:
@@ -23,16 +22,4 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    store = locate.find_store(args.source, **place_options(args))
-    arrays = store.check()
-    note = (
-        "; cached spectrograms were not checked, since this storage does not list them"
-        if store.added() is None
-        else ""
-    )
-    print(f"{store.url}: {len(arrays)} arrays, all right{note}")
-    contents = Contents.of_attrs(store.attrs)
-    if contents.statements or contents.origin == "other":
-        print(f"It is {contents.title}.")
-    for kind, statement in contents.statements.items():
-        print(f"{kind}: {statement}")
+    print(aa1xr.verify(args.source, **place_options(args)))

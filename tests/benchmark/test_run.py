@@ -138,8 +138,8 @@ def test_run__takes_lists(ds, protocol):
         run(ds, protocol, areas="MLd")
     with pytest.raises(TypeError, match=r"seeds is one int; expected a list: \[0\]"):
         run(ds, protocol, seeds=0)
-    with pytest.raises(TypeError, match="protocol is str; expected one of"):
-        run(ds, "cv10")
+    with pytest.raises(ValueError, match="protocol='cv2'; expected one of 'rancon2025'"):
+        run(ds, "cv2")
 
 
 def test_score_prediction__a_prediction_with_gaps_has_no_score(ds, protocol):

@@ -29,7 +29,8 @@ def test_table__has_every_public_name(table):
     errors = {
         error.__name__
         for row in rows
-        for error in (row.error if isinstance(row.error, tuple) else (row.error,))
+        for kind in (row.error if isinstance(row.error, tuple) else (row.error,))
+        for error in kind.__mro__
     }
     names = {row.name for row in rows} | errors
     public = {
