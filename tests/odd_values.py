@@ -107,7 +107,7 @@ class Calls:
 
     @cached_property
     def rate(self) -> xr.DataArray:
-        return aa1xr.predict(self.fit, self.ds)
+        return aa1xr.predict(self.ds, self.fit)
 
     @cached_property
     def protocol(self) -> benchmark.Protocol:
@@ -144,7 +144,7 @@ class Calls:
             "presented": (aa1xr.presented, (), {"ds": ds}),
             "drop_missing": (aa1xr.drop_missing, (), {"ds": ds}),
             "simultaneous": (aa1xr.simultaneous, (), {"ds": ds}),
-            "sel": (aa1xr.sel, (), {"obj": ds}),
+            "sel": (aa1xr.sel, (ds,), {}),
             "split": (aa1xr.split, (), {"ds": ds, "test": 1, "stratify": None}),
             "take_trials": (aa1xr.take_trials, (), {"ds": ds, "trials": [0]}),
             "trial_halves": (aa1xr.trial_halves, (), {"ds": ds}),
@@ -166,7 +166,7 @@ class Calls:
                 {"prediction": rate, "response": ds.psth, "n_levels": 3},
             ),
             "score": (aa1xr.score, (), {"prediction": rate, "ds": ds}),
-            "mean_score": (aa1xr.mean_score, (), {"scores": aa1xr.score(rate, ds)}),
+            "mean_score": (aa1xr.mean_score, (), {"scores": aa1xr.score(ds, rate)}),
             "coherence": (aa1xr.coherence, (), {"prediction": rate, "ds": ds, "window_ms": 320}),
             "bootstrap": (
                 aa1xr.bootstrap, (_mean, ds), {"over": "stimulus", "n": 3},

@@ -192,9 +192,9 @@ FUNCTIONS: dict[str, Function] = {
     "resample": Function(lambda t, ds: aa1xr.resample(ds, dt_ms=40)),
     "split": Function(lambda t, ds: aa1xr.split(ds, test=2)),
     "strf": Function(lambda t, ds: aa1xr.strf(ds, **t.lists, lags_ms=60, alphas=[1])),
-    "predict": Function(lambda t, ds: aa1xr.predict(t.fit, ds)),
-    "score": Function(lambda t, ds: aa1xr.score(t.rate, ds)),
-    "coherence": Function(lambda t, ds: aa1xr.coherence(t.rate, ds)),
+    "predict": Function(lambda t, ds: aa1xr.predict(ds, t.fit)),
+    "score": Function(lambda t, ds: aa1xr.score(ds, t.rate)),
+    "coherence": Function(lambda t, ds: aa1xr.coherence(ds, t.rate)),
     "events": Function(lambda t, ds: aa1xr.events(ds)),
     "spike_counts": Function(lambda t, ds: aa1xr.spike_counts(ds)),
     "dprime": Function(lambda t, ds: aa1xr.dprime(*sets(ds))),
@@ -222,11 +222,11 @@ FUNCTIONS: dict[str, Function] = {
     "to_nwb": Function(nwb),
     "benchmark.run": Function(lambda t, ds: benchmark.run(ds, ONE), fine=True),
     "benchmark.score_prediction": Function(
-        lambda t, ds: benchmark.score_prediction(t.fine.psth.expand_dims(split=1), ds, ONE),
+        lambda t, ds: benchmark.score_prediction(ds, t.fine.psth.expand_dims(split=1), ONE),
         fine=True,
     ),
     "benchmark.true_rate": Function(
-        lambda t, ds: benchmark.true_rate(t.truth, ds, ONE), fine=True
+        lambda t, ds: benchmark.true_rate(ds, t.truth, ONE), fine=True
     ),
     "benchmark.Protocol": Function(lambda t, ds: ONE.prepare(ds), fine=True),
     "plot.coverage": picture(plot.coverage),

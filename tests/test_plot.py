@@ -433,7 +433,7 @@ def test_quality__points_do_not_hide_each_other(ax):
 def test_quality__takes_what_was_measured_already(ds, ax, monkeypatch):
     measured = aa1xr.quality(ds).compute()
     labelled = aa1xr.with_quality(ds)
-    scores = aa1xr.score(ds.psth, ds)
+    scores = aa1xr.score(ds, ds.psth)
     monkeypatch.setattr("aa1xr.analysis.quality.quality", None)
     for data, measure in ((measured, "snr"), (labelled, "snr"), (scores, "cc_norm")):
         ax.clear()

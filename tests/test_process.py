@@ -80,7 +80,7 @@ WORK = {
     "resample": lambda ds: aa1xr.resample(ds, dt_ms=40),
     "smooth": lambda ds: aa1xr.smooth(ds.psth),
     "quality": aa1xr.quality,
-    "score": lambda ds: aa1xr.score(ds.psth, ds),
+    "score": lambda ds: aa1xr.score(ds, ds.psth),
     "events": aa1xr.events,
     "table": aa1xr.to_pandas,
     "open": lambda ds: aa1xr.open(ds.encoding["source"], dt_ms=10, n_mels=20).spectrogram,

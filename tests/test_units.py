@@ -15,7 +15,7 @@ def made(sample_archive) -> dict[str, xr.Dataset]:
     ds = aa1xr.open_sample()
     train, validation, test = aa1xr.split(ds)
     fit = aa1xr.strf(ds, train=train, validation=validation)
-    prediction = aa1xr.predict(fit, ds.sel(stimulus=test))
+    prediction = aa1xr.predict(ds.sel(stimulus=test), fit)
     return {
         "open": ds,
         "open, decibels": aa1xr.open(ds.encoding["source"], compression="db"),
@@ -30,8 +30,8 @@ def made(sample_archive) -> dict[str, xr.Dataset]:
         "strf": fit,
         "tuning": aa1xr.tuning(fit),
         "predict": prediction.to_dataset(name="prediction"),
-        "score": aa1xr.score(prediction, ds),
-        "coherence": aa1xr.coherence(prediction, ds),
+        "score": aa1xr.score(ds, prediction),
+        "coherence": aa1xr.coherence(ds, prediction),
     }
 
 

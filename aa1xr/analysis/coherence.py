@@ -19,7 +19,7 @@ from aa1xr.analysis.pairs import (
     neuron_names,
     some,
 )
-from aa1xr.analysis.prediction import match
+from aa1xr.analysis.prediction import align_prediction
 from aa1xr.analysis.reliability import repeated
 from aa1xr.errors import UndefinedWarning
 
@@ -52,8 +52,8 @@ COHERENCE: dict[str, schema.Spec] = _specs()
 
 
 def coherence(
-    prediction: xr.DataArray,
     ds: xr.Dataset,
+    prediction: xr.DataArray,
     *,
     window_ms: float = 256,
     during: During = "stimulus",
@@ -62,7 +62,7 @@ def coherence(
 
     Parameters
     ----------
-    prediction, ds
+    ds, prediction
         As for `aa1xr.score`. The prediction must not have been made from these trials.
     window_ms
         Spectra are of segments of this length (whole bins), half overlapping, about their mean
@@ -130,14 +130,14 @@ def coherence(
     --------
     >>> ds = aa1xr.open_sample()
     >>> even, odd = ds.isel(trial=slice(0, None, 2)), ds.isel(trial=slice(1, None, 2))
-    >>> result = aa1xr.coherence(aa1xr.psth(even), odd)
+    >>> result = aa1xr.coherence(odd, aa1xr.psth(even))
     >>> result.coherence.sel(area="MLd").dims
     ('neuron', 'frequency')
     >>> below = result.information < result.information_max + 2 * result.information_max_se
     >>> bool(below.all())
     True
     """
-    ds, rate, counts = match(prediction, ds)
+    ds, rate, counts = align_prediction(ds, prediction)
     schema.bin_numbers(ds)  # spectra need an unbroken axis
     dt = schema.bin_width_ms(ds) / 1000
     length = round(arguments.number("window_ms", window_ms) / 1000 / dt)

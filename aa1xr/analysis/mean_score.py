@@ -42,7 +42,7 @@ def mean_score(scores: xr.Dataset, *, dim: str = "neuron") -> xr.Dataset:
     Examples
     --------
     >>> ds = aa1xr.open_sample().sel(area="MLd", type="flatrip")
-    >>> means = aa1xr.mean_score(aa1xr.score(ds.psth, ds)[["cc_raw", "fve"]])
+    >>> means = aa1xr.mean_score(aa1xr.score(ds, ds.psth)[["cc_raw", "fve"]])
     >>> float(means.cc_raw.round(3)), int(means.n_left_out.sel(measure="cc_raw"))
     (1.0, 0)
     """

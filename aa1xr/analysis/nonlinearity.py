@@ -72,7 +72,7 @@ def fit_nonlinearity(
     Parameters
     ----------
     prediction
-        Of training stimuli, linear: `aa1xr.predict(fit, ds, rectify=False)`
+        Of training stimuli, linear: `aa1xr.predict(ds, fit, rectify=False)`
         [shape: (neuron, stimulus, time)].
     response
         In spikes/s. Neurons, stimuli and times are those of both, by their labels; bins that are
@@ -102,10 +102,10 @@ def fit_nonlinearity(
     >>> ds = ds.drop_sel(neuron="sim0000_2_B")  # does not respond
     >>> train, validation, test = aa1xr.split(ds, test=2, validation=2)
     >>> fit = aa1xr.strf(ds, train=train, validation=validation).compute()
-    >>> linear = aa1xr.predict(fit, ds, rectify=False)
+    >>> linear = aa1xr.predict(ds, fit, rectify=False)
     >>> curve = aa1xr.fit_nonlinearity(linear.sel(stimulus=train), ds.psth)
     >>> rate = curve.apply(linear.sel(stimulus=test))
-    >>> float(aa1xr.mean_score(aa1xr.score(rate, ds)).cc_norm) > 0.95
+    >>> float(aa1xr.mean_score(aa1xr.score(ds, rate)).cc_norm) > 0.95
     True
     """
     arguments.whole("n_levels", n_levels, 2)

@@ -23,16 +23,16 @@ Floats = npt.NDArray[np.float64]
 _RESPONSE = schema.VARIABLES["psth"].dims
 
 
-def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.DataArray:
+def predict(ds: xr.Dataset, fit: xr.Dataset, *, rectify: bool = True) -> xr.DataArray:
     """Predict the responses to sounds.
 
     Parameters
     ----------
-    fit
-        Of `aa1xr.strf`, any selection of its neurons.
     ds
         A Dataset with `spectrogram` [shape: (stimulus, freq, time)], of the same parameters and bin
         width as that of the fit; nothing else of it is read.
+    fit
+        Of `aa1xr.strf`, any selection of its neurons.
     rectify
         Set to zero what the linear prediction has below zero. False for the linear prediction, as
         `aa1xr.fit_nonlinearity` takes it.
@@ -59,7 +59,7 @@ def predict(fit: xr.Dataset, ds: xr.Dataset, *, rectify: bool = True) -> xr.Data
     >>> ds = aa1xr.open_sample().sel(type="conspecific")
     >>> train, validation, test = aa1xr.split(ds, test=2, validation=2)
     >>> fit = aa1xr.strf(ds, train=train, validation=validation)
-    >>> aa1xr.predict(fit, ds.sel(stimulus=test)).sizes["stimulus"]
+    >>> aa1xr.predict(ds.sel(stimulus=test), fit).sizes["stimulus"]
     2
     """
     arguments.flag("rectify", rectify)

@@ -35,8 +35,8 @@ def is_rate(units: object) -> bool:
     return str(units).replace(" ", "").lower() in _RATE_UNITS
 
 
-def match(
-    prediction: xr.DataArray, ds: xr.Dataset
+def align_prediction(
+    ds: xr.Dataset, prediction: xr.DataArray
 ) -> tuple[xr.Dataset, xr.DataArray, xr.DataArray]:
     """Find the neurons and stimuli that a prediction and `ds` share, in the order of `ds`.
 

@@ -20,7 +20,7 @@ from aa1xr.dataset.spectrogram import COMPRESSIONS, compress, expand, silence
 Join = Callable[..., npt.NDArray[Any]]
 
 
-def resample(ds: xr.Dataset, *, dt_ms: float) -> xr.Dataset:
+def resample(ds: xr.Dataset, dt_ms: float) -> xr.Dataset:
     """Join bins to wider ones, lazily.
 
     Counts add up: `spikes`, whatever its attributes, and other variables with the units "count".

@@ -25,7 +25,7 @@ from aa1xr.analysis.pairs import (
     some,
     with_reasons,
 )
-from aa1xr.analysis.prediction import is_rate, match
+from aa1xr.analysis.prediction import align_prediction, is_rate
 from aa1xr.analysis.reliability import agreement, check_max_splits, covariance, powers, repeated
 
 _SCHOPPE, _SAHANI = "Schoppe et al. (2016)", "Sahani & Linden (2003)"
@@ -87,8 +87,8 @@ _TEXTS = {
 
 
 def score(
-    prediction: xr.DataArray,
     ds: xr.Dataset,
+    prediction: xr.DataArray,
     *,
     during: During = "stimulus",
     max_splits: int = 10_000,
@@ -98,11 +98,11 @@ def score(
 
     Parameters
     ----------
-    prediction
-        Rate in spikes/s [shape: (neuron, stimulus, time), in any order], NaN where nothing is
-        predicted. Neurons and stimuli are those that it and `ds` both have, by their names.
     ds
-        A Dataset with `spikes` [shape: (neuron, stimulus, trial, time)], on the same time axis.
+        A Dataset with `spikes` [shape: (neuron, stimulus, trial, time)].
+    prediction
+        Rate in spikes/s on the same time axis [shape: (neuron, stimulus, time), in any order], NaN
+        where nothing is predicted. Neurons and stimuli are those of both, by their names.
     during
         Which bins count. "stimulus": those while the stimulus plays, whatever window `ds` was
         opened with; "all": all that `ds` has. Bins where the prediction is NaN do not count.
@@ -164,13 +164,13 @@ def score(
     --------
     >>> ds = aa1xr.open_sample(dt_ms=5).sel(area="MLd", type="flatrip")
     >>> even, odd = ds.isel(trial=slice(0, None, 2)), ds.isel(trial=slice(1, None, 2))
-    >>> scores = aa1xr.score(aa1xr.psth(even), odd)[["cc_raw", "cc_norm"]].compute()
+    >>> scores = aa1xr.score(odd, aa1xr.psth(even))[["cc_raw", "cc_norm"]].compute()
     >>> bool((scores.cc_norm > scores.cc_raw).all())
     True
     """
     return score_by(
-        prediction,
         ds,
+        prediction,
         tuple(SCORES),
         during=during,
         max_splits=max_splits,
@@ -182,8 +182,8 @@ def score(
 
 
 def score_by(
-    prediction: xr.DataArray,
     ds: xr.Dataset,
+    prediction: xr.DataArray,
     measures: tuple[str, ...],
     *,
     during: During,
@@ -206,7 +206,7 @@ def score_by(
     check_max_splits(max_splits)
     if arguments.number("min_rate", min_rate, "spikes/s") < 0:
         raise ValueError(f"min_rate must be at least 0 spikes/s; got {min_rate}")
-    ds, rate, counts = match(prediction, ds)
+    ds, rate, counts = align_prediction(ds, prediction)
     units = prediction.attrs.get("units")
     if not any_units and units is not None and not is_rate(units):
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Hashable
 from contextlib import suppress
-from typing import Any, overload
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,17 +16,10 @@ from aa1xr import arguments, schema
 
 Values = npt.NDArray[Any]
 Positions = npt.NDArray[np.intp]
+Data = TypeVar("Data", xr.Dataset, xr.DataArray)
 
 
-@overload
-def sel(obj: xr.Dataset, **labels: Any) -> xr.Dataset: ...
-
-
-@overload
-def sel(obj: xr.DataArray, **labels: Any) -> xr.DataArray: ...
-
-
-def sel(obj: xr.Dataset | xr.DataArray, **labels: Any) -> xr.Dataset | xr.DataArray:
+def sel(obj: Data, /, **labels: Any) -> Data:
     """Select by any labels, several of one dimension and lists of repeated labels included.
 
     xarray's own `.sel(area="MLd", type="conspecific")` takes one label of each dimension. This

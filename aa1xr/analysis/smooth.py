@@ -20,8 +20,8 @@ Window = Literal["hann", "gaussian"]
 
 def smooth(
     da: xr.DataArray,
-    *,
     window_ms: float = 21,
+    *,
     window: Window = "hann",
     match: Literal["deepSTRF"] | None = None,
 ) -> xr.DataArray:

@@ -161,8 +161,8 @@ def strf(
     >>> fit = aa1xr.strf(ds, train=train, validation=validation).compute()
     >>> fit.strf.sel(animal_id="sim0000").dims
     ('neuron', 'freq', 'lag')
-    >>> rate = aa1xr.predict(fit, ds.sel(stimulus=test))
-    >>> float(aa1xr.mean_score(aa1xr.score(rate, ds)).cc_norm) > 0.9
+    >>> rate = aa1xr.predict(ds.sel(stimulus=test), fit)
+    >>> float(aa1xr.mean_score(aa1xr.score(ds, rate)).cc_norm) > 0.9
     True
     """
     sound = schema.validate(ds, "spectrogram")["spectrogram"]

@@ -37,7 +37,7 @@ def ridge(
     correlation with the validation responses; then the weights are fitted to training and
     validation stimuli together.
     """
-    return predict(_best_fit(known, split), sounds)
+    return predict(sounds, _best_fit(known, split))
 
 
 def ridge_ln(
@@ -46,8 +46,8 @@ def ridge_ln(
     """The same STRF with an output nonlinearity, estimated on what the STRF was fitted to."""
     known = known[["psth", "spectrogram"]].compute()
     fit = _best_fit(known, split)
-    curve = fit_nonlinearity(predict(fit, known, rectify=False), known["psth"])
-    return curve.apply(predict(fit, sounds, rectify=False))
+    curve = fit_nonlinearity(predict(known, fit, rectify=False), known["psth"])
+    return curve.apply(predict(sounds, fit, rectify=False))
 
 
 def gru(

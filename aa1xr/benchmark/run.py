@@ -149,18 +149,20 @@ def run(
 
 
 def score_prediction(
-    prediction: xr.DataArray, ds: xr.Dataset, protocol: Protocol | str
+    ds: xr.Dataset, prediction: xr.DataArray, protocol: Protocol | str
 ) -> xr.Dataset:
     """Score anybody's predictions under a protocol.
 
     Parameters
     ----------
+    ds
+        Of `aa1xr.open(source, **protocol.options)`. Neurons without a prediction have no score.
     prediction
         Rates [shape: (neuron, stimulus, time), or with `split` where the protocol has several], in
         any unit, of the test stimuli at least. Those of a split are of a model that has not seen
         the responses to its test stimuli.
-    ds
-        Of `aa1xr.open(source, **protocol.options)`. Neurons that only it has have no score.
+    protocol
+        As in `run`.
 
     Returns
     -------
@@ -176,7 +178,7 @@ def score_prediction(
     Examples
     --------
     >>> ds = aa1xr.open_sample(dt_ms=1)
-    >>> result = aa1xr.benchmark.score_prediction(ds.psth, ds, "rancon2025")
+    >>> result = aa1xr.benchmark.score_prediction(ds, ds.psth, "rancon2025")
     >>> result.cc_norm.dims, result.cc_norm.shape
     (('split', 'seed', 'stimulus_type', 'neuron'), (1, 1, 1, 12))
     """
@@ -235,8 +237,8 @@ def _scores(prediction: xr.DataArray, ds: xr.Dataset, split: Split) -> xr.Datase
     types = list(dict.fromkeys(test["type"].values.tolist()))
     each = [
         score_by(
-            prediction,
             sel(test, type=type_),
+            prediction,
             SCORES,
             during="stimulus",
             any_units=True,

@@ -11,15 +11,15 @@ from aa1xr.benchmark.protocols import Protocol
 from aa1xr.benchmark.run import find_protocol
 
 
-def true_rate(truth: xr.Dataset, ds: xr.Dataset, protocol: Protocol | str) -> xr.DataArray:
+def true_rate(ds: xr.Dataset, truth: xr.Dataset, protocol: Protocol | str) -> xr.DataArray:
     """The rate that simulated cells draw their spikes from, as `score_prediction` takes it.
 
     Parameters
     ----------
+    ds
+        All that `aa1xr.simulate_archive` wrote, opened with `dt_ms=truth.attrs["dt_ms"]`.
     truth
         Of `aa1xr.simulate_archive`.
-    ds
-        All that it wrote, opened with the bin width of the truth: `dt_ms=truth.attrs["dt_ms"]`.
     protocol
         Of the same bins, or of bins that they are a multiple of.
 
@@ -35,8 +35,8 @@ def true_rate(truth: xr.Dataset, ds: xr.Dataset, protocol: Protocol | str) -> xr
     >>> coarse, fine = (
     ...     aa1xr.open(tmp / "cells.zip", data_dir=tmp, dt_ms=dt_ms) for dt_ms in (5, 1)
     ... )
-    >>> rate = aa1xr.benchmark.true_rate(truth, coarse, protocol)
-    >>> result = aa1xr.benchmark.score_prediction(rate, fine, protocol)
+    >>> rate = aa1xr.benchmark.true_rate(coarse, truth, protocol)
+    >>> result = aa1xr.benchmark.score_prediction(fine, rate, protocol)
     >>> bool((result.cc_norm > 0.9).all())
     True
     """
@@ -50,7 +50,7 @@ def true_rate(truth: xr.Dataset, ds: xr.Dataset, protocol: Protocol | str) -> xr
     if factor < 1 or factor * protocol.dt_ms != dt_ms:
         raise ValueError(f"bins of {protocol.dt_ms:g} ms do not divide those of {dt_ms:g} ms")
     fields = truth[["strf"]].assign(intercept=0.0, offset=0.0, scale=1.0)
-    drive = predict(fields, ds, rectify=False)
+    drive = predict(ds, fields, rectify=False)
     # Softplus, as the simulation has it.
     rate = truth["spontaneous"] + truth["gain"] * np.logaddexp(0, 2 * (drive - truth["threshold"]))
     # As `aa1xr.open` has it: the axis ends with the bin that holds the last sample.

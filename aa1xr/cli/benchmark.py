@@ -103,12 +103,12 @@ def _score(args: argparse.Namespace, protocol: Protocol, prediction: xr.DataArra
     store = Store(source, args.storage_options)
     truth = None if store.attrs["simulation"] is None else _truth(store, protocol)
     if prediction is not None:
-        result = score_prediction(prediction, ds, protocol)
+        result = score_prediction(ds, prediction, protocol)
         results = [result.assign_attrs(model=Path(args.prediction).name)]
     else:
         results = [run(ds, protocol, args.model, seeds=args.seeds or [0], out=args.out)]
     if truth is not None:
-        of_truth = score_prediction(truth, ds, protocol)
+        of_truth = score_prediction(ds, truth, protocol)
         results.append(of_truth.assign_attrs(model="true rate"))
     print(f"{protocol}\n")
     print(table(results, published=Contents.of_attrs(store.attrs).origin == "aa1"))
@@ -146,7 +146,7 @@ def _truth(store: Store, protocol: Protocol) -> xr.DataArray:
     with tempfile.TemporaryDirectory() as folder:
         truth = aa1xr.simulate_archive(Path(folder) / "again.zip", **simulation)
     ds = aa1xr.open(store.place, dt_ms=truth.attrs["dt_ms"], storage_options=store.storage_options)
-    return true_rate(truth, ds, protocol)
+    return true_rate(ds, truth, protocol)
 
 
 @contextlib.contextmanager

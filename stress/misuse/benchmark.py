@@ -19,7 +19,7 @@ def _run(t: Inputs, *, ds: Any = None, protocol: Any = None, **options: Any) -> 
 
 
 def _score(t: Inputs, rate: Any, ds: Any = None, protocol: Any = None) -> xr.Dataset:
-    return benchmark.score_prediction(rate, t.fine if ds is None else ds, protocol or t.protocol)
+    return benchmark.score_prediction(t.fine if ds is None else ds, rate, protocol or t.protocol)
 
 
 def _rates(t: Inputs) -> xr.DataArray:

@@ -68,15 +68,15 @@ class Inputs:
 
     @cached_property
     def rate(self) -> xr.DataArray:
-        return aa1xr.predict(self.fit, self.ds).compute()
+        return aa1xr.predict(self.ds, self.fit).compute()
 
     @cached_property
     def scores(self) -> xr.Dataset:
-        return aa1xr.score(self.rate, self.ds).compute()
+        return aa1xr.score(self.ds, self.rate).compute()
 
     @cached_property
     def curve(self) -> aa1xr.Nonlinearity:
-        linear = aa1xr.predict(self.fit, self.ds, rectify=False)
+        linear = aa1xr.predict(self.ds, self.fit, rectify=False)
         return aa1xr.fit_nonlinearity(linear, self.ds.psth, n_levels=4)
 
     @cached_property
@@ -95,7 +95,7 @@ class Inputs:
     @cached_property
     def result(self) -> xr.Dataset:
         rate = self.fine.psth.expand_dims(split=self.protocol.n_splits)
-        return aa1xr.benchmark.score_prediction(rate, self.fine, self.protocol)
+        return aa1xr.benchmark.score_prediction(self.fine, rate, self.protocol)
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ ANALYSIS: dict[str, Call] = {
     "resample": lambda t, ds: aa1xr.resample(ds, dt_ms=40),
     "split": lambda t, ds: aa1xr.split(ds, test=2),
     "strf": lambda t, ds: aa1xr.strf(ds, **t.lists, lags_ms=60),
-    "predict": lambda t, ds: aa1xr.predict(t.fit, ds),
-    "score": lambda t, ds: aa1xr.score(t.rate, ds),
-    "coherence": lambda t, ds: aa1xr.coherence(t.rate, ds),
+    "predict": lambda t, ds: aa1xr.predict(ds, t.fit),
+    "score": lambda t, ds: aa1xr.score(ds, t.rate),
+    "coherence": lambda t, ds: aa1xr.coherence(ds, t.rate),
 }
 EXPORTS: dict[str, Call] = {
     "to_pandas": lambda t, ds: aa1xr.to_pandas(ds),
@@ -52,9 +52,9 @@ OTHERS: dict[str, Call] = {
     "mean_score": lambda t, ds: aa1xr.mean_score(ds),
     "benchmark.run": lambda t, ds: benchmark.run(ds, t.protocol),
     "benchmark.score_prediction": lambda t, ds: benchmark.score_prediction(
-        t.rate.expand_dims(split=10), ds, t.protocol
+        ds, t.rate.expand_dims(split=10), t.protocol
     ),
-    "benchmark.true_rate": lambda t, ds: benchmark.true_rate(t.truth, ds, t.protocol),
+    "benchmark.true_rate": lambda t, ds: benchmark.true_rate(ds, t.truth, t.protocol),
     "benchmark.Protocol": lambda t, ds: t.protocol.prepare(ds),
 }
 ALL = ANALYSIS | EXPORTS | PICTURES | OTHERS

@@ -13,8 +13,8 @@ from stress.misuse.datasets import compute, same
 SCORING: dict[str, Callable[[Any, Any], xr.Dataset]] = {
     "score": aa1xr.score,
     "coherence": aa1xr.coherence,
-    "ds.aa1.score": lambda rate, ds: ds.aa1.score(rate),
-    "ds.aa1.coherence": lambda rate, ds: ds.aa1.coherence(rate),
+    "ds.aa1.score": lambda ds, rate: ds.aa1.score(rate),
+    "ds.aa1.coherence": lambda ds, rate: ds.aa1.coherence(rate),
 }
 
 NO_ARRAYS: dict[str, Callable[[Inputs], Any]] = {
@@ -117,7 +117,7 @@ def rows() -> Iterator[Case]:
             yield refused(
                 name,
                 f"{what} for a prediction",
-                lambda t, score=score, make=make: score(make(t), t.ds),
+                lambda t, score=score, make=make: score(t.ds, make(t)),
                 "prediction is .*; expected a DataArray, such as ds.psth",
                 TypeError,
             )
@@ -125,7 +125,7 @@ def rows() -> Iterator[Case]:
             yield refused(
                 name,
                 f"a prediction {what}",
-                lambda t, score=score, made=made: score(made(t), t.ds),
+                lambda t, score=score, made=made: score(t.ds, made(t)),
                 says,
             )
         for what, (made, expected) in USUAL.items():
@@ -133,20 +133,20 @@ def rows() -> Iterator[Case]:
             def right(
                 t: Inputs, got: Any, name: str = name, score: Any = score, expected: Any = expected
             ) -> bool:
-                usual = t.kept(f"usual {name}", lambda: compute(score(t.rate, t.ds)))
+                usual = t.kept(f"usual {name}", lambda: compute(score(t.ds, t.rate)))
                 return same(got, expected(usual))
 
             yield works(
                 name,
                 f"a prediction {what}",
-                lambda t, score=score, made=made: score(made(t), t.ds),
+                lambda t, score=score, made=made: score(t.ds, made(t)),
                 right,
             )
         for what, value in (("constant", 3.0), ("all NaN", np.nan), ("without bound", np.inf)):
             yield works(
                 name,
                 f"a prediction that is {what}",
-                lambda t, score=score, value=value: compute(score(t.rate * 0 + value, t.ds)),
+                lambda t, score=score, value=value: compute(score(t.ds, t.rate * 0 + value)),
                 lambda t, got: bool(got[next(iter(got))].isnull().all()),
             )
     for name, units, make in (
@@ -157,15 +157,15 @@ def rows() -> Iterator[Case]:
         yield refused(
             name,
             f"a prediction that is {units} and says so",
-            lambda t, make=make: aa1xr.score(make(t), t.ds),
+            lambda t, make=make: aa1xr.score(t.ds, make(t)),
             r"must be in spikes/s; its units are '(count|1)': .*scaling.undo\(prediction\)",
         )
     yield works(
         "score",
         "a prediction with gaps",
-        lambda t: compute(aa1xr.score(t.rate.where(t.rate.time < 1), t.ds)),
+        lambda t: compute(aa1xr.score(t.ds, t.rate.where(t.rate.time < 1))),
         lambda t, got: same(
             got,
-            compute(aa1xr.score(t.rate.sel(time=slice(0.99)), t.ds.sel(time=slice(0.99)))),
+            compute(aa1xr.score(t.ds.sel(time=slice(0.99)), t.rate.sel(time=slice(0.99)))),
         ),
     )

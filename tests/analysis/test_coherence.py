@@ -97,7 +97,7 @@ def test_coherence__of_ragged_data_by_loops(ds):
         return
     shape = [ds.sizes[d] for d in ("neuron", "stimulus", "time")]
     prediction = as_prediction(ds, np.random.default_rng(0).gamma(1, size=shape))
-    got = aa1xr.coherence(prediction, ds, window_ms=20).compute()
+    got = aa1xr.coherence(ds, prediction, window_ms=20).compute()
     for n in range(ds.sizes["neuron"]):
         compare(got, prediction, ds, n, 4)
 
@@ -107,7 +107,7 @@ def test_coherence__of_the_sample_by_loops(sample_archive, window_ms):
     ds = aa1xr.open_sample().isel(stimulus=[0, 11], trial=slice(6)).sel(neuron=["sim0000_1_B"])
     rng = np.random.default_rng(1)
     prediction = (ds.psth + 5 * rng.standard_normal(ds.psth.shape)).compute()
-    got = aa1xr.coherence(prediction, ds, window_ms=window_ms).compute()
+    got = aa1xr.coherence(ds, prediction, window_ms=window_ms).compute()
     length = round(window_ms / 5)
     assert compare(got, prediction, ds, 0, length) > 50
     np.testing.assert_allclose(got.frequency, np.arange(1, length // 2 + 1) * 1000 / window_ms)
@@ -156,7 +156,7 @@ def test_information__of_gaussian_signals_is_the_closed_form(n_stimuli, n_trials
     ds, prediction, truth = gaussian(
         n_cells=80, n_stimuli=n_stimuli, n_trials=n_trials, signal=signal, error=1
     )
-    got = aa1xr.coherence(prediction, ds, window_ms=255).compute()
+    got = aa1xr.coherence(ds, prediction, window_ms=255).compute()
     for name, true in truth.items():
         values, error = got[f"information{name}"], got[f"information{name}_se"]
         message = f"{name}: {values.mean():.3f} instead of {true:.3f}"
@@ -173,7 +173,7 @@ def test_information__beside_other_ways_to_remove_the_bias():
     to the first frequency whose band reaches 0 it is too small, for little of it is significant.
     """
     ds, prediction, truth = gaussian(n_cells=60, n_stimuli=3, n_trials=10, signal=0.2, error=1)
-    got = aa1xr.coherence(prediction, ds, window_ms=255).compute()
+    got = aa1xr.coherence(ds, prediction, window_ms=255).compute()
     true = truth["_psth"]
     raw, limited, exact = [], [], []
     for cell in range(60):
@@ -198,7 +198,7 @@ def test_information__of_white_noise_as_a_prediction_is_zero(sample_archive, dt_
     ds = aa1xr.open_sample(dt_ms=dt_ms).isel(stimulus=slice(0, 3))
     rng = np.random.default_rng(0)
     noise = ds.psth.copy(data=rng.standard_normal(ds.psth.shape))
-    got = aa1xr.coherence(noise, ds).compute().dropna("neuron")
+    got = aa1xr.coherence(ds, noise).compute().dropna("neuron")
     assert got.sizes["neuron"] == 11  # one was presented no song
     for name in ("information", "information_psth"):
         assert (abs(got[name]) < 3 * got[name + "_se"]).all()
@@ -209,7 +209,7 @@ def test_information_max__does_not_depend_on_the_number_of_trials():
     ds, prediction, truth = gaussian(n_cells=40, n_stimuli=8, n_trials=12, signal=0.3, error=1)
     found = {}
     for n in (2, 5, 12):
-        got = aa1xr.coherence(prediction, ds.isel(trial=slice(n)), window_ms=255).compute()
+        got = aa1xr.coherence(ds.isel(trial=slice(n)), prediction, window_ms=255).compute()
         found[n] = {name: float(got[f"information{name}"].mean()) for name in NAMES}
         for name in ("", "_max"):
             assert abs(found[n][name] / truth[name] - 1) < 0.06, (n, name)
@@ -219,7 +219,7 @@ def test_information_max__does_not_depend_on_the_number_of_trials():
 def test_information__of_held_out_trials_is_below_its_maximum(sample_archive):
     ds = aa1xr.open_sample()
     even, odd = (ds.isel(trial=slice(first, None, 2)) for first in (0, 1))
-    got = aa1xr.coherence(aa1xr.smooth(aa1xr.psth(even)), odd).compute()
+    got = aa1xr.coherence(odd, aa1xr.smooth(aa1xr.psth(even))).compute()
     for name in ("", "_psth"):
         most, error = got[f"information{name}_max"], got[f"information{name}_max_se"]
         assert (got[f"information{name}"] < most + 2 * error).all()
@@ -227,11 +227,11 @@ def test_information__of_held_out_trials_is_below_its_maximum(sample_archive):
 
 def test_coherence__of_the_psth_itself_and_of_nothing(sample_archive):
     ds = aa1xr.open_sample()
-    got = aa1xr.coherence(ds.psth, ds).compute()
+    got = aa1xr.coherence(ds, ds.psth).compute()
     np.testing.assert_allclose(got.coherence_psth, 1)
     assert np.isposinf(got.information_psth).all()
     with pytest.warns(UndefinedWarning, match="does not vary"):
-        flat = aa1xr.coherence(0 * ds.psth, ds).compute()
+        flat = aa1xr.coherence(ds, 0 * ds.psth).compute()
     assert flat.coherence.isnull().all()
     assert flat.information.isnull().all()
     np.testing.assert_array_equal(flat.coherence_max, got.coherence_max)
@@ -240,9 +240,9 @@ def test_coherence__of_the_psth_itself_and_of_nothing(sample_archive):
 def test_coherence__counts_the_stimulus_whatever_the_window(sample_archive):
     # The window begins in the middle of a segment.
     plain, wide = aa1xr.open_sample(), aa1xr.open_sample(before_ms=1045, after_ms=1000)
-    got = [aa1xr.coherence(aa1xr.smooth(ds.psth), ds).compute() for ds in (plain, wide)]
+    got = [aa1xr.coherence(ds, aa1xr.smooth(ds.psth)).compute() for ds in (plain, wide)]
     np.testing.assert_allclose(got[0].coherence_max, got[1].coherence_max)
-    every = aa1xr.coherence(aa1xr.smooth(wide.psth), wide, during="all").compute()
+    every = aa1xr.coherence(wide, aa1xr.smooth(wide.psth), during="all").compute()
     assert not np.allclose(every.coherence_max, got[1].coherence_max)
 
 
@@ -250,7 +250,7 @@ def test_coherence__is_undefined_for_fewer_than_three_segments():
     ds = dataset(np.random.default_rng(0).poisson(1.0, (2, 1, 4, 60)), [60])
     prediction = as_prediction(ds, np.random.default_rng(1).random((2, 1, 60)))
     with pytest.warns(UndefinedWarning, match="fewer than three windows"):
-        got = aa1xr.coherence(prediction, ds, window_ms=200).compute()
+        got = aa1xr.coherence(ds, prediction, window_ms=200).compute()
     assert got.to_dataarray().isnull().all()
 
 
@@ -258,10 +258,10 @@ def test_coherence__is_undefined_for_fewer_than_three_segments():
 def test_coherence__refuses_a_window_that_does_not_fit(sample_archive, window_ms):
     ds = aa1xr.open_sample()
     with pytest.raises(ValueError, match="expected 2 to 434"):
-        aa1xr.coherence(ds.psth, ds, window_ms=window_ms)
+        aa1xr.coherence(ds, ds.psth, window_ms=window_ms)
 
 
 def test_coherence__refuses_gaps_in_time(sample_archive):
     ds = aa1xr.open_sample().isel(time=[*range(100), *range(150, 300)])
     with pytest.raises(ValueError, match="not one of adjacent bins"):
-        aa1xr.coherence(ds.psth, ds)
+        aa1xr.coherence(ds, ds.psth)

@@ -45,8 +45,8 @@ LABELS = {"train": ["flatrip-00", "flatrip-01"], "validation": ["flatrip-02"]}
         aa1xr.spike_counts,
         aa1xr.drop_missing,
         lambda ds: aa1xr.take_trials(ds, "odd"),
-        lambda ds: aa1xr.score(ds.psth, ds),
-        lambda ds: aa1xr.coherence(ds.psth, ds),
+        lambda ds: aa1xr.score(ds, ds.psth),
+        lambda ds: aa1xr.coherence(ds, ds.psth),
         aa1xr.benchmark.PROTOCOLS["cv10"].prepare,
         lambda ds: aa1xr.plot.spectrogram(ds, "flatrip-00"),
         lambda ds: aa1xr.plot.response(ds, "sim0000_1_B", "flatrip-00"),
@@ -119,8 +119,8 @@ def test_score__of_a_prediction_for_other_sounds(ds, other):
     prediction = other.psth.assign_coords(neuron=ds.neuron.values[:4]).sel(time=ds.time)
     for function in (aa1xr.score, aa1xr.coherence):
         with pytest.raises(ValueError, match="is another sound"):
-            function(prediction, ds)
-    aa1xr.score(prediction.drop_vars("name"), ds)
+            function(ds, prediction)
+    aa1xr.score(ds, prediction.drop_vars("name"))
 
 
 def test_strf__of_a_response_to_other_sounds(ds, other):
@@ -134,8 +134,8 @@ def test_check_distinct__is_asked_by_the_measures(ds):
     drawn = ds.isel(trial=[0, 0, 1])
     for function in (
         aa1xr.quality,
-        lambda d: aa1xr.score(d.psth, d),
-        lambda d: aa1xr.coherence(d.psth, d),
+        lambda d: aa1xr.score(d, d.psth),
+        lambda d: aa1xr.coherence(d, d.psth),
     ):
         with pytest.raises(ValueError, match="trial 0 occurs 2 times"):
             function(drawn)

@@ -58,8 +58,8 @@ def test_spikes__filled_with_zeros_are_no_trials(ds, lazy):
         aa1xr.psth,
         aa1xr.spike_counts,
         aa1xr.quality,
-        lambda d: aa1xr.score(ds.psth, d),
-        lambda d: aa1xr.coherence(ds.psth, d),
+        lambda d: aa1xr.score(d, ds.psth),
+        lambda d: aa1xr.coherence(d, ds.psth),
     ):
         with pytest.raises(ValueError, match="`n_trials` and `spikes` contradict each other"):
             function(filled).compute()
@@ -102,9 +102,9 @@ def test_spike_counts__of_taken_trials_without_spikes(ds):
 def test_score__says_that_a_prediction_looks_like_counts(ds):
     rate = aa1xr.smooth(ds.psth)
     with pytest.warns(aa1xr.UnitsWarning, match="its mean is that of counts per bin"):
-        aa1xr.score(rate * 0.005, ds)[["fve"]].compute()
+        aa1xr.score(ds, rate * 0.005)[["fve"]].compute()
     with pytest.raises(ValueError, match=r"if it is a rate, say so: prediction.attrs\['units'\]"):
-        aa1xr.score(ds.spikes.mean("trial") / 0.005, ds)
+        aa1xr.score(ds, ds.spikes.mean("trial") / 0.005)
 
 
 def test_jackknife__does_not_depend_on_the_order_of_the_data(sample_archive):
@@ -114,7 +114,7 @@ def test_jackknife__does_not_depend_on_the_order_of_the_data(sample_archive):
     prediction = aa1xr.smooth(ds.psth).fillna(0)
 
     def score(prediction, data):
-        return aa1xr.score(prediction, data)[["cc_raw"]]
+        return aa1xr.score(data, prediction)[["cc_raw"]]
 
     one = aa1xr.jackknife(score, prediction, ds, over="stimulus")
     other = aa1xr.jackknife(lambda d, p: score(p, d), ds, prediction, over="stimulus")
@@ -132,7 +132,7 @@ def test_strf__refuses_decibels_that_were_scaled_by_hand(sample_archive, parts):
     with pytest.raises(ValueError, match="must be, after the end of a sound, -80"):
         aa1xr.strf(scaled, **parts).compute()
     fit = aa1xr.strf(ds, **parts).compute()
-    assert aa1xr.predict(fit, ds).notnull().any()
+    assert aa1xr.predict(ds, fit).notnull().any()
     with pytest.raises(ValueError, match="must be, after the end of a sound, -80"):
         aa1xr.predict(fit, scaled).compute()
 
@@ -153,7 +153,7 @@ def test_strf__refuses_a_psth_of_counts(ds, parts):
 def test_predict__refuses_fits_that_were_joined_with_a_scale_for_each_neuron(ds, parts):
     one, other = (aa1xr.strf(ds.isel(neuron=part), **parts).compute() for part in ([0, 1], [2, 3]))
     spread = xr.concat([one, other.assign(offset=other.offset + 1)], "neuron", data_vars="all")
-    for function in (lambda fit: aa1xr.predict(fit, ds), aa1xr.tuning):
+    for function in (lambda fit: aa1xr.predict(ds, fit), aa1xr.tuning):
         with pytest.raises(ValueError, match="'offset' of the fit must have the dimension 'freq'"):
             function(spread)
     joined = xr.concat([one, other], "neuron", data_vars="minimal")

@@ -66,7 +66,7 @@ def test_score__figures_of_the_peer(ds, stimuli):
         {name: chosen[name].values for name in smooth.dims},
         smooth.dims,
     ).astype(float)
-    scores = aa1xr.score(prediction, chosen).compute()
+    scores = aa1xr.score(chosen, prediction).compute()
     responses = as_peer(chosen.spikes.astype(float) / 0.005)
     p = as_peer(prediction.expand_dims("trial", 2))
     psth = torch.nanmean(responses, dim=2, keepdim=True)

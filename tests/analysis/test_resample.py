@@ -276,7 +276,7 @@ def test_functions__on_variables_without_attributes(ds):
         aa1xr.spike_counts,
         aa1xr.presented,
         lambda d: aa1xr.quality(d).snr,
-        lambda d: aa1xr.score(d.psth, d).cc_norm,
+        lambda d: aa1xr.score(d, d.psth).cc_norm,
         lambda d: aa1xr.take_trials(d, "odd").psth,
     ):
         np.testing.assert_array_equal(function(bare(ds)), function(ds))

@@ -78,7 +78,7 @@ def bits_per_spike(pairs):
 
 
 def assert_as_by_loops(prediction, ds, during="stimulus"):
-    got = aa1xr.score(prediction, ds, during=during).compute()
+    got = aa1xr.score(ds, prediction, during=during).compute()
     for n in range(ds.sizes["neuron"]):
         for name, value in by_loops(heard(prediction, ds, n, during)).items():
             np.testing.assert_allclose(
@@ -122,7 +122,7 @@ def test_score__estimates_known_correlations():
     wrong = true + 8 * rng.standard_normal(true.shape)
     for rate in (true, wrong):
         prediction = as_prediction(ds, np.broadcast_to(rate, (50, *rate.shape)))
-        got = aa1xr.score(prediction, ds).compute()
+        got = aa1xr.score(ds, prediction).compute()
         signal = np.mean(np.var(true, axis=1, ddof=1))
         noise = true.mean() / DT
         products = np.mean([np.cov(t, r) for t, r in zip(true, rate, strict=True)], 0)
@@ -147,7 +147,7 @@ def ds(sample_archive):
 
 
 def test_score__of_the_psth_itself_is_bounded_by_the_noise_ceilings(ds):
-    got = aa1xr.score(ds.psth, ds).compute()
+    got = aa1xr.score(ds, ds.psth).compute()
     np.testing.assert_allclose(got.cc_raw, 1, rtol=1e-9)
     np.testing.assert_allclose(got.fve, 1, rtol=1e-6)
     np.testing.assert_allclose(got.cc_raw_within, 1, rtol=1e-9)
@@ -157,7 +157,7 @@ def test_score__of_the_psth_itself_is_bounded_by_the_noise_ceilings(ds):
 def test_score__noise_corrected_is_raw_over_the_noise_ceiling(ds, trial):
     """Whether all trials are common or not, exactly."""
     ds = ds.isel(trial=trial)
-    got = aa1xr.score(aa1xr.smooth(aa1xr.psth(ds), window_ms=40), ds).compute()
+    got = aa1xr.score(ds, aa1xr.smooth(aa1xr.psth(ds), window_ms=40)).compute()
     measures = aa1xr.quality(ds).compute()
     for suffix in ("", "_within"):
         raw = got["cc_raw" + suffix]
@@ -168,7 +168,7 @@ def test_score__noise_corrected_is_raw_over_the_noise_ceiling(ds, trial):
 
 def test_score__of_one_stimulus_is_the_same_in_all_conventions(ds):
     one = ds.sel(stimulus=["flatrip-00"]).isel(trial=slice(10))
-    got = aa1xr.score(aa1xr.smooth(one.psth, window_ms=40), one).compute()
+    got = aa1xr.score(one, aa1xr.smooth(one.psth, window_ms=40)).compute()
     for name in ("cc_raw", "cc_norm", "cc_norm_half", "fve", "spe"):
         np.testing.assert_allclose(got[name], got[name + "_within"], rtol=1e-10)
     for name in ("cc_norm", "cc_norm_half"):
@@ -179,7 +179,7 @@ def test_score__means_that_differ_between_stimuli_are_signal_but_not_within():
     rng = np.random.default_rng(0)
     rate = np.array([2.0, 8.0])[:, np.newaxis] + rng.gamma(1, 1, (2, 400))
     ds = dataset(rng.poisson(rate[np.newaxis, :, np.newaxis], (1, 2, 10, 400)), [400, 400])
-    got = aa1xr.score(as_prediction(ds, rate[np.newaxis] / DT), ds).compute()
+    got = aa1xr.score(ds, as_prediction(ds, rate[np.newaxis] / DT)).compute()
     assert abs(got.cc_norm.item() - 1) < 0.03
     assert abs(got.cc_norm_within.item() - 1) < 0.05
     assert got.cc_raw.item() > got.cc_raw_within.item() + 0.1
@@ -190,7 +190,7 @@ def test_score__order_of_trials_does_not_matter(ds):
     rate = aa1xr.smooth(ds.psth, window_ms=40)
     order = np.random.default_rng(0).permutation(ds.sizes["trial"])
     got, expected = (
-        aa1xr.score(rate, each).drop_vars(["bits_per_spike", "cc_norm_half_deepstrf"]).compute()
+        aa1xr.score(each, rate).drop_vars(["bits_per_spike", "cc_norm_half_deepstrf"]).compute()
         for each in (ds.isel(trial=order), ds)
     )
     xr.testing.assert_allclose(got, expected, rtol=1e-9)
@@ -198,18 +198,18 @@ def test_score__order_of_trials_does_not_matter(ds):
 
 def test_score__counts_the_stimulus_whatever_window_is_open(ds):
     rate = aa1xr.smooth(ds.psth, window_ms=40)
-    expected = aa1xr.score(rate, ds).compute()
+    expected = aa1xr.score(ds, rate).compute()
     for window in (slice(0, None), slice(-0.5, None), slice(None, float(ds.duration_s.max()))):
-        got = aa1xr.score(rate.sel(time=window), ds.sel(time=window)).compute()
+        got = aa1xr.score(ds.sel(time=window), rate.sel(time=window)).compute()
         xr.testing.assert_allclose(got, expected, rtol=1e-12)
-    every = aa1xr.score(rate, ds, during="all").compute()
+    every = aa1xr.score(ds, rate, during="all").compute()
     assert (abs(every.cc_norm - expected.cc_norm) > 1e-3).any()
     with pytest.raises(ValueError, match=r"during='sound'; expected one of 'stimulus', 'all'"):
-        aa1xr.score(rate, ds, during="sound")
+        aa1xr.score(ds, rate, during="sound")
     with pytest.raises(ValueError, match=r"'duration_s'.*during='all'"):
-        aa1xr.score(rate, ds.drop_vars("duration_s"))
+        aa1xr.score(ds.drop_vars("duration_s"), rate)
     xr.testing.assert_allclose(
-        aa1xr.score(rate, ds.drop_vars("duration_s"), during="all").compute(),
+        aa1xr.score(ds.drop_vars("duration_s"), rate, during="all").compute(),
         every.drop_vars("duration_s", errors="ignore"),
     )
 
@@ -219,7 +219,7 @@ def test_score__constant_predictions_are_nan_exactly(ds):
     rates = np.linspace(0.1, 20.3, ds.sizes["neuron"])[:, np.newaxis, np.newaxis]
     constant = ds.psth * 0 + rates
     with pytest.warns(aa1xr.UndefinedWarning, match="the prediction is constant"):
-        got = aa1xr.score(constant, ds).compute()
+        got = aa1xr.score(ds, constant).compute()
     for name in SCORES:
         if name.startswith("cc_"):
             assert got[name].isnull().all(), name
@@ -228,8 +228,8 @@ def test_score__constant_predictions_are_nan_exactly(ds):
 def test_score__is_lazy_and_keeps_labels(sample_archive):
     ds = aa1xr.open_sample()
     with dask.config.set(scheduler=refuse):
-        got = aa1xr.score(ds.psth, ds)
-        spectra = aa1xr.coherence(ds.psth, ds)
+        got = aa1xr.score(ds, ds.psth)
+        spectra = aa1xr.coherence(ds, ds.psth)
     assert set(got.data_vars) == set(SCORES)
     for result in (got, spectra):
         assert all(array.chunks is not None for array in result.values())
@@ -241,7 +241,7 @@ def test_score__aligns_by_labels_in_any_order(sample_archive):
     ds = aa1xr.open_sample()
     rate = (ds.psth + 1).compute()
     songs = ds.sel(type="conspecific", area="MLd")
-    expected = aa1xr.score(rate.sel(type="conspecific", area="MLd"), songs).compute()
+    expected = aa1xr.score(songs, rate.sel(type="conspecific", area="MLd")).compute()
     bare = as_prediction(ds, rate.values)
     for prediction in (
         rate,
@@ -250,51 +250,51 @@ def test_score__aligns_by_labels_in_any_order(sample_archive):
         bare,
         bare.isel(stimulus=[4, 2, 3, 1, 0, 9, 8, 7, 6, 5, 12]).chunk(time=100, neuron=5),
     ):
-        got = aa1xr.score(prediction, songs).compute()
+        got = aa1xr.score(songs, prediction).compute()
         xr.testing.assert_allclose(got, expected)
     # What only one of them has is left out.
-    held_out = aa1xr.score(rate.sel(area="MLd", type="conspecific"), ds).compute()
+    held_out = aa1xr.score(ds, rate.sel(area="MLd", type="conspecific")).compute()
     xr.testing.assert_allclose(held_out, expected)
-    one = aa1xr.score(rate.sel(neuron="sim0000_1_A", type="conspecific"), ds).compute()
+    one = aa1xr.score(ds, rate.sel(neuron="sim0000_1_A", type="conspecific")).compute()
     xr.testing.assert_allclose(one, expected.sel(neuron=["sim0000_1_A"]))
-    one = aa1xr.score(rate, songs.sel(neuron="sim0000_1_A")).compute()
+    one = aa1xr.score(songs.sel(neuron="sim0000_1_A"), rate).compute()
     np.testing.assert_allclose(one.cc_norm, expected.cc_norm.sel(neuron=["sim0000_1_A"]))
 
 
 def test_score__refuses_another_time_axis(sample_archive):
     ds, coarse = aa1xr.open_sample(), aa1xr.open_sample(dt_ms=10)
     late = ds.assign_coords(time=("time", ds.time.values + 0.002, ds.time.attrs))
-    for measure in (lambda: aa1xr.score(late.psth, late), lambda: aa1xr.quality(late)):
+    for measure in (lambda: aa1xr.score(late, late.psth), lambda: aa1xr.quality(late)):
         with pytest.raises(ValueError, match=r"shifted by 2 ms, so bins and stimuli do not match"):
             measure()
     with pytest.raises(ValueError, match="select the same times"):
-        aa1xr.score(late.psth, ds)
+        aa1xr.score(ds, late.psth)
     with pytest.raises(ValueError, match=r"bins of 10 ms, the Dataset of 5 ms; .*dt_ms=10"):
-        aa1xr.score(coarse.psth, ds)
+        aa1xr.score(ds, coarse.psth)
     bare = coarse.psth.assign_coords(time=("time", coarse.time.values))
     with pytest.raises(ValueError, match=r"bins of 10 ms"):
-        aa1xr.score(bare, ds)
+        aa1xr.score(ds, bare)
     with pytest.raises(ValueError, match=r"100 bins from 0 to 0.495 s, the Dataset 434 bins"):
-        aa1xr.score(ds.psth.isel(time=slice(100)), ds)
+        aa1xr.score(ds, ds.psth.isel(time=slice(100)))
     shifted = ds.psth.assign_coords(time=("time", ds.time.values + DT, ds.time.attrs))
     with pytest.raises(ValueError, match="select the same times"):
-        aa1xr.score(shifted, ds)
+        aa1xr.score(ds, shifted)
     with pytest.raises(ValueError, match="no time coordinate"):
-        aa1xr.score(ds.psth.drop_vars("time"), ds)
+        aa1xr.score(ds, ds.psth.drop_vars("time"))
 
 
 def test_score__refuses_what_is_no_prediction(sample_archive):
     ds = aa1xr.open_sample()
     with pytest.raises(ValueError, match=r"expected \('neuron', 'stimulus', 'time'\)"):
-        aa1xr.score(ds.spikes, ds)
+        aa1xr.score(ds, ds.spikes)
     with pytest.raises(ValueError, match="for no neuron of the Dataset: it has"):
-        aa1xr.score(ds.psth.sel(area="MLd"), ds.sel(area="Field_L"))
+        aa1xr.score(ds.sel(area="Field_L"), ds.psth.sel(area="MLd"))
     with pytest.raises(ValueError, match="a neuron occurs twice in the prediction"):
-        aa1xr.score(ds.psth.isel(neuron=[0, 0, 1]), ds)
+        aa1xr.score(ds, ds.psth.isel(neuron=[0, 0, 1]))
     with pytest.raises(ValueError, match="no coordinate 'stimulus'"):
-        aa1xr.score(as_prediction(ds, ds.psth.values).drop_vars("stimulus"), ds)
+        aa1xr.score(ds, as_prediction(ds, ds.psth.values).drop_vars("stimulus"))
     with pytest.raises(ValueError, match="max_splits=0"):
-        aa1xr.score(ds.psth, ds, max_splits=0)
+        aa1xr.score(ds, ds.psth, max_splits=0)
 
 
 def undefined():
@@ -346,77 +346,77 @@ def test_score__says_why_a_score_is_undefined_and_for_which_neurons():
 @pytest.mark.filterwarnings("ignore::aa1xr.UnitsWarning")  # predictions of any size
 def test_score__speaks_of_what_is_computed_alone():
     prediction, ds = undefined()
-    messages = said(aa1xr.score(prediction, ds).fve)
+    messages = said(aa1xr.score(ds, prediction).fve)
     assert len([m for m in messages if "counts per bin" not in m]) == 1
-    messages = said(aa1xr.score(prediction, ds).bits_per_spike)
+    messages = said(aa1xr.score(ds, prediction).bits_per_spike)
     assert not [m for m in messages if "signal" in m or "prediction is constant" in m]
-    aa1xr.score(prediction, ds.isel(neuron=[1])).cc_raw.compute()  # an error if it warns
+    aa1xr.score(ds.isel(neuron=[1]), prediction).cc_raw.compute()  # an error if it warns
 
 
 def test_score__bins_without_a_prediction_are_said(ds):
     rate = ds.psth.where(ds.time > 0.1)
     with pytest.warns(aa1xr.UndefinedWarning, match=r"leave out bins for 10 neurons"):
-        aa1xr.score(rate, ds).cc_raw.compute()
+        aa1xr.score(ds, rate).cc_raw.compute()
     some = ds.psth.where(ds.stimulus != "flatrip-00")  # not predicted at all
-    aa1xr.score(some, ds).cc_raw.compute()
+    aa1xr.score(ds, some).cc_raw.compute()
 
 
 def test_score__lower_rates_than_min_rate_count_as_it():
     ds = dataset(np.ones((1, 1, 2, 4)), [4])
     prediction = as_prediction(ds, np.array([[[0.0, 200, 400, 600]]]))
-    got = aa1xr.score(prediction, ds).bits_per_spike.compute()
+    got = aa1xr.score(ds, prediction).bits_per_spike.compute()
     means = np.array([0.1 * DT, 1, 2, 3])
     expected = np.mean(np.log(means) - means + 1) / np.log(2)
     np.testing.assert_allclose(got, [expected])
-    got = aa1xr.score(prediction, ds, min_rate=20).bits_per_spike.compute()
+    got = aa1xr.score(ds, prediction, min_rate=20).bits_per_spike.compute()
     np.testing.assert_allclose(
         got - expected, np.mean([np.log2(200) - 19.9 * DT / np.log(2), 0, 0, 0])
     )
     with pytest.warns(aa1xr.UndefinedWarning, match=r"zero in bins that have spikes; set min_rate"):
-        got = aa1xr.score(prediction, ds, min_rate=0).bits_per_spike.compute()
+        got = aa1xr.score(ds, prediction, min_rate=0).bits_per_spike.compute()
     assert got.isnull().all()
     with pytest.raises(ValueError, match="min_rate must be at least 0 spikes/s; got -1"):
-        aa1xr.score(prediction, ds, min_rate=-1)
+        aa1xr.score(ds, prediction, min_rate=-1)
 
 
 def test_score__counts_without_units_are_said(ds):
     counts = as_prediction(ds, ds.psth.values * DT).drop_attrs()
     with pytest.warns(aa1xr.UnitsWarning, match="its mean is that of counts per bin"):
-        assert (aa1xr.score(counts, ds).fve.compute() < 0.1).all()
-    aa1xr.score(counts, ds).cc_norm.compute()  # has no unit
-    aa1xr.score(counts / DT, ds).fve.compute()
+        assert (aa1xr.score(ds, counts).fve.compute() < 0.1).all()
+    aa1xr.score(ds, counts).cc_norm.compute()  # has no unit
+    aa1xr.score(ds, counts / DT).fve.compute()
 
 
 def test_score__of_labels_as_zarr_reads_them(ds):
     text = ds.assign_coords(neuron=ds.neuron.values.astype(np.dtypes.StringDType()))
-    got = aa1xr.score(text.psth, text).compute()
-    np.testing.assert_array_equal(got.cc_norm, aa1xr.score(ds.psth, ds).cc_norm)
+    got = aa1xr.score(text, text.psth).compute()
+    np.testing.assert_array_equal(got.cc_norm, aa1xr.score(ds, ds.psth).cc_norm)
 
 
 def test_score__refuses_other_units(sample_archive):
     ds = aa1xr.open_sample(dt_ms=20).isel(neuron=[0, 1])
     for other in (ds.spikes.mean("trial", keep_attrs=True), aa1xr.normalize(ds.psth)[0]):
         with pytest.raises(ValueError, match=r"must be in spikes/s; its units are '(count|1)'"):
-            aa1xr.score(other, ds)
+            aa1xr.score(ds, other)
     for units in ("Hz", "spikes / s", "1/s", "s-1"):
-        aa1xr.score(ds.psth.assign_attrs(units=units), ds)
+        aa1xr.score(ds, ds.psth.assign_attrs(units=units))
 
 
 def test_score__a_model_that_diverged_has_no_score(sample_archive):
     ds = aa1xr.open_sample(dt_ms=20).isel(neuron=[0])
     diverged = ds.psth.where(ds.time != 0.1, np.inf)
     with pytest.warns(aa1xr.UndefinedWarning, match="the prediction has infinite values"):
-        got = aa1xr.score(diverged, ds).compute()
+        got = aa1xr.score(ds, diverged).compute()
     assert got.to_dataarray().isnull().all()
     with pytest.warns(aa1xr.UndefinedWarning, match=r"aa1xr\.coherence: undefined \(NaN\) for 1"):
-        assert aa1xr.coherence(diverged, ds).coherence.isnull().all()
+        assert aa1xr.coherence(ds, diverged).coherence.isnull().all()
 
 
 def test_score__in_published_conventions_of_the_authors_code(ds):
     """calc_CCnorm.m and calc_SPE.m of github.com/OSchoppe/CCnorm, as they read."""
     ds = ds.isel(trial=slice(10), neuron=[0, 5])
     rate = aa1xr.smooth(ds.psth, window_ms=40)
-    got = aa1xr.score(rate, ds).compute()
+    got = aa1xr.score(ds, rate).compute()
     for n in range(2):
         window = [(ds.time.values >= 0) & (ds.time.values < d) for d in ds.duration_s.values]
         spikes = ds.spikes.values.astype(float)

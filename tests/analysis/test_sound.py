@@ -93,7 +93,7 @@ def test_click_response__is_that_of_the_spectrogram(hop, compression, frames):
 def test_predict__refuses_another_spectrogram_and_names_what_differs():
     ds = with_attrs(linear_neurons()[0])
     fit = fit_to(ds)
-    aa1xr.predict(fit, ds)
+    aa1xr.predict(ds, fit)
     for name, value, message in (
         ("compression", "none", r"compression='cubic', the Dataset has compression='none'"),
         ("window_ms", 40.0, r"window_ms=10, the Dataset has window_ms=40"),
@@ -102,17 +102,17 @@ def test_predict__refuses_another_spectrogram_and_names_what_differs():
         ("frame_stop_ms", 9.0, "frame_stop_ms=5, the Dataset has frame_stop_ms=9"),
     ):
         with pytest.raises(ValueError, match=message):
-            aa1xr.predict(fit, with_attrs(ds, **{name: value}))
+            aa1xr.predict(with_attrs(ds, **{name: value}), fit)
 
 
 def test_predict__refuses_a_custom_spectrogram_for_a_defined_one_and_the_other_way_round():
     ds = with_attrs(linear_neurons()[0])
     replaced = ds.assign(spectrogram=(ds.spectrogram.dims, ds.spectrogram.values))
     with pytest.raises(ValueError, match="that of the Dataset does not say its parameters"):
-        aa1xr.predict(fit_to(ds), replaced)
+        aa1xr.predict(replaced, fit_to(ds))
     with pytest.raises(ValueError, match="that of the fit does not say its parameters"):
-        aa1xr.predict(fit_to(replaced), ds)
-    aa1xr.predict(fit_to(replaced), replaced).compute()
+        aa1xr.predict(ds, fit_to(replaced))
+    aa1xr.predict(replaced, fit_to(replaced)).compute()
 
 
 @pytest.mark.parametrize("scale", ["standardize", "normalize", "smooth"])
@@ -126,16 +126,16 @@ def test_predict__refuses_a_spectrogram_that_was_scaled_or_smoothed(scale):
     other = ds.assign(spectrogram=changed)
     name = "smoothed" if scale == "smooth" else "scaled"
     with pytest.raises(ValueError, match=f"{name}='no', the Dataset has {name}="):
-        aa1xr.predict(fit_to(ds), other)
+        aa1xr.predict(other, fit_to(ds))
     with pytest.raises(ValueError, match=f"the Dataset has {name}='no'"):
-        aa1xr.predict(fit_to(other), ds)
-    aa1xr.predict(fit_to(other), other).compute()
+        aa1xr.predict(ds, fit_to(other))
+    aa1xr.predict(other, fit_to(other)).compute()
 
 
 def test_predict__takes_what_was_scaled_and_unscaled():
     ds = with_attrs(linear_neurons()[0])
     scaled, scaling = aa1xr.standardize(ds.spectrogram, over=("stimulus", "time"))
-    aa1xr.predict(fit_to(ds), ds.assign(spectrogram=scaling.undo(scaled))).compute()
+    aa1xr.predict(ds.assign(spectrogram=scaling.undo(scaled)), fit_to(ds)).compute()
 
 
 @pytest.mark.parametrize("change", [lambda s: (s - s.mean()) / s.std(), lambda s: s - 1])
@@ -146,14 +146,14 @@ def test_strf__refuses_values_that_the_attributes_do_not_describe(change):
     with pytest.raises(ValueError, match="must not be below 0, which is silence"):
         fit_to(other).compute()
     with pytest.raises(ValueError, match="must not be below 0, which is silence"):
-        aa1xr.predict(fit_to(ds), other).compute()
+        aa1xr.predict(other, fit_to(ds)).compute()
 
 
 @pytest.mark.parametrize("how", ["save", "netCDF", "pickle", "arithmetic"])
 def test_predict__of_a_fit_that_was_saved(tmp_path, how):
     ds = with_attrs(linear_neurons()[0])
     fit = fit_to(ds).compute()
-    expected = aa1xr.predict(fit, ds)
+    expected = aa1xr.predict(ds, fit)
     if how == "save":
         aa1xr.save(fit, tmp_path / "fit.zarr")
         fit = aa1xr.load(tmp_path / "fit.zarr")
@@ -165,10 +165,10 @@ def test_predict__of_a_fit_that_was_saved(tmp_path, how):
     else:
         with xr.set_options(keep_attrs=False):
             fit = xr.concat([fit, fit], "split").mean("split")
-    xr.testing.assert_allclose(aa1xr.predict(fit, ds), expected)
+    xr.testing.assert_allclose(aa1xr.predict(ds, fit), expected)
     assert definition(fit.lag.attrs) == {name: DEFAULT[name] for name in PARAMETERS}
     with pytest.raises(ValueError, match="compression='cubic'"):
-        aa1xr.predict(fit, with_attrs(ds, compression="log1p"))
+        aa1xr.predict(with_attrs(ds, compression="log1p"), fit)
 
 
 def test_predict__of_the_sample(sample_archive):
@@ -178,22 +178,22 @@ def test_predict__of_the_sample(sample_archive):
     fit = aa1xr.strf(ds, train=train, validation=validation)
     assert set(PARAMETERS) <= set(fit.lag.attrs)
     test = ds.sel(stimulus=test)
-    assert definition(aa1xr.predict(fit, test).attrs) == definition(ds.spectrogram.attrs)
+    assert definition(aa1xr.predict(test, fit).attrs) == definition(ds.spectrogram.attrs)
     source = ds.encoding["source"]
     for name, value in {"compression": "none", "window_ms": 40}.items():
         with pytest.raises(ValueError, match=f"the Dataset has {name}="):
-            aa1xr.predict(fit, aa1xr.open(source, **{name: value}))
+            aa1xr.predict(aa1xr.open(source, **{name: value}), fit)
     with pytest.raises(ValueError, match="bins of 5 ms, the sound of 10 ms"):
-        aa1xr.predict(fit, aa1xr.resample(ds, dt_ms=10))
+        aa1xr.predict(aa1xr.resample(ds, dt_ms=10), fit)
 
 
 def test_fit_nonlinearity__is_for_predictions_from_one_spectrogram():
     ds = with_attrs(linear_neurons()[0])
-    linear = aa1xr.predict(fit_to(ds).compute(), ds, rectify=False)
+    linear = aa1xr.predict(ds, fit_to(ds).compute(), rectify=False)
     curve = aa1xr.fit_nonlinearity(linear, ds.psth, n_levels=5)
     curve.apply(linear)
     causal = with_attrs(ds, frames="causal")
-    other = aa1xr.predict(fit_to(causal).compute(), causal, rectify=False)
+    other = aa1xr.predict(causal, fit_to(causal).compute(), rectify=False)
     with pytest.raises(ValueError, match="the nonlinearity has frames='centred', the prediction"):
         curve.apply(other)
     with pytest.raises(ValueError, match="that of the prediction does not say its parameters"):
@@ -206,8 +206,8 @@ def test_fit_nonlinearity__is_for_predictions_from_one_spectrogram():
 def test_predict__is_nan_where_the_sound_before_the_axis_is_not_known():
     ds = with_attrs(linear_neurons()[0])
     fit = fit_to(ds).compute()
-    whole = aa1xr.predict(fit, ds)
-    cut = aa1xr.predict(fit, ds.isel(time=slice(7, None)))
+    whole = aa1xr.predict(ds, fit)
+    cut = aa1xr.predict(ds.isel(time=slice(7, None)), fit)
     assert cut.isnull().any(["neuron", "stimulus"]).values.nonzero()[0].tolist() == [0, 1, 2]
     xr.testing.assert_allclose(cut.isel(time=slice(3, None)), whole.isel(time=slice(10, None)))
     # Nothing of it depends on silence where the axis begins after onset: predictions score alike.
@@ -221,7 +221,7 @@ def test_predict__before_onset_there_is_silence_in_the_units_of_the_sound():
     level = with_attrs(level, compression="db", silence=-80.0)
     fits = fit_to(ds).compute(), fit_to(level).compute()
     np.testing.assert_allclose(fits[0].strf, fits[1].strf, atol=1e-9)
-    np.testing.assert_allclose(aa1xr.predict(fits[0], ds), aa1xr.predict(fits[1], level), atol=1e-9)
+    np.testing.assert_allclose(aa1xr.predict(ds, fits[0]), aa1xr.predict(level, fits[1]), atol=1e-9)
 
 
 def test_strf__of_a_cut_axis_is_the_fit_to_the_bins_whose_sound_is_known():
@@ -240,7 +240,7 @@ def test_strf__of_a_sound_whose_silence_is_not_known_leaves_out_the_first_bins()
     expected = fit_to(ds.assign(psth=ds.psth.where(ds.time >= ds.time[3]))).compute()
     got = fit_to(unknown).compute()
     np.testing.assert_allclose(got.strf, expected.strf, rtol=1e-9)
-    assert aa1xr.predict(got, unknown).isel(time=slice(0, 3)).isnull().all()
+    assert aa1xr.predict(unknown, got).isel(time=slice(0, 3)).isnull().all()
     # With silence on the axis nothing is lost.
     padding = {"spectrogram": 0, "psth": np.nan}
     later = unknown.pad(time=(3, 0), constant_values=padding)
@@ -279,13 +279,13 @@ def test_values__that_are_not_finite_are_refused_when_they_are_computed(chunks, 
     fit = fit_to(good).compute()
     if chunks is not None:
         ds = ds.chunk(chunks)
-        rate = aa1xr.predict(fit, ds)  # lazy, so nothing is known yet
+        rate = aa1xr.predict(ds, fit)  # lazy, so nothing is known yet
         with pytest.raises(ValueError, match=where):
             rate.compute()
-        aa1xr.predict(fit, ds.isel(stimulus=[0, 1])).compute()
+        aa1xr.predict(ds.isel(stimulus=[0, 1]), fit).compute()
     else:
         with pytest.raises(ValueError, match=where):
-            aa1xr.predict(fit, ds)
+            aa1xr.predict(ds, fit)
     lazy = fit_to(ds)
     with pytest.raises(ValueError, match=where):
         lazy.compute()
@@ -307,7 +307,7 @@ def test_strf__refuses_the_logarithm_of_silence_and_infinite_rates(sample_archiv
 
 def test_fit_nonlinearity__refuses_infinite_predictions():
     ds, _ = linear_neurons()
-    linear = aa1xr.predict(fit_to(ds).compute(), ds, rectify=False)
+    linear = aa1xr.predict(ds, fit_to(ds).compute(), rectify=False)
     infinite = linear.where(linear.time != 0.1, np.inf)
     message = "the prediction must be finite or NaN; got inf at neuron 'b0_1_A'"
     with pytest.raises(ValueError, match=message):

@@ -110,7 +110,7 @@ def test_strf__of_missing_pairs():
 def test_strf__is_lazy_and_keeps_labels(ds, lazily):
     with lazily():
         fit = aa1xr.strf(ds, train=ds.stimulus.values[:4], validation=ds.stimulus.values[4:6])
-        rate = aa1xr.predict(fit, ds)
+        rate = aa1xr.predict(ds, fit)
     assert all(array.chunks is not None for array in fit.values())
     assert len(fit.__dask_graph__()) < 200
     assert aa1xr.sel(fit, area="MLd", animal_id="sim0000").strf.shape == (5, 32, 20)
@@ -167,7 +167,7 @@ def test_strf__refuses_other_bins():
 def test_predict__by_design_matrices(rectify):
     ds, _ = linear_neurons(noise=20)
     fit = fit_to(ds).compute()
-    rate = aa1xr.predict(fit, ds[["spectrogram"]], rectify=rectify)
+    rate = aa1xr.predict(ds[["spectrogram"]], fit, rectify=rectify)
     assert rate.dims == ("neuron", "stimulus", "time")
     for s in range(5):
         sound = (ds.spectrogram[s] - fit.offset) / fit.scale
@@ -183,34 +183,34 @@ def test_predict__by_design_matrices(rectify):
 def test_predict__of_one_neuron_or_sound_and_of_nan():
     ds, _ = linear_neurons()
     fit = fit_to(ds).compute()
-    expected = aa1xr.predict(fit, ds)
-    one = aa1xr.predict(fit.isel(neuron=2), ds)
+    expected = aa1xr.predict(ds, fit)
+    one = aa1xr.predict(ds, fit.isel(neuron=2))
     np.testing.assert_allclose(one, expected[2])
     assert one.dims == ("stimulus", "time")
-    one = aa1xr.predict(fit, ds.isel(stimulus=3))
+    one = aa1xr.predict(ds.isel(stimulus=3), fit)
     np.testing.assert_allclose(one, expected[:, 3])
     strf = fit.strf.where(fit.neuron.variable != "b2_1_A")
     unknown = fit.assign(strf=strf.variable)
-    assert aa1xr.predict(unknown, ds).isnull().all(["stimulus", "time"]).sum() == 1
+    assert aa1xr.predict(ds, unknown).isnull().all(["stimulus", "time"]).sum() == 1
 
 
 def test_predict__refuses_other_sounds():
     ds, _ = linear_neurons()
     fit = fit_to(ds).compute()
     with pytest.raises(ValueError, match="bins of 5 ms, the sound of 10 ms"):
-        aa1xr.predict(fit, aa1xr.resample(ds, dt_ms=10))
+        aa1xr.predict(aa1xr.resample(ds, dt_ms=10), fit)
     with pytest.raises(ValueError, match="bands"):
-        aa1xr.predict(fit, ds.isel(freq=[0, 2, 1]))
+        aa1xr.predict(ds.isel(freq=[0, 2, 1]), fit)
 
 
 def test_predict__is_scored_as_it_is(ds):
     songs = ds.sel(type="conspecific", area="MLd")
     train, validation, test = aa1xr.split(songs, test=2, validation=2)
     fit = aa1xr.strf(songs, train=train, validation=validation)
-    rate = aa1xr.predict(fit, songs.sel(stimulus=test))
+    rate = aa1xr.predict(songs.sel(stimulus=test), fit)
     with dask.config.set(scheduler="synchronous"):
-        scores = aa1xr.mean_score(aa1xr.score(rate, songs))
-        spectra = aa1xr.coherence(rate, songs).compute()
+        scores = aa1xr.mean_score(aa1xr.score(songs, rate))
+        spectra = aa1xr.coherence(songs, rate).compute()
     assert scores.cc_norm > 0.85
     assert scores.n_left_out.sel(measure="cc_norm") == 1
     assert spectra.information.notnull().sum() == 5
@@ -222,7 +222,7 @@ def test_strf__refuses_gaps_in_time():
     with pytest.raises(ValueError, match="not one of adjacent bins"):
         fit_to(gaps)
     with pytest.raises(ValueError, match="not one of adjacent bins"):
-        aa1xr.predict(fit_to(ds), gaps)
+        aa1xr.predict(gaps, fit_to(ds))
 
 
 def test_strf__names_a_stimulus_that_is_not_there_without_the_label_index():
@@ -263,7 +263,7 @@ def test_predict__is_bounded_where_a_band_was_silent_in_training(floor):
     fit = fit_to(quiet, scale_floor=floor, alphas=[0.1]).compute()
     assert fit.deviation[0] < 1e-8
     np.testing.assert_allclose(fit.scale.min(), floor * fit.deviation.max())
-    rate = aa1xr.predict(fit, ds, rectify=False)
+    rate = aa1xr.predict(ds, fit, rectify=False)
     # Cauchy-Schwarz, with the whole lagged sound as one vector.
     for s in range(5):
         about = ((ds.spectrogram[s] - fit.offset) / fit.scale).transpose("freq", "time").values
@@ -289,4 +289,4 @@ def test_predict__refuses_a_fit_with_some_of_its_lags():
     fit = fit_to(ds)
     for lags in (slice(1, None), slice(None, None, 2)):
         with pytest.raises(ValueError, match="lags of fit must be all bins from lag 0 on"):
-            aa1xr.predict(fit.isel(lag=lags), ds)
+            aa1xr.predict(ds, fit.isel(lag=lags))

@@ -358,7 +358,7 @@ def test_take_trials__learning_curve_is_the_closed_form():
     for n in (1, 3, 8):
         found = [
             aa1xr.score(
-                aa1xr.take_trials(ds, half[:n]).psth, aa1xr.take_trials(ds, rest)
+                aa1xr.take_trials(ds, rest), aa1xr.take_trials(ds, half[:n]).psth
             ).cc_norm.values
             for half, rest in aa1xr.trial_halves(ds, n=4)
         ]

@@ -69,8 +69,8 @@ def test_trials_with_replacement__are_refused_since_they_inflate_the_snr():
     drawn = ds.isel(trial=np.random.default_rng(0).integers(0, 8, 8))
     for measure in (
         lambda: aa1xr.quality(drawn),
-        lambda: aa1xr.score(20 + 0 * ds.spikes.mean("trial"), drawn),
-        lambda: aa1xr.coherence(ds.spikes.mean("trial"), drawn, window_ms=100),
+        lambda: aa1xr.score(drawn, 20 + 0 * ds.spikes.mean("trial")),
+        lambda: aa1xr.coherence(drawn, ds.spikes.mean("trial"), window_ms=100),
     ):
         with pytest.raises(ValueError, match=r"trial \d occurs \d times: trials drawn with"):
             measure()
@@ -137,11 +137,11 @@ def test_uncertainty__takes_predictions_and_responses_alike(sample_archive):
     prediction = aa1xr.smooth(ds.psth)
     for errors in (aa1xr.jackknife, aa1xr.bootstrap):
         options = {} if errors is aa1xr.jackknife else {"n": 20}
-        got = errors(aa1xr.score, prediction, ds, over="stimulus", **options)
+        got = errors(aa1xr.score, ds, prediction, over="stimulus", **options)
         assert (part(got.cc_raw, "standard_error") > 0).all()
         assert got.cc_raw.dims == ("statistic", "neuron")
         np.testing.assert_array_equal(
-            part(got.cc_raw, "estimate"), aa1xr.score(prediction, ds).cc_raw
+            part(got.cc_raw, "estimate"), aa1xr.score(ds, prediction).cc_raw
         )
 
 
@@ -154,7 +154,7 @@ def test_uncertainty__refuses_what_it_cannot_take(sample_archive):
     with pytest.raises(TypeError, match="function must be a function"):
         aa1xr.jackknife(ds, ds, over="trial")
     with pytest.raises(ValueError, match="same labels along 'stimulus'"):
-        aa1xr.jackknife(aa1xr.score, ds.psth[:, :3], ds, over="stimulus")
+        aa1xr.jackknife(aa1xr.score, ds, ds.psth[:, :3], over="stimulus")
     with pytest.raises(ValueError, match="at least two along 'trial'"):
         aa1xr.jackknife(aa1xr.quality, ds.isel(trial=[0]), over="trial")
     with pytest.raises(TypeError, match="must return a Dataset"):

@@ -111,10 +111,10 @@ def test_run__on_a_cluster(ds, protocol, guess):
 def test_score_prediction__of_the_psth(ds, protocol):
     prepared = protocol.prepare(ds)
     prediction = prepared.psth.expand_dims(split=2)
-    result = score_prediction(prediction, ds, protocol)
+    result = score_prediction(ds, prediction, protocol)
     np.testing.assert_allclose(result.cc_raw.sel(neuron="sim0000_1_A"), 1, rtol=1e-6)
     assert dict(result.sizes) == {"split": 2, "seed": 1, "stimulus_type": 1, "neuron": 4}
-    some = score_prediction(prediction.isel(neuron=[3, 0]), ds, protocol)
+    some = score_prediction(ds, prediction.isel(neuron=[3, 0]), protocol)
     xr.testing.assert_allclose(some.isel(neuron=[0]), result.isel(neuron=[0]))
     assert some.cc_raw.isel(neuron=[1, 2]).isnull().all()
     assert some.sel(area="MLd").sizes["neuron"] == 2
@@ -122,15 +122,15 @@ def test_score_prediction__of_the_psth(ds, protocol):
 
 def test_score_prediction__refuses_what_is_incomplete(ds, protocol):
     with pytest.raises(ValueError, match=r"1 split\(s\), protocol 'cv2' 2"):
-        score_prediction(ds.psth, ds, protocol)
+        score_prediction(ds, ds.psth, protocol)
     songs = ds.psth.expand_dims(split=2)
     with pytest.raises(ValueError, match="no prediction of its test stimulus"):
-        score_prediction(songs.sel(type="flatrip"), ds, protocol)
+        score_prediction(ds, songs.sel(type="flatrip"), protocol)
 
 
 def test_score_prediction__one_split_needs_no_axis(ds):
     protocol = dataclasses.replace(PROTOCOLS["rancon2025"], dt_ms=5.0)
-    assert score_prediction(ds.psth, ds, protocol).sizes["split"] == 1
+    assert score_prediction(ds, ds.psth, protocol).sizes["split"] == 1
 
 
 def test_run__takes_lists(ds, protocol):
@@ -148,8 +148,8 @@ def test_score_prediction__a_prediction_with_gaps_has_no_score(ds, protocol):
     with pytest.warns(
         aa1xr.UndefinedWarning, match=r"aa1xr\.benchmark: .*is NaN in bins that have"
     ):
-        result = score_prediction(prediction, ds, protocol)
-    expected = score_prediction(prediction.isel(neuron=[0, 2, 3]), ds, protocol)
+        result = score_prediction(ds, prediction, protocol)
+    expected = score_prediction(ds, prediction.isel(neuron=[0, 2, 3]), protocol)
     assert result.cc_raw.isel(neuron=1).isnull().all()
     rest = result.isel(neuron=[0, 2, 3])
     xr.testing.assert_allclose(rest, expected.isel(neuron=[0, 2, 3]))
@@ -159,7 +159,7 @@ def test_score_prediction__constant_predictions_have_no_score(ds, protocol):
     rates = np.linspace(0.1, 20.3, ds.sizes["neuron"])[:, np.newaxis, np.newaxis]
     constant = (protocol.prepare(ds).psth * 0 + rates).expand_dims(split=2)
     with pytest.warns(aa1xr.UndefinedWarning, match="the prediction is constant"):
-        result = score_prediction(constant, ds, protocol)
+        result = score_prediction(ds, constant, protocol)
     assert all(scores.isnull().all() for scores in result.values())
 
 
@@ -167,11 +167,11 @@ def test_score_prediction__is_that_of_score(ds, protocol):
     """The benchmark has no score of its own."""
     prepared = protocol.prepare(ds)
     rate = prepared.psth + prepared.psth.shift(time=2).fillna(0)
-    result = score_prediction(rate.expand_dims(split=2), ds, protocol)
+    result = score_prediction(ds, rate.expand_dims(split=2), protocol)
     for k, split in enumerate(protocol.splits(prepared)):
         test = prepared.sel(stimulus=split.test)
         rate_of_test = rate.where(prepared.psth.notnull(), 0)
-        expected = aa1xr.score(rate_of_test, test)[list(result.data_vars)].compute()
+        expected = aa1xr.score(test, rate_of_test)[list(result.data_vars)].compute()
         for name, scores in result.isel(split=k, seed=0, stimulus_type=0).items():
             np.testing.assert_allclose(scores, expected[name], rtol=1e-9)
 
@@ -194,6 +194,6 @@ def test_run__says_whose_spectrogram_it_was(ds, protocol, guess, tmp_path):
         with pytest.raises(ValueError, match="choose another folder"):
             run(other, protocol, "guess", out=out)
     assert attrs["spectrogram_units"] == "dB"
-    scored = score_prediction(protocol.prepare(ds).psth.expand_dims(split=2), ds, protocol).attrs
+    scored = score_prediction(ds, protocol.prepare(ds).psth.expand_dims(split=2), protocol).attrs
     assert scored["spectrogram"] == "unknown"
     assert "protocol_n_mels" not in scored

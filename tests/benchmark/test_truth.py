@@ -19,7 +19,7 @@ def test_true_rate__is_what_many_trials_come_to(simulated, name):
     truth, folder = simulated
     protocol = PROTOCOLS[name]
     ds = aa1xr.open(folder / "a.zip", data_dir=folder)
-    rate = true_rate(truth, ds, protocol).isel(split=0)
+    rate = true_rate(ds, truth, protocol).isel(split=0)
     fine = aa1xr.open(folder / "a.zip", data_dir=folder, **protocol.options)
     psth = protocol.prepare(fine).psth
     np.testing.assert_array_equal(rate.time, psth.time)
@@ -36,4 +36,4 @@ def test_true_rate__refuses_bins_that_do_not_divide(simulated):
     ds = aa1xr.open(folder / "a.zip", data_dir=folder)
     wide = aa1xr.benchmark.Protocol("wide", 10.0, ("conspecific",), "sorted", 1)
     with pytest.raises(ValueError, match="bins of 10 ms do not divide those of 5 ms"):
-        true_rate(truth, ds, wide)
+        true_rate(ds, truth, wide)

@@ -33,8 +33,8 @@ LAZY = {
     "normalize": lambda ds: aa1xr.normalize(ds.psth, stats_from=ds.psth)[0],
     "quality": aa1xr.quality,
     "quality of pairs": lambda ds: aa1xr.quality(ds, by="stimulus"),
-    "score": lambda ds: aa1xr.score(ds.psth, ds),
-    "coherence": lambda ds: aa1xr.coherence(ds.psth, ds),
+    "score": lambda ds: aa1xr.score(ds, ds.psth),
+    "coherence": lambda ds: aa1xr.coherence(ds, ds.psth),
 }
 
 

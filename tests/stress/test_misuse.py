@@ -4,7 +4,6 @@ import re
 import pytest
 
 import aa1xr
-from aa1xr.accessor import DataArrayAccessor, DatasetAccessor, PlotAccessor
 from aa1xr.cli import _COMMANDS
 from stress import misuse
 from stress.misuse.case import refused, works
@@ -36,9 +35,6 @@ def test_table__has_every_public_name(table):
     public = {
         *(name for name in aa1xr.__all__ if not name.endswith("Warning")),
         *(f"plot.{name}" for name in aa1xr.plot.__all__),
-        *(f"ds.aa1.{name}" for name in methods(DatasetAccessor) - {"plot"}),
-        *(f"ds.psth.aa1.{name}" for name in methods(DataArrayAccessor)),
-        *(f"ds.aa1.plot.{name}" for name in methods(PlotAccessor)),
         *(f"aa1xr {module.__name__.rpartition('.')[2]}" for module in _COMMANDS),
         *(
             f"benchmark.{name}"
@@ -53,10 +49,6 @@ def test_table__has_every_public_name(table):
 def test_table__says_nothing_twice(table):
     told = [(row.name, row.mistake) for part in table.values() for row in part]
     assert sorted({row for row in told if told.count(row) > 1}) == []
-
-
-def methods(accessor):
-    return {name for name in vars(accessor) if not name.startswith("_")}
 
 
 @pytest.mark.parametrize(
