@@ -2,6 +2,7 @@
 
 import inspect
 import pydoc
+import re
 
 import pytest
 import xarray as xr
@@ -14,13 +15,13 @@ def methods(accessor):
     return {name for name in vars(accessor) if not name.startswith("_")} - {"plot"}
 
 
-def functions(*kinds):
+def functions(kind):
     """The public functions whose first argument may be of a kind, with their names."""
     public = {name: getattr(aa1xr, name) for name in aa1xr.__all__}
     for name, function in public.items():
         if inspect.isfunction(function):
             first, *_ = *inspect.signature(function).parameters.values(), None
-            if first and any(kind in str(first.annotation) for kind in kinds):
+            if first and re.search(rf"\b({kind}|Data)\b", str(first.annotation)):
                 yield name, function
 
 

@@ -288,12 +288,11 @@ LABELS: tuple[tuple[str, str, Callable[[Inputs], Any], str], ...] = (
 
 #: Python's own check of a signature says enough.
 SIGNATURES: tuple[tuple[str, str, Callable[[Inputs], Any], str], ...] = (
-    ("resample", "dt_ms not named", lambda t: aa1xr.resample(t.ds, 40), "positional"),
     ("resample", "no dt_ms", lambda t: aa1xr.resample(t.ds), "'dt_ms'"),
     ("resample", "a misspelt option", lambda t: aa1xr.resample(t.ds, dt=40), "'dt'"),
     ("smooth", "a misspelt option", lambda t: aa1xr.smooth(t.ds.psth, width_ms=21), "'width_ms'"),
     ("strf", "no validation", lambda t: aa1xr.strf(t.ds, train=t.train), "'validation'"),
-    ("score", "no Dataset", lambda t: aa1xr.score(t.rate), "'ds'"),
+    ("score", "no prediction", lambda t: aa1xr.score(t.ds), "'prediction'"),
     ("cite", "a format", lambda t: aa1xr.cite("bibtex"), "positional"),
     ("quality", "a misspelt option", lambda t: aa1xr.quality(t.ds, n_splits=5), "'n_splits'"),
     ("standardize", "over nothing", lambda t: aa1xr.standardize(t.ds.psth), "'over'"),

@@ -134,7 +134,7 @@ def test_strf__refuses_decibels_that_were_scaled_by_hand(sample_archive, parts):
     fit = aa1xr.strf(ds, **parts).compute()
     assert aa1xr.predict(ds, fit).notnull().any()
     with pytest.raises(ValueError, match="must be, after the end of a sound, -80"):
-        aa1xr.predict(fit, scaled).compute()
+        aa1xr.predict(scaled, fit).compute()
 
 
 def test_strf__refuses_bins_that_were_joined_by_hand(ds, parts):
@@ -157,7 +157,7 @@ def test_predict__refuses_fits_that_were_joined_with_a_scale_for_each_neuron(ds,
         with pytest.raises(ValueError, match="'offset' of the fit must have the dimension 'freq'"):
             function(spread)
     joined = xr.concat([one, other], "neuron", data_vars="minimal")
-    assert aa1xr.predict(joined, ds).sizes["neuron"] == 4
+    assert aa1xr.predict(ds, joined).sizes["neuron"] == 4
 
 
 def test_tuning__does_not_depend_on_the_order_of_bands(ds, parts):
