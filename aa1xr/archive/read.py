@@ -229,14 +229,9 @@ class Archive:
     def part(self, cells: slice) -> Archive:
         """The archive as if it held the cells `cell_ids[cells]` alone."""
         part = copy.copy(self)
-        part.files = self.files
         part.cell_ids = self.cell_ids[cells]
         part.pairs = {cell: self.pairs[cell] for cell in part.cell_ids}
         return part
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the open files: a copy must be given some."""
-        return {**self.__dict__, "files": None}
 
     def cells(self) -> Iterator[Cell]:
         """Each cell with its responses, sorted by area and id; one is in memory at a time."""

@@ -1,35 +1,17 @@
-"""The responses in blocks of neurons, parsed here or by the workers of a cluster, in order.
-
-Whoever parses, one process writes, and what it writes is the same to the byte.
-"""
+"""The responses of an archive in blocks of neurons, so that few are in memory."""
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from aa1xr.archive.files import Files, identity, open_files
 from aa1xr.archive.read import Archive
-from aa1xr.cluster import open_client
-from aa1xr.errors import ArchiveError, DataNotFoundError
-from aa1xr.messages import logger
-from aa1xr.printable import one_line
 
-#: Neurons parsed at a time: about half a MiB of spikes, some 30 ms of work.
+#: Neurons parsed at a time: about half a MiB of spikes.
 _NEURONS = 16
-#: Blocks that are being parsed or wait to be written, for each worker.
-_AHEAD = 3
-#: From so many neurons on: a worker takes half a second for each 1000 neurons to list a zip, which
-#: one process parses at 2 ms a neuron.
-_WORTH_IT = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,107 +53,13 @@ def read_block(archive: Archive) -> Block:
     return Block(n_trials, file_number, np.concatenate(sizes), np.concatenate(times))
 
 
-@dataclass(frozen=True, eq=False)
-class Workers:
-    """Other processes that parse."""
-
-    executor: Executor
-    number: int
-
-
-@contextmanager
-def find_workers(neurons: int) -> Iterator[Workers | None]:
-    """The workers of the `dask.distributed.Client` that is open, if so many neurons are worth it.
-
-    There are none but a cluster's: where one is killed the cluster notices, while Python's own
-    pools of processes wait for ever for a worker that was killed in the midst of an answer.
-    """
-    client = open_client() if neurons >= _WORTH_IT else None
-    if client is None or not (threads := sum(client.nthreads().values())):
-        yield None
-        return
-    try:
-        with client.get_executor(pure=False) as executor:
-            yield Workers(executor, threads)
-    finally:
-        if client.status == "running":
-            client.run(close_files)
-
-
-def read_blocks(archive: Archive, *, key: str, workers: Workers | None) -> Generator[Block]:
-    """Parse all responses, in order; only a few blocks are in memory at a time.
-
-    Parameters
-    ----------
-    key
-        The archive's SHA-256, by which a worker knows that it reads the same.
-    workers
-        Where one dies, or does not see the archive, this process goes on alone.
+def read_blocks(archive: Archive) -> Iterator[Block]:
+    """Parse all responses, in order; one block is in memory at a time.
 
     Raises
     ------
     ArchiveError
-        If a file is not right; of several, for the first.
+        If a file is damaged; the message names the first.
     """
-    parts = [
-        archive.part(slice(n, n + _NEURONS)) for n in range(0, len(archive.cell_ids), _NEURONS)
-    ]
-    done = 0
-    if workers is not None:
-        try:
-            for block in _ahead(workers, parts, key):
-                yield block
-                done += 1
-        except ArchiveError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever may befall a worker
-            logger.warning(
-                "%s: a worker failed (%r); this process goes on alone", archive.files.path, error
-            )
-    for part in parts[done:]:
-        yield read_block(part)
-
-
-def _ahead(workers: Workers, parts: list[Archive], key: str) -> Iterator[Block]:
-    """What the workers parse, in order; they are given a few blocks more than were taken."""
-    waiting: deque[Future[Block]] = deque()
-    try:
-        for part in parts:
-            if len(waiting) == _AHEAD * workers.number:
-                yield waiting.popleft().result()
-            path = str(part.files.path.resolve())
-            waiting.append(workers.executor.submit(_read_there, part, path, key))
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
-
-
-def _read_there(part: Archive, path: str, key: str) -> Block:
-    """What a worker does."""
-    with _opening:
-        _, part.files = _opened(path, key)
-    return read_block(part)
-
-
-_opening = threading.Lock()
-
-
-@lru_cache(maxsize=1)
-def _opened(path: str, key: str) -> tuple[object, Files]:
-    """The archive's files, opened once in a worker, since listing a large zip takes seconds.
-
-    What comes with them keeps them open.
-    """
-    if identity(path) != key:
-        raise DataNotFoundError(
-            f"{one_line(path)}: for this worker, not the archive that is being built"
-        )
-    opened = open_files(path)
-    return opened, opened.__enter__()
-
-
-def close_files() -> None:
-    """Let go of what this process opened as a worker."""
-    _opened.cache_clear()
+    for n in range(0, len(archive.cell_ids), _NEURONS):
+        yield read_block(archive.part(slice(n, n + _NEURONS)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import closing
 from math import prod
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +17,7 @@ from aa1xr.archive.files import identity
 from aa1xr.archive.read import Archive
 from aa1xr.errors import ArchiveError, StoreError
 from aa1xr.printable import one_line, printable
-from aa1xr.store.blocks import Block, find_workers, read_blocks
+from aa1xr.store.blocks import Block, read_blocks
 from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, chunk_keys
 from aa1xr.store.layout import (
     ARRAYS,
@@ -50,8 +49,7 @@ def build_store(
     """Write the store of `archive` to `path`, where nothing is yet.
 
     It is written beside its name and moved there when it is whole and sealed, so a process
-    killed at any instant leaves no store, or all of it. Where a dask Client is open its workers
-    parse a large archive; this process alone writes, and the store is the same to the byte.
+    killed at any instant leaves no store, or all of it.
 
     Parameters
     ----------
@@ -74,11 +72,9 @@ def build_store(
         _check_is_store(path, key)
     with (
         whole(path, replace=replace) as partial,
-        find_workers(len(archive.cell_ids)) as workers,
-        closing(read_blocks(archive, key=key, workers=workers)) as blocks,
         _bar(archive) as bar,
     ):
-        _write(archive, blocks, partial, key=key, bar=bar)
+        _write(archive, read_blocks(archive), partial, key=key, bar=bar)
         # Such as a folder into which an archive is still being extracted.
         if identity(archive.files.path) != key:
             raise ArchiveError(

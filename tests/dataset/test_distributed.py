@@ -14,8 +14,6 @@ import pytest
 import xarray as xr
 
 import aa1xr
-from aa1xr.store import blocks, locate
-from tests.store.conftest import contents
 
 distributed = pytest.importorskip("distributed")
 
@@ -236,24 +234,6 @@ def test_spectrogram__made_by_several_workers_at_once(client, sample_store, tmp_
     # To the bit, though BLAS has all cores here and one in each worker.
     xr.testing.assert_identical(made, aa1xr.open(here, chunks=None).spectrogram.compute())
     assert (here / kept.name / "c/0/0/0").read_bytes() == (kept / "c/0/0/0").read_bytes()
-
-
-def test_build__by_workers_is_the_same_to_the_byte(
-    client, sample_archive, sample_store, tmp_path, monkeypatch, caplog
-):
-    monkeypatch.setattr(blocks, "_WORTH_IT", 0)
-    monkeypatch.setattr(blocks, "_NEURONS", 2)
-    before = n_tasks(client)
-    store = locate.ensure_store(sample_archive, data_dir=tmp_path)
-    assert n_tasks(client) == before + 6
-    assert contents(store) == {
-        name: data
-        for name, data in contents(sample_store).items()
-        if not name.startswith("spectrogram")
-    }
-    assert "failed" not in caplog.text
-    # They have let go of the archive.
-    assert set(client.run(lambda: blocks._opened.cache_info().currsize).values()) == {0}
 
 
 def test_workers__have_memory_to_spare(client):

@@ -14,8 +14,8 @@ from aa1xr.archive.write import wav_bytes, write_archive
 from aa1xr.schema import AREAS
 from aa1xr.store.locate import ensure_store
 from aa1xr.store.read import Store
-from aa1xr.store.restore import restore_archive
 from tests.store.conftest import RIPPLE, SOUNDS, contents, recording
+from tests.store.restore import restore_archive
 
 
 def digests(path):
