@@ -85,14 +85,16 @@ def events(
     if isinstance(source, xr.Dataset):
         if data_dir is not None:
             raise ValueError("data_dir= is for a path; a Dataset knows its store")
-        ds = source
-        store = store_of(ds, storage_options=storage_options)
-        everything = _open_all(store)
-    else:
-        ds = everything = open_source(
-            source, chunks=None, data_dir=data_dir, storage_options=storage_options
-        )
-        store = store_of(everything, storage_options=storage_options)
+        store = store_of(source, storage_options=storage_options)
+        return _events(source, _open_all(store), store)
+    everything = open_source(
+        source, chunks=None, data_dir=data_dir, storage_options=storage_options
+    )
+    return _events(everything, everything, store_of(everything, storage_options=storage_options))
+
+
+def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:
+    """The events of `ds`, where `everything` is the Dataset of all of `store`."""
     neurons, stimuli, trials = (_positions(ds, everything, dim) for dim in AXES)
     times, row_size = _read(store, neurons, stimuli, trials)
     variables = {
@@ -137,8 +139,13 @@ def events(
     return out
 
 
-def as_events(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None) -> xr.Dataset:
-    """`ds` if it is events already, whole ones, else its events.
+def as_events(ds: xr.Dataset, store: Store | None = None) -> xr.Dataset:
+    """`ds` if it is events already, not a selection of events; otherwise its events.
+
+    Parameters
+    ----------
+    store
+        That of `ds`, if it is open already.
 
     Raises
     ------
@@ -147,7 +154,8 @@ def as_events(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = Non
     """
     schema.require(ds)
     if "spike_time" not in ds:
-        return events(ds, storage_options=storage_options)
+        store = store or store_of(ds)
+        return _events(ds, _open_all(store), store)
     schema.validate(ds, "spike_time", "row_size", "row_start", "n_trials")
     row_size = ds["row_size"]
     if (
@@ -163,17 +171,15 @@ def as_events(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = Non
     return ds
 
 
-def waveforms(
-    ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
-) -> list[npt.NDArray[np.int16]]:
-    """The sound of each stimulus of `ds`, which may be events.
+def waveforms(ds: xr.Dataset, store: Store | None = None) -> list[npt.NDArray[np.int16]]:
+    """The sound of each stimulus of `ds`, which may be events; `store` as in `as_events`.
 
     Raises
     ------
     ValueError
         As in `events`.
     """
-    store = store_of(ds, storage_options=storage_options)
+    store = store or store_of(ds)
     everything = _open_all(store)
     ends = everything["n_samples"].values.cumsum()
     sounds = np.split(store.read("waveform"), ends[:-1])

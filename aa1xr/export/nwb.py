@@ -130,9 +130,9 @@ def to_nwb(
     """
     target = resolve_path("folder", folder)
     store = store_of(ds, storage_options=storage_options)
-    events, sites = lay_out(as_events(ds, storage_options=storage_options))
+    events, sites = lay_out(as_events(ds, store))
     pynwb = need("pynwb", extra="nwb")
-    sounds = waveforms(ds, storage_options=storage_options)
+    sounds = waveforms(ds, store)
     paths = []
     for site in sites:
         name = arguments.check_file_name("animal_id", f"{site.animal_id}_{site.cell_seq}.nwb")
