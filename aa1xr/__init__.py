@@ -50,7 +50,7 @@ from aa1xr.export.nwb import to_nwb
 from aa1xr.export.pandas import to_pandas
 from aa1xr.export.pynapple import to_pynapple
 from aa1xr.export.torch import to_torch
-from aa1xr.sample import open_sample, simulate_archive
+from aa1xr.simulation import open_sample, simulate_archive
 from aa1xr.store.copy import copy_store
 from aa1xr.store.prepare import build, download, verify
 from aa1xr.version import VERSION as _VERSION

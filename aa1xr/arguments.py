@@ -61,16 +61,16 @@ def expect(name: str, value: Any, kind: type, such_as: str = "") -> None:
         raise TypeError(f"{name} is {got}; expected {such_as or _SUCH_AS[kind]}")
 
 
-def is_whole(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
     """Whether something is a whole number; NumPy counts durations among them."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64)
 
 
-def whole(
+def check_integer(
     name: str, value: Any, least: int | None = 1, most: int | None = None, why: str = ""
 ) -> int:
     """A whole number from `least` to `most`, or ValueError that says why there is a most."""
-    if not is_whole(value) or (least is not None and value < least):
+    if not is_integer(value) or (least is not None and value < least):
         limit = "" if least is None else f", at least {least}"
         raise ValueError(f"{name}={shown(value)}; expected a whole number{limit}")
     if most is not None and value > most:

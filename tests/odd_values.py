@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 import aa1xr
-from aa1xr import benchmark, plot, sample
+from aa1xr import benchmark, plot, simulation
 
 
 class Hostile:
@@ -83,7 +83,7 @@ class Calls:
         if not self.archive.exists():
             aa1xr.simulate_archive(self.archive, n_neurons=2, n_songs=2, n_ripples=2, n_trials=3)
         # A sample that takes no time to make.
-        shutil.copy(self.archive, self.data_dir / f"sample-v{sample._SAMPLE_VERSION}.zip")
+        shutil.copy(self.archive, self.data_dir / f"sample-v{simulation._SAMPLE_VERSION}.zip")
         self._number = itertools.count()
 
     def open(self, **options: Any) -> xr.Dataset:

@@ -20,11 +20,11 @@ def test_expect__says_what_it_is_and_what_it_should_be():
 
 
 def test_whole__takes_what_is_whole():
-    assert arguments.whole("n", np.int64(3)) == 3
-    assert arguments.whole("n", -3, None) == -3
+    assert arguments.check_integer("n", np.int64(3)) == 3
+    assert arguments.check_integer("n", -3, None) == -3
     for value in (0, 1.0, True, np.True_, "1", None):
         with pytest.raises(ValueError, match=r"n=.*; expected a whole number, at least 1"):
-            arguments.whole("n", value)
+            arguments.check_integer("n", value)
 
 
 def test_number__takes_what_is_finite():

@@ -81,7 +81,7 @@ def test_numbers__of_numpy_and_fractions_are_their_values(ds):
         with pytest.raises(ValueError, match=r"ms=.*is no number"):
             arguments.number("ms", value)
     with pytest.raises(ValueError, match=r"n=.*; expected a whole number"):
-        arguments.whole("n", np.timedelta64(5, "ms"))
+        arguments.check_integer("n", np.timedelta64(5, "ms"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")

@@ -9,19 +9,18 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, messages, schema
-from aa1xr.analysis.pairs import (
-    Bools,
+from aa1xr.analysis.measures import (
     During,
-    Floats,
     bins_during,
-    complete,
+    drop_incomplete,
     labelled,
     neuron_names,
-    some,
+    positive_or_nan,
 )
 from aa1xr.analysis.prediction import align_prediction
 from aa1xr.analysis.reliability import repeated
 from aa1xr.errors import UndefinedWarning
+from aa1xr.typing import Bools, Floats
 
 _DIMS = ("neuron", "frequency")
 
@@ -195,7 +194,7 @@ def _coherence(
     # Segments are counted from the first bin wanted, so that they are the same in every window.
     onset = int(inside.any(0).argmax())
     counts, rate, inside = counts[..., onset:], rate[..., onset:], inside[:, onset:]
-    pairs = complete(counts, inside & ~np.isnan(rate))
+    pairs = drop_incomplete(counts, inside & ~np.isnan(rate))
     enough = repeated(pairs.n_trials, pairs.n_bins) > 0
     out = np.empty((counts.shape[0], len(_NAMES), 2, length // 2 + 1))
     # One neuron at a time, since spectra take several times the memory of counts.
@@ -263,7 +262,7 @@ def _quantities(spectra: list[npt.NDArray[Any]], length: int) -> Floats:
     """The four coherences, and last their bits. [shape: (4, sample, frequency + 1)]."""
     cross, p, r, y, shared = spectra
     # A sum without one segment may be rounding, where the others hold nothing.
-    p, r, y = (some(np.where(v > _ROUNDING * v.max(), v, 0)) for v in (p, r, y))
+    p, r, y = (positive_or_nan(np.where(v > _ROUNDING * v.max(), v, 0)) for v in (p, r, y))
     predicted = _power(cross)
     squared = np.stack([predicted / (p * r), shared / r, predicted / (p * y), shared / y])
     squared = np.where(squared > 1 - _ROUNDING, 1, squared)

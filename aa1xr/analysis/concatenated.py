@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aa1xr.analysis.pairs import Bools, Floats, Ints, Pairs, some
+from aa1xr.analysis.measures import CompleteCounts, positive_or_nan
 from aa1xr.analysis.reliability import half_split_ceiling
+from aa1xr.typing import Bools, Floats, Ints
 
 #: What varies less than this part of its mean square is constant; so is signal in a PSTH.
 _NOTHING = 1e-12
@@ -56,7 +57,7 @@ def _unless_rounding(variance: Floats, values: Floats, used: Bools) -> Floats:
     return np.where(variance > _NOTHING * square, variance, 0)
 
 
-def signal_power(pairs: Pairs, within: Floats, n_bins: Ints) -> Floats:
+def signal_power(pairs: CompleteCounts, within: Floats, n_bins: Ints) -> Floats:
     """Signal power of the concatenated stimuli, in counts squared.
 
     Parameters
@@ -86,7 +87,7 @@ def signal_power(pairs: Pairs, within: Floats, n_bins: Ints) -> Floats:
     of_means = np.einsum("nss,ns->n", products, 1 / np.maximum(n_bins, 1))
     of_means -= products.sum((1, 2)) / np.maximum(bins, 1)
     of_time = (np.where(counts, within, 0) * np.maximum(n_bins - 1, 0)).sum(1)
-    return np.asarray((of_time + of_means) / some(bins - 1))[:, np.newaxis]
+    return np.asarray((of_time + of_means) / positive_or_nan(bins - 1))[:, np.newaxis]
 
 
 def positive(signal: Floats, of_mean: Floats) -> Floats:
@@ -95,7 +96,7 @@ def positive(signal: Floats, of_mean: Floats) -> Floats:
         return np.where(signal > _NOTHING * of_mean, signal, np.nan)
 
 
-def half_split(pairs: Pairs, n_bins: Ints, *, max_splits: int) -> Floats:
+def half_split(pairs: CompleteCounts, n_bins: Ints, *, max_splits: int) -> Floats:
     """CCmax squared of the concatenated stimuli from halves of the trials.
 
     The halves are of the trials that all stimuli of the neuron have. They give the noise of one

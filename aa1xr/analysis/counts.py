@@ -13,10 +13,11 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import pairs
-from aa1xr.dataset.binning import Indices, count, count_between
+from aa1xr.dataset.binning import count, count_between
 from aa1xr.dataset.events import AXES, positions_in_store, store_of
 from aa1xr.dataset.grid import RECORDED_MS, Grid, exact_ms
 from aa1xr.store.read import Store
+from aa1xr.typing import Positions
 
 Counts = npt.NDArray[np.floating[Any]]
 Microseconds = npt.NDArray[np.int64]
@@ -204,7 +205,7 @@ def _refuse_gaps(gaps: npt.NDArray[np.bool_], presented: npt.NDArray[np.bool_]) 
 
 
 def _count_events(
-    ds: xr.Dataset, store: Store, positions: tuple[Indices, Indices, Indices], window: _Window
+    ds: xr.Dataset, store: Store, positions: tuple[Positions, Positions, Positions], window: _Window
 ) -> xr.DataArray:
     """Count in the store, and compare with `spikes` where the Dataset has it."""
     neurons, stimuli, trials = positions
@@ -237,7 +238,7 @@ def _count_events(
     return counted
 
 
-def _grid(ds: xr.Dataset, store: Store) -> tuple[Grid, Indices]:
+def _grid(ds: xr.Dataset, store: Store) -> tuple[Grid, Positions]:
     """The bins of `ds` over all that was recorded, and which of them `ds` has."""
     rate = store.labels.sample_rate
     hop = exact_ms("the Dataset's dt_ms", schema.bin_width_ms(ds)) * rate / 1000
@@ -255,16 +256,16 @@ def _grid(ds: xr.Dataset, store: Store) -> tuple[Grid, Indices]:
 
 
 def _count(
-    neurons: Indices,
+    neurons: Positions,
     counts: Counts | None = None,
     *,
     store: Store,
-    stimuli: Indices,
-    trials: Indices,
+    stimuli: Positions,
+    trials: Positions,
     start: Microseconds,
     stop: Microseconds,
     grid: Grid | None = None,
-    bins: Indices | None = None,
+    bins: Positions | None = None,
     wanted: npt.NDArray[np.bool_] | None = None,
 ) -> Counts:
     """Spikes of each trial of a block of neurons. [shape: (neuron, stimulus, trial)]."""

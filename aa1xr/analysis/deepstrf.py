@@ -10,7 +10,8 @@ import itertools
 
 import numpy as np
 
-from aa1xr.analysis.pairs import Bools, Floats, Ints, combine
+from aa1xr.analysis.measures import weighted_mean
+from aa1xr.typing import Bools, Floats, Ints
 
 #: The most splits that it averages over, in the order of itertools.combinations.
 _MOST_SPLITS = 126
@@ -36,7 +37,7 @@ def ccmax(gram: Floats, n_trials: Ints, n_bins: Ints) -> Floats:
         with np.errstate(invalid="ignore"):
             weights[where] *= ~(r <= 0)
             each[where] = np.sqrt(2 * r / (1 + r))
-    return combine(each, weights)
+    return weighted_mean(each, weights)
 
 
 def _splits(n_trials: int) -> Bools:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aa1xr.analysis.pairs import Bools, Floats, Ints, Pairs
+from aa1xr.analysis.measures import CompleteCounts
+from aa1xr.typing import Bools, Floats, Ints
 
 #: Windows in s that the test looks through, whatever the bin width; they end every `_STEP_S`.
 _WINDOWS_S = (0.01, 0.02, 0.04, 0.08)
@@ -32,7 +33,12 @@ _GRID_S = 0.0005
 
 
 def latency(
-    pairs: Pairs, before: Pairs, numbers: npt.NDArray[np.int64], dt: float, *, pooled: bool
+    pairs: CompleteCounts,
+    before: CompleteCounts,
+    numbers: npt.NDArray[np.int64],
+    dt: float,
+    *,
+    pooled: bool,
 ) -> Floats:
     """When the rate of each pair, or of each neuron, leaves its spontaneous value.
 
@@ -85,15 +91,21 @@ def latency(
     return out
 
 
-def _without_gaps(before: Pairs, numbers: npt.NDArray[np.int64]) -> Pairs:
+def _without_gaps(before: CompleteCounts, numbers: npt.NDArray[np.int64]) -> CompleteCounts:
     """The bins before onset that are adjacent to it, and to each other."""
     n = int(np.cumprod(numbers[::-1] == -1 - np.arange(numbers.size), dtype=np.int64).sum())
     first = numbers.size - n
-    return Pairs(before.counts[..., first:], before.presented, before.used[..., first:])
+    return CompleteCounts(before.counts[..., first:], before.presented, before.used[..., first:])
 
 
 def _found(
-    counts: Floats, before: Pairs, presented: Bools, n_bins: Ints, dt: float, *, pooled: bool
+    counts: Floats,
+    before: CompleteCounts,
+    presented: Bools,
+    n_bins: Ints,
+    dt: float,
+    *,
+    pooled: bool,
 ) -> Ints:
     """The bin at which the first window ends that holds a response; 0 where none does.
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, messages, schema
@@ -14,8 +13,7 @@ from aa1xr.analysis.prediction import check_time
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.sound import check_definition, definition, finite
 from aa1xr.errors import UndefinedWarning
-
-Floats = npt.NDArray[np.float64]
+from aa1xr.typing import Floats
 
 _BINS = ("stimulus", "time")
 
@@ -108,7 +106,7 @@ def fit_nonlinearity(
     >>> float(aa1xr.mean_score(aa1xr.score(ds, rate)).cc_norm) > 0.95
     True
     """
-    arguments.whole("n_levels", n_levels, 2)
+    arguments.check_integer("n_levels", n_levels, 2)
     for name, array in (("prediction", prediction), ("response", response)):
         arguments.expect(name, array, xr.DataArray)
         schema.check_dims(name, array, *_BINS, allowed=schema.VARIABLES["psth"].dims)
@@ -122,7 +120,7 @@ def fit_nonlinearity(
     if "neuron" in prediction.coords:
         cells = prediction["neuron"].copy(data=schema.fixed_width(prediction["neuron"].values))
     n_bins = prediction.sizes["stimulus"] * prediction.sizes["time"]
-    arguments.whole("n_levels", n_levels, 2, max(2, n_bins), "no neuron has more bins")
+    arguments.check_integer("n_levels", n_levels, 2, max(2, n_bins), "no neuron has more bins")
     both: xr.DataArray = xr.apply_ufunc(
         _levels,
         finite(prediction, name="the prediction", missing=True),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
@@ -17,8 +16,7 @@ from aa1xr.analysis.sound import (
     n_unknown,
     silence,
 )
-
-Floats = npt.NDArray[np.float64]
+from aa1xr.typing import Floats
 
 _RESPONSE = schema.VARIABLES["psth"].dims
 

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.analysis.pairs import spikes
+from aa1xr.analysis.measures import spikes
 
 _DIMS = schema.VARIABLES["psth"].dims
 

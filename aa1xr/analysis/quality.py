@@ -11,22 +11,20 @@ import xarray as xr
 from aa1xr import arguments, schema
 from aa1xr.analysis import concatenated
 from aa1xr.analysis.latency import WIDEST_S, latency
-from aa1xr.analysis.pairs import (
-    Bools,
-    Floats,
-    Ints,
-    Pairs,
+from aa1xr.analysis.measures import (
+    CompleteCounts,
     bins_during,
-    combine,
-    complete,
+    divide,
+    drop_incomplete,
     labelled,
     map_blocks,
-    ratio,
-    some,
+    positive_or_nan,
     spikes,
+    weighted_mean,
     with_reasons,
 )
 from aa1xr.analysis.reliability import agreement, check_max_splits, covariance, powers, repeated
+from aa1xr.typing import Bools, Floats, Ints
 
 _RATE, _POWER = schema.RATE, "count^2/s^2"
 
@@ -234,15 +232,15 @@ def _measure(
     max_splits: int,
 ) -> Floats:
     """All measures for a block of neurons. [shape: (neuron, stimulus or 1, measure)]."""
-    pairs = complete(counts, plays)
-    before = complete(counts[..., numbers < 0], np.ones(1, bool))
+    pairs = drop_incomplete(counts, plays)
+    before = drop_incomplete(counts[..., numbers < 0], np.ones(1, bool))
     n_bins, n_trials = pairs.n_bins, pairs.n_trials
     twice = repeated(n_trials, n_bins)
 
     def over(values: Floats, weights: Ints) -> Floats:
         if by == "stimulus":
             return np.where(weights > 0, values, np.nan)
-        return combine(values, weights)
+        return weighted_mean(values, weights)
 
     driven, spontaneous = _rates(pairs, dt), _rates(before, dt)
     both = np.where(before.n_bins > 0, n_bins, 0)
@@ -260,7 +258,7 @@ def _measure(
     measures = {
         "rate_spontaneous": over(_mean(spontaneous, before.presented), both),
         "rate_driven": over(_mean(driven, pairs.presented), n_bins),
-        "rate_z": ratio(
+        "rate_z": divide(
             over(_mean(difference, pairs.presented), both_twice),
             np.sqrt(over(_variance(difference, pairs.presented), both_twice)),
         ),
@@ -272,7 +270,7 @@ def _measure(
         "ccmax_within": np.sqrt(within),
         "ccmax_closed_within": np.sqrt(power.ceiling),
         "ttrc": ttrc,
-        "fano": ratio(
+        "fano": divide(
             over(_variance(in_trial, pairs.presented), twice),
             over(_mean(in_trial, pairs.presented), twice),
         ),
@@ -311,7 +309,7 @@ def _reasons(values: dict[str, Floats], *, no_time: bool, once: Bools) -> dict[s
 
 
 def _concatenated_ceilings(
-    pairs: Pairs, gram: Floats, twice: Ints, *, max_splits: int
+    pairs: CompleteCounts, gram: Floats, twice: Ints, *, max_splits: int
 ) -> tuple[Floats, Floats]:
     """CCmax squared of all stimuli as one, from split halves and in closed form."""
     n_trials = np.maximum(pairs.n_trials, 1)[..., np.newaxis]
@@ -320,22 +318,22 @@ def _concatenated_ceilings(
     power = concatenated.Moments.concatenated(psth, psth, used).yy
     within = powers(gram, pairs.n_trials).signal
     signal = concatenated.signal_power(pairs, within, twice)
-    closed = concatenated.positive(signal, power) / some(power)
+    closed = concatenated.positive(signal, power) / positive_or_nan(power)
     return concatenated.half_split(pairs, twice, max_splits=max_splits), closed
 
 
-def _rates(pairs: Pairs, dt: float) -> Floats:
+def _rates(pairs: CompleteCounts, dt: float) -> Floats:
     """Spikes/s of each trial. [shape: (neuron, stimulus, trial)]."""
-    seconds = some(pairs.n_bins) * dt
+    seconds = positive_or_nan(pairs.n_bins) * dt
     return np.asarray(pairs.counts.sum(3, dtype=np.float64) / seconds[..., np.newaxis])
 
 
 def _mean(values: Floats, presented: Bools) -> Floats:
     """Over trials. [shape: (neuron, stimulus, trial) -> (neuron, stimulus)]."""
-    return np.asarray(np.where(presented, values, 0).sum(2) / some(presented.sum(2)))
+    return np.asarray(np.where(presented, values, 0).sum(2) / positive_or_nan(presented.sum(2)))
 
 
 def _variance(values: Floats, presented: Bools) -> Floats:
     """Over trials, over one less than there are."""
     deviation = np.where(presented, values - _mean(values, presented)[..., np.newaxis], 0)
-    return np.asarray((deviation**2).sum(2) / some(presented.sum(2) - 1))
+    return np.asarray((deviation**2).sum(2) / positive_or_nan(presented.sum(2) - 1))

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from aa1xr import arguments
-from aa1xr.analysis.pairs import Bools, Floats, Ints, Pairs, combine, ratio, some
+from aa1xr.analysis.measures import CompleteCounts, divide, positive_or_nan, weighted_mean
+from aa1xr.typing import Bools, Floats, Ints
 
 #: A power this small a part of the one it is taken from is rounding.
 _NOTHING = 1e-12
@@ -29,7 +30,9 @@ _MOST_SPLITS = 10**6
 
 def check_max_splits(max_splits: Any) -> None:
     """Check the argument `max_splits`."""
-    arguments.whole("max_splits", max_splits, 1, _MOST_SPLITS, "all splits are held in memory")
+    arguments.check_integer(
+        "max_splits", max_splits, 1, _MOST_SPLITS, "all splits are held in memory"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +51,12 @@ class Powers:
     def snr(self) -> Floats:
         """Signal over noise."""
         noise = np.where(self.noise > _NOTHING * self.mean, self.noise, 0)
-        return ratio(self.signal, noise)
+        return divide(self.signal, noise)
 
     @property
     def ceiling(self) -> Floats:
         """CCmax squared: the part of the mean response's power that is signal."""
-        return self.positive_signal / some(self.mean)
+        return self.positive_signal / positive_or_nan(self.mean)
 
     @property
     def positive_signal(self) -> Floats:
@@ -61,7 +64,7 @@ class Powers:
         return np.where(self.signal > _NOTHING * self.mean, self.signal, np.nan)
 
 
-def covariance(pairs: Pairs) -> Floats:
+def covariance(pairs: CompleteCounts) -> Floats:
     """Covariance over time between trials, those presented first.
 
     Returns
@@ -96,7 +99,7 @@ def powers(gram: Floats, n_trials: Ints) -> Powers:
     With P a variance over time (here over T - 1), N trials r and their mean:
     signal = (N * P(mean of r) - mean of P(r)) / (N - 1), noise = mean of P(r) - signal.
     """
-    n = some(np.where(n_trials >= 2, n_trials, 0))
+    n = positive_or_nan(np.where(n_trials >= 2, n_trials, 0))
     everything, trials = gram.sum((2, 3)), np.trace(gram, axis1=2, axis2=3)
     signal = (everything - trials) / (n * (n - 1))
     return Powers(signal, trials / n - signal, everything / n**2)
@@ -134,7 +137,7 @@ def agreement(
         found, bins = [], []
         for n, stimuli in _by_count(n_trials[neuron], weights):
             trials = gram[neuron, stimuli, :n, :n]
-            trials = combine(trials[np.newaxis], weights[np.newaxis, stimuli])[0]
+            trials = weighted_mean(trials[np.newaxis], weights[np.newaxis, stimuli])[0]
             found.append((half_split_ceiling(trials, max_splits)[0], trial_correlation(trials)[0]))
             bins.append(weights[stimuli].sum())
         if found:

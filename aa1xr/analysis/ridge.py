@@ -18,8 +18,7 @@ import numpy.typing as npt
 from aa1xr import messages
 from aa1xr.analysis.sound import check_finite
 from aa1xr.errors import UndefinedWarning
-
-Floats = npt.NDArray[np.float64]
+from aa1xr.typing import Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments
-from aa1xr.analysis.pairs import During, bins_during
+from aa1xr.analysis.measures import During, bins_during
 from aa1xr.analysis.sel import sel
 
 

@@ -11,22 +11,20 @@ import xarray as xr
 from aa1xr import arguments, schema
 from aa1xr.analysis import deepstrf
 from aa1xr.analysis.concatenated import Moments, half_split, positive, signal_power
-from aa1xr.analysis.pairs import (
-    Bools,
+from aa1xr.analysis.measures import (
     During,
-    Floats,
-    Ints,
     bins_during,
-    combine,
-    complete,
+    divide,
+    drop_incomplete,
     labelled,
     map_blocks,
-    ratio,
-    some,
+    positive_or_nan,
+    weighted_mean,
     with_reasons,
 )
 from aa1xr.analysis.prediction import align_prediction, is_rate
 from aa1xr.analysis.reliability import agreement, check_max_splits, covariance, powers, repeated
+from aa1xr.typing import Bools, Floats, Ints
 
 _SCHOPPE, _SAHANI = "Schoppe et al. (2016)", "Sahani & Linden (2003)"
 _HSU = "split halves; Hsu, Borst & Theunissen (2004)"
@@ -252,7 +250,7 @@ def _score(
     # Smooth responses are not whole numbers, and their products need double precision.
     counts = counts.astype(np.float64)
     missing = np.isnan(rate) & inside & ~np.isnan(counts).all(2)
-    pairs = complete(counts, inside & ~np.isnan(rate))
+    pairs = drop_incomplete(counts, inside & ~np.isnan(rate))
     n_trials, n_bins = pairs.n_trials, pairs.n_bins
     used = pairs.used & (n_trials > 0)[..., np.newaxis]
     twice = repeated(n_trials, n_bins)
@@ -270,21 +268,22 @@ def _score(
         _averaged(each, twice),
     )
     of_each = powers(gram, n_trials)
-    of_within = of_each.map(lambda power: combine(power, twice))
+    of_within = of_each.map(lambda power: weighted_mean(power, twice))
     within = of_within.positive_signal
     signal = positive(signal_power(pairs, of_each.signal * dt**2, twice) / dt**2, repeats.yy)
     error = ((y - p) ** 2 * used).sum((1, 2))[:, np.newaxis]
     scores = {
         "cc_raw": _correlation(every),
-        "cc_norm": repeats.py / np.sqrt(some(repeats.pp) * signal),
-        "fve": 1 - ratio(error, every.yy * (n_bins.sum(1, keepdims=True) - 1)),
+        "cc_norm": repeats.py / np.sqrt(positive_or_nan(repeats.pp) * signal),
+        "fve": 1 - divide(error, every.yy * (n_bins.sum(1, keepdims=True) - 1)),
         # The numerator is the variance of y less that of y - p.
         "spe": (2 * repeats.py - repeats.pp) / signal,
         "cc_raw_within": _correlation(every_within),
-        "cc_norm_within": repeats_within.py / np.sqrt(some(repeats_within.pp) * within),
-        "fve_within": 1 - ratio(error, (each.yy * np.maximum(n_bins - 1, 0)).sum(1, keepdims=True)),
+        "cc_norm_within": repeats_within.py / np.sqrt(positive_or_nan(repeats_within.pp) * within),
+        "fve_within": 1
+        - divide(error, (each.yy * np.maximum(n_bins - 1, 0)).sum(1, keepdims=True)),
         "spe_within": (2 * repeats_within.py - repeats_within.pp) / within,
-        "cc_norm_deepstrf": every.py / np.sqrt(some(every.pp) * within),
+        "cc_norm_deepstrf": every.py / np.sqrt(positive_or_nan(every.pp) * within),
     }
     if "cc_norm_half" in measures:
         ceiling = half_split(pairs, twice, max_splits=max_splits)
@@ -356,11 +355,11 @@ def _anywhere(mask: Bools) -> Bools:
 
 def _averaged(each: Moments, n_bins: Ints) -> Moments:
     """Over stimuli, by their number of bins."""
-    return Moments(*(combine(moment, n_bins) for moment in (each.pp, each.py, each.yy)))
+    return Moments(*(weighted_mean(moment, n_bins) for moment in (each.pp, each.py, each.yy)))
 
 
 def _correlation(of: Moments) -> Floats:
-    return np.asarray(of.py / np.sqrt(some(of.pp) * some(of.yy)))
+    return np.asarray(of.py / np.sqrt(positive_or_nan(of.pp) * positive_or_nan(of.yy)))
 
 
 def _like_counts(p: Floats, y: Floats, used: Bools, dt: float) -> Bools:
@@ -382,4 +381,4 @@ def _bits_per_spike(total: Floats, expected: Floats, n_trials: Ints) -> Floats:
     constant = n_spikes * (np.log(n_spikes / n_trials.sum((1, 2))) - 1)
     gain = np.where(np.isfinite(gain), gain - constant, np.nan) / np.log(2)
     gain[(expected < 0).any((1, 2))] = np.nan
-    return ratio(gain, n_spikes)[:, np.newaxis]
+    return divide(gain, n_spikes)[:, np.newaxis]

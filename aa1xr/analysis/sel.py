@@ -13,9 +13,9 @@ import pandas as pd
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.typing import Positions
 
 Values = npt.NDArray[Any]
-Positions = npt.NDArray[np.intp]
 Data = TypeVar("Data", xr.Dataset, xr.DataArray)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, messages, schema
 from aa1xr.analysis.counts import spike_counts
 from aa1xr.errors import UndefinedWarning
-
-Floats = npt.NDArray[np.float64]
+from aa1xr.typing import Floats
 
 #: Seconds before onset from which AA1 was recorded.
 _RECORDED_S = 2.0

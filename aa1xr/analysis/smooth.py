@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.arguments import shown
 from aa1xr.dataset.grid import RECORDED_MS
+from aa1xr.typing import Floats
 
-Floats = npt.NDArray[np.floating[Any]]
 Window = Literal["hann", "gaussian"]
 
 

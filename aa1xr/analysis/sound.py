@@ -11,8 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
-
-Floats = npt.NDArray[np.float64]
+from aa1xr.typing import Floats
 
 #: What defines a spectrogram: attributes by the names of the arguments of `aa1xr.open`, and what
 #: of the sound the frame of a bin covers.

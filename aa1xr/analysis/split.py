@@ -119,7 +119,7 @@ def split(
     """
     if not isinstance(ds, xr.DataArray):
         schema.require(ds)
-    arguments.whole("seed", seed, 0, arguments.LARGEST_SEED)
+    arguments.check_integer("seed", seed, 0, arguments.LARGEST_SEED)
     auto = isinstance(stratify, str) and stratify == "auto"
     strata = _strata(ds, by, _stratum(ds, by) if auto else stratify)
     order = _draw(strata, seed)
@@ -130,7 +130,7 @@ def split(
         return _part(strata, order, n_test, validation)
     if test is not None:
         raise ValueError("give either test or n_folds; each fold is the test part once")
-    if not 2 <= arguments.whole("n_folds", n_folds, None) <= len(order):
+    if not 2 <= arguments.check_integer("n_folds", n_folds, None) <= len(order):
         raise ValueError(
             f"n_folds={shown(n_folds)}; expected 2 to {len(order)}, the number of {shown(by)}"
         )

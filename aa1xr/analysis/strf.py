@@ -12,7 +12,7 @@ from dask.delayed import delayed
 
 from aa1xr import arguments, messages, schema
 from aa1xr.analysis import ridge
-from aa1xr.analysis.pairs import During, bins_during, labelled
+from aa1xr.analysis.measures import During, bins_during, labelled
 from aa1xr.analysis.prediction import check_same_sounds
 from aa1xr.analysis.presentations import checked_psth
 from aa1xr.analysis.sound import (
@@ -24,6 +24,7 @@ from aa1xr.analysis.sound import (
     silence,
 )
 from aa1xr.arguments import shown
+from aa1xr.typing import Floats
 
 _RESPONSE = schema.VARIABLES["psth"].dims
 _SOUND = schema.VARIABLES["spectrogram"].dims
@@ -269,7 +270,7 @@ def _check_parts(parts: dict[str, list[str]], *arrays: xr.DataArray) -> None:
                 raise KeyError(f"{name}: no stimulus is {shown(unknown[0])}; {there[0]!r} is one")
 
 
-def _penalties(alphas: Sequence[float]) -> ridge.Floats:
+def _penalties(alphas: Sequence[float]) -> Floats:
     one = isinstance(alphas, str | bytes | type) or not isinstance(alphas, Iterable)
     values = [] if one else arguments.listed("alphas", alphas, 1000)
     try:

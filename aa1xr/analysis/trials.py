@@ -16,8 +16,8 @@ from aa1xr.analysis.psth import psth
 from aa1xr.arguments import shown
 from aa1xr.dataset.straight import select_from, source_of
 from aa1xr.dataset.virtual import Psth, Spikes
+from aa1xr.typing import Positions
 
-Positions = npt.NDArray[np.intp]
 Trials = Literal["odd", "even"] | int | slice | Sequence[int] | npt.NDArray[Any] | xr.DataArray
 
 
@@ -122,8 +122,8 @@ def trial_halves(ds: xr.Dataset, *, n: int = 1, seed: int = 0) -> list[tuple[lis
     (True, 1)
     """
     schema.require(ds)
-    arguments.whole("n", n, 1, 100_000, "all divisions are held in memory")
-    arguments.whole("seed", seed, 0, arguments.LARGEST_SEED)
+    arguments.check_integer("n", n, 1, 100_000, "all divisions are held in memory")
+    arguments.check_integer("seed", seed, 0, arguments.LARGEST_SEED)
     if "trial" not in ds.dims or ds.sizes["trial"] < 2:
         raise ValueError("the Dataset must have at least two trials to be divided into halves")
     presentations.check_distinct(ds)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import messages, schema
-from aa1xr.analysis.pairs import labelled
+from aa1xr.analysis.measures import labelled
 from aa1xr.analysis.sound import check_fit, click_response, delays
 from aa1xr.errors import UndefinedWarning
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from aa1xr.typing import Bools, Floats
 
 #: Distance of the frequencies that bands are interpolated to, in Hz.
 _STEP = 50.0

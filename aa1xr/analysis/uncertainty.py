@@ -17,9 +17,9 @@ import xarray as xr
 from aa1xr import arguments, schema
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.trials import take_trials
+from aa1xr.typing import Positions
 
 Data = xr.Dataset | xr.DataArray
-Positions = npt.NDArray[np.intp]
 
 _STATISTICS = ["estimate", "bias", "standard_error", "low", "high"]
 _REPLICATE = "replicate"
@@ -196,8 +196,10 @@ def bootstrap(
             "noise as signal; use aa1xr.jackknife(..., over='trial')"
         )
     size = _check(function, data, over, level)
-    arguments.whole("n", n, 2, _MOST_DRAWS, "function is called for each, and all results are kept")
-    arguments.whole("seed", seed, 0, arguments.LARGEST_SEED)
+    arguments.check_integer(
+        "n", n, 2, _MOST_DRAWS, "function is called for each, and all results are kept"
+    )
+    arguments.check_integer("seed", seed, 0, arguments.LARGEST_SEED)
     estimate = _call(function, data, over)
     draws = np.random.default_rng(seed).integers(0, size, (n, size))
     results = _concat([_call(function, [_take(d, over, p) for d in data], over) for p in draws])

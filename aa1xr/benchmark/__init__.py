@@ -16,7 +16,7 @@ from aa1xr.benchmark.models import MODELS, Model
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.run import run, score_prediction
 from aa1xr.benchmark.table import PUBLISHED, table
-from aa1xr.benchmark.truth import true_rate
+from aa1xr.benchmark.true_rate import true_rate
 
 __all__ = [
     "MODELS",

@@ -11,7 +11,7 @@ from aa1xr.analysis.nonlinearity import fit_nonlinearity
 from aa1xr.analysis.predict import predict
 from aa1xr.analysis.split import Split
 from aa1xr.analysis.strf import strf
-from aa1xr.export.need import need
+from aa1xr.export.optional import import_optional
 
 #: From a Dataset of the training and validation stimuli, which of them are which, a Dataset with
 #: the `spectrogram` of the test stimuli alone, and a seed, to a prediction for the latter
@@ -93,7 +93,7 @@ def _network(
     seed: int,
     checkpoint: Path | None,
 ) -> xr.DataArray:
-    need("torch", extra="torch")
+    import_optional("torch", extra="torch")
     from aa1xr.benchmark import networks, training
 
     network = training.fit(getattr(networks, kind), known, split, seed=seed, checkpoint=checkpoint)

@@ -66,11 +66,11 @@ class Protocol:
             arguments.number(name, getattr(self, name), "Hz")
         if not 0 < arguments.number("held_out", self.held_out, "stimuli, as a fraction") < 1:
             raise ValueError(f"held_out must be between 0 and 1; got {self.held_out}")
-        arguments.whole("n_mels", self.n_mels)
+        arguments.check_integer("n_mels", self.n_mels)
         arguments.choice("compression", self.compression, COMPRESSIONS)
         arguments.choice("frames", self.frames, FRAMES)
         arguments.choice("order", self.order, ("sorted", "random"))
-        arguments.whole("n_splits", self.n_splits, 1, 1000, "the model is fitted to each")
+        arguments.check_integer("n_splits", self.n_splits, 1, 1000, "the model is fitted to each")
 
     @property
     def options(self) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def run(
     protocol = find_protocol(protocol)
     arguments.choice("model", model, MODELS)
     seeds = [
-        arguments.whole("seeds", seed, 0, _LARGEST_SEED)
+        arguments.check_integer("seeds", seed, 0, _LARGEST_SEED)
         for seed in arguments.listed("seeds", seeds, 1000)
     ]
     prepared = protocol.prepare(ds)

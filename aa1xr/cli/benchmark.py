@@ -19,7 +19,7 @@ from aa1xr.benchmark import MODELS, PROTOCOLS, Protocol, run, score_prediction, 
 from aa1xr.benchmark.models import NEEDS_TORCH
 from aa1xr.cli.options import Commands, add_source, place_options
 from aa1xr.cluster import require_workers
-from aa1xr.export.need import need
+from aa1xr.export.optional import import_optional
 from aa1xr.printable import one_line
 from aa1xr.schema import AREAS
 from aa1xr.store import locate
@@ -86,7 +86,7 @@ def _check(args: argparse.Namespace) -> xr.DataArray | None:
                 raise ValueError(f"--{option} is for a --model that is fitted, not a --prediction")
         return _read(args.prediction)
     if args.model in NEEDS_TORCH:
-        need("torch", extra="torch")
+        import_optional("torch", extra="torch")
     if args.out is not None and Path(args.out).is_file():
         raise ValueError(f"--out {one_line(args.out)} is a file; expected a folder for results")
     return None

@@ -9,7 +9,7 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.cli.options import Commands, add_source, local_path, place_options
-from aa1xr.export.need import need
+from aa1xr.export.optional import import_optional
 from aa1xr.printable import one_line
 from aa1xr.whole import refuse_existing, whole
 
@@ -50,7 +50,7 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     if args.to == "nwb":
-        need("pynwb", extra="nwb")
+        import_optional("pynwb", extra="nwb")
     else:
         refuse_existing(args.out)
     ds = _select(aa1xr.open(args.source, chunks=None, **place_options(args)), args)

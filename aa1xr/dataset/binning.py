@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from aa1xr.dataset.grid import Grid
 from aa1xr.store.read import Store
-
-Indices = npt.NDArray[np.intp]
+from aa1xr.typing import Positions
 
 #: Spikes that are counted at once: what is made of them on the way stays in the processor's cache.
 _PIECE = 2**16
@@ -21,10 +20,10 @@ _PIECE = 2**16
 def count(
     store: Store,
     grid: Grid,
-    neurons: Indices,
-    stimuli: Indices,
-    trials: Indices | None,
-    bins: Indices,
+    neurons: Positions,
+    stimuli: Positions,
+    trials: Positions | None,
+    bins: Positions,
     *,
     total: bool = False,
 ) -> npt.NDArray[np.float32]:
@@ -61,9 +60,9 @@ def count(
 
 def count_between(
     store: Store,
-    neurons: Indices,
-    stimuli: Indices,
-    trials: Indices,
+    neurons: Positions,
+    stimuli: Positions,
+    trials: Positions,
     *,
     start: npt.NDArray[np.int64],
     stop: npt.NDArray[np.int64],
@@ -96,7 +95,7 @@ def count_between(
     return counts
 
 
-def presentations(store: Store, neurons: Indices, stimuli: Indices) -> npt.NDArray[np.int32]:
+def presentations(store: Store, neurons: Positions, stimuli: Positions) -> npt.NDArray[np.int32]:
     """How often each stimulus was presented. [shape: (neurons, stimuli)]."""
     n_trials = np.empty((neurons.size, stimuli.size), np.int32)
     for run in runs(neurons):
@@ -105,7 +104,7 @@ def presentations(store: Store, neurons: Indices, stimuli: Indices) -> npt.NDArr
 
 
 def read_spikes(
-    store: Store, neurons: Indices, stimuli: Indices, trials: Indices | None
+    store: Store, neurons: Positions, stimuli: Positions, trials: Positions | None
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     """The spikes of consecutive neurons, in microseconds, and how many each presentation has.
 
@@ -149,7 +148,7 @@ def _add(
     grid: Grid,
     times: npt.NDArray[np.int32],
     per_row: npt.NDArray[np.int64],
-    bins: Indices,
+    bins: Positions,
     counts: npt.NDArray[np.float32],
 ) -> None:
     """Add each spike to its row and bin. `per_row` says how many of `times` each row has."""
@@ -172,11 +171,11 @@ def _add(
     np.add.at(counts.reshape(-1), place, np.float32(1))
 
 
-def _span(run: Indices) -> tuple[int, int]:
+def _span(run: Positions) -> tuple[int, int]:
     return int(run[0]), int(run[-1]) + 1
 
 
-def runs(indices: Indices) -> list[slice]:
+def runs(indices: Positions) -> list[slice]:
     """Slices of `indices` in which each is one more than the last."""
     breaks = np.flatnonzero(np.diff(indices) != 1) + 1
     edges = [0, *breaks.tolist(), indices.size] if indices.size else []

@@ -12,12 +12,13 @@ import xarray as xr
 import zarr.abc.store
 
 from aa1xr import arguments, schema
-from aa1xr.dataset.binning import Indices, presentations, read_spikes, runs
+from aa1xr.dataset.binning import presentations, read_spikes, runs
 from aa1xr.dataset.engine import AA1Backend
 from aa1xr.dataset.open import open as open_source
 from aa1xr.store.layout import METADATA, is_sealed
 from aa1xr.store.place import resolve
 from aa1xr.store.read import Store, opened_store
+from aa1xr.typing import Positions
 
 #: The axes of the presentations.
 AXES = ("neuron", "stimulus", "trial")
@@ -260,7 +261,7 @@ def _find_store(array: Any) -> Store | None:
     return None
 
 
-def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Indices, Indices, Indices]:
+def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Positions, Positions, Positions]:
     """Where in the store the neurons, stimuli and trials of a Dataset are, by their labels.
 
     Raises
@@ -279,7 +280,7 @@ def _open_all(store: Store) -> xr.Dataset:
     return xr.open_dataset(everything, engine=AA1Backend, chunks=None)
 
 
-def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Indices:
+def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Positions:
     """Where the labels of `ds` along `dim` are in the store."""
     if dim not in ds.coords:
         if dim == "trial":  # as of ds[["psth"]], which says of which trials it is
@@ -288,7 +289,7 @@ def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Indices:
             return np.array(marks[0].split(), int) if marks else np.arange(everything.sizes[dim])
         raise ValueError(f"the Dataset has no coordinate {dim!r}, so its events are not defined")
     wanted = np.atleast_1d(ds[dim].values)
-    positions: Indices = everything.get_index(dim).get_indexer(wanted)
+    positions: Positions = everything.get_index(dim).get_indexer(wanted)
     if (positions < 0).any():
         unknown = ", ".join(map(str, wanted[positions < 0][:3]))
         raise ValueError(f"{dim} {unknown}: not in the store that the Dataset was opened from")
@@ -311,7 +312,7 @@ def _row_starts(row_size: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
 
 
 def _read(
-    store: Store, neurons: Indices, stimuli: Indices, trials: Indices
+    store: Store, neurons: Positions, stimuli: Positions, trials: Positions
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Spike times, and how many each presentation has. [shape: (neuron, stimulus, trial)]."""
     row_size = np.zeros((neurons.size, stimuli.size, trials.size), np.int32)

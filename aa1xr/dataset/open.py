@@ -191,7 +191,7 @@ def _check_chunks(ds: xr.Dataset, chunks: Any) -> None:
         for one in sizes:
             if (isinstance(one, str) and one == "auto") or (one is None and dim is not None):
                 continue
-            if not arguments.is_whole(one) or one < -1 or one == 0 or one >= 2**63:
+            if not arguments.is_integer(one) or one < -1 or one == 0 or one >= 2**63:
                 raise ValueError(
                     "chunks must be a number of positions, 'auto', or these by dimension, such as "
                     f"{{'neuron': 10}}; None is for no dask; got {arguments.shown(chunks)}"

@@ -17,6 +17,7 @@ from aa1xr.dataset.grid import Grid, exact_ms
 from aa1xr.errors import StoreError
 from aa1xr.messages import logger
 from aa1xr.store.read import Store
+from aa1xr.typing import Floats
 
 #: Bytes of spectrograms that a process keeps of stores that cannot be written to. AA1's are 2 MB at
 #: 5 ms.
@@ -26,7 +27,6 @@ _MEMORY: dict[str, npt.NDArray[np.float32]] = {}
 #: Held while a spectrogram is computed, by the same keys.
 _COMPUTING: dict[str, Lock] = {}
 
-Floats = npt.NDArray[np.floating[Any]]
 FRAMES = ("centred", "causal")
 
 #: The quietest level of `compression="db"`; silence has this level too.
@@ -241,7 +241,7 @@ def make_mel(
         f"window_ms={window_ms} has {most // 2} frequencies, and the other bands would be empty. "
         "Take fewer bands or a longer window_ms"
     )
-    arguments.whole("n_mels", n_mels, 1, most, why)
+    arguments.check_integer("n_mels", n_mels, 1, most, why)
     top = rate / 2 if fmax is None else arguments.number("fmax", fmax, "Hz")
     fmin = arguments.number("fmin", fmin, "Hz")
     if not 0 <= fmin < top <= rate / 2:

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from aa1xr.dataset.binning import Indices, count, presentations
+from aa1xr.dataset.binning import count, presentations
 from aa1xr.dataset.grid import Grid
 from aa1xr.dataset.spectrogram import Mel, silence, spectrograms, take
 from aa1xr.errors import DataNotFoundError
 from aa1xr.store.read import Store
+from aa1xr.typing import Positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class Virtual(BackendArray):
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float32)
 
-    def compute(self, *indices: Indices) -> npt.NDArray[Any]:
+    def compute(self, *indices: Positions) -> npt.NDArray[Any]:
         """The values at increasing positions on each axis."""
         raise NotImplementedError
 
@@ -55,8 +56,8 @@ class Virtual(BackendArray):
         return values
 
     def _outer(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
-        wanted: list[Indices] = []
-        back: list[Indices | None] = []
+        wanted: list[Positions] = []
+        back: list[Positions | None] = []
         for size, part in zip(self.shape, key, strict=True):
             positions = np.arange(size)[part]
             unique, inverse = np.unique(positions, return_inverse=True)
@@ -86,7 +87,7 @@ class Virtual(BackendArray):
 class Spikes(Virtual):
     """Spike counts. [shape: (neuron, stimulus, trial, time)]."""
 
-    def compute(self, *indices: Indices) -> npt.NDArray[Any]:
+    def compute(self, *indices: Positions) -> npt.NDArray[Any]:
         """Count the spikes of each presentation."""
         return count(self.store, self.grid, *indices)
 
@@ -97,7 +98,7 @@ class Psth(Virtual):
 
     trials: tuple[int, ...] | None = None  #: which; None for all
 
-    def compute(self, *indices: Indices) -> npt.NDArray[Any]:
+    def compute(self, *indices: Positions) -> npt.NDArray[Any]:
         """Count over presentations, then divide as `spikes.mean("trial") / dt` does."""
         neurons, stimuli, bins = indices
         n_trials: npt.NDArray[Any] = presentations(self.store, neurons, stimuli)
@@ -117,7 +118,7 @@ class Trials(Virtual):
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int32)
 
-    def compute(self, *indices: Indices) -> npt.NDArray[Any]:
+    def compute(self, *indices: Positions) -> npt.NDArray[Any]:
         """Read them."""
         return presentations(self.store, *indices)
 
@@ -128,7 +129,7 @@ class Spectrogram(Virtual):
 
     mel: Mel
 
-    def compute(self, *indices: Indices) -> npt.NDArray[Any]:
+    def compute(self, *indices: Positions) -> npt.NDArray[Any]:
         """Take them from the bins in which sounds play."""
         stimuli, bands, bins = indices
         sound = spectrograms(self.store, self.grid, self.mel, stimuli)

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import schema
-from aa1xr.export.need import need
+from aa1xr.export.optional import import_optional
 from aa1xr.export.stimuli import Stimuli
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def to_deepstrf(ds: xr.Dataset) -> DeepSTRFLists:
     """
     stimuli = Stimuli(ds, "spikes")
     schema.check_dims("'spikes'", ds["spikes"], "neuron", "trial")
-    torch = need("torch", extra="torch")
+    torch = import_optional("torch", extra="torch")
     stims, responses = [], []
     for number in range(len(stimuli)):
         spectrogram, counts, _ = stimuli.read(number)

@@ -15,8 +15,8 @@ import xarray as xr
 from aa1xr import arguments, citation, schema
 from aa1xr.archive.contents import Contents
 from aa1xr.dataset.events import as_events, store_of, waveforms
-from aa1xr.export.clock import Site, lay_out
-from aa1xr.export.need import need
+from aa1xr.export.optional import import_optional
+from aa1xr.export.timeline import Timeline, make_timelines
 from aa1xr.printable import file_name
 from aa1xr.store.place import resolve_path
 from aa1xr.version import VERSION
@@ -130,8 +130,8 @@ def to_nwb(
     """
     target = resolve_path("folder", folder)
     store = store_of(ds, storage_options=storage_options)
-    events, sites = lay_out(as_events(ds, store))
-    pynwb = need("pynwb", extra="nwb")
+    events, sites = make_timelines(as_events(ds, store))
+    pynwb = import_optional("pynwb", extra="nwb")
     sounds = waveforms(ds, store)
     paths = []
     for site in sites:
@@ -153,7 +153,7 @@ def to_nwb(
     return paths
 
 
-def _session(pynwb: Any, site: Site, origin: dict[str, Any]) -> Any:
+def _session(pynwb: Any, site: Timeline, origin: dict[str, Any]) -> Any:
     contents = Contents.of_attrs(origin)
     session, subject = _ORIGINS[contents.origin]
     said = "; ".join(f"{kind}: {text}" for kind, text in contents.statements.items())
@@ -167,7 +167,7 @@ def _session(pynwb: Any, site: Site, origin: dict[str, Any]) -> Any:
     )
 
 
-def _units(pynwb: Any, events: xr.Dataset, site: Site) -> Any:
+def _units(pynwb: Any, events: xr.Dataset, site: Timeline) -> Any:
     units = pynwb.misc.Units(name="units", description="single units", resolution=1e-6)
     labels = ("neuron", "area", "cell_seq", "rig")
     for name in labels:
@@ -182,7 +182,7 @@ def _units(pynwb: Any, events: xr.Dataset, site: Site) -> Any:
     return units
 
 
-def _trials(pynwb: Any, events: xr.Dataset, site: Site) -> Any:
+def _trials(pynwb: Any, events: xr.Dataset, site: Timeline) -> Any:
     stimulus, onset = site.stimulus, site.onset
     # HDF5 takes a slash in a name for a folder.
     sounds = np.array([file_name(label) for label in events["stimulus"].values])

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import xarray as xr
 
-from aa1xr.export.clock import lay_out
-from aa1xr.export.need import need
+from aa1xr.export.optional import import_optional
+from aa1xr.export.timeline import make_timelines
 
 if TYPE_CHECKING:
     import pynapple as nap
 
 
-class Site(NamedTuple):
+class Timeline(NamedTuple):
     """Cells recorded simultaneously, for pynapple."""
 
     units: nap.TsGroup
     trials: nap.IntervalSet
 
 
-def to_pynapple(ds: xr.Dataset) -> dict[str, Site]:
+def to_pynapple(ds: xr.Dataset) -> dict[str, Timeline]:
     """Spike trains and trials as pynapple has them, for each recording site.
 
     A site is one cell or two that were recorded simultaneously. Cells of different sites were not,
@@ -70,8 +70,8 @@ def to_pynapple(ds: xr.Dataset) -> dict[str, Site]:
     >>> len(raster)
     15
     """
-    events, sites = lay_out(ds)
-    nap = need("pynapple", extra="pynapple")
+    events, sites = make_timelines(ds)
+    nap = import_optional("pynapple", extra="pynapple")
     out = {}
     for site in sites:
         cells = events.isel(neuron=site.neurons)
@@ -92,5 +92,5 @@ def to_pynapple(ds: xr.Dataset) -> dict[str, Site]:
             time_support=trials,
             metadata={name: cells[name].values.tolist() for name in ("neuron", "area", "rig")},
         )
-        out[f"{site.animal_id}_{site.cell_seq}"] = Site(units, trials)
+        out[f"{site.animal_id}_{site.cell_seq}"] = Timeline(units, trials)
     return out

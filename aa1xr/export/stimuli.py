@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis.presentations import check_trials
 from aa1xr.analysis.select import drop_missing
 from aa1xr.analysis.sound import check_finite
-
-Floats = npt.NDArray[np.float32]
+from aa1xr.typing import Floats
 
 
 class Stimuli:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from aa1xr.export.need import need
+from aa1xr.export.optional import import_optional
 from aa1xr.export.stimuli import Stimuli
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def to_torch(ds: xr.Dataset, *, responses: str = "psth", cache: bool = False) ->
     ((4, 11, 433), 'conspecific-00')
     """
     stimuli = Stimuli(ds, responses)
-    need("torch", extra="torch")
+    import_optional("torch", extra="torch")
     from aa1xr.export.torch_dataset import StimulusDataset
 
     return StimulusDataset(stimuli, cache=cache)

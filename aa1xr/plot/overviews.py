@@ -13,6 +13,7 @@ from aa1xr.analysis import quality as measures
 from aa1xr.analysis.presentations import presented
 from aa1xr.plot import panels
 from aa1xr.printable import plot_text
+from aa1xr.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -189,7 +190,7 @@ def _measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
     return measures.quality(data)[measure]
 
 
-def _beside(values: panels.Floats, row: float) -> panels.Floats:
+def _beside(values: Floats, row: float) -> panels.Floats:
     """How far to move each point sideways, so that those in one row stand side by side."""
     rows = np.round(values / row).astype(int)
     out = np.zeros(values.size)

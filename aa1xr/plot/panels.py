@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis.sel import sel
 from aa1xr.printable import plot_text
+from aa1xr.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = npt.NDArray[np.floating[Any]]
 
 #: Told apart by everyone, and in print: Okabe & Ito (2008), https://jfly.uni-koeln.de/color.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (

@@ -12,6 +12,7 @@ from aa1xr.analysis import psth as rates
 from aa1xr.analysis.presentations import check_trials
 from aa1xr.plot import panels
 from aa1xr.printable import plot_text
+from aa1xr.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -256,7 +257,7 @@ def psth(
 
 
 def _mean_and_error(
-    ax: Axes, rate: xr.DataArray, edges: panels.Floats, *, label: str, colour: str
+    ax: Axes, rate: xr.DataArray, edges: Floats, *, label: str, colour: str
 ) -> None:
     values = rate.transpose("neuron", "time").values
     n, mean = len(values), values.mean(0)

@@ -11,7 +11,7 @@ from typing import Any
 import xarray as xr
 
 import aa1xr
-from aa1xr import sample
+from aa1xr import simulation
 from aa1xr.benchmark import PROTOCOLS
 
 Errors = type[Exception] | tuple[type[Exception], ...]
@@ -30,7 +30,7 @@ class Inputs:
         self.data_dir = work / "data"
         # A sample that takes no time to make.
         self.data_dir.mkdir()
-        shutil.copy(self.archive, self.data_dir / f"sample-v{sample._SAMPLE_VERSION}.zip")
+        shutil.copy(self.archive, self.data_dir / f"sample-v{simulation._SAMPLE_VERSION}.zip")
         self.ds = self.open(dt_ms=20, before_ms=100)
         self.store = Path(self.ds.encoding["source"])
         self.train, self.validation, self.test = aa1xr.split(self.ds, test=2, validation=2)

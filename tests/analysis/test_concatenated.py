@@ -1,12 +1,12 @@
 import numpy as np
 
 from aa1xr.analysis import concatenated
-from aa1xr.analysis.pairs import complete
+from aa1xr.analysis.measures import drop_incomplete
 from aa1xr.analysis.reliability import covariance, powers, repeated
 
 
 def signal_power(counts):
-    pairs = complete(counts, np.ones(1, bool))
+    pairs = drop_incomplete(counts, np.ones(1, bool))
     within = powers(covariance(pairs), pairs.n_trials).signal
     return concatenated.signal_power(pairs, within, repeated(pairs.n_trials, pairs.n_bins))[:, 0]
 
@@ -45,7 +45,7 @@ def test_signal_power__with_equal_trials_is_that_of_the_matrix():
 def test_half_split__equal_trials_are_spearman_brown():
     rng = np.random.default_rng(3)
     counts = rng.poisson(rates()[np.newaxis, :, np.newaxis], (3, 2, 4, 100)).astype(float)
-    pairs = complete(counts, np.ones(1, bool))
+    pairs = drop_incomplete(counts, np.ones(1, bool))
     got = concatenated.half_split(pairs, pairs.n_bins, max_splits=100)[:, 0]
     for squared, neuron in zip(got, counts, strict=True):
         r = np.concatenate(list(neuron), 1)

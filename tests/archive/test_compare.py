@@ -21,7 +21,7 @@ from tests.archive.pretend_known import known_archive, known_files, pretend
 CELL, PAIR = "MLd_cells/a1_10_A", "Field_L_cells/a1_10_B"
 
 
-class Files:
+class FakeFiles:
     """Files in memory, as `open_files` gives those of a zip."""
 
     path = Path("archive.zip")
@@ -72,7 +72,7 @@ def without(files, *gone):
 
 
 def test_compare__all_of_it(aa1):
-    contents = compare(Files(aa1))
+    contents = compare(FakeFiles(aa1))
     assert contents.is_complete
     assert contents.statements == {}
     numbers = {"cells": 2, "stimuli": 3, "pairs": 4, "trials": 10}
@@ -97,7 +97,7 @@ def test_compare__the_text_of_a_file_changes_nothing(aa1):
         else name: data.lower() if "/stim" in name else data
         for name, data in aa1.items()
     }  # fmt: skip
-    assert compare(Files(lower)).statements == {}
+    assert compare(FakeFiles(lower)).statements == {}
 
 
 def test_compare__what_is_missing(aa1):
@@ -116,7 +116,7 @@ def test_compare__what_is_missing(aa1):
         (users(aa1, first), f"all responses to stimulus {wav} (conspecific)"),
         ([ripple, *users(aa1, ripple)], "all 1 flatrip stimuli; cell a1_10_B (Field_L)"),
     ):  # fmt: skip
-        contents = compare(Files(without(aa1, *gone)))
+        contents = compare(FakeFiles(without(aa1, *gone)))
         assert contents.statements == {"missing": says}
         assert contents.title.startswith("part of CRCNS AA1 (")
         assert not contents.is_complete
@@ -128,7 +128,7 @@ def test_compare__a_single_pair_of_several_cells(aa1, monkeypatch, pack):
     pretend(monkeypatch, known_archive(pack(aa1, "zip")))
     (wav,) = (aa1[f"{CELL}/conspecific/stim1"].decode().split(),)
     gone = [f"{CELL}/conspecific/stim1", f"{CELL}/conspecific/spike1"]
-    contents = compare(Files(without(aa1, *gone)))
+    contents = compare(FakeFiles(without(aa1, *gone)))
     says = f"the response of cell a1_10_A (MLd) to {wav[0]} (conspecific)"
     assert contents.statements == {"missing": says}
     assert "(3 of 3 cells, 3 of 3 stimuli, 6 of 7 pairs, 16 of 19 trials)" in contents.title
@@ -136,7 +136,7 @@ def test_compare__a_single_pair_of_several_cells(aa1, monkeypatch, pack):
 
 def test_compare__fewer_trials(aa1):
     aa1[f"{CELL}/flatrip/spike1"] = b"1.000 2.000 \n-3.125 \n"
-    contents = compare(Files(aa1))
+    contents = compare(FakeFiles(aa1))
     assert contents.statements == {"missing": "trials of cell a1_10_A (MLd) (2 of 3 there)"}
     assert "9 of 10 trials" in contents.title
 
@@ -155,7 +155,7 @@ def test_compare__altered_responses_are_different(aa1, name, change):
     before = aa1[f"{CELL}/{name}"]
     aa1[f"{CELL}/{name}"] = change(before)
     assert aa1[f"{CELL}/{name}"] != before
-    contents = compare(Files(aa1))
+    contents = compare(FakeFiles(aa1))
     assert contents.different == ["cell a1_10_A (MLd)"]
     assert contents.missing == []
     assert contents.title == "CRCNS AA1 with altered responses (1 of 2 cells)"
@@ -164,13 +164,13 @@ def test_compare__altered_responses_are_different(aa1, name, change):
 def test_compare__exchanged_responses_are_different(aa1):
     spikes = [f"{CELL}/conspecific/spike{number}" for number in (1, 2)]
     aa1[spikes[0]], aa1[spikes[1]] = aa1[spikes[1]], aa1[spikes[0]]
-    assert compare(Files(aa1)).different == ["cell a1_10_A (MLd)"]
+    assert compare(FakeFiles(aa1)).different == ["cell a1_10_A (MLd)"]
 
 
 def test_compare__other_numbers_are_different(aa1):
     for kind in ("stim", "spike"):
         aa1[f"{PAIR}/flatrip/{kind}8"] = aa1.pop(f"{PAIR}/flatrip/{kind}7")
-    assert compare(Files(aa1)).different == ["cell a1_10_B (Field_L)"]
+    assert compare(FakeFiles(aa1)).different == ["cell a1_10_B (Field_L)"]
 
 
 def test_compare__more_than_is_known_is_fine_and_said(aa1):
@@ -181,7 +181,7 @@ def test_compare__more_than_is_known_is_fine_and_said(aa1):
     more[f"{CELL}/flatrip/spike9"] = b"1.000 \n"
     more["MLd_cells/z9_1/flatrip/stim1"] = sound.name.encode()
     more["MLd_cells/z9_1/flatrip/spike1"] = b"1.000 \n"
-    contents = compare(Files(more))
+    contents = compare(FakeFiles(more))
     assert contents.is_complete
     assert contents.title.startswith("CRCNS AA1: ")
     assert contents.additional == [
@@ -194,13 +194,13 @@ def test_compare__more_than_is_known_is_fine_and_said(aa1):
         f"{PAIR}/conspecific/{kind}1": aa1[f"{CELL}/conspecific/{kind}1"]
         for kind in ("stim", "spike")
     }
-    contents = compare(Files(more))
+    contents = compare(FakeFiles(more))
     assert contents.is_complete
     assert contents.additional == ["responses of cell a1_10_B (Field_L) to 1 more stimuli"]
 
 
 def test_compare__of_others_nothing_is_said(tiny):
-    contents = compare(Files(tiny))
+    contents = compare(FakeFiles(tiny))
     assert contents.origin == "other"
     assert contents.statements == {}
     assert contents.warning("mine.zip") is None
@@ -212,7 +212,7 @@ def test_compare__one_known_sound_makes_it_a_part(tiny, monkeypatch):
     stimuli = frozenset({("flatrip", Path(ripple).name)})
     cells = {("MLd", "x1_1"): ({"conspecific": 0, "flatrip": 10}, "0" * 16)}
     pretend(monkeypatch, known.KnownArchive(stimuli, cells))
-    contents = compare(Files(tiny))
+    contents = compare(FakeFiles(tiny))
     assert contents.missing == ["cell x1_1 (MLd)"]
     assert "0 of 1 cells" in contents.title
 
@@ -227,7 +227,7 @@ def simulated(sample_archive):
 
 
 def test_compare__a_simulation_is_complete(simulated):
-    contents = compare(Files(simulated))
+    contents = compare(FakeFiles(simulated))
     assert contents.statements == {}
     assert contents.found == contents.known
     assert contents.title == "Simulated cells in the layout of CRCNS AA1"
@@ -240,23 +240,23 @@ def test_compare__a_part_of_a_simulation(simulated):
         (("MLd_cells/sim0000_1_A/flatrip",),
          "all 5 flatrip responses of cell sim0000_1_A (MLd)"),
     ):  # fmt: skip
-        contents = compare(Files(without(simulated, *gone)))
+        contents = compare(FakeFiles(without(simulated, *gone)))
         assert contents.statements == {"missing": says}
         assert contents.title.startswith("part of a simulated archive (")
     wav = sounds(simulated, "conspecific")[0]
-    contents = compare(Files(without(simulated, wav, *users(simulated, wav))))
+    contents = compare(FakeFiles(without(simulated, wav, *users(simulated, wav))))
     assert contents.missing == ["1 of 10 conspecific stimuli"]
 
 
 @pytest.mark.parametrize("said", [{}, {"seed": 0}, {"n_neurons": -1}])
 def test_compare__a_simulation_that_says_too_little(simulated, said):
     files = without(simulated, "MLd") | {"simulation.json": json.dumps(said).encode()}
-    assert compare(Files(files)).statements == {}
+    assert compare(FakeFiles(files)).statements == {}
 
 
 def test_compare__an_absurd_simulation_takes_no_time(simulated):
     said = {"n_neurons": 10**30, "n_songs": 10, "n_ripples": 5, "n_trials": 10}
-    contents = compare(Files(simulated | {"simulation.json": json.dumps(said).encode()}))
+    contents = compare(FakeFiles(simulated | {"simulation.json": json.dumps(said).encode()}))
     assert contents.missing[-1] == f"{10**30 - 12 - 20} more cells"
     assert f"12 of {10**30} cells" in contents.title
 
@@ -266,7 +266,7 @@ def test_compare__an_absurd_simulation_takes_no_time(simulated):
 
 @pytest.fixture(scope="module")
 def simulated_as_aa1(simulated):
-    return known_files(Files(without(simulated, "simulation.json")))
+    return known_files(FakeFiles(without(simulated, "simulation.json")))
 
 
 @given(data=st.data())
@@ -284,7 +284,7 @@ def test_compare__whatever_is_left_out_is_noticed(simulated, simulated_as_aa1, d
             at = data.draw(st.integers(0, len(times) - 2))
             digit = times[at][-1:]
             times[at] = times[at][:-1] + (b"1" if digit == b"0" else b"0")
-            contents = compare(Files(everything | {name: b" ".join(times)}))
+            contents = compare(FakeFiles(everything | {name: b" ".join(times)}))
             assert contents.different == [_said(name)]
             return
         of = pairs if change == "pairs" else sorted({_folder(name) for name in pairs})
@@ -294,7 +294,7 @@ def test_compare__whatever_is_left_out_is_noticed(simulated, simulated_as_aa1, d
             for name, content in everything.items()
             if name.replace("/stim", "/spike") not in gone and _folder(name) not in gone
         }
-        contents = compare(Files(left))
+        contents = compare(FakeFiles(left))
         assert contents.missing
         n_left = sum("/spike" in name for name in left)
         assert contents.found["pairs"] == n_left < contents.known["pairs"]
@@ -319,7 +319,7 @@ def real(real_archive):
 
 
 def test_aa1__is_the_real_archive(real):
-    contents = compare(Files(real))
+    contents = compare(FakeFiles(real))
     assert contents.statements == {}
     assert contents.found == {"cells": 98, "stimuli": 30, "pairs": 2900, "trials": 29300}
 
@@ -365,7 +365,7 @@ def test_aa1__digests_are_those_of_the_text_files(real):
 )  # fmt: skip
 def test_aa1__a_part_of_it(real, gone, title, missing):
     left = {name: data for name, data in real.items() if not re.search(gone, name)}
-    contents = compare(Files(left))
+    contents = compare(FakeFiles(left))
     assert title in contents.title
     assert contents.statements["missing"].startswith(missing)
     assert contents.statements.keys() == {"missing"}

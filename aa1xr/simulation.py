@@ -29,6 +29,7 @@ from aa1xr.dataset.spectrogram import Mel
 from aa1xr.schema import parse_cell_id
 from aa1xr.store import locate
 from aa1xr.store.place import resolve_path
+from aa1xr.typing import Floats
 from aa1xr.whole import refuse_existing
 
 RATE = 32000
@@ -46,8 +47,6 @@ _SAMPLE_VERSION = 3
 
 #: AA1 has 29,300; each takes some hundred bytes.
 _MOST_TRIALS = 10**7
-
-Floats = npt.NDArray[np.float64]
 
 
 def simulate_archive(
@@ -102,7 +101,9 @@ def simulate_archive(
         ("n_trials", n_trials, 1, 1000),
         ("seed", seed, 0, arguments.LARGEST_SEED),
     ):
-        arguments.whole(name, value, least, most, "AA1 is much smaller" if name != "seed" else "")
+        arguments.check_integer(
+            name, value, least, most, "AA1 is much smaller" if name != "seed" else ""
+        )
     if (n_all := n_neurons * (n_songs + n_ripples) * n_trials) > _MOST_TRIALS:
         raise ValueError(
             f"n_neurons * (n_songs + n_ripples) * n_trials must be at most {_MOST_TRIALS}: the "

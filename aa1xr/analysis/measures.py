@@ -1,6 +1,6 @@
-"""Counts of every (neuron, stimulus) pair, in blocks of neurons: what the measures start from.
+"""What the measures share: counts of each neuron and stimulus in blocks, means, blocks of results.
 
-Stimuli are combined in two ways. `combine` averages a quantity that was found for each stimulus
+Stimuli are combined in two ways. `weighted_mean` averages a quantity of each stimulus, computed
 about the stimulus' own mean, weighted by number of bins; ratios, roots and correlations are taken
 last, of these averages. `aa1xr.analysis.concatenated` takes all stimuli as one.
 """
@@ -19,10 +19,7 @@ import xarray as xr
 from aa1xr import arguments, messages, schema
 from aa1xr.analysis import presentations
 from aa1xr.errors import UndefinedWarning, UnitsWarning
-
-Floats = npt.NDArray[np.floating[Any]]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.integer[Any]]
+from aa1xr.typing import Bools, Floats, Ints
 
 _DIMS = schema.VARIABLES["spikes"].dims
 #: Which bins measures count: see `bins_during`.
@@ -35,7 +32,7 @@ _BLOCK = 32 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class CompleteCounts:
     """Counts in which nothing is missing, and what they are counts of."""
 
     counts: (
@@ -55,7 +52,7 @@ class Pairs:
         return np.asarray(self.used.sum(2) * self.presented.any(2))
 
 
-def complete(counts: Floats, inside: Bools) -> Pairs:
+def drop_incomplete(counts: Floats, inside: Bools) -> CompleteCounts:
     """Keep the trials that were presented, and the bins which all of them have.
 
     Parameters
@@ -70,10 +67,10 @@ def complete(counts: Floats, inside: Bools) -> Pairs:
     presented = np.asarray(there.any(3))
     used = np.asarray((there | ~presented[..., np.newaxis]).all(2) & inside)
     there &= used[:, :, np.newaxis]
-    return Pairs(np.where(there, counts, np.float32(0)), presented, used)
+    return CompleteCounts(np.where(there, counts, np.float32(0)), presented, used)
 
 
-def combine(values: Floats, n_bins: Ints) -> Floats:
+def weighted_mean(values: Floats, n_bins: Ints) -> Floats:
     """Average over stimuli by their number of bins; those of none do not count.
 
     Parameters
@@ -90,17 +87,17 @@ def combine(values: Floats, n_bins: Ints) -> Floats:
     """
     weights = n_bins.reshape(n_bins.shape + (1,) * (values.ndim - 2)).astype(np.float64)
     total = np.where(weights > 0, weights * values, 0).sum(1, keepdims=True)
-    return np.asarray(total / some(weights.sum(1, keepdims=True)))
+    return np.asarray(total / positive_or_nan(weights.sum(1, keepdims=True)))
 
 
-def some(values: Floats | Ints) -> Floats:
+def positive_or_nan(values: Floats | Ints) -> Floats:
     """The values as something to divide by: NaN where there are none."""
     return np.where(values > 0, values, np.nan)
 
 
-def ratio(numerator: Floats, denominator: Floats) -> Floats:
+def divide(numerator: Floats, denominator: Floats) -> Floats:
     """Divide; NaN where the denominator is not positive."""
-    return np.asarray(numerator / some(denominator))
+    return np.asarray(numerator / positive_or_nan(denominator))
 
 
 def bins_during(ds: xr.Dataset, during: During) -> Bools:

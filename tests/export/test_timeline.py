@@ -3,14 +3,15 @@ import pytest
 import xarray as xr
 from hypothesis import given
 
-from aa1xr.export.clock import lay_out
-from tests.small_archives import archives, open_temporary
+from aa1xr.export.timeline import make_timelines
+from tests.analysis.ragged import opened
+from tests.dataset.conftest import archives
 
 
 @given(archives())
 def test_lay_out__loses_and_moves_nothing(made):
-    with open_temporary(made) as ds:
-        events, sites = lay_out(ds)
+    with opened(made) as ds:
+        events, sites = make_timelines(ds)
     names = list(zip(events.type.values, events.name.values, strict=True))
     assert sorted(n for site in sites for n in site.neurons) == list(range(ds.sizes["neuron"]))
     for site in sites:
@@ -34,7 +35,7 @@ def test_lay_out__loses_and_moves_nothing(made):
 
 
 def test_lay_out__trial_by_trial(ds):
-    _, sites = lay_out(ds)
+    _, sites = make_timelines(ds)
     assert len(sites) == 6
     for site in sites:
         assert (np.diff(site.trial) >= 0).all()
@@ -45,4 +46,4 @@ def test_lay_out__trial_by_trial(ds):
 
 def test_lay_out__nothing_heard(ds: xr.Dataset):
     with pytest.raises(ValueError, match="none of these neurons"):
-        lay_out(ds.sel(neuron=["sim0000_2_A"], type="conspecific"))
+        make_timelines(ds.sel(neuron=["sim0000_2_A"], type="conspecific"))

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 
-def need(module: str, *, extra: str) -> Any:
+def import_optional(module: str, *, extra: str) -> Any:
     """Import `module`, or say which extra of the package brings it.
 
     Raises

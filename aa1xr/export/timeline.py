@@ -15,6 +15,7 @@ from aa1xr.analysis.presentations import presented
 from aa1xr.dataset.binning import spans
 from aa1xr.dataset.events import as_events
 from aa1xr.dataset.grid import RECORDED_MS
+from aa1xr.typing import Floats, Ints
 
 #: Microseconds recorded before and after each onset.
 _BEFORE, _AFTER = (abs(ms) * 1000 for ms in RECORDED_MS)
@@ -22,12 +23,9 @@ _BEFORE, _AFTER = (abs(ms) * 1000 for ms in RECORDED_MS)
 #: a file by all of its time.
 _GAP = 1_000
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
-class Site:
+class Timeline:
     """One cell, or two recorded simultaneously, and their presentations on the clock (s)."""
 
     animal_id: str
@@ -42,7 +40,7 @@ class Site:
     spike_times: list[Floats]  #: of each neuron, ascending
 
 
-def lay_out(ds: xr.Dataset) -> tuple[xr.Dataset, list[Site]]:
+def make_timelines(ds: xr.Dataset) -> tuple[xr.Dataset, list[Timeline]]:
     """The events of `ds`, and its sites with their presentations laid end to end.
 
     Each site has a clock of its own: only the cells of one site were recorded simultaneously. A
@@ -76,7 +74,7 @@ def lay_out(ds: xr.Dataset) -> tuple[xr.Dataset, list[Site]]:
             n = sizes[neuron, stimulus, trial]
             own = times[spans(starts[neuron, stimulus, trial], n)]
             spike_times.append((own + np.repeat(onset, n)) / 1e6)
-        site = Site(
+        site = Timeline(
             animal,
             seq,
             neurons,
