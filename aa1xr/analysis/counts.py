@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.analysis import pairs
+from aa1xr.analysis import measures
 from aa1xr.dataset.binning import count, count_between
 from aa1xr.dataset.events import AXES, positions_in_store, store_of
 from aa1xr.dataset.grid import RECORDED_MS, Grid, exact_ms
@@ -173,7 +173,7 @@ def _complete(edges: Microseconds, ends: Microseconds) -> npt.NDArray[np.bool_]:
 
 def _sum_bins(ds: xr.Dataset, window: _Window) -> xr.DataArray:
     """Add up `spikes` over the bins of the window."""
-    counts = pairs.spikes(ds)
+    counts = measures.spikes(ds)
     summed: xr.DataArray = xr.apply_ufunc(
         _sum,
         counts,
@@ -213,7 +213,7 @@ def _count_events(
     arrays = [where]
     options: dict[str, Any] = {"start": window.start, "stop": window.stop}
     if "spikes" in ds:
-        counts = pairs.spikes(ds)
+        counts = measures.spikes(ds)
         arrays = [where.chunk(neuron=counts.chunksizes["neuron"]), counts]
         options["grid"], options["bins"] = _grid(ds, store)
         edges = _edges(ds)

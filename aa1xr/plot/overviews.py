@@ -190,7 +190,7 @@ def _measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
     return measures.quality(data)[measure]
 
 
-def _beside(values: Floats, row: float) -> panels.Floats:
+def _beside(values: Floats, row: float) -> Floats:
     """How far to move each point sideways, so that those in one row stand side by side."""
     rows = np.round(values / row).astype(int)
     out = np.zeros(values.size)
