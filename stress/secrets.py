@@ -172,7 +172,7 @@ def _longer(given: dict[str, Any]) -> Features:
 
     ds = aa1xr.open(given["url"], storage_options=given["options"])
     protocol = dataclasses.replace(PROTOCOLS["rancon2025"], name="quick", dt_ms=5.0)
-    yield "benchmark", lambda: run(ds, protocol, areas=["MLd"], out="results.zarr")
+    yield "benchmark", lambda: run(ds, protocol, areas=["MLd"], path="results.zarr")
     gone = aa1xr.open(f"{given['url']}-cli", storage_options=given["options"])
     files = open_storage(f"{given['url']}-cli", given["options"])
     files.fs.rm(files.root, recursive=True)

@@ -229,8 +229,12 @@ class Calls:
 
     def call(self, name: str, argument: str, value: Any) -> Any:
         function, args, kwargs = self.table[name]
-        for needed, suffix in {("path", ".zip"), ("target", ".zarr"), ("folder", "")}:
-            if needed in inspect.signature(function).parameters and needed not in kwargs:
+        for needed, suffix in {("path", "" if name == "to_nwb" else ".zip"), ("target", ".zarr")}:
+            if (
+                name != "run"  # it need not write
+                and needed in inspect.signature(function).parameters
+                and needed not in kwargs
+            ):
                 kwargs = kwargs | {needed: self.new(suffix)}
         if argument == "labels":
             return function(**kwargs, neuron=value)

@@ -202,7 +202,7 @@ def guess(monkeypatch):
 def benchmark(ds, guess, tmp_path):
     protocol = aa1xr.benchmark.PROTOCOLS["rancon2025"]
     ds = aa1xr.open(ds.encoding["source"], **protocol.options)
-    return lambda: run(ds, protocol, "guess", areas=["MLd"], out=tmp_path / "out")
+    return lambda: run(ds, protocol, "guess", areas=["MLd"], path=tmp_path / "out")
 
 
 UNIT = "guess-MLd-00-0"
@@ -235,7 +235,7 @@ def test_run__an_area_leads_nowhere(area, ds, guess, home, tmp_path):
     ds = aa1xr.open(ds.encoding["source"], **protocol.options)
     ds = ds.assign_coords(area=("neuron", [area] * ds.sizes["neuron"]))
     with pytest.raises(ValueError, match="area must be a name that a file can have"):
-        run(ds, protocol, "guess", out=tmp_path / "out" / "deep")
+        run(ds, protocol, "guess", path=tmp_path / "out" / "deep")
     assert not (tmp_path / "out").exists()
 
 

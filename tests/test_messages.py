@@ -19,7 +19,7 @@ def silent():
     counts = np.random.default_rng(0).poisson(0.5, (6, 2, 4, 30)).astype(float)
     counts[3] = 0
     ds = dataset(counts, [30, 30]).chunk(neuron=2)
-    return as_prediction(ds, ds.spikes.mean("trial").fillna(0).data + 1.0), ds
+    return ds, as_prediction(ds, ds.spikes.mean("trial").fillna(0).data + 1.0)
 
 
 def caught(filters, function):

@@ -17,7 +17,7 @@ ELSEWHERE = {
     "protocol", "function", "results", "stats_from", "source", "labels",
 }  # fmt: skip
 #: Values that are right for some arguments, and then take long: nothing is to be learned of them.
-LONG = {"open_sample": {"data_dir"}, "simulate_archive": {"path", "seed"}, "run": {"out"},
+LONG = {"open_sample": {"data_dir"}, "simulate_archive": {"path", "seed"}, "run": {"path"},
         "bootstrap": {"seed"}}  # fmt: skip
 #: Optional packages, checked before the arguments.
 OPTIONAL = {"to_torch": "torch", "to_nwb": "pynwb"}

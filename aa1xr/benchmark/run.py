@@ -59,7 +59,7 @@ def run(
     *,
     areas: Iterable[str] | None = None,
     seeds: Iterable[int] = (0,),
-    out: str | os.PathLike[str] | None = None,
+    path: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
     """Fit and score a model on every split of a protocol.
 
@@ -75,10 +75,10 @@ def run(
         Default: all that `ds` has. Each has models of its own.
     seeds
         For models that start at random.
-    out
-        A folder that keeps what is finished, each (model, area, split, seed) whole or not at all,
-        and the state of what is not, if the model has one to go on from: a later run does. It is a
-        Zarr hierarchy; `aa1xr.load` opens one unit.
+    path
+        A folder that keeps the results: each (model, area, split, seed) is written atomically, and
+        a later run continues from there, also a fit that was interrupted, if the model can. It is
+        a Zarr hierarchy; `aa1xr.load` opens one unit.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def run(
     Raises
     ------
     ValueError
-        If there is no such model or area, `ds` is not as the protocol wants it, or `out` holds
+        If there is no such model or area, `ds` is not as the protocol wants it, or `path` holds
         results of another protocol or other data.
 
     Notes
@@ -123,10 +123,10 @@ def run(
     if not areas or not seeds:
         raise ValueError(f"areas={areas[:9]}, seeds={seeds[:9]}; expected at least one of each")
     attrs = protocol.attrs_of(ds) | {"source_sha256": ds.attrs.get("source_sha256", "")}
-    if out is not None:
+    if path is not None:
         for area in areas:
             arguments.check_file_name("area", area)
-    folder = None if out is None else _folder(resolve_path("out", out), attrs)
+    folder = None if path is None else _folder(resolve_path("path", path), attrs)
     units = [
         Unit(model, area, split, seed)
         for area, split, seed in itertools.product(areas, range(protocol.n_splits), seeds)
@@ -142,9 +142,9 @@ def run(
         if folder is not None:
             save(result, folder / str(unit))
             name = re.escape(_checkpoint(folder, unit).name)
-            for path in folder.iterdir():  # of an ensemble, one for each member
-                if re.fullmatch(rf"{name}(-\d+)?", path.name):
-                    discard(path)
+            for left in folder.iterdir():  # of an ensemble, one for each member
+                if re.fullmatch(rf"{name}(-\d+)?", left.name):
+                    discard(left)
     return _combine(results, areas).assign_attrs(attrs, model=model)
 
 
@@ -288,7 +288,7 @@ def _folder(path: Path, attrs: dict[str, Any]) -> Path:
     """A Zarr group for units of one protocol and source."""
     metadata = path / METADATA
     if os.path.lexists(path) and not path.is_dir():
-        raise ValueError(f"out must be a folder; got {str(path)!r}, which is something else")
+        raise ValueError(f"path must be a folder; got {str(path)!r}, which is something else")
     if os.path.lexists(metadata) and not is_regular(metadata):
         raise ValueError(
             f"{one_line(metadata)} must be a regular file; remove it, or choose another folder"

@@ -106,7 +106,7 @@ def _score(args: argparse.Namespace, protocol: Protocol, prediction: xr.DataArra
         result = score_prediction(ds, prediction, protocol)
         results = [result.assign_attrs(model=Path(args.prediction).name)]
     else:
-        results = [run(ds, protocol, args.model, seeds=args.seeds or [0], out=args.out)]
+        results = [run(ds, protocol, args.model, seeds=args.seeds or [0], path=args.out)]
     if truth is not None:
         of_truth = score_prediction(ds, truth, protocol)
         results.append(of_truth.assign_attrs(model="true rate"))

@@ -71,7 +71,7 @@ _ORIGINS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 
 def to_nwb(
     ds: xr.Dataset,
-    folder: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     storage_options: Mapping[str, Any] | None = None,
 ) -> list[Path]:
@@ -91,8 +91,8 @@ def to_nwb(
     ----------
     ds
         A Dataset from `aa1xr.open`, or a selection of one, or what `aa1xr.events` gave.
-    folder
-        Where to; it is made if need be. Each file appears there when it is whole.
+    path
+        The folder to write to; it is made if need be. Writes are atomic.
     storage_options
         For a Dataset of a URL: what fsspec needs to reach it.
 
@@ -128,19 +128,18 @@ def to_nwb(
     >>> [path.name for path in aa1xr.to_nwb(ds, tmp / "nwb")][:2]
     ['sim0000_1.nwb', 'sim0000_2.nwb']
     """
-    target = resolve_path("folder", folder)
+    folder = resolve_path("path", path)
     store = store_of(ds, storage_options=storage_options)
     events, sites = make_timelines(as_events(ds, store))
     pynwb = import_optional("pynwb", extra="nwb")
     sounds = waveforms(ds, store)
-    paths = []
+    files = []
     for site in sites:
         name = arguments.check_file_name("animal_id", f"{site.animal_id}_{site.cell_seq}.nwb")
-        paths.append(target / name)
-    for path in paths:
-        refuse_existing(path)
-    target.mkdir(parents=True, exist_ok=True)
-    for path, site in zip(paths, sites, strict=True):
+        files.append(folder / name)
+        refuse_existing(files[-1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for target, site in zip(files, sites, strict=True):
         file = _session(pynwb, site, store.attrs)
         file.units = _units(pynwb, events, site)
         file.trials = _trials(pynwb, events, site)
@@ -148,9 +147,9 @@ def to_nwb(
             file.add_stimulus_template(
                 _sound(pynwb, events.isel(stimulus=stimulus), sounds[stimulus])
             )
-        with whole(path) as partial, pynwb.NWBHDF5IO(str(partial), "w") as io:
+        with whole(target) as partial, pynwb.NWBHDF5IO(str(partial), "w") as io:
             io.write(file)
-    return paths
+    return files
 
 
 def _session(pynwb: Any, site: Timeline, origin: dict[str, Any]) -> Any:

@@ -33,7 +33,7 @@ def _truth(t: Inputs, **changed: Any) -> xr.DataArray:
 
 def _used(t: Inputs) -> Any:
     """A folder with results of another protocol."""
-    _run(t, ds=_coarse(t), protocol=ONE, out=(folder := t.new()))
+    _run(t, ds=_coarse(t), protocol=ONE, path=(folder := t.new()))
     return folder
 
 
@@ -95,7 +95,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
      lambda t: _run(t, ds=t.fine.isel(stimulus=[0, 1])), "2 conspecific sounds are too few"),
     ("benchmark.run", "responses that are missing",
      lambda t: _run(t, ds=t.fine.drop_vars("psth")), "no variable 'psth'; it has: spikes"),
-    ("benchmark.run", "a folder of another protocol", lambda t: _run(t, out=_used(t)),
+    ("benchmark.run", "a folder of another protocol", lambda t: _run(t, path=_used(t)),
      "has results of protocol_.*; choose another folder"),
     ("benchmark.Protocol", "a misspelt order", lambda t: _protocol(order="sort"),
      "order='sort'; expected one of 'sorted', 'random'"),

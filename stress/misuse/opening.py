@@ -27,11 +27,11 @@ PATHS: dict[str, tuple[str, Callable[[Inputs, Any], Any]]] = {
     "save": ("path", lambda t, path: aa1xr.save(t.ds, path)),
     "copy_store": ("target", lambda t, path: aa1xr.copy_store(t.store, path)),
     "simulate_archive": ("path", lambda t, path: aa1xr.simulate_archive(path, n_neurons=1)),
-    "to_nwb": ("folder", lambda t, path: aa1xr.to_nwb(t.ds, path)),
+    "to_nwb": ("path", lambda t, path: aa1xr.to_nwb(t.ds, path)),
     "open_dataset": ("filename_or_obj", lambda t, path: xr.open_dataset(path, engine="aa1xr")),
     "benchmark.run": (
-        "out",
-        lambda t, path: aa1xr.benchmark.run(t.fine, t.protocol, out=path),
+        "path",
+        lambda t, path: aa1xr.benchmark.run(t.fine, t.protocol, path=path),
     ),
 }
 

@@ -307,7 +307,7 @@ def undefined():
     values = rng.gamma(1, size=(5, 2, 30))
     values[0], values[1] = 2, -values[1]
     ds = dataset(counts, [30, 30])
-    return as_prediction(ds, values), ds
+    return ds, as_prediction(ds, values)
 
 
 def said(result):
@@ -345,7 +345,7 @@ def test_score__says_why_a_score_is_undefined_and_for_which_neurons():
 
 @pytest.mark.filterwarnings("ignore::aa1xr.UnitsWarning")  # predictions of any size
 def test_score__speaks_of_what_is_computed_alone():
-    prediction, ds = undefined()
+    ds, prediction = undefined()
     messages = said(aa1xr.score(ds, prediction).fve)
     assert len([m for m in messages if "counts per bin" not in m]) == 1
     messages = said(aa1xr.score(ds, prediction).bits_per_spike)

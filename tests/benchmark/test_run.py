@@ -75,22 +75,22 @@ def test_run__goes_on_after_an_interruption(ds, protocol, guess, monkeypatch, tm
 
     monkeypatch.setitem(MODELS, "guess", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(ds, protocol, "guess", seeds=[0, 1], out=out)
+        run(ds, protocol, "guess", seeds=[0, 1], path=out)
     monkeypatch.setitem(MODELS, "guess", model)
-    again = run(ds, protocol, "guess", seeds=[0, 1], out=out)
+    again = run(ds, protocol, "guess", seeds=[0, 1], path=out)
     assert len(guess) == 8
     xr.testing.assert_identical(again, whole)
     monkeypatch.setitem(MODELS, "guess", refuse)
-    xr.testing.assert_identical(run(ds, protocol, "guess", seeds=[0, 1], out=out), whole)
+    xr.testing.assert_identical(run(ds, protocol, "guess", seeds=[0, 1], path=out), whole)
     assert zarr.open_group(out, mode="r").attrs["protocol_dt_ms"] == 5
     assert aa1xr.load(out / "guess-MLd-01-0").cc_norm.sizes["neuron"] == 2
 
 
 def test_run__refuses_a_folder_of_other_results(ds, protocol, guess, tmp_path):
-    run(ds, protocol, "guess", out=tmp_path / "a.zarr")
+    run(ds, protocol, "guess", path=tmp_path / "a.zarr")
     other = dataclasses.replace(protocol, smooth_ms=31.0)
     with pytest.raises(ValueError, match=r"protocol_smooth_ms=21.0, and this is 31.0"):
-        run(ds, other, "guess", out=tmp_path / "a.zarr")
+        run(ds, other, "guess", path=tmp_path / "a.zarr")
 
 
 def test_run__refuses_unknown_names(ds, protocol):
@@ -178,7 +178,7 @@ def test_score_prediction__is_that_of_score(ds, protocol):
 
 def test_run__says_whose_spectrogram_it_was(ds, protocol, guess, tmp_path):
     out = tmp_path / "results.zarr"
-    of_protocol = run(ds, protocol, "guess", out=out).attrs
+    of_protocol = run(ds, protocol, "guess", path=out).attrs
     assert of_protocol["spectrogram"] == "protocol"
     assert of_protocol["protocol_n_mels"] == 32
     sound = ds.spectrogram
@@ -192,7 +192,7 @@ def test_run__says_whose_spectrogram_it_was(ds, protocol, guess, tmp_path):
         assert attrs["spectrogram"] == "custom"
         assert not [name for name in attrs if name in ("protocol_n_mels", "protocol_compression")]
         with pytest.raises(ValueError, match="choose another folder"):
-            run(other, protocol, "guess", out=out)
+            run(other, protocol, "guess", path=out)
     assert attrs["spectrogram_units"] == "dB"
     scored = score_prediction(ds, protocol.prepare(ds).psth.expand_dims(split=2), protocol).attrs
     assert scored["spectrogram"] == "unknown"

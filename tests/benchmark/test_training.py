@@ -201,9 +201,9 @@ def test_run__goes_on_within_a_unit(ds, protocol, two_epochs, tmp_path, monkeypa
 
     monkeypatch.setattr(training._Training, "validate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(ds, one, "gru", areas=["MLd"], out=tmp_path / "out")
+        run(ds, one, "gru", areas=["MLd"], path=tmp_path / "out")
     assert (tmp_path / "out" / "gru-MLd-00-0.unfinished").exists()
-    again = run(ds, one, "gru", areas=["MLd"], out=tmp_path / "out")
+    again = run(ds, one, "gru", areas=["MLd"], path=tmp_path / "out")
     assert seen == [1, 2, 2]
     np.testing.assert_array_equal(again.cc_norm, whole.cc_norm)
     assert not (tmp_path / "out" / "gru-MLd-00-0.unfinished").exists()
@@ -222,7 +222,7 @@ def test_gru_ensemble__is_the_mean_of_networks_that_can_be_gone_on_from(
 
 def test_run__an_ensemble_leaves_nothing_unfinished(ds, protocol, two_epochs, tmp_path):
     one = dataclasses.replace(protocol, n_splits=1)
-    run(ds, one, "gru-ensemble", areas=["MLd"], out=tmp_path / "out")
+    run(ds, one, "gru-ensemble", areas=["MLd"], path=tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "gru-ensemble-MLd-00-0",
         "zarr.json",
