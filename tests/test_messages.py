@@ -88,7 +88,7 @@ def test_warn__reaches_the_client_of_a_cluster(silent):
 
 
 def test_call_site__is_outside_the_package(silent):
-    prediction, ds = silent
+    ds, prediction = silent
     (found,) = caught("always", ds.aa1.score(prediction).cc_raw.compute)
     assert found.filename == __file__
     assert messages.call_site().filename == __file__
@@ -121,7 +121,7 @@ def test_cli__prefixes_its_own_messages_alone(monkeypatch, capsys):
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.warn("theirs", UserWarning, stacklevel=1)
-            messages.warn("ours")
+            messages.warn("ours", aa1xr.UndefinedWarning)
 
     monkeypatch.setattr(cite, "_run", run)
     with pytest.warns(UserWarning, match="theirs"):
