@@ -14,7 +14,7 @@ from aa1xr import cli
 from aa1xr.benchmark import MODELS, run
 from aa1xr.store.read import Store
 from aa1xr.whole import discard, whole
-from tests.links import KINDS, LINKS, Home, no_waiting
+from tests.links_and_pipes import KINDS, LINKS, Home, no_waiting
 from tests.store.restore import restore_archive
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")

@@ -14,9 +14,9 @@ import aa1xr
 from aa1xr.archive.read import Cell, Recording
 from aa1xr.archive.write import make_sound, write_archive
 from aa1xr.store.read import Store
-from tests.reliability import archive_noise
-from tests.reliability.archive_plain import as_dataset, as_plain
-from tests.reliability.attack import Tally, tally
+from stress.archives import mutations
+from stress.archives.plain_dataset import as_dataset, as_plain
+from stress.tally import Tally, tally
 from tests.store.restore import restore_archive
 
 _TIMES = st.integers(-(2**31) + 1, 2**31 - 1)

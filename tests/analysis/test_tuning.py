@@ -7,7 +7,7 @@ import xarray as xr
 import aa1xr
 from aa1xr.errors import UndefinedWarning
 from aa1xr.simulation import MEL
-from tests.analysis.clicks import write_clicks
+from tests.analysis.click_archive import write_clicks
 
 
 def fields(values, freq, *, dt=0.005, **coords):

@@ -4,13 +4,12 @@ import xarray as xr
 from hypothesis import given
 
 from aa1xr.export.timeline import make_timelines
-from tests.analysis.ragged import opened
-from tests.dataset.conftest import archives
+from tests.small_archives import archives, open_temporary
 
 
 @given(archives())
 def test_lay_out__loses_and_moves_nothing(made):
-    with opened(made) as ds:
+    with open_temporary(made) as ds:
         events, sites = make_timelines(ds)
     names = list(zip(events.type.values, events.name.values, strict=True))
     assert sorted(n for site in sites for n in site.neurons) == list(range(ds.sizes["neuron"]))
