@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -142,6 +143,9 @@ def _acquire(lock: FileLock, target: Path, *, wait: bool) -> None:
     try:
         lock.acquire(timeout=_PATIENCE if wait else 0)
     except TimeoutError:
+        # Where no file can be made, as in /proc, filelock tries again without end.
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
         if not wait:
             raise
         warn(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from numbers import Real
 from typing import Any
 
@@ -48,9 +47,7 @@ def check_decoding(variable: xr.Variable) -> None:
         if name in attrs and not all(map(_is_number, np.ravel(attrs[name]).tolist())):
             raise ValueError(f"its attribute {name} must be a number; got {shown(attrs[name])}")
     one = xr.Variable(variable.dims, np.zeros((1,) * variable.ndim, variable.dtype), attrs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # xarray says them when it decodes the values
-        _ = xr.conventions.decode_cf_variable("", one, decode_timedelta=True).values
+    _ = xr.conventions.decode_cf_variable("", one, decode_timedelta=True).values
 
 
 def _is_number(value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ from aa1xr.whole import whole
 _CHUNK = 8 * 2**20
 
 #: Bytes; the labels of 10,000 neurons have a few million.
-_LARGEST_COORDINATES = 2**30
+_LARGEST_COORDINATES = 2**28
 
 #: Beside the seal, another one for each call of `save`.
 _IDENTITY = "aa1xr_id"
@@ -83,6 +84,7 @@ def save(
     schema.require(ds)
     arguments.options("storage_options", storage_options)
     place = resolve("path", path)
+    _check_names(ds)
     encoding = {name: _encoding(variable) for name, variable in ds.variables.items()}
     coords = {
         n: _blocks(c.variable)
@@ -101,6 +103,53 @@ def save(
         _write(ds, encoding, str(partial), None)
 
 
+def _check_names(ds: xr.Dataset) -> None:
+    """Refuse names that cannot be those of folders in a store."""
+    for name in {*ds.variables, *ds.dims}:
+        text = name if isinstance(name, str) else ""
+        if (
+            not text.strip()
+            or text in {".", "..", METADATA}
+            or re.search(r"[/\\\x00\ud800-\udfff]", text)
+        ):
+            raise ValueError(
+                "ds: names of variables and dimensions must be text that can name a folder, "
+                f"without / and \\; got {arguments.shown(name)}. Rename it: ds.rename(...)"
+            )
+
+
+def _check_is_read_as_it_is(ds: xr.Dataset, files: dict[str, Any]) -> None:
+    """Refuse a Dataset whose attributes would make another one of it when it is read.
+
+    xarray has its own use for some of them, such as `scale_factor`, `_FillValue`, `dtype`,
+    `coordinates`, and `units` of times.
+    """
+    try:
+        store = SavedStore(Saved(MemoryStore(files)))
+        found = xr.open_dataset(store, chunks=None, create_default_indexes=False)
+    except StoreError as error:
+        raise ValueError(f"ds: what is written could not be read again: {error}") from error
+    for name, variable in ds.variables.items():
+        other = found.variables.get(name)
+        if other is None or (name in ds.coords) != (name in found.coords):
+            raise ValueError(
+                f"ds: {arguments.shown(name)} would be read as another variable or coordinate; "
+                "rename it, or an attribute 'coordinates' that names it"
+            )
+        attrs = sorted(map(str, variable.attrs.keys() ^ other.attrs.keys()))
+        if attrs or variable.dims != other.dims or _kind(variable) != _kind(other):
+            raise ValueError(
+                f"ds[{arguments.shown(name)}] would be read as other values: xarray has its own "
+                f"use for its attributes {attrs}, or for its type {variable.dtype}. Rename the "
+                "attributes, or convert it (astype)"
+            )
+
+
+def _kind(variable: xr.Variable) -> str:
+    kind = variable.dtype.kind
+    return "U" if kind in "OT" else kind
+
+
 def _write(
     ds: xr.Dataset,
     encoding: dict[Hashable, Any],
@@ -117,6 +166,7 @@ def _write(
     # Sealed are the metadata as they must be, not as storage may give them back.
     files: dict[str, Any] = {}
     ds.to_zarr(MemoryStore(files), compute=False, consolidated=False, **options)
+    _check_is_read_as_it_is(ds, files)
     metadata = {name: data.to_bytes() for name, data in files.items() if name.endswith(METADATA)}
     unsealed = ds.assign_attrs({UNFINISHED: "by aa1xr.save"})
     store = zarr_store(place, storage_options, read_only=False)
@@ -231,23 +281,33 @@ def load(
     saved = Saved(place, storage_options)
     with saved.reading():
         ds = xr.open_dataset(SavedStore(saved), chunks=None, cache=chunks is None)
-        size = sum(coord.nbytes for coord in ds.coords.values())
-        if size > _LARGEST_COORDINATES:
-            raise StoreError(
-                f"its coordinates must have at most {_LARGEST_COORDINATES} bytes, since they are "
-                f"held in memory; got {size}. xarray.open_zarr opens it"
-            )
+        _check_size(sum(coord.nbytes for coord in ds.coords.values()))
         # Coordinates are for the process that selects by them, not for the workers of a cluster.
         coords = {name: coord.load() for name, coord in ds.coords.items()}
+        texts = {name: coord for name, coord in coords.items() if coord.dtype.kind == "T"}
+        _check_size(sum(map(_fixed_bytes, texts.values())))
     strings = {
         name: (coord.dims, schema.fixed_width(coord.values), coord.attrs)
-        for name, coord in coords.items()
-        if coord.dtype.kind == "T"
+        for name, coord in texts.items()
     }
     ds = ds.assign_coords(strings)
     if chunks is not None:
         divide(ds, chunks)
     return ds
+
+
+def _check_size(coordinates: int) -> None:
+    """Refuse coordinates that take too much memory; of so many bytes."""
+    if coordinates > _LARGEST_COORDINATES:
+        raise StoreError(
+            f"its coordinates must have at most {_LARGEST_COORDINATES} bytes, since they are held "
+            f"in memory; got {coordinates}. xarray.open_zarr opens it"
+        )
+
+
+def _fixed_bytes(strings: xr.DataArray) -> int:
+    """The bytes of strings of fixed width, which the longest has."""
+    return 4 * strings.size * int(np.strings.str_len(strings.values).max(initial=0))
 
 
 def _blocks(variable: xr.Variable) -> xr.Variable:

@@ -8,11 +8,12 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from math import prod
 from pathlib import Path
+from socket import gethostname
 from typing import Any, cast
 
 import numpy as np
@@ -41,7 +42,10 @@ UNFINISHED = "aa1xr_unfinished"
 #: aa1xr.save writes chunks of 8 MiB.
 _MOST_CHUNKS = 10**6
 _LARGEST_CHUNK = 2**31
+#: Bytes of the strings of a chunk, all together.
+_LARGEST_TEXTS = 2**28
 
+WRITTEN_AGAIN = "was written again since it was opened. Open it again"
 _DAMAGED = (
     "If this happens again, the data are damaged: save them again under another name, or copy "
     "them again"
@@ -57,6 +61,8 @@ class Saved(Connection):
 
     #: Whether aa1xr.save wrote it, and nobody has changed the metadata since.
     sealed: bool
+    #: Whether the root is another than when it was opened, as when xarray wrote a variable beside.
+    is_changed = False
 
     _stamps: dict[str, tuple[int, ...] | None]
 
@@ -95,7 +101,10 @@ class Saved(Connection):
             self.sealed = SEAL in (document.get(CONSOLIDATED) or {})
             if self.sealed and not is_sealed(metadata, part=CONSOLIDATED):
                 raise StoreError(f"{self.url}: {METADATA} is damaged. {_DAMAGED}")
-            self.recognize(hashlib.sha256(metadata).hexdigest(), "Dataset")
+            identity = hashlib.sha256(metadata).hexdigest()
+            self.is_changed = self.identity not in {None, identity} and not self.sealed
+            if not self.is_changed:
+                self.recognize(identity, "Dataset")
             return document
 
     @cached_property
@@ -110,16 +119,12 @@ class Saved(Connection):
         """An array of it."""
         array = cast("zarr.Array[Any]", self.group[name])
         self._check_array(array)
-        codecs = [type(codec).__name__ for codec in array.compressors]
-        limit: int | None = _LARGEST_CHUNK if array.dtype.kind in "OT" else _chunk_bytes(array)
-        if array.shards is not None or codecs[:1] != ["ZstdCodec"]:
-            limit = None
-        return check_chunks(
-            array,
-            self.zarr_store,
-            limit=limit,
-            ranged=isinstance(self.place, str),
-        )
+        limit = _LARGEST_TEXTS if array.dtype.kind in "OT" else _chunk_bytes(array)
+        ranged = isinstance(self.place, str)
+        try:
+            return check_chunks(array, self.zarr_store, limit=limit, ranged=ranged)
+        except ValueError as error:
+            raise StoreError(f"{self.url}: {error}. xarray.open_zarr opens others") from error
 
     def _note_stamps(self) -> None:
         """Note what differs once the metadata of an array on this disk are written again."""
@@ -134,28 +139,40 @@ class Saved(Connection):
             return None
         return status.st_size, status.st_mtime_ns, status.st_ino
 
+    def is_newer(self, name: str) -> bool:
+        """Whether a file was written after the Dataset was opened, by the clock of the disk."""
+        newest = self.writing[1] if self.writing else None
+        return newest is not None and Path(str(self.place), name).stat().st_mtime_ns > newest
+
     def require_unchanged(self, name: str) -> None:
         """Refuse values that were read of an array, if another came in its place meanwhile.
 
-        What `to_zarr` writes beside an array, or into a region of it, leaves its metadata. At a
-        URL only what `save` wrote can be told from another of the same shape.
+        What xarray writes beside an array does no harm. At a URL only what `save` wrote can be
+        told from another of the same shape.
 
         Raises
         ------
         StoreError
             If another did.
+        DataNotFoundError
+            If nothing is there any more.
         """
-        if self._is_another(name):
-            raise StoreError(
-                f"{self.url}: {name} was written again since it was opened. Open it again"
-            )
-
-    def _is_another(self, name: str) -> bool:
         if is_path(self.place):
-            return self._stamps.get(name) != self._stamp(name)
-        if not self.sealed:
-            return False
-        metadata = self.get(METADATA) or b""
+            is_there = Path(self.place, METADATA).exists()
+            is_another = self._stamps.get(name) != self._stamp(name)
+        else:
+            metadata = self.get(METADATA) if self.sealed else b""
+            is_there = metadata is not None
+            is_another = self.sealed and is_there and self._is_another(name, metadata or b"")
+        if not is_there:
+            raise DataNotFoundError(
+                f"{self.url}: not there any more, or not for {gethostname()}, where it was to be "
+                "read. If this is a dask worker: save to a disk or URL that all of them reach"
+            )
+        if is_another:
+            raise StoreError(f"{self.url}: {name} {WRITTEN_AGAIN}")
+
+    def _is_another(self, name: str, metadata: bytes) -> bool:
         if hashlib.sha256(metadata).hexdigest() == self.identity:
             return False
         found = parse(metadata).get(CONSOLIDATED) or {}
@@ -187,7 +204,8 @@ class Saved(Connection):
     def zarr_store(self) -> Store:
         """Its objects for zarr."""
         _ = self.root  # it says whether chunks may be missing
-        return zarr_store(self.place, self.storage_options, read_only=True, complete=self.sealed)
+        store = zarr_store(self.place, self.storage_options, read_only=True, complete=self.sealed)
+        return _Unchanged(store, self) if is_path(self.place) else store
 
     def check(self) -> str:
         """Check what can be checked without reading values.
@@ -235,6 +253,14 @@ class Saved(Connection):
                         f"{self.url}: {name} has {len(keys) - len(absent)} of its {len(keys)} "
                         f"chunks; {absent[0]} is missing. {_DAMAGED}"
                     )
+        token = self._token_of(listed)
+        newest = None
+        if is_path(self.place):
+            newest = max((int(stamp.split()[1]) for stamp in listed.values()), default=None)
+        self.writing = token, newest
+        return token
+
+    def _token_of(self, listed: Mapping[str, str]) -> str:
         if METADATA in listed and all(listed.values()):
             text = repr(sorted(listed.items()))
             return f"{self.identity}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
@@ -286,6 +312,26 @@ def _chunk_bytes(array: zarr.Array[Any]) -> int:
     return size * prod(array.chunks)
 
 
+class _Unchanged(WrapperStore[Store]):
+    """A zarr store on a disk whose chunks are as they were when the Dataset was opened."""
+
+    def __init__(self, store: Store, saved: Saved) -> None:
+        super().__init__(store)
+        self._saved = saved
+
+    def _with_store(self, store: Store) -> _Unchanged:
+        return type(self)(store, self._saved)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """The bytes of an object."""
+        found = await super().get(key, prototype, byte_range)
+        if found is not None and self._saved.is_newer(key):
+            raise StoreError(f"{self._saved.url}: {key} {WRITTEN_AGAIN}")
+        return found
+
+
 class _CheckedRoot(WrapperStore[Store]):
     """A zarr store whose root has the metadata that were checked."""
 
@@ -317,7 +363,8 @@ class SavedStore(ZarrStore):
         """A variable that says where it is from if it cannot be read."""
         variable: xr.Variable = self._stored_variable(name)
         wrapper = ZarrArrayWrapper(self.members[name])  # type: ignore[no-untyped-call]
-        part = _Part(self._saved, name, wrapper.shape, wrapper.dtype, self._token)
+        metadata = repr(self._saved.array(name).metadata)
+        part = _Part(self._saved, name, wrapper.shape, wrapper.dtype, self._token, metadata)
         data = indexing.LazilyIndexedArray(part)
         return xr.Variable(variable.dims, data, variable.attrs, variable.encoding)
 
@@ -340,25 +387,40 @@ class SavedStore(ZarrStore):
 class _Part(BackendArray):
     """One variable. It pickles as the place and its name."""
 
-    def __init__(self, saved: Saved, name: str, shape: tuple[int, ...], dtype: Any, token: str):
+    def __init__(
+        self,
+        saved: Saved,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: Any,
+        token: str,
+        metadata: str,
+    ):
         self._saved = saved
         self._name = name
         self.shape = shape
         self.dtype = dtype
         #: dask names what it computes by it, so that other data have other names.
         self._token = token
+        self._metadata = metadata
 
     def __dask_tokenize__(self) -> Any:
         return type(self).__name__, self._saved.url, self._token, self._name
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        with self._saved.reading():
-            values = ZarrArrayWrapper(self._saved.array(self._name))[key]  # type: ignore[no-untyped-call]
-            self._saved.require_unchanged(self._name)
+        saved, name = self._saved, self._name
+        with saved.reading():
+            try:
+                array = saved.array(name)
+                if saved.is_changed and repr(array.metadata) != self._metadata:
+                    raise StoreError(f"{name} {WRITTEN_AGAIN}")
+                values = ZarrArrayWrapper(array)[key]  # type: ignore[no-untyped-call]
+            except Exception:
+                saved.require_unchanged(name)
+                raise
+            saved.require_unchanged(name)
             if values.dtype.kind == "U" and not _is_text(values):
-                raise StoreError(
-                    f"{self._saved.url}: {self._name} must be text; it is not. {_DAMAGED}"
-                )
+                raise StoreError(f"{saved.url}: {name} must be text; it is not. {_DAMAGED}")
             return values
 
     async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:

@@ -7,9 +7,12 @@ never read as data.
 
 from __future__ import annotations
 
+import gzip
 import re
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from io import BytesIO
 from itertools import product
 from math import prod
 from typing import Any
@@ -56,7 +59,7 @@ def check_chunks(
     array: zarr.Array[Any],
     store: Store,
     *,
-    limit: int | None,
+    limit: int,
     checksums: str | None = None,
     ranged: bool = True,
 ) -> zarr.Array[Any]:
@@ -65,16 +68,20 @@ def check_chunks(
     Parameters
     ----------
     limit
-        Bytes that a chunk may unpack to; None: not known, or not compressed by Zstandard, whose
-        header says how many it does.
+        Bytes that a chunk may unpack to.
     checksums
         The last four bytes of each chunk in C order, as hexadecimal digits; None: not known.
     ranged
         Whether the store answers a request for more bytes than an object has with all of them.
+
+    Raises
+    ------
+    ValueError
+        If it is packed in a way of which the size cannot be told before it is unpacked.
     """
     counts = chunk_counts(array.shape, array.chunks)
-    if limit is not None:
-        store = _CheckedChunks(store, array.path, counts, limit, checksums, ranged=ranged)
+    size_of = _size_of(array)
+    checked = _CheckedChunks(store, array.path, counts, limit, size_of, checksums, ranged=ranged)
     metadata: Any = array.metadata
     codecs: list[Any] = list(metadata.codecs)
     for position, codec in enumerate(codecs):
@@ -82,7 +89,7 @@ def check_chunks(
             codecs.insert(position + 1, _CheckedItems())
             metadata = replace(metadata, codecs=codecs)
             break
-    path = StorePath(store, array.path)
+    path = StorePath(checked, array.path)
     return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=path))
 
 
@@ -95,6 +102,7 @@ class _CheckedChunks(WrapperStore[Store]):
         path: str,
         counts: tuple[int, ...],
         limit: int,
+        size_of: Callable[[bytes, int], int | None],
         checksums: str | None,
         *,
         ranged: bool,
@@ -103,12 +111,13 @@ class _CheckedChunks(WrapperStore[Store]):
         self._prefix = f"{path}/c"
         self._counts = counts
         self._limit = limit
+        self._size_of = size_of
         self._checksums = checksums
         self._ranged = ranged
 
     def _with_store(self, store: Store) -> _CheckedChunks:
         path = self._prefix.removesuffix("/c")
-        args = path, self._counts, self._limit, self._checksums
+        args = path, self._counts, self._limit, self._size_of, self._checksums
         return type(self)(store, *args, ranged=self._ranged)
 
     async def get(
@@ -124,13 +133,14 @@ class _CheckedChunks(WrapperStore[Store]):
         found = await super().get(key, prototype, part)
         if found is None:
             return None
-        size = content_size(found[:_HEADER].to_bytes())
-        if size is None or max(size, len(found) - most + self._limit) > self._limit:
-            got = "no Zstandard" if size is None else f"{max(size, len(found))} bytes"
+        data = found.to_bytes()
+        size = self._size_of(data, self._limit)
+        if size is None or size > self._limit or len(data) > most:
+            got = "other bytes" if size is None else f"{max(size, len(data))} bytes or more"
             raise ValueError(f"{key} must unpack to at most {self._limit} bytes; got {got}")
         if self._checksums is not None:
             at = 2 * CHECKSUM * self._number(key)
-            if found.to_bytes()[-CHECKSUM:].hex() != self._checksums[at : at + 2 * CHECKSUM]:
+            if data[-CHECKSUM:].hex() != self._checksums[at : at + 2 * CHECKSUM]:
                 raise ValueError(f"{key} is not the chunk that the metadata list")
         return found
 
@@ -161,6 +171,35 @@ class _CheckedItems(BytesBytesCodec):
         return input_byte_length
 
 
+def _size_of(array: zarr.Array[Any]) -> Callable[[bytes, int], int | None]:
+    """What tells the size that a chunk of an array unpacks to, without unpacking it."""
+    names = [type(codec).__name__ for codec in (*array.filters, *array.compressors)]
+    packed = [name for name in names if name not in {"TransposeCodec", "Crc32cCodec"}]
+    if array.shards is not None or len(packed) > 1 or (packed and packed[0] not in _SIZES):
+        raise ValueError(
+            f"{array.path} must be compressed by one of Zstandard, Blosc and gzip, or not, and not "
+            f"be in shards; got {[*names, *(['shards'] if array.shards is not None else [])]}"
+        )
+    return _SIZES[packed[0]] if packed else lambda data, _: len(data)
+
+
+def _gzip_size(data: bytes, limit: int) -> int | None:
+    """The size that gzip unpacks to, or one that is larger than the limit."""
+    size = 0
+    try:
+        with gzip.GzipFile(fileobj=BytesIO(data)) as file:
+            while size <= limit and (part := file.read(2**20)):
+                size += len(part)
+    except (OSError, EOFError, zlib.error):
+        return None
+    return size
+
+
+def _blosc_size(data: bytes, _limit: int) -> int | None:
+    """The size in the header of Blosc: the second four of its 16 bytes."""
+    return int.from_bytes(data[4:8], "little") if len(data) >= 16 else None
+
+
 def content_size(header: bytes) -> int | None:
     """The size that a frame of Zstandard says it unpacks to (RFC 8878, section 3.1.1.1)."""
     if header[:4] != _MAGIC or len(header) < 6:
@@ -173,3 +212,10 @@ def content_size(header: bytes) -> int | None:
     if length == 0 or len(field) < length:
         return None
     return int.from_bytes(field, "little") + (256 if length == 2 else 0)
+
+
+_SIZES: dict[str, Callable[[bytes, int], int | None]] = {
+    "ZstdCodec": lambda data, _: content_size(data[:_HEADER]),
+    "BloscCodec": _blosc_size,
+    "GzipCodec": _gzip_size,
+}

@@ -49,6 +49,8 @@ class Connection:
         self.identity = identity
         #: The aa1xr that opened it; a pickle takes it along.
         self.opened_by = VERSION
+        #: What else a pickle takes along: of which writing of the data it is.
+        self.writing: tuple[Any, ...] = ()
         self._arrays: dict[str, zarr.Array[Any]] = {}
         _CONNECTIONS.add(self)
 
@@ -72,6 +74,7 @@ class Connection:
             self.storage_options,
             self.identity,
             self.opened_by,
+            self.writing,
         )
 
     def __dask_tokenize__(self) -> Any:
@@ -166,13 +169,14 @@ def _shared(
     storage_options: Mapping[str, Any],
     identity: str | None,
     opened_by: str,
+    writing: tuple[Any, ...] = (),
 ) -> Connection:
     """The connection of a pickle: one for all the tasks of this process."""
-    key = tokenize(kind.__name__, str(place), storage_options, identity, opened_by)
+    key = tokenize(kind.__name__, str(place), storage_options, identity, opened_by, writing)
     connection = _SHARED.get(key)
     if connection is None:
         new = kind(place, storage_options, identity=identity)
-        new.opened_by = opened_by
+        new.opened_by, new.writing = opened_by, writing
         if identity is None:
             return new
         if len(_SHARED) >= 16:  # more than anybody works with at once

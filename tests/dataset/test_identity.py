@@ -1,5 +1,6 @@
 """dask names what it computes after the data: other data at the same place have other names."""
 
+import pickle
 import shutil
 
 import fsspec
@@ -9,7 +10,7 @@ import xarray as xr
 from dask.base import tokenize
 
 import aa1xr
-from aa1xr import StoreError
+from aa1xr import DataNotFoundError, StoreError
 from aa1xr.dataset.events import store_of
 
 SOURCES = {"first": 0, "second": 1}
@@ -164,3 +165,41 @@ def test_load__what_xarray_writes_beside_it_while_it_is_open(tmp_path, at):
     np.testing.assert_array_equal(loaded.x, ds.x)
     if at == "url":
         fsspec.filesystem("memory").rm("/identity-beside", recursive=True)
+
+
+def test_load__written_again_as_it_was(tmp_path):
+    ds = xr.Dataset({"x": ("neuron", np.arange(3.0))})
+    for _ in range(3):
+        ds.to_zarr(tmp_path / "x.zarr", mode="w", consolidated=False)
+        loaded = aa1xr.load(tmp_path / "x.zarr")
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(loaded)).x, ds.x)
+
+
+@pytest.mark.parametrize("options", [{"mode": "a"}, {"region": {"neuron": slice(0, 3)}}])
+@pytest.mark.parametrize("pickled", [False, True])
+def test_load__overwritten_while_it_is_open(tmp_path, options, pickled):
+    ds = xr.Dataset({"x": ("neuron", np.arange(3.0))})
+    path = saved_at(tmp_path / "x.zarr", ds)
+    loaded = aa1xr.load(path)
+    (ds + 1).to_zarr(path, consolidated=False, **options)
+    if pickled:
+        loaded = pickle.loads(pickle.dumps(loaded))
+    with pytest.raises(StoreError, match="was written again since it was opened"):
+        loaded.compute()
+
+
+def test_load__what_xarray_writes_beside_it_before_it_is_unpickled(tmp_path):
+    ds = xr.Dataset({"x": ("neuron", np.arange(3.0))})
+    path = saved_at(tmp_path / "x.zarr", ds)
+    pickled = pickle.dumps(aa1xr.load(path))
+    ds.rename(x="y").to_zarr(path, mode="a", consolidated=False)
+    np.testing.assert_array_equal(pickle.loads(pickled).x, ds.x)
+
+
+@pytest.mark.parametrize("write", [saved_at, written_at])
+def test_load__removed_while_it_is_open(tmp_path, write):
+    path = write(tmp_path / "x.zarr", xr.Dataset({"x": ("neuron", np.arange(3.0))}))
+    loaded = aa1xr.load(path)
+    shutil.rmtree(path)
+    with pytest.raises(DataNotFoundError, match="not there any more"):
+        loaded.compute()

@@ -352,3 +352,44 @@ def test_load_async(sample_archive, tmp_path):
     xr.testing.assert_identical(asyncio.run(load(lazy)), ds.compute())
     saved = aa1xr.load(tmp_path / "a.zarr", chunks=None)
     xr.testing.assert_identical(asyncio.run(load(saved)), ds[["psth", "n_trials"]].compute())
+
+
+NOT_AS_THEY_ARE = {
+    "scale_factor": {"scale_factor": 2.0},
+    "add_offset": {"add_offset": 5},
+    "_FillValue": {"_FillValue": 1.0},
+    "missing_value": {"missing_value": 1.0},
+    "a unit of time": {"units": "days since 2000-01-01"},
+    "no unit of time": {"units": "days since yesterday"},
+    "dtype": {"dtype": "bool"},
+    "coordinates": {"coordinates": "y"},
+}
+
+
+@pytest.mark.parametrize("attrs", NOT_AS_THEY_ARE.values(), ids=NOT_AS_THEY_ARE.keys())
+def test_save__refuses_attributes_that_make_other_values(tmp_path, attrs):
+    ds = xr.Dataset({"x": ("neuron", np.arange(3.0), attrs), "y": ("neuron", np.arange(3.0))})
+    with pytest.raises(ValueError, match=r"would be read as|could not be read again|_FillValue"):
+        aa1xr.save(ds, tmp_path / "x.zarr")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a/b", "/a", "a\\b", "zarr.json", "..", " ", "", "\ud800", None])
+def test_save__refuses_names_of_no_folder(tmp_path, name):
+    ds = xr.Dataset({name: ("neuron", np.arange(3.0))})
+    with pytest.raises(ValueError, match="names of variables and dimensions must be text"):
+        aa1xr.save(ds, tmp_path / "x.zarr")
+
+
+@pytest.mark.filterwarnings("ignore:The data type")
+def test_save__bytes_that_xarray_would_join(tmp_path):
+    ds = xr.Dataset({"x": ("neuron", np.array([b"a", b"b"]))})
+    with pytest.raises(ValueError, match="'x' would be read as other values"):
+        aa1xr.save(ds, tmp_path / "x.zarr")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
+def test_save__where_no_file_can_be_made(monkeypatch):
+    monkeypatch.setattr("aa1xr.whole._PATIENCE", 0.1)
+    with pytest.raises(OSError, match="/proc"):
+        aa1xr.save(xr.Dataset({"x": 1}), "/proc/x.zarr")

@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from numcodecs import Zstd
+from numcodecs import Blosc, Zstd
 
 import aa1xr
 from aa1xr import StoreError
@@ -399,3 +400,42 @@ def test_n_trials__alone_are_checked(store):
     rewritten(store, "n_trials", Store(str(store)).read("n_trials") - 100)
     with pytest.raises(StoreError, match="n_trials must be 0 to"):
         aa1xr.open(store).n_trials.compute()
+
+
+BOMB = bytes(2**26)
+
+
+@pytest.mark.parametrize(
+    ("codec", "data"),
+    [
+        (zarr.codecs.GzipCodec(), gzip.compress(BOMB)),
+        (zarr.codecs.BloscCodec(typesize=1), Blosc().encode(BOMB)),
+        (zarr.codecs.ZstdCodec(), Zstd().encode(BOMB)),
+        (None, BOMB),
+    ],
+)
+def test_load__a_chunk_of_any_codec_that_unpacks_to_too_much(tmp_path, codec, data):
+    path = tmp_path / "x.zarr"
+    ds = xr.Dataset({"x": ("neuron", np.arange(8.0))})
+    encoding = {"x": {"compressors": [codec] if codec else None}}
+    ds.to_zarr(path, encoding=encoding, consolidated=False)
+    np.testing.assert_array_equal(aa1xr.load(path).x, ds.x)
+    (path / "x/c/0").write_bytes(data)
+    with pytest.raises(StoreError, match="x/c/0 must unpack to at most 64 bytes; got"):
+        aa1xr.load(path).x.compute()
+
+
+def test_load__shards_are_for_xarray(tmp_path):
+    ds = xr.Dataset({"x": ("neuron", np.arange(8.0))})
+    encoding = {"x": {"chunks": (2,), "shards": (4,)}}
+    ds.to_zarr(tmp_path / "x.zarr", encoding=encoding, consolidated=False)
+    with pytest.raises(StoreError, match=r"not be in shards; .* xarray\.open_zarr opens others"):
+        aa1xr.load(tmp_path / "x.zarr")
+
+
+def test_load__one_long_string_makes_none_of_the_others_long(tmp_path):
+    texts = np.array(["x" * 10**4] + ["y"] * 10**4, np.dtypes.StringDType())
+    ds = xr.Dataset(coords={"label": ("neuron", texts)})
+    ds.to_zarr(tmp_path / "x.zarr", consolidated=False)
+    with pytest.raises(StoreError, match="its coordinates must have at most"):
+        aa1xr.load(tmp_path / "x.zarr")
