@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import schema
-from aa1xr.analysis.presentations import mask_of
+from aa1xr.analysis.trial_checks import mask_of
 from aa1xr.dataset.options import SpectrogramOptions
 from aa1xr.printable import printable
 

@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.analysis.presentations import check_trials
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.smooth import smooth
-from aa1xr.analysis.sound import PROCESSING
+from aa1xr.analysis.spectrogram_checks import PROCESSING
 from aa1xr.analysis.split import Split, split
+from aa1xr.analysis.trial_checks import check_trials
 from aa1xr.dataset.options import SpectrogramOptions
 from aa1xr.dataset.spectrogram import COMPRESSIONS, FRAMES
 
