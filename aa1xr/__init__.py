@@ -12,7 +12,6 @@ from aa1xr.analysis.counts import spike_counts
 from aa1xr.analysis.mean_score import mean_score
 from aa1xr.analysis.nonlinearity import Nonlinearity, fit_nonlinearity
 from aa1xr.analysis.predict import predict
-from aa1xr.analysis.presentations import presented
 from aa1xr.analysis.psth import psth
 from aa1xr.analysis.quality import quality, with_quality
 from aa1xr.analysis.resample import resample
@@ -24,6 +23,7 @@ from aa1xr.analysis.selectivity import dprime, responsiveness
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import Split, split
 from aa1xr.analysis.strf import strf
+from aa1xr.analysis.trial_checks import presented
 from aa1xr.analysis.trials import take_trials, trial_halves
 from aa1xr.analysis.tuning import tuning
 from aa1xr.analysis.uncertainty import bootstrap, jackknife

@@ -14,11 +14,10 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import schema
-from aa1xr.analysis.presentations import mask_of
+from aa1xr.analysis.trial_checks import mask_of
+from aa1xr.dataset.options import SpectrogramOptions
 from aa1xr.printable import printable
 
-#: Options of the spectrogram, as `aa1xr.open` writes them into the attributes.
-_MEL = ("n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
 _SOURCE = (
     "missing", "different", "additional",
     "source", "source_sha256", "aa1xr_version", "doi", "license", "citation",
@@ -61,7 +60,7 @@ def summarize(ds: xr.Dataset) -> dict[str, Any]:
         "stimuli": _stimuli(ds),
         "presentations": _presentations(ds),
         "bins": _bins(ds),
-        "mel": {name: ds.attrs[name] for name in _MEL if name in ds.attrs},
+        "mel": {name: ds.attrs[name] for name in SpectrogramOptions._fields if name in ds.attrs},
         "variables": {
             str(name): {
                 "dims": list(map(str, array.dims)),

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, messages, schema
+from aa1xr.analysis.alignment import align_prediction
 from aa1xr.analysis.measures import (
     During,
     bins_during,
@@ -17,7 +18,6 @@ from aa1xr.analysis.measures import (
     neuron_names,
     positive_or_nan,
 )
-from aa1xr.analysis.prediction import align_prediction
 from aa1xr.analysis.reliability import repeated
 from aa1xr.errors import UndefinedWarning
 from aa1xr.typing import Bools, Floats

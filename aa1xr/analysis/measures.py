@@ -17,7 +17,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, messages, schema
-from aa1xr.analysis import presentations
+from aa1xr.analysis import trial_checks
 from aa1xr.errors import UndefinedWarning, UnitsWarning
 from aa1xr.typing import Bools, Floats, Ints
 
@@ -135,7 +135,7 @@ def spikes(ds: xr.Dataset) -> xr.DataArray:
 
     Coordinates are left out so that nothing aligns by them: `labelled` puts them back.
     """
-    spikes = presentations.checked_spikes(ds)
+    spikes = trial_checks.checked_spikes(ds)
     present = [dim for dim in ("neuron", "stimulus", "trial") if dim in ds["spikes"].dims]
     schema.check_dims("'spikes'", spikes, "time", *present)
     _check_grid(ds)

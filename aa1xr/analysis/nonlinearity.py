@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, messages, schema
-from aa1xr.analysis.prediction import check_time
+from aa1xr.analysis.alignment import check_time
 from aa1xr.analysis.sel import sel
-from aa1xr.analysis.sound import check_definition, definition, finite
+from aa1xr.analysis.spectrogram_checks import check_definition, definition, finite
 from aa1xr.errors import UndefinedWarning
 from aa1xr.typing import Floats
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.analysis.sound import (
+from aa1xr.analysis.spectrogram_checks import (
     after_sounds,
     check_bins,
     check_definition,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from aa1xr import schema
-from aa1xr.analysis.presentations import checked_spikes, mark
+from aa1xr.analysis.trial_checks import checked_spikes, mark
 
 
 def psth(ds: xr.Dataset) -> xr.DataArray:

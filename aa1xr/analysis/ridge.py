@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aa1xr import messages
-from aa1xr.analysis.sound import check_finite
+from aa1xr.analysis.spectrogram_checks import check_finite
 from aa1xr.errors import UndefinedWarning
 from aa1xr.typing import Floats
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import deepstrf
+from aa1xr.analysis.alignment import align_prediction, is_rate
 from aa1xr.analysis.concatenated import Moments, half_split, positive, signal_power
 from aa1xr.analysis.measures import (
     During,
@@ -22,7 +23,6 @@ from aa1xr.analysis.measures import (
     weighted_mean,
     with_reasons,
 )
-from aa1xr.analysis.prediction import align_prediction, is_rate
 from aa1xr.analysis.reliability import agreement, check_max_splits, covariance, powers, repeated
 from aa1xr.typing import Bools, Floats, Ints
 

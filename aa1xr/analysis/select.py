@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import schema
-from aa1xr.analysis.presentations import presented
+from aa1xr.analysis.trial_checks import presented
 
 
 def drop_missing(ds: xr.Dataset) -> xr.Dataset:

@@ -45,19 +45,6 @@ def split(
     stratify: str | None = ...,
     seed: int = ...,
 ) -> list[Split]: ...
-@overload
-def split(
-    ds: xr.Dataset | xr.DataArray,
-    *,
-    by: str = ...,
-    test: float | None = ...,
-    validation: float | None = ...,
-    n_folds: int | None = ...,
-    stratify: str | None = ...,
-    seed: int = ...,
-) -> Split | list[Split]: ...
-
-
 def split(
     ds: xr.Dataset | xr.DataArray,
     *,

@@ -12,10 +12,9 @@ from dask.delayed import delayed
 
 from aa1xr import arguments, messages, schema
 from aa1xr.analysis import ridge
+from aa1xr.analysis.alignment import check_same_sounds
 from aa1xr.analysis.measures import During, bins_during, labelled
-from aa1xr.analysis.prediction import check_same_sounds
-from aa1xr.analysis.presentations import checked_psth
-from aa1xr.analysis.sound import (
+from aa1xr.analysis.spectrogram_checks import (
     PARAMETERS,
     PROCESSING,
     after_sounds,
@@ -23,6 +22,7 @@ from aa1xr.analysis.sound import (
     n_unknown,
     silence,
 )
+from aa1xr.analysis.trial_checks import checked_psth
 from aa1xr.arguments import shown
 from aa1xr.typing import Floats
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.analysis import presentations
+from aa1xr.analysis import trial_checks
 from aa1xr.analysis.psth import psth
 from aa1xr.arguments import shown
-from aa1xr.dataset.straight import select_from, source_of
+from aa1xr.dataset.unchanged import select_from, source_of
 from aa1xr.dataset.virtual import Psth, Spikes
 from aa1xr.typing import Positions
 
@@ -71,13 +71,13 @@ def take_trials(ds: xr.Dataset, trials: Trials) -> xr.Dataset:
             "the Dataset must have an axis 'trial' with its coordinate, the presentation number; "
             "select with a list or slice to keep it"
         )
-    presentations.check_trials(ds, *({"psth", "n_trials"} & set(ds.data_vars)))
+    trial_checks.check_trials(ds, *({"psth", "n_trials"} & set(ds.data_vars)))
     positions = _positions(ds["trial"], trials)
     taken = ds.isel(trial=positions)
-    mark = presentations.mark(taken["trial"].values)
+    mark = trial_checks.mark(taken["trial"].values)
     if "n_trials" in ds.data_vars:
         n_trials = ds["n_trials"]
-        count = presentations.mask_of(taken).sum("trial").astype(n_trials.dtype)
+        count = trial_checks.mask_of(taken).sum("trial").astype(n_trials.dtype)
         # Masking with .where leaves NaN where there are no neurons.
         count = count.where(n_trials.notnull()) if n_trials.dtype.kind == "f" else count
         taken["n_trials"] = count.transpose(*n_trials.dims).assign_attrs(n_trials.attrs | mark)
@@ -126,7 +126,7 @@ def trial_halves(ds: xr.Dataset, *, n: int = 1, seed: int = 0) -> list[tuple[lis
     arguments.check_integer("seed", seed, 0, arguments.LARGEST_SEED)
     if "trial" not in ds.dims or ds.sizes["trial"] < 2:
         raise ValueError("the Dataset must have at least two trials to be divided into halves")
-    presentations.check_distinct(ds)
+    trial_checks.check_distinct(ds)
     order = np.argsort(schema.values_along(ds, "trial"), kind="stable")
     rng = np.random.default_rng(seed)
     halves = []

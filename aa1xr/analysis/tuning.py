@@ -9,7 +9,7 @@ import xarray as xr
 
 from aa1xr import messages, schema
 from aa1xr.analysis.measures import labelled
-from aa1xr.analysis.sound import check_fit, click_response, delays
+from aa1xr.analysis.spectrogram_checks import check_fit, click_response, delays
 from aa1xr.errors import UndefinedWarning
 from aa1xr.typing import Bools, Floats
 

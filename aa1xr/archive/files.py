@@ -18,7 +18,7 @@ from typing import NoReturn, Protocol
 
 from aa1xr import arguments
 from aa1xr.archive.formats import describe_file
-from aa1xr.archive.junk import evicted, is_junk
+from aa1xr.archive.system_files import evicted, is_junk
 from aa1xr.archive.unpack import UnreadableMethodError, read_member
 from aa1xr.errors import ArchiveError, DataNotFoundError
 from aa1xr.printable import one_line

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aa1xr.archive.files import Files, shown
-from aa1xr.archive.junk import is_conflict
 from aa1xr.archive.parse import Sound, parse_spikes, parse_stim, parse_wav
+from aa1xr.archive.system_files import is_conflict
 from aa1xr.errors import ArchiveError
 from aa1xr.messages import logger
 from aa1xr.printable import one_line

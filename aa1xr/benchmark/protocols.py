@@ -9,18 +9,16 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.analysis.presentations import check_trials
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.smooth import smooth
-from aa1xr.analysis.sound import PROCESSING
+from aa1xr.analysis.spectrogram_checks import PROCESSING
 from aa1xr.analysis.split import Split, split
+from aa1xr.analysis.trial_checks import check_trials
+from aa1xr.dataset.options import SpectrogramOptions
 from aa1xr.dataset.spectrogram import COMPRESSIONS, FRAMES
 
 #: Options of `aa1xr.open` that a protocol does not choose.
 _WINDOW = {"before_ms": 0, "after_ms": 0}
-
-#: Options that define the spectrogram.
-_SOUND = ("n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
 
 #: What is the same in every protocol, for the record.
 _FIXED = {
@@ -75,8 +73,7 @@ class Protocol:
     @property
     def options(self) -> dict[str, Any]:
         """What `aa1xr.open` is to be given."""
-        names = ("dt_ms", "n_mels", "window_ms", "fmin", "fmax", "compression", "frames")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("dt_ms", *SpectrogramOptions._fields)}
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -91,7 +88,7 @@ class Protocol:
         A spectrogram that the protocol does not define is "custom", and has its own attributes in
         the place of the protocol's.
         """
-        sound = {name: self.options[name] for name in _SOUND}
+        sound = {name: self.options[name] for name in SpectrogramOptions._fields}
         attrs = self.attrs
         had = {} if ds is None else ds["spectrogram"].attrs
         if ds is not None and _plain(had, self.options):

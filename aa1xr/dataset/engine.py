@@ -15,6 +15,7 @@ from xarray.core import indexing
 from aa1xr import citation, schema
 from aa1xr.archive.contents import Contents
 from aa1xr.dataset.grid import make_grid
+from aa1xr.dataset.options import BinOptions, SpectrogramOptions
 from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
 from aa1xr.errors import IncompleteArchiveWarning
@@ -53,15 +54,8 @@ class AA1Backend(BackendEntrypoint):
     open_dataset_parameters: ClassVar[tuple[str, ...]] = (
         "filename_or_obj",
         "drop_variables",
-        "dt_ms",
-        "before_ms",
-        "after_ms",
-        "n_mels",
-        "window_ms",
-        "fmin",
-        "fmax",
-        "compression",
-        "frames",
+        *BinOptions._fields,
+        *SpectrogramOptions._fields,
         "storage_options",
     )
 
@@ -91,22 +85,10 @@ class AA1Backend(BackendEntrypoint):
                 check_store_url("filename_or_obj", place)
             store = Store(place, storage_options)
         labels = store.labels
-        grid = make_grid(
-            labels.n_samples,
-            labels.sample_rate,
-            dt_ms=dt_ms,
-            before_ms=before_ms,
-            after_ms=after_ms,
-        )
-        mel = make_mel(
-            grid,
-            n_mels=n_mels,
-            window_ms=window_ms,
-            fmin=fmin,
-            fmax=fmax,
-            compression=compression,
-            frames=frames,
-        )
+        bins = BinOptions(dt_ms, before_ms, after_ms)
+        sound = SpectrogramOptions(n_mels, window_ms, fmin, fmax, compression, frames)
+        grid = make_grid(labels.n_samples, labels.sample_rate, bins)
+        mel = make_mel(grid, sound)
         coords: dict[str, Any] = {
             "neuron": labels.neuron,
             "area": labels.area,
@@ -152,15 +134,15 @@ class AA1Backend(BackendEntrypoint):
                 "source": printable(attrs["source"]),
                 "source_sha256": attrs["source_sha256"],
                 "aa1xr_version": VERSION,
+            }
+            | bins._asdict()
+            | sound._asdict()
+            | {
+                # As they are used: a default, or a number of another type, has its value here.
                 "dt_ms": grid.dt_ms,
-                "before_ms": before_ms,
-                "after_ms": after_ms,
                 "n_mels": mel.n_mels,
-                "window_ms": window_ms,
                 "fmin": mel.fmin,
                 "fmax": mel.fmax,
-                "compression": compression,
-                "frames": frames,
             },
         )
         ds["spectrogram"].attrs.update(mel.attrs)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aa1xr import arguments
+from aa1xr.dataset.options import BinOptions
 
 #: AA1 was recorded from 2 s before each onset to 4 s after it.
 RECORDED_MS = (-2000, 4000)
@@ -68,12 +69,9 @@ class Grid:
 def make_grid(
     n_samples: npt.NDArray[np.int64],
     sample_rate: int,
-    *,
-    dt_ms: float,
-    before_ms: float = 0,
-    after_ms: float = 0,
+    options: BinOptions,
 ) -> Grid:
-    """The grid of bins of `dt_ms` over sounds of `n_samples`.
+    """The grid of bins over sounds of `n_samples`.
 
     Raises
     ------
@@ -81,6 +79,7 @@ def make_grid(
         If `dt_ms` is not a whole number of samples or longer than what was recorded after an
         onset, or if the window is wider than the recording.
     """
+    dt_ms, before_ms, after_ms = options
     dt = exact_ms("dt_ms", dt_ms) * sample_rate / 1000
     if dt.denominator != 1 or dt <= 0:
         lower, upper = max(1, math.floor(dt)), max(1, math.floor(dt) + 1)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from aa1xr import arguments
 from aa1xr.dataset.grid import Grid, exact_ms
+from aa1xr.dataset.options import SpectrogramOptions
 from aa1xr.errors import StoreError
 from aa1xr.messages import logger
 from aa1xr.store.read import Store
@@ -209,16 +210,7 @@ class Mel:
         return np.asarray(compress(power, self.compression), dtype=np.float32)
 
 
-def make_mel(
-    grid: Grid,
-    *,
-    n_mels: int,
-    window_ms: float,
-    fmin: float,
-    fmax: float | None,
-    compression: str,
-    frames: str,
-) -> Mel:
+def make_mel(grid: Grid, options: SpectrogramOptions) -> Mel:
     """Check the parameters that a user gives.
 
     Raises
@@ -226,6 +218,7 @@ def make_mel(
     ValueError
         If one is out of range, or a band would hold no frequency.
     """
+    n_mels, window_ms, fmin, fmax, compression, frames = options
     rate = grid.sample_rate
     window = exact_ms("window_ms", window_ms) * rate / 1000
     if window.denominator != 1 or window < 2:

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.analysis.presentations import check_trials
 from aa1xr.analysis.select import drop_missing
-from aa1xr.analysis.sound import check_finite
+from aa1xr.analysis.spectrogram_checks import check_finite
+from aa1xr.analysis.trial_checks import check_trials
 from aa1xr.typing import Floats
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr.analysis.presentations import presented
+from aa1xr.analysis.trial_checks import presented
 from aa1xr.dataset.binning import spans
 from aa1xr.dataset.events import as_events
 from aa1xr.dataset.grid import RECORDED_MS

@@ -10,7 +10,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import quality as measures
-from aa1xr.analysis.presentations import presented
+from aa1xr.analysis.trial_checks import presented
 from aa1xr.plot import panels
 from aa1xr.printable import plot_text
 from aa1xr.typing import Floats

@@ -9,7 +9,7 @@ import xarray as xr
 
 from aa1xr import schema
 from aa1xr.analysis import psth as rates
-from aa1xr.analysis.presentations import check_trials
+from aa1xr.analysis.trial_checks import check_trials
 from aa1xr.plot import panels
 from aa1xr.printable import plot_text
 from aa1xr.typing import Floats

@@ -6,7 +6,7 @@ import xarray as xr
 from hypothesis import given
 
 import aa1xr
-from aa1xr.analysis.presentations import check_distinct
+from aa1xr.analysis.trial_checks import check_distinct
 from aa1xr.dataset import virtual
 from tests.analysis.small_datasets import dataset
 from tests.small_archives import archives, open_temporary

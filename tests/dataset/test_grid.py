@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aa1xr.dataset.grid import make_grid
+from aa1xr.dataset.options import BinOptions
 
 RATE = 32000
 
 
 def grid(n_samples=(64000,), **options):
-    return make_grid(np.array(n_samples), RATE, **options)
+    return make_grid(np.array(n_samples), RATE, BinOptions(**options))
 
 
 def test_time__is_the_literal():
@@ -34,7 +35,7 @@ def test_time__is_the_nearest_double_of_the_exact_edge(hop, k):
     rate=st.sampled_from([32000, 24414, 44100, 8000]),
 )
 def test_bins__are_the_floor_of_the_exact_quotient(microseconds, hop, rate):
-    made = make_grid(np.array([rate]), rate, dt_ms=5 if rate == 32000 else 1000)
+    made = make_grid(np.array([rate]), rate, BinOptions(5 if rate == 32000 else 1000))
     made = replace(made, sample_rate=rate, hop=hop, n_before=0)
     exact = Fraction(microseconds, 10**6) / Fraction(hop, rate)
     assert made.bins(np.array([microseconds], np.int32))[0] == exact.__floor__()
@@ -100,7 +101,7 @@ def test_make_grid__has_data_only_where_a_bin_was_recorded(dt_ms, before_ms, aft
     lengths = np.array([32000, 52801, 80000])
     if dt_ms > 2500 + before_ms + after_ms:
         pytest.skip("such a bin is wider than the longest window")
-    made = make_grid(lengths, RATE, dt_ms=dt_ms, before_ms=before_ms, after_ms=after_ms)
+    made = make_grid(lengths, RATE, BinOptions(dt_ms, before_ms, after_ms))
     edges = [(k - made.n_before) * Fraction(dt_ms) for k in range(made.n_time + 1)]
     got = made.has_data(np.arange(3), np.arange(made.n_time))
     assert edges[-1] >= 2500 + after_ms

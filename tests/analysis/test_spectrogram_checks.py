@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import aa1xr
-from aa1xr.analysis.sound import (
+from aa1xr.analysis.spectrogram_checks import (
     PARAMETERS,
     check_finite,
     click_response,

@@ -11,21 +11,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.dataset.options import SpectrogramOptions
 from aa1xr.typing import Floats
 
 #: What defines a spectrogram: attributes by the names of the arguments of `aa1xr.open`, and what
 #: of the sound the frame of a bin covers.
-PARAMETERS = (
-    "n_mels",
-    "window_ms",
-    "fmin",
-    "fmax",
-    "compression",
-    "frames",
-    "dt_ms",
-    "frame_start_ms",
-    "frame_stop_ms",
-)
+PARAMETERS = (*SpectrogramOptions._fields, "dt_ms", "frame_start_ms", "frame_stop_ms")
 #: What was done to it afterwards: attributes that `aa1xr.standardize` and `aa1xr.smooth` set.
 PROCESSING = ("scaled", "smoothed")
 
