@@ -44,13 +44,13 @@ def presented(ds: xr.Dataset) -> xr.DataArray:
     ----------
     ds
         A Dataset with `n_trials` [shape: (neuron, stimulus)] and the coordinate `trial`, which
-        keeps the presentation number through any selection.
+        keeps the trial numbers in every selection.
 
     Returns
     -------
     xarray.DataArray
-        Booleans [shape: (neuron, stimulus, trial)]; lazy if `n_trials` is. `spikes` is NaN
-        where they are False.
+        True for presented trials [shape: (neuron, stimulus, trial)]; lazy if `n_trials` is.
+        `spikes` is NaN where it is False.
 
     Raises
     ------
