@@ -57,7 +57,7 @@ def coherence(
     window_ms: float = 256,
     during: During = "stimulus",
 ) -> xr.Dataset:
-    """Coherence of a predicted rate with the responses, and of the true rate with them.
+    """Estimate the coherence of a prediction, and of the true rate, with the responses.
 
     Parameters
     ----------

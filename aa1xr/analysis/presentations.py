@@ -38,7 +38,7 @@ _WAY_ON = (
 
 
 def presented(ds: xr.Dataset) -> xr.DataArray:
-    """Which presentations there were.
+    """Find which trials were presented.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from aa1xr.analysis.presentations import checked_spikes, mark
 
 
 def psth(ds: xr.Dataset) -> xr.DataArray:
-    """Firing rate over the trials that are left in a selection.
+    """Compute the firing rate over the trials of a selection.
 
     This function averages `ds.spikes`. `ds.psth` is computed from the spike times instead, so a
     selection of trials by `isel`, `sel` or `where` does not change it. Over all trials the two are

@@ -153,7 +153,7 @@ def normalize(
     stats_from: xr.DataArray | None = None,
     during: During = "stimulus",
 ) -> tuple[xr.DataArray, Scaling]:
-    """Bring the responses of all neurons to one scale, each by its own statistics.
+    """Normalize the responses of each neuron by its own statistics.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ Data = TypeVar("Data", xr.Dataset, xr.DataArray)
 
 
 def sel(obj: Data, /, **labels: Any) -> Data:
-    """Select by any labels, several of one dimension and lists of repeated labels included.
+    """Select by labels, also by several labels of one dimension and by repeated labels.
 
     xarray's `.sel(area="MLd", type="conspecific")` accepts one label per dimension. This function
     computes positions and calls `isel`, so lazy data stay lazy.

@@ -10,7 +10,7 @@ from aa1xr.analysis.presentations import presented
 
 
 def drop_missing(ds: xr.Dataset) -> xr.Dataset:
-    """Leave out neurons without data for the stimuli that are left, and the reverse.
+    """Remove neurons and stimuli without data.
 
     In a selection such as `ds.sel(type="conspecific")`, some neurons were not presented any of the
     stimuli, and some stimuli were not presented to any of the neurons. Their responses are NaN
@@ -54,7 +54,7 @@ def drop_missing(ds: xr.Dataset) -> xr.Dataset:
 
 
 def simultaneous(ds: xr.Dataset) -> xr.Dataset:
-    """The pairs of cells recorded at the same time: same animal and site, on rigs A and B.
+    """Find the pairs of simultaneously recorded neurons: same animal and site, on rigs A and B.
 
     The result is a table of neurons. Select both sides of the pairs with it:
     `ds.spikes.sel(neuron=pairs.A)` and `ds.spikes.sel(neuron=pairs.B)` share the dimension `pair`,

@@ -29,7 +29,7 @@ RESPONSIVENESS: dict[str, schema.Spec] = {
 def dprime(
     ds: xr.Dataset, other: xr.Dataset, *, start: float = 0.0, stop: float | None = None
 ) -> xr.DataArray:
-    """Selectivity of each neuron for one set of stimuli over another.
+    """Measure the selectivity of each neuron for one set of stimuli over another.
 
     d' = 2 * (mean of A - mean of B) / sqrt(variance of A + variance of B)
 

@@ -24,7 +24,7 @@ def smooth(
     window: Window = "hann",
     match: Literal["deepSTRF"] | None = None,
 ) -> xr.DataArray:
-    """Smooth along time, each response for itself.
+    """Smooth along time.
 
     The kernel has unit area, so rates remain rates. Each element of the kernel is a mean of the
     window over a bin, not its value at the centre of the bin, which would be a single 1 for wide

@@ -68,7 +68,7 @@ def split(
     stratify: str | None = "auto",
     seed: int = 0,
 ) -> Split | list[Split]:
-    """Divide stimuli into training, validation and test, or into folds.
+    """Split stimuli into training, validation and test parts, or into folds.
 
     Whole stimuli are held out. Bins of one response are correlated, and trials of one stimulus
     share its response, so a model could learn the test data from other bins or trials of the same

@@ -93,7 +93,7 @@ def take_trials(ds: xr.Dataset, trials: Trials) -> xr.Dataset:
 
 
 def trial_halves(ds: xr.Dataset, *, n: int = 1, seed: int = 0) -> list[tuple[list[int], list[int]]]:
-    """Divide the trials at random into two halves, `n` times.
+    """Split the trials at random into two halves, `n` times.
 
     Each half contains one of every two successive trials. So each half has half of the trials of
     each pair of neuron and stimulus (to within one), whatever their number, and slow changes over a

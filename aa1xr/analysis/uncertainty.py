@@ -32,7 +32,7 @@ def jackknife(
     over: Literal["trial", "stimulus", "neuron"],
     level: float = 0.95,
 ) -> Any:
-    """Error of a result: compute it again without each trial, stimulus or neuron.
+    """Estimate the error of a result by leaving out each trial, stimulus or neuron.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def bootstrap(
     seed: int = 0,
     level: float = 0.95,
 ) -> Any:
-    """Error of a result: compute it again for stimuli or neurons drawn with replacement.
+    """Estimate the error of a result by drawing stimuli or neurons with replacement.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A clock for libraries that need one: AA1 tells times from each onset, and no time of day."""
+"""A time axis for libraries that need one: AA1 has times from each onset, and no absolute time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of all neurons at once: what they heard, and how well they answer."""
+"""Plots of all neurons: numbers of trials, and measures by area."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _MOST_NAMES, _MOST_NUMBERS = 30, 10
 
 
 def coverage(data: xr.Dataset | xr.DataArray, *, ax: Axes | None = None) -> Axes:
-    """Draw which cell heard what: the number of presentations of each sound to each cell.
+    """Plot the number of trials of each neuron and stimulus.
 
     Parameters
     ----------
     data
-        A Dataset with `n_trials`, or such an array [shape: (neuron, stimulus)].
+        A Dataset with `n_trials`, or this variable [shape: (neuron, stimulus)].
     ax
-        Where to; None makes a figure.
+        Axes to draw into; None creates a figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Neurons sorted by area over stimuli sorted by type; white where the one never heard the
-        other. Of too many neurons to name, those are named that missed a sound.
+        Neurons sorted by area, over stimuli sorted by type. White means "never presented". If there
+        are too many neurons for labels, only those with missing stimuli have labels.
 
     Examples
     --------
@@ -115,24 +115,23 @@ def _runs(array: xr.DataArray, label: str) -> list[tuple[int, int, str]]:
 def quality(
     data: xr.Dataset | xr.DataArray, *, measure: str = "ccmax", ax: Axes | None = None
 ) -> Axes:
-    r"""Draw a measure of each cell's responses, by area: its noise ceiling, or another.
+    r"""Plot a measure of each neuron, by area.
 
     Parameters
     ----------
     data
-        A Dataset: one that has `measure` (from `aa1xr.quality`, `aa1xr.with_quality` or
-        `aa1xr.score`), else it is computed with `aa1xr.quality`. Or such an array
-        [shape: (neuron,)].
+        A Dataset that contains `measure` (from `aa1xr.quality`, `aa1xr.with_quality` or
+        `aa1xr.score`); otherwise `aa1xr.quality` computes it. Or this variable [shape: (neuron,)].
     measure
-        "ccmax", "snr" or any other that `aa1xr.quality` gives.
+        "ccmax", "snr" or another measure of `aa1xr.quality`.
     ax
-        Where to; None makes a figure.
+        Axes to draw into; None creates a figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        A point for each neuron, with quartiles and median of each area. Neurons for which the
-        measure is not defined are counted under it.
+        One point for each neuron, with the quartiles and the median of each area. The labels of the
+        areas count the neurons for which the measure is defined.
 
     Raises
     ------
