@@ -153,7 +153,7 @@ def normalize(
     stats_from: xr.DataArray | None = None,
     during: During = "stimulus",
 ) -> tuple[xr.DataArray, Scaling]:
-    """Normalize the responses of each neuron by its own statistics.
+    """Normalise the responses of each neuron by its own statistics.
 
     Parameters
     ----------
