@@ -86,8 +86,8 @@ def strf(
     ds
         A Dataset with `spectrogram` [shape: (stimulus, freq, time)] and `psth`.
     train, validation
-        Labels of the stimuli for the weights, and for the choice of alpha, as returned by
-        `aa1xr.split`.
+        Labels of stimuli, as returned by `aa1xr.split`: `train` for the weights, and `validation`
+        for the choice of alpha.
     lags_ms
         Longest lag, in ms; the first lag is 0. Rounded to whole bins.
     alphas
@@ -110,8 +110,8 @@ def strf(
     xarray.Dataset
         Lazy, with the labels of the neurons. Compute all variables together:
 
-        - `strf` [shape: (neuron, freq, lag)]: the change of the rate, in spikes/s, when the
-          spectrogram of the band rises by `scale`, one lag before the response.
+        - `strf` [shape: (neuron, freq, lag)]: the change of the rate, in spikes/s, after the
+          spectrogram of the band rises by `scale`, at this lag.
           `strf / scale` is the change per unit of the spectrogram;
         - `intercept`, `alpha` and `cc_validation` [shape: (neuron,)]; the last is the correlation
           of the linear prediction, over concatenated stimuli;
@@ -144,9 +144,12 @@ def strf(
 
     Do not scale bands by their own deviation if they contain almost no sound: a band that varies by
     0.1 % of the loudest band would get up to 1000 times its weight, and dominate the prediction of
-    other stimuli. Predictions are bounded: abs(rate - mean rate) <= std(response) / (2 *
-    sqrt(alpha)) * norm(sound - mean sound), by the Cauchy-Schwarz inequality and because s / (s**2
-    + alpha) <= 1 / (2 * sqrt(alpha)). The norm is over bands and lags.
+    other stimuli. Predictions are bounded:
+
+        abs(rate - mean rate) <= std(response) / (2 * sqrt(alpha)) * norm(sound - mean sound)
+
+    by the Cauchy-Schwarz inequality and because s / (s**2 + alpha) <= 1 / (2 * sqrt(alpha)). The
+    norm is over bands and lags.
 
     Every bin of the mean response has the same weight, whatever its number of trials. Pairs of
     neuron and stimulus without trials do not count: neurons that were presented the same stimuli
