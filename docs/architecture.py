@@ -22,7 +22,7 @@ DATA_PATH = [
             ("archive.parse", "parse_spikes", "text to integer microseconds"),
             ("archive.read", "Archive.cells", "all responses, neuron by neuron"),
             ("archive.compare", "Comparison", "compares them with the contents of AA1"),
-            ("store.blocks", "read_blocks", "blocks of neurons, here or on a cluster"),
+            ("store.blocks", "read_blocks", "groups neurons into blocks"),
             ("store.build", "build_store", "writes the store, atomically"),
             ("", "aa1.zarr", "spike_time, row_size, n_trials, waveforms, labels"),
         ],
@@ -232,7 +232,7 @@ def draw_modules() -> str:
         return 1 + max((depth(other) for other in edges[name]), default=-1)
 
     rows: dict[int, list[str]] = {}
-    for name in sorted(groups, key=lambda name: (name == "sample", name)):
+    for name in sorted(groups, key=lambda name: (name == "simulation", name)):
         rows.setdefault(depth(name), []).append(name)
     width, gap = 940.0, 40.0
     places: dict[str, tuple[float, float, float, float]] = {}
