@@ -68,7 +68,7 @@ def coverage(data: xr.Dataset | xr.DataArray, *, ax: Axes | None = None) -> Axes
         rasterized=True,
     )
     shown = np.arange(0, numbers.size, -(-numbers.size // _MOST_NUMBERS))
-    bar = ax.figure.colorbar(mesh, ax=ax, ticks=shown, label="presentations", aspect=30)
+    bar = ax.figure.colorbar(mesh, ax=ax, ticks=shown, label="trials", aspect=30)
     bar.ax.set_yticklabels(["never" if n == 0 else f"{n:g}" for n in numbers[shown]])
     bar.ax.tick_params(length=0)
 
@@ -143,7 +143,7 @@ def quality(
     >>> ds = aa1xr.open_sample().sel(type="flatrip").drop_sel(neuron="sim0000_2_B")
     >>> ax = aa1xr.plot.quality(ds)
     >>> [label.get_text() for label in ax.get_xticklabels()]
-    ['Field_L\n5 of 5 cells', 'MLd\n6 of 6 cells']
+    ['Field_L\n5 of 5 neurons', 'MLd\n6 of 6 neurons']
     """
     values = _measured(data, measure).compute()
     if values.dims != ("neuron",):
@@ -163,7 +163,7 @@ def quality(
     ax.set_xticks(
         range(len(areas)),
         [
-            f"{plot_text(area)}\n{int(part.notnull().sum())} of {part.size} cells"
+            f"{plot_text(area)}\n{int(part.notnull().sum())} of {part.size} neurons"
             for area, part in areas.items()
         ],
     )

@@ -163,7 +163,7 @@ def raster(
     spikes = panels.variable(data, "spikes")
     spikes = panels.window(panels.one(spikes, neuron=neuron, stimulus=stimulus).compute())
     if "trial" not in spikes.coords:
-        raise ValueError(f"{spikes.name!r} has no 'trial': a raster is of single presentations")
+        raise ValueError(f"{spikes.name!r} has no 'trial': a raster needs single trials")
     if "trial" not in spikes.dims:
         spikes = spikes.expand_dims("trial")
     spikes = spikes.transpose("trial", "time").dropna("trial", how="all")
@@ -227,7 +227,7 @@ def psth(
     >>> ax = aa1xr.plot.psth(ds, "sim0000_1_B", "conspecific-00")
     >>> ax = aa1xr.plot.psth(ds, stimulus="conspecific-00")
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['Field_L: mean ± s.e.m. of 6 cells', 'MLd: mean ± s.e.m. of 5 cells']
+    ['Field_L: mean ± s.e.m. of 6 neurons', 'MLd: mean ± s.e.m. of 5 neurons']
     """
     if isinstance(data, xr.Dataset) and "psth" in data.data_vars:
         responses = data[[name for name in ("psth", "spikes", "n_trials") if name in data]]
@@ -263,9 +263,9 @@ def _mean_and_error(
     values = rate.transpose("neuron", "time").values
     n, mean = len(values), values.mean(0)
     if n > 1:
-        label = f"{label}: mean ± s.e.m. of {n} cells"
+        label = f"{label}: mean ± s.e.m. of {n} neurons"
         error = values.std(0, ddof=1) / np.sqrt(n)
         ax.stairs(mean + error, edges, baseline=mean - error, fill=True, color=colour, alpha=0.3)
     else:
-        label = f"{label}: 1 cell"
+        label = f"{label}: 1 neuron"
     ax.stairs(mean, edges, color=colour, label=label, baseline=None)
