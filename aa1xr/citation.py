@@ -1,4 +1,4 @@
-"""Whose data these are: the citation, the papers, and the terms on which CRCNS gives them."""
+"""The citation of the data, the papers, and the terms of CRCNS."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ All of it is in CONDITIONS.txt in the archive; `aa1xr cite` prints what to cite.
 
 
 def cite() -> None:
-    """Print what to cite: the data, the papers about it, and this package.
+    """Print the references to cite: the data, the papers about it, and this package.
 
     Examples
     --------

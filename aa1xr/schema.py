@@ -49,18 +49,18 @@ class Spec:
 
 #: In an order in which the text that xarray prints, which leaves out the middle two, has `type`.
 COORDINATES: dict[str, Spec] = {
-    "neuron": Spec(("neuron",), "U", "", "cell id"),
+    "neuron": Spec(("neuron",), "U", "", "neuron id"),
     "area": Spec(("neuron",), "U", "", "auditory area"),
     "animal_id": Spec(("neuron",), "U", "", "animal"),
     "cell_seq": Spec(("neuron",), "i", "", "recording site number in the animal"),
-    "rig": Spec(("neuron",), "U", "", "recording rig", "empty where the cell id names no rig"),
+    "rig": Spec(("neuron",), "U", "", "recording rig", "empty if the neuron id has no rig"),
     "stimulus": Spec(("stimulus",), "U", "", "stimulus"),
-    "name": Spec(("stimulus",), "U", "", "wav file", "the upper-case MD5 of the file"),
-    "sample_rate": Spec(("stimulus",), "i", "Hz", "sample rate of the sound"),
+    "name": Spec(("stimulus",), "U", "", "wav file", "upper-case MD5 of the file"),
+    "sample_rate": Spec(("stimulus",), "i", "Hz", "sample rate of the wav file"),
     "type": Spec(("stimulus",), "U", "", "stimulus type"),
-    "n_samples": Spec(("stimulus",), "i", "1", "length of the sound"),
-    "duration_s": Spec(("stimulus",), "f", "s", "duration of the sound"),
-    "trial": Spec(("trial",), "i", "", "presentation number"),
+    "n_samples": Spec(("stimulus",), "i", "1", "number of samples of the wav file"),
+    "duration_s": Spec(("stimulus",), "f", "s", "duration of the stimulus"),
+    "trial": Spec(("trial",), "i", "", "trial number"),
     "time": Spec(("time",), "f", "s", "time from stimulus onset", "left edge of the bin"),
     "freq": Spec(("freq",), "f", "Hz", "centre frequency of the mel band", "HTK mel"),
 }
@@ -71,31 +71,31 @@ VARIABLES: dict[str, Spec] = {
         "f",
         COUNT,
         "spike count per bin",
-        "NaN where there was no such presentation, outside the window of the stimulus, and where "
+        "NaN where the trial was not presented, outside the window of the stimulus, and where "
         "nothing was recorded (before -2 s and after 4 s)",
     ),
     "psth": Spec(
         ("neuron", "stimulus", "time"),
         "f",
         RATE,
-        "firing rate, mean over presentations",
-        "over all presentations, whichever trials are selected with isel; "
-        "aa1xr.take_trials(ds, ...) selects in all variables",
+        "firing rate, mean over trials",
+        "mean over all trials, also after isel(trial=...); aa1xr.take_trials selects trials in "
+        "all variables",
     ),
     "spectrogram": Spec(
         ("stimulus", "freq", "time"),
         "f",
         "1",
         "mel spectrogram",
-        "silence where no sound plays; bin k has the mean power of its frames, which cover the "
-        "sound from frame_start_ms to frame_stop_ms, counted from its left edge",
+        "mean power of the frames of a bin, which cover the stimulus from frame_start_ms to "
+        "frame_stop_ms from its left edge; silence where no stimulus plays",
     ),
     "n_trials": Spec(
         ("neuron", "stimulus"),
         "i",
         "1",
-        "number of presentations",
-        "0: never presented, which is not the same as silent",
+        "number of trials",
+        "0 means never presented, not silent",
     ),
 }
 

@@ -1,7 +1,7 @@
-"""Simulated cells with known receptive fields, in the raw layout of AA1.
+"""Simulated neurons with known receptive fields, in the raw layout of AA1.
 
-So the whole way through the package, from archive to analysis, runs without a CRCNS account,
-and an estimate can be held against the truth.
+With them, the whole package runs without a CRCNS account, and estimates can be compared with the
+true values.
 """
 
 from __future__ import annotations
@@ -58,32 +58,33 @@ def simulate_archive(
     n_trials: int = 10,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Write an archive of simulated cells in the raw AA1 layout.
+    """Write an archive of simulated neurons in the raw layout of AA1.
 
-    Songs are sequences of harmonic stacks, ripples are noise with limited modulations. A cell
-    is a linear-nonlinear-Poisson model: the mel spectrogram (5 ms bins, 32 bands, cube root) is
-    filtered by its field and passed through a softplus to an inhomogeneous Poisson process,
-    from 2 s before the onset of the sound to 4 s after it. As in AA1, cells come in pairs recorded
-    simultaneously (rig A in MLd, rig B in Field L); one of them (the third) heard no song, one
-    (the second) has half as many trials again, and one (the fourth) hardly fires. Neuron k is the
-    same in an archive of any size.
+    Songs are sequences of harmonic stacks, and ripples are modulation-limited noise. A neuron is a
+    linear-nonlinear-Poisson model: the mel spectrogram (5 ms bins, 32 bands, cube root) is filtered
+    by the receptive field, passed through a softplus, and drives an inhomogeneous Poisson process
+    from 2 s before the onset of the stimulus to 4 s after it. As in AA1, neurons come in
+    simultaneously recorded pairs (rig A in MLd, rig B in Field L). The second neuron has half as
+    many trials again, the third was not presented songs, and the fourth hardly fires. Neuron k is
+    the same in an archive of any size.
 
     Parameters
     ----------
     path
-        Where to, a .zip or a folder; nothing may be there yet.
+        A .zip file or a folder, which must not exist yet.
     n_neurons, n_songs, n_ripples, n_trials
-        How many; tens of thousands of neurons take time, not memory.
+        Numbers of neurons, stimuli and trials. Tens of thousands of neurons take time, but little
+        memory.
     seed
-        Equal seeds and sizes give equal archives, to the byte.
+        Archives with equal seeds and sizes are equal, byte for byte.
 
     Returns
     -------
     xarray.Dataset
-        The truth: `strf` (neuron, freq, lag) and, per neuron, `spontaneous` and `gain` in
-        spikes/s and `threshold`, so that
-        rate = spontaneous + gain * log(1 + exp(2 * (drive - threshold))), where
-        drive[t] = sum over freq and lag of strf * spectrogram[freq, t - lag].
+        The true parameters: `strf` (neuron, freq, lag), and for each neuron `spontaneous` and
+        `gain` in spikes/s and `threshold`, so that rate = spontaneous + gain * log(1 + exp(2 *
+        (drive - threshold))), where drive[t] = sum over freq and lag of strf * spectrogram[freq, t
+        - lag].
 
     Examples
     --------
@@ -140,9 +141,9 @@ def open_sample(
     chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
     data_dir: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
-    """Open a small simulated archive, which is made on first use.
+    """Open a small simulated archive, which is created on first use.
 
-    Takes what `aa1xr.open` takes of these; everything that works on it works on AA1.
+    Takes arguments of `aa1xr.open`. Code that works on it also works on AA1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How the site is built: pages, docstrings, and notebooks, which are executed on the sample.
+"""Configuration of the site: pages, docstrings, and notebooks, which run on simulated neurons.
 
 sphinx-build -W --keep-going -b html docs docs/_build/html
 """
@@ -16,11 +16,12 @@ from sphinx.application import Sphinx
 import aa1xr
 
 HERE = Path(__file__).parent
-# What pages and notebooks open lies here, and not in the data directory of whoever builds them.
+# Pages and notebooks have a data directory of their own.
 os.environ["AA1XR_DATA_DIR"] = str(HERE / "_build" / "data")
-aa1xr.open_sample()  # made before any of them runs, so that none shows its progress
+aa1xr.open_sample()  # created before any page runs, so that no page shows a progress bar
 
-# Sphinx wants notebooks among its pages, and a link to a folder outside is not among them.
+# Sphinx only reads notebooks below docs/. Links between the two folders lead to the files of a
+# checkout, so they are changed here and in _link_notebooks.
 (HERE / "notebooks").mkdir(exist_ok=True)
 for notebook in (HERE.parent / "notebooks").glob("*.ipynb"):
     text = notebook.read_text(encoding="utf-8").replace("](../docs/", "](../")
@@ -61,15 +62,15 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_execution_in_temp = True
 nb_merge_streams = True
-nb_output_stderr = "warn"  # what a user should not see, nor a reader; cells may ask to show it
+nb_output_stderr = "warn"  # fails the build, unless the metadata of the cell allow it
 
 default_role = "py:obj"  # `aa1xr.open` in a docstring is a link, `dt_ms` just code
 autodoc_preserve_defaults = True
-autodoc_typehints = "none"  # docstrings say more
+autodoc_typehints = "none"  # docstrings give the types
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 python_maximum_signature_line_length = 80
-# Where files differ by more than case, also on a Mac.
+# macOS and Windows do not distinguish the files of Split and split.
 autosummary_filename_map = {"aa1xr.Split": "aa1xr.Split-class"}
 
 html_theme = "pydata_sphinx_theme"
@@ -87,14 +88,21 @@ copybutton_exclude = ".linenos, .gp, .go"  # prompts and outputs are not for pas
 
 
 def setup(app: Sphinx) -> None:
-    """What the extensions above do not do."""
+    """Connect the functions below."""
+    app.connect("source-read", _link_notebooks)
     app.connect("doctree-read", _link_names)
     app.connect("autodoc-process-docstring", _show_code, priority=0)
     app.connect("autodoc-skip-member", _skip_fields)
 
 
+def _link_notebooks(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Lead links to the notebooks of the repository to their copies among the pages."""
+    del app, docname
+    source[0] = re.sub(r"\]\(((?:\.\./)*)\.\./notebooks/", r"](\1notebooks/", source[0])
+
+
 def _link_names(app: Sphinx, doctree: nodes.document) -> None:
-    """Let `aa1xr.open` on a page, or in a notebook, lead to its reference."""
+    """Link `aa1xr.open` on a page or in a notebook to its reference."""
     for literal in list(doctree.findall(nodes.literal)):
         name = literal.astext()
         if not re.fullmatch(r"aa1xr(\.\w+)+", name):
@@ -108,12 +116,12 @@ def _link_names(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def _show_code(*args: Any) -> None:
-    """Show an indented paragraph of a docstring as code, as Markdown does: it is a formula."""
+    """Show an indented paragraph of a docstring, which is a formula, as code."""
     lines = args[-1]
     text = re.sub(r"(?m)^( *)(\S.*\n\n)(?=\1    \S)", r"\1\2\1::\n\n", "\n".join(lines))
     lines[:] = text.split("\n")
 
 
 def _skip_fields(*args: Any) -> bool | None:
-    """Leave out the fields of a named tuple, which its signature names."""
+    """Leave out the fields of a named tuple, because its signature lists them."""
     return True if type(args[3]).__name__ == "_tuplegetter" else None

@@ -25,6 +25,11 @@ _FILES = {
 _FOLDERS = {"aa1xr", "benchmarks", "docs", "notebooks", "stress", "tests"}
 #: The one file of data: names and digests of AA1, from which nothing of it can be made again.
 _DATA = "aa1xr/archive/aa1-contents.txt"
+#: Pictures of the code and of simulated neurons; others could show recordings.
+_PICTURES = {
+    f"docs/_static/{name}.svg"
+    for name in ("architecture-data-path", "architecture-modules", "response")
+}
 #: What else may be in its folders: nothing that recordings or results could be in.
 _ENDINGS = {".py", ".typed", ".md", ".ipynb", ".css", ".rst", ".sh"}
 
@@ -60,7 +65,7 @@ def wrong_in_sdist(sdist: Path) -> list[str]:
         for name, member in sorted(members.items()):
             path = PurePosixPath(name)
             fits = name in _FILES if len(path.parts) == 1 else path.suffix in _ENDINGS
-            fits |= name == _DATA
+            fits |= name == _DATA or name in _PICTURES
             there = len(path.parts) == 1 or path.parts[0] in _FOLDERS
             if not (fits and there and member.isfile()) or member.size > 2**20:
                 wrong.append(f"{sdist.name}: {name} is in it")

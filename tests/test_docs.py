@@ -1,5 +1,6 @@
-"""The reference is complete. That all pages build, and their code runs, `.ci/run` shows."""
+"""The reference and the guide are complete. `.ci/run` builds all pages and runs their code."""
 
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -28,3 +29,19 @@ def test_guide__has_every_page():
     guide = (DOCS / "guide.md").read_text()
     for page in (DOCS / "guide").glob("*.md"):
         assert f"\nguide/{page.stem}\n" in guide
+
+
+def test_architecture__pictures_are_up_to_date():
+    spec = importlib.util.spec_from_file_location("architecture", DOCS / "architecture.py")
+    architecture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(architecture)
+    for name, picture in architecture.draw_pictures().items():
+        again = "the picture is out of date; run `python docs/architecture.py`"
+        assert (DOCS / "_static" / name).read_text(encoding="utf-8") == picture, again
+
+
+def test_architecture__names_modules_that_exist():
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    package = Path(aa1xr.__file__).parent
+    for name in re.findall(r"`((?:archive|store|dataset)/\w+\.py)`", text):
+        assert (package / name).is_file(), f"docs/architecture.md names {name}"

@@ -168,7 +168,7 @@ def test_plots__of_bins_with_gaps(ds, ax):
 def test_plots__of_a_masked_dataset(ds, ax):
     plot.psth(ds.where(ds.area == "MLd"), stimulus="flatrip-00", ax=ax)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
-        "MLd: mean ± s.e.m. of 6 cells"
+        "MLd: mean ± s.e.m. of 6 neurons"
     ]
 
 
@@ -248,7 +248,7 @@ def test_psth__of_several_cells_is_mean_and_error_by_area(ds, ax):
         np.testing.assert_allclose(band.get_data().values, mean + error, rtol=1e-5)
         np.testing.assert_allclose(band.get_data().baseline, mean - error, rtol=1e-4, atol=1e-4)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["Field_L: mean ± s.e.m. of 6 cells", "MLd: mean ± s.e.m. of 5 cells"]
+    assert labels == ["Field_L: mean ± s.e.m. of 6 neurons", "MLd: mean ± s.e.m. of 5 neurons"]
 
 
 def test_psth__an_area_keeps_its_colour(ds, ax):
@@ -261,11 +261,11 @@ def test_psth__of_own_areas_or_one_cell_of_them_or_none(ds, ax):
     mine = three.assign_coords(area=("neuron", ["L1", "L1", "L2"]))
     plot.psth(mine, stimulus="flatrip-00", ax=ax)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["L1: mean ± s.e.m. of 2 cells", "L2: 1 cell"]
+    assert labels == ["L1: mean ± s.e.m. of 2 neurons", "L2: 1 neuron"]
     ax.clear()
     plot.psth(three.drop_vars("area"), stimulus="flatrip-00", ax=ax)
     (text,) = ax.get_legend().get_texts()
-    assert text.get_text() == "neurons: mean ± s.e.m. of 3 cells"
+    assert text.get_text() == "neurons: mean ± s.e.m. of 3 neurons"
 
 
 def test_psth__of_scaled_rates(ds, ax):
@@ -419,7 +419,7 @@ def test_quality__shows_every_neuron(ds, ax):
     medians = [line.get_ydata()[0] for line in ax.lines]
     np.testing.assert_allclose(medians, ccmax.groupby("area").median())
     names = [label.get_text() for label in ax.get_xticklabels()]
-    assert names == ["Field_L\n5 of 6 cells", "MLd\n6 of 6 cells"]
+    assert names == ["Field_L\n5 of 6 neurons", "MLd\n6 of 6 neurons"]
     assert ax.get_ylabel() == "noise ceiling (CCmax)"
 
 

@@ -1,4 +1,4 @@
-"""How well a prediction agrees with the responses at each frequency, free of small-sample bias."""
+"""Coherence of a prediction with the responses, corrected for small-sample bias."""
 
 from __future__ import annotations
 
@@ -57,15 +57,16 @@ def coherence(
     window_ms: float = 256,
     during: During = "stimulus",
 ) -> xr.Dataset:
-    """Coherence of a predicted rate with the responses, and of the true rate with them.
+    """Estimate the coherence of a prediction, and of the true rate, with the responses.
 
     Parameters
     ----------
     ds, prediction
-        As for `aa1xr.score`. The prediction must not have been made from these trials.
+        As for `aa1xr.score`. The prediction must not be computed from these trials.
     window_ms
-        Spectra are of segments of this length (whole bins), half overlapping, about their mean
-        and under a Hann window; frequencies are `1000 / window_ms` Hz apart.
+        Length of the segments, rounded to whole bins. Segments overlap by half, have their mean
+        subtracted, and are multiplied by a Hann window. Frequencies are `1000 / window_ms` Hz
+        apart.
     during
         Which bins count: see `aa1xr.score`.
 
@@ -79,44 +80,44 @@ def coherence(
 
         - `coherence`: of the prediction and one trial, abs(<P conj(Y)>)**2 / (<PP> * <RR>);
         - `coherence_max`: of the true rate and one trial, <SS> / <RR>, where <SS> is the mean of
-          <R conj(R')> over pairs of different trials. No prediction has more;
+          <R conj(R')> over pairs of different trials. This is the upper bound for predictions;
         - `coherence_psth`: of the prediction and the PSTH, abs(<P conj(Y)>)**2 / (<PP> * <YY>);
         - `coherence_psth_max`: of the true rate and the PSTH, <SS> / <YY>. Hsu, Borst &
-          Theunissen (2004) derive it from the coherence c of the means of two halves of the
-          trials as 2 * sqrt(c) / (1 + sqrt(c)); here the spectra of all splits are averaged.
+          Theunissen (2004) derive it from the coherence c between split halves of the trials, as
+          2 * sqrt(c) / (1 + sqrt(c)). This function averages the spectra of all splits.
 
         Information in bits/s [shape: (neuron,)]: the sum over frequencies of
-        -log2(1 - coherence) times their distance, from half that distance to the Nyquist
-        frequency (the highest frequency of an even number of bins counts half). It is a lower
+        -log2(1 - coherence), times the frequency spacing, from half the spacing to the Nyquist
+        frequency (with an even number of bins, the highest frequency counts half). It is a lower
         bound for Gaussian signals (Borst & Theunissen 1999):
 
         - `information`, `information_max`: what the prediction, or the true rate, tells about one
-          trial. They do not depend on the number of trials; report these;
+          trial. They do not depend on the number of trials. Report these;
         - `information_psth`, `information_psth_max`: the same about the PSTH. They grow with N,
-          as the noise of the PSTH falls: compare them at one N only.
+          because the noise of the PSTH decreases. Compare them only at equal N.
 
-        Each has a standard error, named `..._se`; 95 % bands are the estimate plus and minus 1.96
-        of it. Estimates are unbiased, not positive: without signal, or for a prediction that has
-        nothing to do with the response, they scatter about zero, below it too, and `information`
+        Each value has a standard error with the suffix `_se`. A 95 % confidence interval is the
+        estimate plus and minus 1.96 standard errors. Estimates are unbiased and may be negative:
+        without signal, or for an unrelated prediction, they scatter about zero, and `information`
         may exceed `information_max` within their errors.
 
-        Stimuli count by their number of segments; those of fewer than two trials, or shorter
-        than one segment, do not. NaN where fewer than three segments are left, or nothing varies
-        in all segments but one.
+        Stimuli are weighted by their number of segments. Stimuli with fewer than two trials, or
+        shorter than one segment, do not count. Values are NaN if fewer than three segments remain,
+        or if at most one segment varies.
 
     Notes
     -----
-    From K segments, -ln(1 - coherence) is 1 / (K - 1) too large at each frequency, whatever the
-    coherence (Gaussian signals, independent segments), and a coherence of 0 is 1 / K too large.
-    The jackknife over segments (Efron & Tibshirani 1993, chapter 10; Thomson & Chave 1991 for
-    spectra) removes this bias and gives the standard errors. Half of each segment is in the next
-    one, so both corrections are scaled by 1 + 2 * c**2, where c is the correlation that the
-    overlap of the windows makes (Welch 1967). The alternative of Hsu, Borst & Theunissen (2004),
-    to count only frequencies up to the one where the band reaches 0, keeps the bias of those that
-    it counts and loses the information of the rest. For 60 simulated neurons with Gaussian signals
-    (3 stimuli, 10 trials), whose PSTH has 7.1 bits/s of information, the uncorrected sum is 10.5
-    bits/s, up to the limit 5.3 bits/s, and by the jackknife 6.6 bits/s
-    (`tests/analysis/test_coherence.py`).
+    For K segments, the plain estimate of -ln(1 - coherence) is too large by 1 / (K - 1) at each
+    frequency, whatever the coherence (for Gaussian signals and independent segments), and an
+    estimated coherence of 0 is too large by 1 / K. The jackknife over segments (Efron & Tibshirani
+    1993, chapter 10; Thomson & Chave 1991 for spectra) removes this bias and gives the standard
+    errors. Overlapping segments are not independent, so both corrections are multiplied by
+    1 + 2 * c**2, where c is the correlation due to the overlap of the windows (Welch 1967). Hsu,
+    Borst & Theunissen (2004) instead count only the frequencies up to the one where the confidence
+    interval reaches 0. This keeps the bias at the counted frequencies and loses the information at
+    all others. For 60 simulated neurons with Gaussian signals (3 stimuli, 10 trials), whose PSTH
+    has 7.1 bits/s of information, the uncorrected sum is 10.5 bits/s, the sum up to this frequency
+    is 5.3 bits/s, and the jackknife gives 6.6 bits/s (`tests/analysis/test_coherence.py`).
 
     References
     ----------

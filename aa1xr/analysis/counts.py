@@ -1,4 +1,4 @@
-"""Spikes of each trial in a window of time, exact at any bin width."""
+"""Spike counts of each trial in a time window, exact at any bin width."""
 
 from __future__ import annotations
 
@@ -29,38 +29,38 @@ _BLOCK = 2**20
 def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = None) -> xr.DataArray:
     """Count the spikes of each trial in a window of time.
 
-    A spike at time t counts if start <= t < stop. The counts are exact at any bin width: where
-    the window does not lie on the edges of bins, or reaches beyond them, the spikes are counted
-    in the store, which keeps their times in microseconds.
+    A spike at time t counts if start <= t < stop. Counts are exact at any bin width: if the window
+    does not start and end on edges of bins, or extends beyond the bins, the function counts the
+    spikes in the store, which has their times in microseconds.
 
-    `ds.spikes.sum("time")` is not the same: the sum over a trial that was not presented is 0.
+    Do not use `ds.spikes.sum("time")` instead: the sum over a missing trial is 0.
 
     Parameters
     ----------
     ds
-        A Dataset with `spikes` [shape: (neuron, stimulus, trial, time)], or any selection of one
-        that knows its store.
+        A Dataset with `spikes` [shape: (neuron, stimulus, trial, time)], or a selection of one
+        that still refers to its store.
     start, stop
-        The window in seconds from stimulus onset, between -2 s and 4 s, which is the time that
-        was recorded. `stop=None` is the end of each sound: n_samples / sample_rate.
+        The window in seconds from stimulus onset, between -2 s and 4 s, the time that was
+        recorded. `stop=None` is the end of each stimulus: n_samples / sample_rate.
 
     Returns
     -------
     xarray.DataArray
-        Number of spikes [shape: (neuron, stimulus, trial)]; NaN where there was no such
-        presentation, or `spikes` is NaN for the whole trial. Lazy if `ds` is.
+        Number of spikes [shape: (neuron, stimulus, trial)]. NaN for missing trials, and for
+        trials in which `spikes` is NaN throughout. Lazy if `ds` is.
 
     Raises
     ------
     ValueError
-        If the window is empty or was not recorded; if the counts need the store, and the Dataset
-        does not know its store. When the counts are computed: if they need the store, and
-        `spikes` was changed after it was opened, or `spikes` is NaN in some bins of the window.
+        If the window is empty or was not recorded, or if the counts need the store and the Dataset
+        does not refer to one. When the counts are computed: if they need the store, and `spikes`
+        was changed or is NaN in some bins of the window.
 
     Notes
     -----
-    Counts from the store are compared with `spikes`, bin by bin, so that a Dataset whose `spikes`
-    were changed or shuffled never gives the counts of the archive.
+    The function compares counts from the store with `spikes`, bin by bin. So it never returns
+    counts of the archive for a Dataset whose `spikes` were changed or shuffled.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Means of scores over neurons, with the number of neurons that each mean is over."""
+"""Means of scores over neurons, and the number of neurons in each mean."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ def mean_score(scores: xr.Dataset, *, dim: str = "neuron") -> xr.Dataset:
     Parameters
     ----------
     scores
-        Of `aa1xr.score` or `aa1xr.quality`, any selection of them. Computed.
+        The result of `aa1xr.score` or `aa1xr.quality`, or a selection of it. It is computed.
     dim
         The dimension to average over.
 
     Returns
     -------
     xarray.Dataset
-        The mean of each over the values that are defined, and two counts
-        [shape: (measure, and what else the means have)]: `n`, how many values each mean is over,
-        and `n_left_out`, how many along `dim` are NaN.
+        The mean of each measure over its defined values, and two counts
+        [shape: (measure, and the other dimensions of the means)]: `n`, the number of values in
+        each mean, and `n_left_out`, the number of NaN values along `dim`.
 
     Warns
     -----
     BiasWarning
-        Where a noise ceiling or a noise-corrected score leaves out neurons that have a response.
-        The estimate of the signal power scatters about its true value. For a neuron that does not
-        respond it is positive by chance, in about half of such neurons; a mean over those alone
-        is biased upwards (0.1 instead of 0 for `ccmax` of recorded silence). Select the neurons
-        that respond before averaging, by other data or a test; or average `signal_power` and
-        `noise_power`, which are unbiased, and take the ratio of the means.
+        If a mean of a noise ceiling or a noise-corrected score leaves out neurons with data. The
+        estimate of the signal power scatters about its true value. For neurons that do not respond,
+        it is positive by chance in about half of the cases, and a mean over these is biased upwards
+        (0.1 instead of 0 for `ccmax` of recorded silence). Select responsive neurons first, by
+        other data or by a test. Or average `signal_power` and `noise_power`, which are unbiased,
+        and take the ratio of the means.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Output nonlinearities: the rate of a neuron at each strength of its linear prediction."""
+"""Output nonlinearities: the firing rate as a function of the linear prediction."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _BINS = ("stimulus", "time")
 
 @dataclass(frozen=True, eq=False)
 class Nonlinearity:
-    """Mean responses at increasing levels of a prediction [shape: (neuron, level)] each."""
+    """Mean responses in bins of a linear prediction [shape: (neuron, level)] each."""
 
     drive: xr.DataArray
     rate: xr.DataArray
 
     def apply(self, prediction: xr.DataArray) -> xr.DataArray:
-        """Pass a prediction through it [shape: (neuron, ..., time)], lazily if either is lazy.
+        """Apply the nonlinearity to a prediction [shape: (neuron, ..., time)]; lazy if either is.
 
-        Straight lines connect the levels. Below the lowest level the rate is that of the lowest.
-        Above the highest the last line continues, unless it falls: other sounds may drive a
-        neuron harder.
+        Values between bins are interpolated linearly. Below the lowest bin, the rate is that of the
+        lowest bin. Above the highest bin, the last line continues unless it falls, because other
+        stimuli may drive a neuron more strongly.
         """
         arguments.expect("prediction", prediction, xr.DataArray)
         schema.check_dims("the prediction", prediction, "time")
@@ -62,28 +62,28 @@ class Nonlinearity:
 def fit_nonlinearity(
     prediction: xr.DataArray, response: xr.DataArray, *, n_levels: int = 20
 ) -> Nonlinearity:
-    """Estimate the output nonlinearity of each neuron, as that of an LN model.
+    """Estimate the output nonlinearity of each neuron, as in an LN model.
 
-    The bins are sorted by the prediction and divided into levels of as many bins each; the mean
-    response of a level is the rate at its mean prediction.
+    The time bins are sorted by their predictions and divided into `n_levels` groups of equal size.
+    The nonlinearity maps the mean prediction of a group to its mean response.
 
     Parameters
     ----------
     prediction
-        Of training stimuli, linear: `aa1xr.predict(ds, fit, rectify=False)`
+        The linear prediction for training stimuli, `aa1xr.predict(ds, fit, rectify=False)`
         [shape: (neuron, stimulus, time)].
     response
-        In spikes/s. Neurons, stimuli and times are those of both, by their labels; bins that are
-        NaN in either do not count.
+        In spikes/s. The neurons, stimuli and times that both arguments have are used. Bins that
+        are NaN in either do not count.
     n_levels
-        At least 2. More follow a curve more closely, and noise too.
+        Number of groups, at least 2. More groups follow a curve more closely, but also its noise.
 
     Returns
     -------
     Nonlinearity
-        `apply(prediction)` gives rates. It is NaN for neurons of fewer bins than levels. It takes
-        predictions from the same spectrogram alone, by the attributes that `aa1xr.predict` gives
-        a prediction, and refuses others with ValueError.
+        `apply(prediction)` returns rates. They are NaN for neurons with fewer bins than `n_levels`.
+        `apply` compares the attributes that `aa1xr.predict` sets, and raises a ValueError for
+        predictions from another spectrogram.
 
     Raises
     ------

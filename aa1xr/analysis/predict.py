@@ -1,4 +1,4 @@
-"""Responses that receptive fields predict to any sound."""
+"""Predict responses from receptive fields."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ def predict(ds: xr.Dataset, fit: xr.Dataset, *, rectify: bool = True) -> xr.Data
     Parameters
     ----------
     ds
-        A Dataset with `spectrogram` [shape: (stimulus, freq, time)], of the same parameters and bin
-        width as that of the fit; nothing else of it is read.
+        A Dataset with `spectrogram` [shape: (stimulus, freq, time)] that has the parameters and the
+        bin width of the fit. Its other variables are not used.
     fit
-        Of `aa1xr.strf`, any selection of its neurons.
+        The result of `aa1xr.strf`, or a selection of its neurons.
     rectify
-        Set to zero what the linear prediction has below zero. False for the linear prediction, as
-        `aa1xr.fit_nonlinearity` takes it.
+        Replace negative rates by zero. Use False for `aa1xr.fit_nonlinearity`, which needs the
+        linear prediction.
 
     Returns
     -------
     xarray.DataArray
-        Rate in spikes/s [shape: (neuron, stimulus, time)], lazy, with the labels of both:
-        `aa1xr.score` takes it as it is. Its attributes are the parameters of the spectrogram.
+        Rate in spikes/s [shape: (neuron, stimulus, time)], lazy, with the labels of both arguments.
+        `aa1xr.score` accepts it directly. Its attributes are the parameters of the spectrogram.
 
-        NaN in the first bins of an axis whose lags reach before the axis, unless what comes before
-        is silence; see the notes of `aa1xr.strf`.
+        NaN in the first bins of an axis, where lags reach before the axis, unless the sound
+        before the axis is silence; see the notes of `aa1xr.strf`.
 
     Raises
     ------
     ValueError
-        If bin width, bands or the parameters of the spectrogram are not those of the fit: the
-        message says which. A fit to a custom spectrogram, whose attributes do not say its
-        parameters, is for custom spectrograms only. Also, when computed, if the spectrogram has
-        values that are not finite.
+        If the bin width, the bands or the parameters of the spectrogram differ from those of the
+        fit; the message lists the differences. A fit to a custom spectrogram, without parameters in
+        its attributes, only predicts from custom spectrograms. Also, when computed, if the
+        spectrogram has values that are not finite.
 
     Examples
     --------

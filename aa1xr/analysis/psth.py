@@ -1,4 +1,4 @@
-"""Peri-stimulus time histograms of a selection."""
+"""Peri-stimulus time histograms (PSTH) of a selection of trials."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from aa1xr.analysis.trial_checks import checked_spikes, mark
 
 
 def psth(ds: xr.Dataset) -> xr.DataArray:
-    """Firing rate over the trials that are left in a selection.
+    """Compute the firing rate over the trials of a selection.
 
-    `ds.psth` is read straight from the events, and a selection of trials by `isel`, `sel` or
-    `where` does not reach it; this function averages `ds.spikes`. Over all trials the two are
+    This function averages `ds.spikes`. `ds.psth` is computed from the spike times instead, so a
+    selection of trials by `isel`, `sel` or `where` does not change it. Over all trials the two are
     equal. `aa1xr.take_trials` selects trials in all variables.
 
     Parameters
@@ -24,7 +24,7 @@ def psth(ds: xr.Dataset) -> xr.DataArray:
     -------
     xarray.DataArray
         Mean over trials divided by the bin width, in spikes/s [shape: (..., time)]; NaN where
-        none of the trials was presented. The attribute "trials" names the trials. Lazy if
+        none of the trials was presented. The attribute "trials" lists the trial numbers. Lazy if
         `spikes` is.
 
     Raises

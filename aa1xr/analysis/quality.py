@@ -1,4 +1,4 @@
-"""How well each neuron answers, and how reliably: measures to select neurons by."""
+"""Measures of firing rate, reliability and latency, for the selection of neurons."""
 
 from __future__ import annotations
 
@@ -90,19 +90,18 @@ def quality(
 ) -> xr.Dataset:
     """Measure rate, reliability and latency of the responses.
 
-    The response is what is counted while the sound plays, whatever window `ds` was opened with;
-    the spontaneous rate is that of its bins before onset.
+    The response is counted while the stimulus plays, whatever the window of `ds` is. The
+    spontaneous rate is counted in the bins before onset.
 
     Parameters
     ----------
     ds
-        A Dataset with `spikes` [shape: (neuron, stimulus, trial, time)], any selection of them.
-        For what needs the spontaneous rate, opened with `before_ms` (up to 2000 for AA1).
+        A Dataset with `spikes` [shape: (neuron, stimulus, trial, time)], or a selection of one.
+        Measures that use the spontaneous rate need `before_ms` (up to 2000 for AA1).
     by
-        "neuron": over all stimuli; "stimulus": for each.
+        "neuron": over all stimuli; "stimulus": for each stimulus.
     max_splits
-        `ccmax` averages over all complementary halves of the trials, or if there are more, over
-        so many of them.
+        Maximum number of split halves for `ccmax`. If there are more, a random sample is used.
 
     Returns
     -------
@@ -111,47 +110,52 @@ def quality(
 
         - `rate_spontaneous`, `rate_driven` in spikes/s: before onset, and while the stimulus
           plays (the spontaneous rate is not subtracted);
-        - `rate_z`: mean over trials of the difference of the two rates, over its standard
-          deviation, which is (m1 - m2) / sqrt(v1 + v2 - 2 * cov);
+        - `rate_z`: mean over trials of the difference of the two rates, divided by its standard
+          deviation: (m1 - m2) / sqrt(v1 + v2 - 2 * cov);
         - `signal_power`, `noise_power` in (spikes/s)^2 and their ratio `snr` (Sahani & Linden
-          2003, on signal power): with N trials r and P the variance over time (over T - 1),
+          2003): for N trials r, with P the variance over time (divided by T - 1),
           signal = (N * P(mean of r) - mean of P(r)) / (N - 1), noise = mean of P(r) - signal;
-        - `ccmax`: the correlation of the mean over trials with the true rate; from r, the
-          correlation between the means of two halves of the trials averaged over all splits:
-          sqrt(2 * r / (1 + r)) (Hsu, Borst & Theunissen 2004; Spearman-Brown), and its like for
-          halves of n and n + 1 trials;
+        - `ccmax`: the noise ceiling, the correlation between the mean over trials and the true
+          rate. From the correlation r between the means of split halves, averaged over all splits:
+          sqrt(2 * r / (1 + r)) (Hsu, Borst & Theunissen 2004; Spearman-Brown). For odd numbers of
+          trials, the corresponding formula for halves of n and n + 1 trials;
         - `ccmax_closed`: sqrt(signal / P(mean of r)) (Schoppe et al. 2016; their calc_CCnorm.m);
         - `ttrc`: mean correlation between two trials;
         - `fano`: variance over mean of the number of spikes in a trial;
-        - `latency` in s: the time from onset at which the rate rises above the spontaneous one.
-          NaN unless three things hold. There is a response within 0.25 s: in some window of 10,
-          20, 40 or 80 ms (one ends every 5 ms) so many trials have a spike as the windows before
-          onset predict in less than one neuron, or pair, of 1000, all windows together
-          (Bonferroni). Trials are counted, not spikes, since bursts are not independent spikes.
-          The time of the change is known with a standard deviation of at most 6 ms: it is the
-          mean over the likelihood of the times of a change of a Poisson rate (Friedman & Priebe
-          1998). Bins are at most 10 ms wide. `by="neuron"` counts the trials of all stimuli
-          together. A suppressed rate has no latency;
+        - `latency` in s: the time from onset at which the rate rises above the spontaneous rate;
+          see the notes.
 
-        Over stimuli, `ccmax` and `ccmax_closed` are of the concatenated stimuli about one mean: the
-        noise ceilings of `aa1xr.score(...).cc_raw`. `ccmax_within` and `ccmax_closed_within`, and
-        all other measures, are about each stimulus' own mean: powers, covariances, variances and
-        means are averaged weighted by number of bins, and ratios, roots and correlations come
-        last. Stimuli with fewer than two trials count for rates alone.
-        NaN where there are no data, or the measure is not defined.
+        Over several stimuli, `ccmax` and `ccmax_closed` are for the concatenated stimuli with one
+        mean: they are the noise ceilings of `aa1xr.score(...).cc_raw`. `ccmax_within`,
+        `ccmax_closed_within` and all other measures use the mean of each stimulus. Powers,
+        covariances, variances and means are averaged over stimuli, weighted by the number of bins;
+        ratios, roots and correlations come last. Stimuli with fewer than two trials only count for
+        rates. Values are NaN where there are no data or the measure is undefined.
 
     Warns
     -----
     UndefinedWarning
-        When a measure is computed that is not defined for a neuron that was presented sound; the
-        warning names the neurons and the reason.
+        If a computed measure is undefined for a neuron with data; the warning names the neurons
+        and the reason.
 
     Notes
     -----
-    At most a block of neurons at a time is in memory for each worker of dask.
+    Each dask worker holds at most one block of neurons in memory.
 
-    A mean of `ccmax` over neurons is biased where some neurons do not respond: see
+    A mean of `ccmax` over neurons is biased if some neurons do not respond: see
     `aa1xr.mean_score`.
+
+    A latency is NaN unless three conditions hold:
+
+    - There is a significant response within 0.25 s. The test counts the trials with a spike in
+      windows of 10, 20, 40 or 80 ms (one ends every 5 ms), and compares them with the windows
+      before onset (p < 0.001 for each neuron, or pair, Bonferroni-corrected over all windows). It
+      counts trials and not spikes, because the spikes of a burst are not independent.
+    - The standard deviation of the time of the change is at most 6 ms. The time is the mean over
+      the likelihood of the change of a Poisson rate (Friedman & Priebe 1998).
+    - Bins are at most 10 ms wide.
+
+    With `by="neuron"`, the trials of all stimuli count together. A suppressed rate has no latency.
 
     References
     ----------
@@ -198,13 +202,13 @@ def quality(
 def with_quality(ds: xr.Dataset, *, max_splits: int = 10_000) -> xr.Dataset:
     """Add the quality of the responses as coordinates of the neurons.
 
-    The measures of `quality` are computed over what `ds` holds, to select neurons by. A neuron
-    without a value (NaN) is in no range.
+    The coordinates are the measures of `aa1xr.quality` over the data in `ds`. Conditions never
+    select a neuron whose measure is NaN.
 
     Parameters
     ----------
     ds, max_splits
-        See `quality`.
+        See `aa1xr.quality`.
 
     Returns
     -------

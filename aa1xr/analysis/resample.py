@@ -1,4 +1,4 @@
-"""Wider bins of a Dataset that is already open."""
+"""Join the bins of an open Dataset."""
 
 from __future__ import annotations
 
@@ -24,43 +24,42 @@ def resample(ds: xr.Dataset, dt_ms: float) -> xr.Dataset:
     """Join bins to wider ones, lazily.
 
     Counts add up: `spikes`, whatever its attributes, and other variables with the units "count".
-    Everything else averages: `psth`, and variables with other units. `spectrogram` averages as
-    power: its compression is undone, and applied again afterwards. The time axis is the one of
-    `aa1xr.open(dt_ms=dt_ms)`: left edges that are multiples of `dt_ms` from onset, also before
-    it, with incomplete bins at its ends.
+    All other variables are averaged, such as `psth`. `spectrogram` is averaged as power: its
+    compression is undone and applied again afterwards. The new time axis equals that of
+    `aa1xr.open(dt_ms=dt_ms)`: left edges are multiples of `dt_ms` from onset, also before it, and
+    the first and last bins may be incomplete.
 
-    An incomplete bin is missing: where one of the bins that it joins is NaN or is not in `ds`, as
-    at the end of most sounds, the new bin is NaN. The spikes between the end of the old window
-    and the end of the new one are not in `ds`, and a count without them would look like a weak
-    response. So every count and every rate is the one that `open` gives (rates to rounding), or
-    NaN. Open with `after_ms=dt_ms`, and no bin within the sounds is missing.
+    An incomplete bin is NaN. A bin is incomplete if one of the bins that it joins is NaN or not in
+    `ds`, as at the end of most stimuli: some of its spikes are outside the old window, and a
+    partial count would look like a weak response. So every count and every rate equals that of
+    `aa1xr.open` (rates to rounding), or is NaN. If `ds` was opened with `after_ms=dt_ms`, all bins
+    within the stimuli are complete.
 
-    Before onset and after `duration_s` there is silence, so an incomplete bin of `spectrogram` is
-    NaN only where `ds` begins or ends within the sound. From bins of 5 ms the spectrogram is, to
-    rounding, what `open` computes for a multiple of 5 ms, and generally wherever both have the same
-    `frame_start_ms` and `frame_stop_ms`. From narrower bins it has more frames than that of `open`.
+    Before onset and after `duration_s` there is silence. So an incomplete bin of `spectrogram` is
+    NaN only if `ds` starts or ends within the stimulus. From bins of 5 ms, the spectrogram equals
+    that of `aa1xr.open` at a multiple of 5 ms to rounding. In general, it is equal if both have the
+    same `frame_start_ms` and `frame_stop_ms`. From narrower bins, it averages more frames.
 
     Parameters
     ----------
     ds
-        A Dataset, or a selection of one, with an unbroken time axis.
+        A Dataset, or a selection of one, with a contiguous time axis.
     dt_ms
-        New bin width in ms; a whole multiple of the present one.
+        New bin width in ms; a multiple of the current one.
 
     Returns
     -------
     xarray.Dataset
-        The same with fewer bins. Labels and attributes are kept; `dt_ms` and the interval that a
-        frame covers are the new ones. Lazy where `ds` is chunked; without dask it is computed at
-        once, as anywhere in xarray.
+        The Dataset with fewer bins. Labels and attributes are kept, except `dt_ms` and the
+        interval that a frame covers. Lazy if `ds` is chunked; otherwise computed immediately, as
+        in xarray.
 
     Raises
     ------
     ValueError
-        If `dt_ms` is not a multiple of the current bin width, bins were taken out of the time
-        axis, it has coordinates besides `time`, or a variable of your own has no units. When it
-        is computed: if values of `spectrogram` are below silence, because it was scaled; resample
-        first.
+        If `dt_ms` is not a multiple of the current bin width, the time axis has gaps or coordinates
+        other than `time`, or a variable of your own has no units. When it is computed: if values of
+        `spectrogram` are below silence, because it was scaled. Resample first, then scale.
 
     Examples
     --------

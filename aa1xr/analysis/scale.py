@@ -1,4 +1,4 @@
-"""Standardising and normalising, with statistics that can be used again and undone."""
+"""Standardise and normalise data, with statistics that can be applied again and undone."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from aa1xr.analysis.sel import sel
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """What was subtracted, and what was divided by.
+    """An offset to subtract and a scale to divide by.
 
-    Both keep the dimensions that the statistics were not taken over, with their labels, and the
+    Both have the dimensions that the statistics were not computed over, with their labels, and the
     units of the data.
     """
 
@@ -27,12 +27,12 @@ class Scaling:
     scale: xr.DataArray
 
     def apply(self, da: xr.DataArray) -> xr.DataArray:
-        """Scale data of any selection that there are statistics for: (da - offset) / scale.
+        """Scale data with these statistics: (da - offset) / scale.
 
         Raises
         ------
         KeyError
-            If `da` has neurons (or stimuli, ...) that there are no statistics for.
+            If `da` has neurons (or stimuli, ...) without statistics.
         """
         offset, scale = self._like(da)
         scaled = da.copy(data=((da.variable - offset) / scale).data)
@@ -40,7 +40,7 @@ class Scaling:
         return scaled.assign_attrs(units="1", scaled="(x - offset) / scale")
 
     def undo(self, da: xr.DataArray) -> xr.DataArray:
-        """Give back what `apply` was given, or a prediction in its units: da * scale + offset.
+        """Return scaled data, or a prediction, to the original units: da * scale + offset.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class Scaling:
         return undone.assign_attrs(self.offset.attrs)
 
     def compute(self) -> Scaling:
-        """The same in memory: statistics of lazy data are computed anew wherever they are used."""
+        """Return the same statistics in memory. Lazy ones are computed on each use."""
         offset, scale = xr.Dataset({"offset": self.offset, "scale": self.scale}).compute().values()
         return Scaling(offset, scale)
 
@@ -91,34 +91,33 @@ def standardize(
     da
         Data of any shape; NaN is missing.
     over
-        The dimensions that statistics are taken over, `...` for all. ("stimulus", "time") of a
-        spectrogram scales each frequency band by itself.
+        The dimensions to compute statistics over, `...` for all. ("stimulus", "time") scales each
+        frequency band of a spectrogram separately.
     stats_from
-        The selection of the data that statistics are taken from: the training data, so that
-        nothing of the test data reaches the model. None: all of `da`.
+        The selection of the data to compute statistics from. Use the training data, so that the
+        model has no information about the test data. None: all of `da`.
     during
-        Which bins statistics are taken from, where `over` includes `time` or `stimulus`:
-        "stimulus", those in which each stimulus plays, 0 <= time < duration_s; "all", every bin
-        that is not NaN. In the padding after short stimuli, and in the bins that `before_ms` and
-        `after_ms` add, the spectrogram is 0, which would lower mean and standard deviation.
+        Which bins count for the statistics, if `over` includes `time` or `stimulus`. "stimulus":
+        bins while the stimulus plays, 0 <= time < duration_s; "all": every bin that is not NaN. In
+        the silence after short stimuli, and in bins added by `before_ms` and `after_ms`, the
+        spectrogram is 0, which would lower the mean and the standard deviation.
 
     Returns
     -------
     scaled : xarray.DataArray
-        As `da`, with units "1"; lazy if `da` is. Every bin is scaled, so silence is not 0
-        but -mean / standard deviation, before, after and within the stimuli alike.
+        As `da`, with units "1"; lazy if `da` is. Every bin is scaled, so silence becomes
+        -mean / standard deviation.
     scaling : Scaling
-        `scaling.apply(other)` scales other data likewise, `scaling.undo(scaled)` gives the data
-        back. The standard deviation is that of a sample (ddof=1), as in deepSTRF. What was
-        constant is only shifted, to 0 (its scale is 1); what had no data in `stats_from` has no
-        statistics and is NaN.
+        `scaling.apply(other)` scales other data, and `scaling.undo(scaled)` restores the data. The
+        standard deviation is that of a sample (ddof=1), as in deepSTRF. Constant data are shifted
+        to 0 (their scale is 1). Data without values in `stats_from` become NaN.
 
     Raises
     ------
     ValueError
-        If there is no such dimension, or the data do not say how long the stimuli are.
+        If there is no such dimension, or the data have no durations of the stimuli.
     KeyError
-        If `da` has neurons (or bands, ...) that `stats_from` has not.
+        If `da` has neurons (or bands, ...) that `stats_from` does not have.
 
     Examples
     --------
@@ -154,32 +153,32 @@ def normalize(
     stats_from: xr.DataArray | None = None,
     during: During = "stimulus",
 ) -> tuple[xr.DataArray, Scaling]:
-    """Bring the responses of all neurons to one scale, each by its own statistics.
+    """Normalise the responses of each neuron by its own statistics.
 
     Parameters
     ----------
     da
-        Responses, as (neuron, stimulus, time), or of one neuron; NaN is missing.
+        Responses [shape: (neuron, stimulus, time)], or those of one neuron; NaN is missing.
     method
-        "max" divides by the largest absolute value, "zscore" standardises; over everything but
-        `neuron`.
+        "max" divides by the largest absolute value, and "zscore" standardises, over all dimensions
+        except `neuron`.
     stats_from, during
-        The selection and the bins that statistics are taken from, as in `aa1xr.standardize`.
+        The selection and the bins to compute statistics from, as in `aa1xr.standardize`.
 
     Returns
     -------
     scaled : xarray.DataArray
         As `da`, with units "1"; lazy if `da` is.
     scaling : Scaling
-        To scale other data likewise and to undo it. A neuron without a spike stays 0 throughout
-        (its scale is 1); one without data in `stats_from` is NaN.
+        Scales other data, and restores the data. A neuron without spikes stays 0 (its scale is 1);
+        a neuron without data in `stats_from` becomes NaN.
 
     Raises
     ------
     ValueError
-        If `method` is neither.
+        If `method` is not one of these.
     KeyError
-        If `da` has neurons that `stats_from` has not.
+        If `da` has neurons that `stats_from` does not have.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How well a prediction agrees with the responses, beside how well it could."""
+"""Scores of predictions, noise-corrected and not."""
 
 from __future__ import annotations
 
@@ -99,58 +99,58 @@ def score(
     ds
         A Dataset with `spikes` [shape: (neuron, stimulus, trial, time)].
     prediction
-        Rate in spikes/s on the same time axis [shape: (neuron, stimulus, time), in any order], NaN
-        where nothing is predicted. Neurons and stimuli are those of both, by their names.
+        Rate in spikes/s on the same time axis [shape: (neuron, stimulus, time), in any order]; NaN
+        where there is no prediction. The function uses the neurons and stimuli that both share.
     during
-        Which bins count. "stimulus": those while the stimulus plays, whatever window `ds` was
-        opened with; "all": all that `ds` has. Bins where the prediction is NaN do not count.
+        Which bins count. "stimulus": those while the stimulus plays, whatever the window of `ds`
+        is; "all": all bins of `ds`. Bins where the prediction is NaN do not count.
     max_splits
         For `cc_norm_half`: see `aa1xr.quality`.
     min_rate
-        For `bits_per_spike`, in spikes/s: lower predicted rates count as this rate. A model that
-        predicts zero where there is a spike excludes what happened, and its likelihood is zero.
-        0.1 spikes/s is one spike in five stimuli of two seconds, less than ten trials can tell
-        from silence. 0 leaves such neurons undefined (NaN).
+        For `bits_per_spike`, in spikes/s: predicted rates are raised to this rate. The likelihood
+        of a spike is zero where the predicted rate is zero. 0.1 spikes/s is one spike in five
+        stimuli of two seconds, which ten trials cannot distinguish from silence. With 0, such
+        neurons are undefined (NaN).
 
     Returns
     -------
     xarray.Dataset
         [shape: (neuron,)] each, lazy, with the labels of `ds`. p is the prediction, y the PSTH
-        (the mean of N trials r), variances and covariances are over time (over T - 1):
+        (the mean of N trials r), and variances and covariances are over time (divided by T - 1):
 
         - `cc_raw`: cov(p, y) / sqrt(var(p) * var(y));
-        - `cc_norm`: cov(p, y) / sqrt(var(p) * SP), SP the signal power (Schoppe et al. 2016,
-          calc_CCnorm.m); it is `cc_raw / aa1xr.quality(ds).ccmax_closed`, and sampling may
-          take it beyond 1;
+        - `cc_norm`: cov(p, y) / sqrt(var(p) * SP), with SP the signal power (Schoppe et al. 2016,
+          calc_CCnorm.m). It equals `cc_raw / aa1xr.quality(ds).ccmax_closed`, and may exceed 1
+          because of sampling;
         - `cc_norm_half`: `cc_raw / aa1xr.quality(ds).ccmax` (Hsu, Borst & Theunissen 2004);
         - `fve`: 1 - sum((y - p)**2) / sum((y - mean(y))**2);
         - `spe`: (var(y) - var(y - p)) / SP (Sahani & Linden 2003; calc_SPE.m);
-        - `bits_per_spike`: log2 of the Poisson likelihood of the counts under p over that under
-          their own mean rate, divided by the number of spikes;
+        - `bits_per_spike`: log2 of the ratio of two Poisson likelihoods of the counts, under p and
+          under their mean rate, divided by the number of spikes;
         - `cc_raw_within`, `cc_norm_within`, `cc_norm_half_within`, `fve_within`, `spe_within`: the
-          same about each stimulus' own mean;
-        - `cc_norm_deepstrf`, `cc_norm_half_deepstrf`: what deepSTRF 0.1.0 gives.
+          same with the mean of each stimulus;
+        - `cc_norm_deepstrf`, `cc_norm_half_deepstrf`: the values of deepSTRF 0.1.0.
 
-        Without a suffix, the stimuli are concatenated and there is one mean, as in published
-        tables: mean responses that differ between stimuli count as signal. With `_within` they do
-        not: variances, covariances and powers are averaged over stimuli weighted by number of
+        Without a suffix, stimuli are concatenated and there is one mean, as in published tables:
+        differences between the mean responses to stimuli count as signal. With `_within` they do
+        not: variances, covariances and powers are averaged over stimuli, weighted by the number of
         bins, and ratios and roots come last.
 
-        Every trial counts, also where stimuli have unequal numbers of trials: the signal power
-        is an average over pairs of different trials, with equal numbers that of the papers.
-        Stimuli with one trial count for `cc_raw`, `fve` and `bits_per_spike` alone.
+        Every trial counts, also if stimuli have different numbers of trials: the signal power is an
+        average over pairs of different trials. With equal numbers it is that of the papers. Stimuli
+        with one trial only count for `cc_raw`, `fve` and `bits_per_spike`.
 
     Raises
     ------
     ValueError
-        If the prediction has other dimensions, other units or another time axis, or no neuron or
-        stimulus in common with `ds`.
+        If the prediction has other dimensions, other units or another time axis, or shares no
+        neuron or stimulus with `ds`.
 
     Warns
     -----
     UndefinedWarning
-        When a score is computed that is not defined (NaN) for a neuron that was presented sound,
-        or is over fewer stimuli or bins; the warning names the neurons and the reason.
+        If a computed score is undefined (NaN) for a neuron with data, or leaves out stimuli or
+        bins; the warning names the neurons and the reason.
 
     See Also
     --------

@@ -20,36 +20,36 @@ Data = TypeVar("Data", xr.Dataset, xr.DataArray)
 
 
 def sel(obj: Data, /, **labels: Any) -> Data:
-    """Select by any labels, several of one dimension and lists of repeated labels included.
+    """Select by labels, also by several labels of one dimension and by repeated labels.
 
-    xarray's own `.sel(area="MLd", type="conspecific")` takes one label of each dimension. This
-    function computes positions and calls `isel`; lazy data stay lazy.
+    xarray's `.sel(area="MLd", type="conspecific")` accepts one label per dimension. This function
+    computes positions and calls `isel`, so lazy data stay lazy.
 
     Parameters
     ----------
     obj
         A Dataset or DataArray.
     **labels
-        What to select, by the name of any one-dimensional coordinate: a scalar; a list, set,
-        array or Series of values; a slice, which is a range that includes both ends, whatever the
-        order of the values; a function that takes the values and returns booleans; or an array of
-        booleans along the dimension. All of them must hold.
+        Conditions, by the names of one-dimensional coordinates. A condition is a scalar; a list,
+        set, array or Series of values; a slice, which is a range that includes both ends, whatever
+        the order of the values; a function that takes the values and returns booleans; or an array
+        of booleans along the dimension. The selection fulfils all conditions.
 
     Returns
     -------
     xarray.Dataset or xarray.DataArray
         The selection. A scalar of a dimension coordinate drops the dimension, as in xarray; every
-        other label keeps it, also if one element matches. A list of a dimension coordinate gives
-        the order of the list; everything else keeps the order of `obj`.
+        other condition keeps it, even if one element matches. A list of a dimension coordinate
+        returns the order of the list; all other conditions keep the order of `obj`.
 
     Raises
     ------
     KeyError
-        If nothing matches, or nothing matches one value of a list; the message names similar
-        values. If `obj` has no such coordinate.
+        If nothing matches a condition or a value of a list; the message lists similar values. Also
+        if `obj` has no such coordinate.
     ValueError
         If the coordinate does not have one dimension, a mask has another length or order, or a
-        value that is asked for twice occurs twice.
+        requested dimension value occurs twice.
     TypeError
         If a range or function does not fit the values.
 

@@ -1,4 +1,4 @@
-"""Selections that labels alone do not make: neurons with data, and simultaneous pairs."""
+"""Selections beyond labels: neurons with data, and simultaneously recorded pairs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from aa1xr.analysis.trial_checks import presented
 
 
 def drop_missing(ds: xr.Dataset) -> xr.Dataset:
-    """Leave out neurons without data for the stimuli that are left, and the reverse.
+    """Remove neurons and stimuli without data.
 
-    Of a selection, as `ds.sel(type="conspecific")`, some neurons may have heard nothing, and some
-    stimuli may have been played to none of its neurons; their responses are NaN throughout. A
-    selection of trials counts too: only what was presented in the trials left is data.
+    In a selection such as `ds.sel(type="conspecific")`, some neurons were not presented any of the
+    stimuli, and some stimuli were not presented to any of the neurons. Their responses are NaN
+    throughout. If trials were selected, only these trials count as data.
 
     Parameters
     ----------
     ds
-        A Dataset with `n_trials` [shape: (neuron, stimulus)], which is read; nothing else is.
+        A Dataset with `n_trials` [shape: (neuron, stimulus)], which is read. No other variable is
+        read.
 
     Returns
     -------
     xarray.Dataset
-        The same without them; every neuron and every stimulus left has data for some of the
-        others, not necessarily for all.
+        The Dataset without them. Each remaining neuron has data for at least one remaining
+        stimulus, and the reverse; it may lack data for others.
 
     Raises
     ------
@@ -53,12 +54,12 @@ def drop_missing(ds: xr.Dataset) -> xr.Dataset:
 
 
 def simultaneous(ds: xr.Dataset) -> xr.Dataset:
-    """The pairs of cells recorded at the same time: same animal and site, on rigs A and B.
+    """Find the pairs of simultaneously recorded neurons: same animal and site, on rigs A and B.
 
-    The result is a table of neurons and not a selection of them, since what one does with pairs
-    is to hold one side against the other: `ds.spikes.sel(neuron=pairs.A)` and `(... pairs.B)`
-    have the dimension `pair` in common, so that arithmetic and `xarray.corr` go pair by pair.
-    For the paired neurons themselves: `ds.sel(neuron=pairs.to_dataarray().values.ravel())`.
+    The result is a table of neurons. Select both sides of the pairs with it:
+    `ds.spikes.sel(neuron=pairs.A)` and `ds.spikes.sel(neuron=pairs.B)` share the dimension `pair`,
+    so arithmetic and `xarray.corr` work pair by pair. To select the paired neurons themselves, use
+    `ds.sel(neuron=pairs.to_dataarray().values.ravel())`.
 
     Parameters
     ----------
@@ -68,13 +69,13 @@ def simultaneous(ds: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        `A` and `B`: the neurons' ids by rig, with `animal_id` and `cell_seq` as coordinates
-        [shape: (pair,)]; of length zero if there are no pairs.
+        `A` and `B`: the neurons on each rig, with the coordinates `animal_id` and `cell_seq`
+        [shape: (pair,)]. The length is zero if there are no pairs.
 
     Raises
     ------
     ValueError
-        If there is no axis of neurons, or it has lost one of these labels.
+        If `ds` has no dimension `neuron`, or lacks one of these labels.
 
     Examples
     --------

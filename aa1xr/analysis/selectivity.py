@@ -1,4 +1,4 @@
-"""Which sounds a neuron prefers, and whether it responds to sound at all, from spike counts."""
+"""Selectivity of neurons for stimuli, and a test for responses, from spike counts."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ RESPONSIVENESS: dict[str, schema.Spec] = {
 def dprime(
     ds: xr.Dataset, other: xr.Dataset, *, start: float = 0.0, stop: float | None = None
 ) -> xr.DataArray:
-    """Selectivity of each neuron for one set of stimuli over another.
+    """Measure the selectivity of each neuron for one set of stimuli over another.
 
     d' = 2 * (mean of A - mean of B) / sqrt(variance of A + variance of B)
 
-    A are the firing rates in all presentations of one set, B those of the other. This is the form
-    of the birdsong literature (Solis & Doupe 1997; Theunissen & Doupe 1998; Janata & Margoliash
+    A are the firing rates in all trials of one set, B those of the other. This is the definition of
+    the birdsong literature (Solis & Doupe 1997; Theunissen & Doupe 1998; Janata & Margoliash
     1999; Grace et al. 2003), after Green & Swets (1966). The d' of signal detection theory, the
-    difference of the means over the root of the mean variance, is smaller by sqrt(2).
+    difference of the means over the root of the mean variance, is smaller by a factor of sqrt(2).
 
     Parameters
     ----------
@@ -44,15 +44,15 @@ def dprime(
         A and B: two selections of one Dataset with the same neurons, such as
         `ds.sel(type="conspecific")` and `ds.sel(type="flatrip")`.
     start, stop
-        Where spikes count, in s from onset: see `aa1xr.spike_counts`. `stop=None` is the end of
-        each sound.
+        The counting window, in s from onset: see `aa1xr.spike_counts`. `stop=None` is the end of
+        each stimulus.
 
     Returns
     -------
     xarray.DataArray
         d' [shape: (neuron,)], positive for neurons that fire more to `ds`; lazy if the data are.
-        NaN for a neuron with fewer than two presentations in either, or whose rates vary in
-        neither.
+        NaN for a neuron with fewer than two trials in either set, or whose rates do not vary in
+        either.
 
     Raises
     ------
@@ -61,15 +61,14 @@ def dprime(
 
     Notes
     -----
-    The variances are those over presentations (ddof=1), within and between the stimuli of a
-    set: d' is about telling the *sets* apart from one presentation. For two single stimuli it is
-    the usual d' over trials. The spontaneous rate is not subtracted: in the numerator it cancels,
-    and in the variances it would add the noise of a second measurement. Two responses can differ
-    in time alone, with d' = 0.
+    The variances are over trials (ddof=1), within and between the stimuli of a set: d' measures how
+    well a single trial distinguishes the *sets*. For two single stimuli, it is the usual d' over
+    trials. The spontaneous rate is not subtracted: it cancels in the numerator, and its noise would
+    add to the variances. Responses that differ only in their time course have d' = 0.
 
-    The estimate is slightly too far from zero for few presentations (by the factor
-    1 + 3 / (4 * n - 1) for equal variances and n degrees of freedom; Hedges 1981); errors over
-    trials and over stimuli: `aa1xr.jackknife`.
+    For few trials, the estimate is slightly too far from zero (by the factor 1 + 3 / (4 * n - 1)
+    for equal variances and n degrees of freedom; Hedges 1981). `aa1xr.jackknife` estimates errors
+    over trials and over stimuli.
 
     References
     ----------
@@ -130,43 +129,43 @@ def _durations(ds: xr.Dataset, instead: str) -> xr.DataArray:
 def responsiveness(ds: xr.Dataset, *, window_s: float | None = None) -> xr.Dataset:
     """Test whether each neuron responds to sound, and correct for the number of neurons.
 
-    The number of spikes in a window after onset is compared with that in a window of the same
-    length just before onset, presentation by presentation, with the Wilcoxon signed-rank test
-    (two-sided, so suppression counts). For a neuron that does not respond the two counts of a
-    presentation are exchangeable, whatever their distribution: bursts do no harm.
+    The test compares the number of spikes in a window after onset with that in a window of the same
+    length just before onset, trial by trial (two-sided Wilcoxon signed-rank test, so suppression
+    counts too). If a neuron does not respond, the two counts of a trial are exchangeable, whatever
+    their distribution. So the test is valid for bursting neurons.
 
     Parameters
     ----------
     ds
-        As for `aa1xr.spike_counts`; the stimuli and trials that it has are compared.
+        As for `aa1xr.spike_counts`. The test uses its stimuli and trials.
     window_s
-        Length of both windows in s, at most 2, the time that was recorded before onset. By
-        default as long as the shortest stimulus in whole bins, and at most 2 s. A short window,
-        such as 0.1, finds neurons that respond to onsets alone.
+        Length of both windows in s, at most 2, the recorded time before onset. The default is the
+        duration of the shortest stimulus in whole bins, and at most 2 s. A short window, such as
+        0.1, also finds neurons that only respond to onsets.
 
     Returns
     -------
     xarray.Dataset
         Computed, with the labels of the neurons [shape: (neuron,)]:
 
-        - `rate_change`: mean rate after onset less that before onset, in spikes/s;
-        - `n_presentations`: how many were compared;
-        - `p_value`: of the test, for the neuron alone;
+        - `rate_change`: mean rate after onset minus mean rate before onset, in spikes/s;
+        - `n_presentations`: number of compared trials;
+        - `p_value`: of the test of each neuron;
         - `q_value`: adjusted over the neurons of `ds` (Benjamini & Hochberg 1995). Of the
-          neurons with `q_value < 0.05`, on average at most 5 % do not respond.
+          neurons with `q_value < 0.05`, at most 5 % are expected not to respond.
 
-        `p_value` and `q_value` are NaN for neurons without a presentation, and 1 where no
-        presentation has a difference.
+        `p_value` and `q_value` are NaN for neurons without trials, and 1 if no trial has a
+        difference.
 
     Raises
     ------
     ValueError
-        If `window_s` is longer than 2 s, or see `aa1xr.spike_counts`.
+        If `window_s` is longer than 2 s; see also `aa1xr.spike_counts`.
 
     Warns
     -----
     UndefinedWarning
-        If a neuron has no presentation; the warning names the neurons.
+        If a neuron has no trials; the warning names the neurons.
 
     References
     ----------

@@ -24,43 +24,43 @@ def smooth(
     window: Window = "hann",
     match: Literal["deepSTRF"] | None = None,
 ) -> xr.DataArray:
-    """Smooth along time, each response for itself.
+    """Smooth along time.
 
-    The kernel has unit area, so that rates stay rates. It is not the window at the centres of
-    the bins, which is a single 1 as soon as the bins are wide, but its mean over them: a response
-    that is constant within bins is convolved with the continuous window w, and averaged again
-    over bins of width dt,
+    The kernel has unit area, so rates remain rates. Each element of the kernel is a mean of the
+    window over a bin, not its value at the centre of the bin, which would be a single 1 for wide
+    bins. A response that is constant within bins is convolved with the continuous window w and
+    averaged over bins of width dt:
 
         kernel[k] = integral of w(t) * max(0, 1 - abs(t / dt - k)) dt.
 
-    Where bins are missing (NaN, or beyond the ends of the axis), the kernel is what is left of it
-    over the others, made unit area again (normalised convolution; Knutsson & Westin 1993,
-    CVPR): y = (kernel * x) / (kernel * there). A constant stays that constant up to the ends,
-    and what is missing stays missing.
+    Where bins are missing (NaN, or beyond the ends of the axis), the kernel is restricted to the
+    other bins and normalised to unit area (normalised convolution; Knutsson & Westin 1993, CVPR):
+    y = (kernel * x) / (kernel * there). A constant remains constant up to the ends, and missing
+    bins remain missing.
 
     Parameters
     ----------
     da
-        Any DataArray with an unbroken `time` axis [shape: (..., time)].
+        Any DataArray with a contiguous `time` axis [shape: (..., time)].
     window_ms
-        Full width of the Hann window in ms; six sigma of the Gaussian, so that 99.7 % of it lies
-        within. 21 ms is the choice of Hsu, Borst & Theunissen (2004).
+        Full width of the Hann window in ms, or six standard deviations of the Gaussian, which
+        contain 99.7 % of it. Hsu, Borst & Theunissen (2004) use 21 ms.
     window
         "hann" or "gaussian".
     match
-        "deepSTRF" smooths as deepSTRF 0.1.0 does, for comparison: `numpy.hanning` over the odd
-        number of bins from int(window_ms // dt) up, not made unit area, and zeros for what is
-        missing. Rates are no longer rates, and at 6, 7, 10, 20 and 25 ms nothing is changed.
+        "deepSTRF" reproduces deepSTRF 0.1.0, for comparison: `numpy.hanning` over an odd number of
+        bins, at least int(window_ms // dt), not normalised, with zeros for missing bins. The
+        result is not a rate, and at 6, 7, 10, 20 and 25 ms it equals the input.
 
     Returns
     -------
     xarray.DataArray
-        The same with smoother values; lazy if `da` is (a chunked time axis becomes one chunk).
+        The smoothed data; lazy if `da` is (a chunked time axis becomes one chunk).
 
     Raises
     ------
     ValueError
-        If the window is none of these, its width not positive, or the time axis has gaps.
+        If `window` or `match` is unknown, `window_ms` is not positive, or the time axis has gaps.
 
     Examples
     --------

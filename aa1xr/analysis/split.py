@@ -1,4 +1,4 @@
-"""Held-out stimuli: which to fit on, and which to test on."""
+"""Split stimuli, neurons or trials into training, validation and test parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Labels = npt.NDArray[Any]
 
 
 class Split(NamedTuple):
-    """Labels of three parts without anything in common: `ds.sel(stimulus=split.train)`."""
+    """Labels of three disjoint parts: `ds.sel(stimulus=split.train)`."""
 
     train: Labels
     validation: Labels
@@ -55,32 +55,32 @@ def split(
     stratify: str | None = "auto",
     seed: int = 0,
 ) -> Split | list[Split]:
-    """Divide stimuli into training, validation and test, or into folds.
+    """Split stimuli into training, validation and test parts, or into folds.
 
-    Whole stimuli are held out: bins of one response are correlated, and presentations of one
-    sound share its response, so that a model could learn the test data from either.
+    Whole stimuli are held out. Bins of one response are correlated, and trials of one stimulus
+    share its response, so a model could learn the test data from other bins or trials of the same
+    stimulus.
 
-    The order in which labels are drawn is that of a hash of the seed and the label. So a split is
-    the same on every machine, whatever the order of the Dataset; and nearly so when stimuli are
-    added or left out.
+    Labels are ordered by a hash of the seed and the label. So a split is the same on every machine,
+    for every order of the Dataset, and almost the same after stimuli are added or removed.
 
     Parameters
     ----------
     ds
-        What is to be divided; only labels are read.
+        The Dataset to split. Only labels are read.
     by
-        The coordinate whose values are held out: "stimulus", "neuron", or a label, such as
-        "animal_id", whose values then stay whole.
+        The coordinate whose values are held out: "stimulus", "neuron", "trial", or a label such as
+        "animal_id". All elements with the same value are in the same part.
     test, validation
-        How much to hold out: a fraction below 1, or a number from 1 up. By default 0.2 for each;
-        `validation` is 0 by default where other labels than stimuli are divided.
+        How much to hold out: a fraction below 1, or a number of at least 1. The default is 0.2 for
+        each; for other coordinates than stimuli, the default of `validation` is 0.
     n_folds
-        Instead of `test`: each label is in the test part of exactly one of so many folds.
+        Instead of `test`: number of folds. Each label is in the test part of exactly one fold.
     stratify
-        The label in equal proportions (to one label) in each part; None for none. "auto" is
+        A label with equal proportions (to within one) in each part; None for none. "auto" is
         "type" for stimuli, "area" for neurons, and otherwise None.
     seed
-        Another seed gives another split.
+        Seed of the split.
 
     Returns
     -------
@@ -90,8 +90,8 @@ def split(
     Raises
     ------
     ValueError
-        If a part other than `validation` would be empty, `by` or `stratify` is no label of the
-        same dimension, or the values of `stratify` differ within one of `by`.
+        If a part other than `validation` would be empty, `by` or `stratify` is not a label of the
+        same dimension, or the values of `stratify` differ within one value of `by`.
 
     Examples
     --------

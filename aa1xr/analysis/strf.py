@@ -1,4 +1,4 @@
-"""Spectro-temporal receptive fields of all neurons."""
+"""Spectro-temporal receptive fields (STRFs) of all neurons, by ridge regression."""
 
 from __future__ import annotations
 
@@ -71,89 +71,95 @@ def strf(
 ) -> xr.Dataset:
     """Estimate the spectro-temporal receptive field of each neuron by ridge regression.
 
-    The response is predicted as
-    rate[t] = intercept + sum over freq and lag of strf[freq, lag] * sound[freq, t - lag],
+    The predicted rate is
+
+        rate[t] = intercept + sum over freq and lag of strf[freq, lag] * sound[freq, t - lag]
+
     where sound = (spectrogram - offset) / scale. The offset is the mean of the band over the
-    training bins. The scale is the same for all bands by default: the largest standard deviation
-    of a band. The field minimises mean((rate - response)**2) + alpha * sum(strf**2); the
-    intercept is free. Each neuron has the one of `alphas` whose prediction correlates best with
-    its responses to the validation stimuli.
+    training bins. The scale is by default the same for all bands: the largest standard deviation of
+    any band. The fit minimises mean((rate - response)**2) + alpha * sum(strf**2) over `strf` and
+    `intercept`. Each neuron has the one of `alphas` whose prediction correlates best with its
+    responses to the validation stimuli.
 
     Parameters
     ----------
     ds
         A Dataset with `spectrogram` [shape: (stimulus, freq, time)] and `psth`.
     train, validation
-        Stimuli (labels, as of `aa1xr.split`) for the weights, and for the choice of alpha.
+        Labels of stimuli, as returned by `aa1xr.split`: `train` for the weights, and `validation`
+        for the choice of alpha.
     lags_ms
-        How far back the field reaches, in ms; from lag 0, whole bins.
+        Longest lag, in ms; the first lag is 0. Rounded to whole bins.
     alphas
-        Penalties to choose from; 1 is as strong as the variance of a band that varies by `scale`.
+        Penalties to choose from; 1 equals the variance of a band that varies by `scale`.
     refit
-        Fit to `train` and `validation` together, once alpha is chosen.
+        Fit to `train` and `validation` together, after the choice of alpha.
     response
-        What is predicted, in spikes/s [shape: (neuron, stimulus, time)]; NaN is missing. Default
-        `ds.psth`, which must be of the trials that `ds` has; or `aa1xr.smooth(ds.psth)`.
+        The responses in spikes/s [shape: (neuron, stimulus, time)]; NaN is missing. The default is
+        `ds.psth`, which must match the trials of `ds`. Another choice is `aa1xr.smooth(ds.psth)`.
     during
-        "stimulus": the fit counts the bins in which the stimulus plays, whatever window `ds` was
-        opened with. "all": it counts every bin that has a response.
+        "stimulus": the fit uses the bins while the stimulus plays, whatever the window of `ds` is.
+        "all": it uses every bin with a response.
     scale_floor
-        The scale of a band is its own standard deviation, but at least this fraction of the largest
-        one; above 0, at most 1. With 1 all bands have one scale. A spectrogram that was
-        standardised band by band has own scales already, and the floor changes nothing.
+        The scale of a band is its own standard deviation, or this fraction of the largest one if
+        that is larger. Above 0, and at most 1. With 1, all bands share one scale. It has no effect
+        on a spectrogram that was standardised for each band.
 
     Returns
     -------
     xarray.Dataset
-        With the labels of the neurons; lazy, to be computed as a whole:
+        Lazy, with the labels of the neurons. Compute all variables together:
 
-        - `strf` [shape: (neuron, freq, lag)]: the change in rate, in spikes/s, where the
-          spectrogram is higher by `scale` in this band, this lag before the response.
-          `strf / scale` is the change for one unit of the spectrogram;
-        - `intercept`, `alpha` and `cc_validation` [shape: (neuron,)], the last for the linear
-          prediction over concatenated stimuli;
+        - `strf` [shape: (neuron, freq, lag)]: the change of the rate, in spikes/s, after the
+          spectrogram of the band rises by `scale`, at this lag.
+          `strf / scale` is the change per unit of the spectrogram;
+        - `intercept`, `alpha` and `cc_validation` [shape: (neuron,)]; the last is the correlation
+          of the linear prediction, over concatenated stimuli;
         - `offset`, `deviation`, `scale` [shape: (freq,)] of the bands, in the units of the
           spectrogram.
 
-        The attributes of `lag` are the parameters of the spectrogram, as far as `ds.spectrogram`
-        has them: `aa1xr.predict` takes no other one. NaN for a neuron that has no response to any
-        stimulus of one of the two parts.
+        The attributes of `lag` are the parameters of `ds.spectrogram`, if it has them.
+        `aa1xr.predict` refuses other spectrograms. Values are NaN for a neuron without responses to
+        the training or validation stimuli.
 
     Raises
     ------
     ValueError
         If a stimulus is in both parts, one of them is empty, an argument is out of range, or (when
-        computed) the spectrogram has values that are not finite, or responses to one stimulus
-        lie in different bins, or have gaps.
+        computed) the spectrogram has values that are not finite, or the responses to a stimulus
+        cover different bins or have gaps.
 
     See Also
     --------
     aa1xr.predict : responses to any sound.
-    aa1xr.tuning : what the fields say.
+    aa1xr.tuning : best frequency, latency, bandwidth and modulations.
 
     Notes
     -----
-    There is silence before onset. So where the time axis begins at onset or before it, what comes
-    before its first bin is silence: `ds.spectrogram.attrs["silence"]`. Where the axis begins
-    later, or that attribute is missing, or the spectrogram was scaled, the sound before the
-    first bin is not known, and bins whose lags reach before it are left out of the fit. For a
-    scaled spectrogram, open with `before_ms=lags_ms`: then the silence is on the axis.
+    There is silence before onset. So if the time axis starts at or before onset, the sound before
+    its first bin is known: `ds.spectrogram.attrs["silence"]`. It is not known if the axis starts
+    later, the attribute is missing, or the spectrogram was scaled. Then the fit leaves out the bins
+    whose lags reach before the first bin. For a scaled spectrogram, open the data with
+    `before_ms=lags_ms`, so that the silence is part of the spectrogram.
 
-    Bands must not be scaled by their own deviation where they hold next to no sound: what varies
-    there by 0.1 % of the loudest band would get up to 1000 times its weight, and rule the
-    prediction of other sounds. The prediction is bounded:
-    abs(rate - mean rate) <= std(response) / (2 * sqrt(alpha)) * norm(sound - mean sound),
-    by the Cauchy-Schwarz inequality and since s / (s**2 + alpha) <= 1 / (2 * sqrt(alpha)); the norm
-    is over bands and lags.
+    Do not scale bands by their own deviation if they contain almost no sound: a band that varies by
+    0.1 % of the loudest band would get up to 1000 times its weight, and dominate the prediction of
+    other stimuli. Predictions are bounded:
 
-    Every bin of the mean response counts the same, whatever the number of presentations it is a
-    mean of. Pairs without presentation do not enter: neurons that were presented the same
-    stimuli share a covariance.
+        abs(rate - mean rate) <= std(response) / (2 * sqrt(alpha)) * norm(sound - mean sound)
+
+    by the Cauchy-Schwarz inequality and because s / (s**2 + alpha) <= 1 / (2 * sqrt(alpha)). The
+    norm is over bands and lags.
+
+    Every bin of the mean response has the same weight, whatever its number of trials. Pairs of
+    neuron and stimulus without trials do not count: neurons that were presented the same stimuli
+    share a covariance matrix.
 
     References
     ----------
-    Machens, Wehr & Zador (2004), Journal of Neuroscience 24, 1089-1100, fit fields by ridge
-    regression; Theunissen et al. (2001), Network 12, 289-316, from the covariance of sounds.
+    Machens, Wehr & Zador (2004), Journal of Neuroscience 24, 1089-1100, estimate receptive fields
+    by ridge regression; Theunissen et al. (2001), Network 12, 289-316, from the covariance of
+    stimuli.
 
     Examples
     --------

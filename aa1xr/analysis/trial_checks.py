@@ -38,19 +38,19 @@ _WAY_ON = (
 
 
 def presented(ds: xr.Dataset) -> xr.DataArray:
-    """Which presentations there were.
+    """Find which trials were presented.
 
     Parameters
     ----------
     ds
         A Dataset with `n_trials` [shape: (neuron, stimulus)] and the coordinate `trial`, which
-        keeps the presentation number through any selection.
+        keeps the trial numbers in every selection.
 
     Returns
     -------
     xarray.DataArray
-        Booleans [shape: (neuron, stimulus, trial)]; lazy if `n_trials` is. `spikes` is NaN
-        where they are False.
+        True for presented trials [shape: (neuron, stimulus, trial)]; lazy if `n_trials` is.
+        `spikes` is NaN where it is False.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Selections of trials in all variables."""
+"""Select trials in all variables."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ Trials = Literal["odd", "even"] | int | slice | Sequence[int] | npt.NDArray[Any]
 def take_trials(ds: xr.Dataset, trials: Trials) -> xr.Dataset:
     """Select trials in all variables.
 
-    `ds.isel(trial=...)` selects in `spikes` alone: `psth` and `n_trials` have no axis of trials
-    and stay what they are over all presentations. After this function every variable is of the
-    trials that were taken.
+    `ds.isel(trial=...)` selects in `spikes` only: `psth` and `n_trials` have no dimension `trial`,
+    and remain those of all trials. This function selects in all variables.
 
     Parameters
     ----------
     ds
-        A Dataset with `spikes` [shape: (neuron, stimulus, trial, time)]. A `psth` that was
-        smoothed or changed is refused: take trials first, then smooth.
+        A Dataset with `spikes` [shape: (neuron, stimulus, trial, time)]. Its `psth` must not be
+        smoothed or changed: take trials first, then smooth.
     trials
-        "odd" or "even", by presentation number (the coordinate `trial`, which begins with 0);
-        positions along `trial`: a number, a list of numbers or a slice; or booleans, one for each
-        trial, such as `ds.trial < 5`.
+        "odd" or "even", by trial number (the coordinate `trial`, which starts at 0); positions
+        along `trial`: a number, a list of numbers or a slice; or booleans, one for each trial, such
+        as `ds.trial < 5`.
 
     Returns
     -------
     xarray.Dataset
-        `ds` with these trials: `spikes` is selected, `psth` is the mean rate over them and
-        `n_trials` their number. `trial` keeps the presentation numbers. Lazy if `ds` is.
-        Coordinates such as those of `aa1xr.with_quality` stay as they are.
+        `ds` with these trials: `psth` is their mean rate, and `n_trials` is their number. `trial`
+        keeps the trial numbers. Lazy if `ds` is. Other coordinates, such as those of
+        `aa1xr.with_quality`, are not changed.
 
     Raises
     ------
     ValueError
-        If there is no such trial, none is taken or one is taken twice; if `psth` and `n_trials`
-        are not of the trials in `ds`. When `psth` is computed: if it was changed before.
+        If there is no such trial, or no trial or the same trial twice is selected, or `psth` and
+        `n_trials` do not match the trials of `ds`. When `psth` is computed: if it was changed
+        before.
 
     See Also
     --------
@@ -93,20 +93,20 @@ def take_trials(ds: xr.Dataset, trials: Trials) -> xr.Dataset:
 
 
 def trial_halves(ds: xr.Dataset, *, n: int = 1, seed: int = 0) -> list[tuple[list[int], list[int]]]:
-    """Divide the trials at random into two halves, `n` times.
+    """Split the trials at random into two halves, `n` times.
 
-    Of every two successive presentations one is in each half. So both halves have half of the
-    presentations of each pair of neuron and stimulus (to one), whatever their number, and slow
-    changes over a recording are in both alike.
+    Each half contains one of every two successive trials. So each half has half of the trials of
+    each pair of neuron and stimulus (to within one), whatever their number, and slow changes over a
+    recording affect both halves alike.
 
     Parameters
     ----------
     ds
         A Dataset with the coordinate `trial`.
     n
-        How many divisions.
+        Number of random splits.
     seed
-        Another seed gives other divisions; the same gives the same on every machine.
+        Seed of the random splits. Results are the same on every machine.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What receptive fields say: best frequency, latency, bandwidth and modulation tuning."""
+"""Tuning of receptive fields: best frequency, latency, bandwidth and modulations."""
 
 from __future__ import annotations
 
@@ -44,14 +44,15 @@ TUNING: dict[str, schema.Spec] = {
 def tuning(strfs: xr.Dataset) -> xr.Dataset:
     """Measure what each receptive field is tuned to.
 
-    All measures are of the weights for one unit of the spectrogram (`strf / scale`), in the bands
-    that had sound in training: those whose `deviation` is at least 1 % of the largest one. A
-    Dataset without `scale` or `deviation` has weights for one unit, and sound in all bands.
+    All measures use the weights per unit of the spectrogram (`strf / scale`), in the bands that
+    contained sound during training: those whose `deviation` is at least 1 % of the largest one. If
+    the Dataset has no `scale` or `deviation`, its weights are taken as per unit, and all bands
+    count.
 
     Parameters
     ----------
     strfs
-        A Dataset with `strf` [shape: (neuron, freq, lag)]: of `aa1xr.strf`, or the truth of
+        A Dataset with `strf` [shape: (neuron, freq, lag)], from `aa1xr.strf` or from
         `aa1xr.simulate_archive`.
 
     Returns
@@ -59,42 +60,45 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         [shape: (neuron,)] each, lazy if `strf` is, with the labels of `strfs`:
 
-        - `best_frequency` in Hz: the band where the field is greatest, at its excitatory peak;
-        - `latency` in s: the delay from sound to response at the peak. NaN where the field peaks at
-          its first or last lag, since it may be greater outside;
-        - `latency_min`, `latency_max` in s: a response in bin k may come from any sound in the
-          frame of bin k - lag, so a lag means an interval of delays, as wide as a bin and a
-          frame together: with `start` and `stop` the attributes `frame_start_ms` and
-          `frame_stop_ms` of `lag`, from `lag - stop` to `lag + dt - start`, and not below 0.
-          The latency is its middle. `latency_min` is 0 where the field peaks at its first lag,
-          `latency_max` is NaN where it peaks at its last;
-        - `bandwidth` in Hz: how far the field stays above half its peak, at that lag, around the
-          best frequency, with straight lines between bands. NaN where it reaches the first or last
-          band, or a band without sound; `bandwidth_min` is the width up to there;
-        - `best_temporal_modulation` in Hz and `best_spectral_modulation` in cycles/kHz: where the
-          modulation transfer function is greatest, the amplitude of the two-dimensional Fourier
-          transform of the field (Woolley et al. 2005). Modulations that sweep up and down
+        - `best_frequency` in Hz: the band of the excitatory peak;
+        - `latency` in s: the delay from sound to response at the peak. NaN if the peak is at the
+          first or last lag, because the receptive field may be larger outside;
+        - `latency_min`, `latency_max` in s: a response in bin k may be caused by any sound in the
+          frame of bin k - lag, so a lag stands for an interval of delays, as wide as a bin and a
+          frame together. With `start` and `stop` the attributes `frame_start_ms` and
+          `frame_stop_ms` of `lag`, it extends from `lag - stop` (at least 0) to
+          `lag + dt - start`. The latency is its middle. `latency_min` is 0 if the peak is at the
+          first lag, and `latency_max` is NaN if the peak is at the last lag;
+        - `bandwidth` in Hz: the range around the best frequency in which the receptive field
+          exceeds half its peak, at the lag of the peak, with linear interpolation between bands.
+          NaN if it reaches the first or last band, or a band without sound; `bandwidth_min` is the
+          width up to there;
+        - `best_temporal_modulation` in Hz and `best_spectral_modulation` in cycles/kHz: the peak of
+          the modulation transfer function, which is the amplitude of the two-dimensional Fourier
+          transform of the receptive field (Woolley et al. 2005). Upward and downward sweeps
           count alike.
 
-        NaN where the field is, or where it has no excitatory part.
+        NaN if the receptive field is NaN or has no excitatory part.
 
     Notes
     -----
-    A frame is longer than a narrow bin, so one click is in several frames, and a fit may use any of
-    them: the field alone does not say the delay. So all measures are of the response that the
-    field predicts to a click in one band, by the delay after the click: the field over lags,
-    convolved with what a frame shows of a click, averaged over a bin. A field whose attributes
-    do not say what a frame covers is taken as it is, and its latencies are NaN.
+    A frame is longer than a narrow bin, so a click is part of several frames, and a fit may use any
+    of them. So the weights alone do not determine the delay. All measures use the predicted
+    response to a click in one band, as a function of the delay after the click: the receptive field
+    over lags, convolved with the response of a frame to a click, averaged over a bin. If the
+    attributes do not say what a frame covers, the receptive field is used as it is, and latencies
+    are NaN.
 
-    For latencies and modulations, fit to responses that are not smoothed, at narrow bins. A smooth
-    response begins before the sound can have caused it: the peak becomes broad, and moves where
+    For latencies and modulations, fit to responses that are not smoothed, at narrow bins. A
+    smoothed response starts before the sound that causes it: the peak becomes broad, and moves if
     the response is asymmetric, in the end to the first lag.
 
-    Frequencies are in proportion to cycles/kHz only on a linear axis, which mel bands are not. A
-    sum of overlapping triangular bands, each with its weight, is the spectrum weighted by straight
-    lines from one centre to the next; so that is the field on a linear axis, at steps of 50 Hz.
-    The transform is padded to four times the length of the field: the peak is found to a
-    quarter of the resolution that the lags allow (10 Hz for 100 ms).
+    Frequencies are proportional to cycles/kHz only on a linear axis, and mel bands are not linear.
+    A sum of overlapping triangular bands, each with its weight, equals the spectrum weighted by
+    linear interpolation between the centres. So the receptive field on a linear axis is this
+    interpolation, in steps of 50 Hz. The transform is padded to four times the length of the
+    receptive field, so the peak is accurate to a quarter of the resolution that the lags allow (10
+    Hz for 100 ms).
 
     References
     ----------

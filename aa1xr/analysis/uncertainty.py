@@ -1,7 +1,7 @@
-"""Errors of any result, from what it becomes when trials, stimuli or neurons are left out or drawn.
+"""Errors of any result, by the jackknife and the bootstrap over trials, stimuli or neurons.
 
-A result of few trials, stimuli or neurons would be another one with others of them. Both functions
-ask how different, by computing the result again and again; neither assumes a distribution.
+A result depends on the trials, stimuli and neurons that were recorded. Both functions estimate its
+error by computing it again for other selections of them. Neither assumes a distribution.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def jackknife(
     over: Literal["trial", "stimulus", "neuron"],
     level: float = 0.95,
 ) -> Any:
-    """Error of a result: compute it again without each trial, stimulus or neuron.
+    """Estimate the error of a result by leaving out each trial, stimulus or neuron.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ def jackknife(
         Takes `data` and returns a Dataset, a DataArray or a number, without the dimension
         `over`: `aa1xr.quality`, `aa1xr.score`, or `lambda ds: aa1xr.quality(ds).snr.mean()`.
     data
-        One or more Datasets or DataArrays. Those with the dimension `over` have the same labels
-        along it, and lose the same ones; others are passed as they are.
+        One or more Datasets or DataArrays. Those with the dimension `over` must have the same
+        labels along it, and lose the same ones; others are passed unchanged.
     over
         "trial": how much would the result change with other trials of the same stimuli?
         "stimulus": with other stimuli? "neuron": with other neurons?
@@ -51,16 +51,16 @@ def jackknife(
     Returns
     -------
     xarray.Dataset or xarray.DataArray
-        What `function` returns, computed, along a dimension `statistic`:
+        The result of `function`, computed, with the dimension `statistic`:
 
         - "estimate": the result from all of `data`;
-        - "bias": how much the jackknife finds the estimate too large on average;
+        - "bias": the bias of the estimate; positive if the estimate is too large;
         - "standard_error";
         - "low", "high": the estimate minus and plus the standard error times the quantile of
           Student's t distribution.
 
-        For results with a dimension `neuron`, only the trials or stimuli that a neuron has count.
-        NaN where one of the results that count is NaN, or there are fewer than two of them.
+        For results with a dimension `neuron`, only the trials or stimuli of each neuron count.
+        Values are NaN if one of these results is NaN, or if there are fewer than two.
 
     Raises
     ------
@@ -70,21 +70,22 @@ def jackknife(
 
     Notes
     -----
-    With n results r without one each, and their mean m: bias = (n - 1) * (m - estimate) and
+    For n results r, each without one element, and their mean m:
+    bias = (n - 1) * (m - estimate) and
     standard error = sqrt((n - 1) / n * sum((r - m)**2)) (Efron & Tibshirani 1993, chapter 11).
-    That is right for smooth functions of means. It is not right for medians and quantiles: use
+    This is valid for smooth functions of means. It is not valid for medians and quantiles: use
     `aa1xr.bootstrap` over stimuli or neurons.
 
     Measures of signal (SNR, CCmax, CCnorm, information) are functions of pairs of trials. For
-    them this variance counts the noise of pairs twice (Efron & Stein 1981), and would make the
-    error of a noisy neuron up to 1.5 times too large. So over trials the result is also computed
-    without each two, and
-    (n - 3) / (n * (n - 1) * (n - 2)) * sum over pairs of (n * estimate - (n - 1) * (r_i + r_j)
-    + (n - 2) * r_ij)**2 is subtracted from the variance, which makes it nearly unbiased for means
-    over pairs. `function` is called n * (n + 1) / 2 + 1 times: 56 times for 10 trials.
+    these, the variance above counts the noise of pairs twice (Efron & Stein 1981), and the error of
+    a noisy neuron would be up to 1.5 times too large. So over trials, the function also computes
+    the result without each pair of trials, and subtracts (n - 3) / (n * (n - 1) * (n - 2)) * sum
+    over pairs of (n * estimate - (n - 1) * (r_i + r_j) + (n - 2) * r_ij)**2 from the variance. This
+    makes it nearly unbiased for means over pairs. `function` is called n * (n + 1) / 2 + 1 times:
+    56 times for 10 trials.
 
-    A quantity that depends on the number of trials by its definition (`ccmax`, `cc_raw`,
-    `information_psth`) has a "bias" over trials that only says so, and a right standard error.
+    Some measures depend on the number of trials by definition (`ccmax`, `cc_raw`,
+    `information_psth`). Their "bias" over trials only reflects this; their standard error is valid.
 
     Trials are left out at the same position for all stimuli and neurons.
 
@@ -135,46 +136,45 @@ def bootstrap(
     seed: int = 0,
     level: float = 0.95,
 ) -> Any:
-    """Error of a result: compute it again for stimuli or neurons drawn with replacement.
+    """Estimate the error of a result by drawing stimuli or neurons with replacement.
 
     Parameters
     ----------
     function, data
         As for `aa1xr.jackknife`. Load the data first (`ds.compute()`), or compute a measure of
-        each neuron once and draw from that: `aa1xr.bootstrap(np.mean, snr, over="neuron")`.
+        each neuron once and resample it: `aa1xr.bootstrap(np.mean, snr, over="neuron")`.
     over
-        "stimulus" or "neuron". A stimulus or neuron that is drawn twice is there twice; the
-        second time its label ends in " (2)".
+        "stimulus" or "neuron". If a stimulus or neuron is drawn twice, its second label ends in
+        " (2)".
     n
-        How many times.
+        Number of samples.
     seed
-        Another seed gives other draws; the same gives the same on every machine.
+        Seed of the samples. Results are the same on every machine.
     level
         Coverage of the interval.
 
     Returns
     -------
     xarray.Dataset or xarray.DataArray
-        What `function` returns, computed, along a dimension `statistic`: "estimate", "bias",
-        "standard_error", "low" and "high". NaN where one of the `n` results is NaN.
+        The result of `function`, computed, with the dimension `statistic`: "estimate", "bias",
+        "standard_error", "low" and "high". NaN if one of the `n` results is NaN.
 
     Raises
     ------
     ValueError
-        If `over` is "trial". A trial that is drawn twice is not independent of itself: its noise
-        would count as signal, and an SNR would come out several times too large. Use
+        If `over` is "trial": a trial that is drawn twice is not independent of itself, so its noise
+        would count as signal, and the SNR would be several times too large. Use
         `aa1xr.jackknife(..., over="trial")`. Also if the result has the dimension `over`.
 
     Notes
     -----
-    With k stimuli or neurons, the standard deviation over draws is sqrt(k / (k - 1)) too small,
-    which is corrected, and so is the interval: it has the quantiles of the draws at
-    Phi(-/+ sqrt(k / (k - 1)) * t), where Phi is the normal distribution and t the quantile of
-    Student's t (the expanded percentile interval; Hesterberg 2015). For few and skewed values
-    its coverage is below `level` all the same.
+    For k stimuli or neurons, the standard deviation over samples is too small by a factor of sqrt(k
+    / (k - 1)), which is corrected. The interval is corrected too: it has the quantiles of the
+    samples at Phi(-/+ sqrt(k / (k - 1)) * t), where Phi is the normal distribution and t the
+    quantile of Student's t (the expanded percentile interval; Hesterberg 2015). For few and skewed
+    values, its coverage is still below `level`.
 
-    Neurons of one animal, and neurons recorded simultaneously, are drawn as if they were
-    independent.
+    Neurons of one animal, and simultaneously recorded neurons, are treated as independent.
 
     References
     ----------

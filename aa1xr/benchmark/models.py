@@ -1,4 +1,4 @@
-"""The models that the benchmark can fit."""
+"""The models of the benchmark."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _N_MEMBERS = 5
 def ridge(
     known: xr.Dataset, split: Split, sounds: xr.Dataset, _seed: int, _checkpoint: Path | None
 ) -> xr.DataArray:
-    """A linear STRF, rectified.
+    """A linear receptive field, rectified.
 
-    The penalty of each neuron, and one number of lags for all, are those of the best
-    correlation with the validation responses; then the weights are fitted to training and
-    validation stimuli together.
+    The penalty of each neuron, and one number of lags for all neurons, maximise the correlation
+    with the validation responses. Then the weights are fitted to the training and validation
+    stimuli together.
     """
     return predict(sounds, _best_fit(known, split))
 
@@ -43,7 +43,7 @@ def ridge(
 def ridge_ln(
     known: xr.Dataset, split: Split, sounds: xr.Dataset, _seed: int, _checkpoint: Path | None
 ) -> xr.DataArray:
-    """The same STRF with an output nonlinearity, estimated on what the STRF was fitted to."""
+    """The model `ridge` with an output nonlinearity, estimated on the same stimuli."""
     known = known[["psth", "spectrogram"]].compute()
     fit = _best_fit(known, split)
     curve = fit_nonlinearity(predict(known, fit, rectify=False), known["psth"])
@@ -60,9 +60,9 @@ def gru(
 def gru_ensemble(
     known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
 ) -> xr.DataArray:
-    """The mean of five such networks, alike but for their seeds. Needs torch.
+    """The mean of five GRUs with different seeds. Needs torch.
 
-    Seed 0 takes seeds 0 to 4, the next 5 to 9.
+    Seed 0 uses seeds 0 to 4, the next one 5 to 9.
     """
     rates = [
         _network(

@@ -1,4 +1,4 @@
-"""One network for all neurons of an area, from sound to rates; needs torch."""
+"""Networks that predict the rates of all neurons of an area from the stimulus; need torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Protocols: all that must be equal for two scores to be comparable, in one frozen object."""
+"""Protocols: everything that must be equal for two scores to compare."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _FIXED = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """How responses are prepared, which sounds are held out, and how predictions are scored.
+    """Preparation of responses, held-out stimuli, and scores.
 
-    One area at a time. Every presentation is convolved with the raw `numpy.hanning` of
-    `smooth_ms` (as `aa1xr.smooth(..., match="deepSTRF")`); predictions are scored against that, on
-    the test stimuli of each type by themselves: `cc_norm`, `cc_norm_deepstrf` and `cc_raw` of
-    `aa1xr.score`, mean over the neurons that have one.
+    Each area is scored separately. Every trial is convolved with the raw `numpy.hanning` of
+    `smooth_ms` (as in `aa1xr.smooth(..., match="deepSTRF")`). Predictions are scored against these
+    responses, on the test stimuli of each type separately: `cc_norm`, `cc_norm_deepstrf` and
+    `cc_raw` of `aa1xr.score`, averaged over the neurons that have a score.
 
-    Of the stimuli of each type, `held_out` (to one, and at least one) are for testing, as many
-    for validation, the rest for training.
+    Of the stimuli of each type, a fraction of `held_out` (to within one, and at least one) is for
+    testing, the same number for validation, and the rest for training.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Protocol:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What `aa1xr.open` is to be given."""
+        """The options for `aa1xr.open`."""
         return {name: getattr(self, name) for name in ("dt_ms", *SpectrogramOptions._fields)}
 
     @property
@@ -85,8 +85,8 @@ class Protocol:
     def attrs_of(self, ds: xr.Dataset | None) -> dict[str, Any]:
         """The attributes of a result from the `spectrogram` of a Dataset; None: not known.
 
-        A spectrogram that the protocol does not define is "custom", and has its own attributes in
-        the place of the protocol's.
+        A spectrogram that the protocol does not define is "custom". Its own attributes then replace
+        those of the protocol.
         """
         sound = {name: self.options[name] for name in SpectrogramOptions._fields}
         attrs = self.attrs
@@ -100,7 +100,7 @@ class Protocol:
         return attrs | {"spectrogram": "custom"} | {f"spectrogram_{n}": v for n, v in own.items()}
 
     def prepare(self, ds: xr.Dataset) -> xr.Dataset:
-        """The stimuli of these types, with smooth `spikes` and `psth`; lazy.
+        """Select the stimuli of these types, and smooth `spikes` and `psth`; lazy.
 
         Raises
         ------
@@ -124,11 +124,11 @@ class Protocol:
         return ds.assign({name: self.smooth(ds[name]).variable for name in ("spikes", "psth")})
 
     def smooth(self, rate: xr.DataArray) -> xr.DataArray:
-        """Smooth as the responses are."""
+        """Smooth like the responses."""
         return smooth(rate, window_ms=self.smooth_ms, match="deepSTRF")
 
     def splits(self, ds: xr.Dataset) -> list[Split]:
-        """Training, validation and test stimuli of each split, for a Dataset of `prepare`.
+        """Training, validation and test stimuli of each split, for a Dataset from `prepare`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Run a model through a protocol, in units that can be resumed and distributed."""
+"""Run a model under a protocol, in units that can be resumed and distributed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SCORES = ("cc_norm", "cc_norm_deepstrf", "cc_raw")
 
 @dataclass(frozen=True)
 class Unit:
-    """What is fitted at once, and kept once it is scored."""
+    """One fit: a model, an area, a split and a seed. Its scores are saved when it is complete."""
 
     model: str
     area: str
@@ -66,39 +66,40 @@ def run(
     Parameters
     ----------
     ds
-        Of `aa1xr.open(source, **protocol.options)`.
+        A Dataset from `aa1xr.open(source, **protocol.options)`.
     protocol
         A `Protocol`, or the name of one of `aa1xr.benchmark.PROTOCOLS`.
     model
         One of `aa1xr.benchmark.MODELS`.
     areas
-        Default: all that `ds` has. Each has models of its own.
+        The areas, each with its own models. The default is all areas of `ds`.
     seeds
-        For models that start at random.
+        Seeds for models that start from random weights.
     path
-        A folder that keeps the results: each (model, area, split, seed) is written atomically, and
-        a later run continues from there, also a fit that was interrupted, if the model can. It is
+        A folder for results. Each (model, area, split, seed) is written atomically. A later run
+        continues from there, also within an interrupted fit if the model supports it. The folder is
         a Zarr hierarchy; `aa1xr.load` opens one unit.
 
     Returns
     -------
     xarray.Dataset
-        `cc_norm`, `cc_norm_deepstrf` and `cc_raw` [shape: (split, seed, stimulus_type, neuron)]:
-        those of `aa1xr.score` for the test stimuli. NaN for a prediction that is NaN where there
-        is a response, since no model chooses the bins that are scored. Protocol and model are in
-        the attributes; `spectrogram` there says whether the sound was the protocol's ("protocol")
-        or another ("custom": its own attributes are in the place of the protocol's).
+        `cc_norm`, `cc_norm_deepstrf` and `cc_raw` [shape: (split, seed, stimulus_type, neuron)] of
+        `aa1xr.score` for the test stimuli. NaN if a prediction is NaN where there is a response,
+        because a model must not choose the bins that are scored. The attributes record the protocol
+        and the model. The attribute `spectrogram` is "protocol" for the spectrogram of the
+        protocol, and "custom" for another one, whose own attributes then replace those of the
+        protocol.
 
     Raises
     ------
     ValueError
-        If there is no such model or area, `ds` is not as the protocol wants it, or `path` holds
+        If there is no such model or area, `ds` does not match the protocol, or `path` contains
         results of another protocol or other data.
 
     Notes
     -----
-    Where there is a `dask.distributed.Client`, units are spread over its workers, which must
-    reach the store of `ds`; otherwise they run one after the other.
+    With a `dask.distributed.Client`, units are distributed over its workers, which must be able to
+    read the store of `ds`. Otherwise they run one after the other.
 
     Examples
     --------
@@ -151,24 +152,25 @@ def run(
 def score_prediction(
     ds: xr.Dataset, prediction: xr.DataArray, protocol: Protocol | str
 ) -> xr.Dataset:
-    """Score anybody's predictions under a protocol.
+    """Score the predictions of any model under a protocol.
 
     Parameters
     ----------
     ds
-        Of `aa1xr.open(source, **protocol.options)`. Neurons without a prediction have no score.
+        A Dataset from `aa1xr.open(source, **protocol.options)`. Neurons without a prediction have
+        no score.
     prediction
-        Rates [shape: (neuron, stimulus, time), or with `split` where the protocol has several], in
-        any unit, of the test stimuli at least. Those of a split are of a model that has not seen
-        the responses to its test stimuli.
+        Rates [shape: (neuron, stimulus, time), or with `split` if the protocol has several], in any
+        unit, for at least the test stimuli. The model of a split must not have seen the responses
+        to its test stimuli.
     protocol
         As in `run`.
 
     Returns
     -------
     xarray.Dataset
-        As of `run`, with one seed. The attribute `spectrogram` is "unknown", since nothing says
-        what sound the prediction was made from.
+        As in `run`, with one seed. The attribute `spectrogram` is "unknown", because the stimulus
+        of the prediction is not known.
 
     Raises
     ------

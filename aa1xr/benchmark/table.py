@@ -1,4 +1,4 @@
-"""A result beside the published figures, as a Markdown table."""
+"""Results beside published scores, as a Markdown table."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ _HEADER = (
 
 
 def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
-    """Print results of `aa1xr.benchmark.run`, a row for each area and type of sound.
+    """Format results of `aa1xr.benchmark.run`, with a row for each area and type of stimulus.
 
     Parameters
     ----------
     results
-        One of each model; the attribute `model` is its name.
+        One result for each model; the attribute `model` is its name.
     published
-        Add the published figures, which are of recorded cells and their protocol.
+        Add the published scores, which are for recorded neurons and another protocol.
 
     Returns
     -------
     str
-        Means over neurons, then over splits and seeds, with the standard deviation over those where
-        there are several; and how many neurons have a score (of all, in the worst split).
+        Means over neurons, then over splits and seeds, with the standard deviation if there are
+        several; and the number of neurons with a score (out of all, in the worst split).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a perfect model predicts of simulated cells."""
+"""The prediction of a perfect model for simulated neurons."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from aa1xr.benchmark.run import find_protocol
 
 
 def true_rate(ds: xr.Dataset, truth: xr.Dataset, protocol: Protocol | str) -> xr.DataArray:
-    """The rate that simulated cells draw their spikes from, as `score_prediction` takes it.
+    """Compute the true rate of simulated neurons, for `score_prediction`.
 
     Parameters
     ----------
     ds
-        All that `aa1xr.simulate_archive` wrote, opened with `dt_ms=truth.attrs["dt_ms"]`.
+        A whole archive of `aa1xr.simulate_archive`, opened with `dt_ms=truth.attrs["dt_ms"]`.
     truth
-        Of `aa1xr.simulate_archive`.
+        The result of `aa1xr.simulate_archive`.
     protocol
-        Of the same bins, or of bins that they are a multiple of.
+        A protocol whose bin width divides that of `ds`.
 
     Returns
     -------

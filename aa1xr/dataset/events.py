@@ -1,4 +1,4 @@
-"""The spike events themselves: exact times, in no bins and no window."""
+"""Spike events: exact times, without bins and windows."""
 
 from __future__ import annotations
 
@@ -36,43 +36,43 @@ def events(
     data_dir: str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """The spikes as exact times, of everything or of what a Dataset selects.
+    """Return the spikes as exact times, for a whole store or the selection of a Dataset.
 
-    No window and no bins: spikes before the onset and after the end of the sound are all there.
-    They are in memory, four bytes each (2.8 MB for all of AA1).
+    There are no bins and no window: spikes before the onset and after the end of the stimulus are
+    included. They are in memory, with four bytes each (2.8 MB for AA1).
 
-    Select the Dataset first, then ask for its events: `aa1xr.events(ds.sel(area="MLd"))`. The
-    spikes lie end to end along an axis of their own, which a later `.sel` cannot follow; every
-    function that takes events refuses those that were selected afterwards.
+    Select in the Dataset first, and call `events` last: `aa1xr.events(ds.sel(area="MLd"))`. The
+    spikes have a dimension of their own, which a later `.sel` does not select. Functions that take
+    events refuse events that were selected afterwards.
 
     Parameters
     ----------
     source
-        A Dataset from `aa1xr.open`, for its neurons, stimuli and trials in their order (bins and
-        window do not matter); or what `aa1xr.open` takes, for all there is.
+        A Dataset from `aa1xr.open`, whose neurons, stimuli and trials are used, in their order
+        (bins and window do not matter). Or a source as in `aa1xr.open`, for all spikes.
     data_dir
-        As in `aa1xr.open`; not for a Dataset, which knows its store.
+        As in `aa1xr.open`. Not for a Dataset, which refers to its store.
     storage_options
-        For a URL: what fsspec needs to reach it. A Dataset knows them, as long as it is lazy.
+        For a URL: passed to fsspec. A lazy Dataset has them already.
 
     Returns
     -------
     xarray.Dataset
         CF's contiguous ragged form, with the labels of the source:
 
-        - `spike_time` (spike): microseconds from stimulus onset, int32, in the order of neuron,
-          stimulus and trial, and ascending within each presentation;
-        - `row_size` (neuron, stimulus, trial): how many of them each presentation has, 0 where
-          there was no such presentation;
-        - `row_start` (neuron, stimulus, trial): where along `spike` its spikes begin;
-        - `n_trials` (neuron, stimulus): presentations, as in `aa1xr.open`, so that
-          `aa1xr.presented` tells silent presentations from none.
+        - `spike_time` (spike): microseconds from stimulus onset, int32, sorted by neuron, stimulus
+          and trial, and ascending within each trial;
+        - `row_size` (neuron, stimulus, trial): number of spikes in each trial, 0 for missing
+          trials;
+        - `row_start` (neuron, stimulus, trial): position along `spike` of the first spike;
+        - `n_trials` (neuron, stimulus): number of trials, as in `aa1xr.open`, so that
+          `aa1xr.presented` distinguishes trials without spikes from missing trials.
 
     Raises
     ------
     ValueError
-        If a Dataset does not know its store (any more), or has neurons, stimuli or trials that
-        are not in it.
+        If a Dataset no longer refers to its store, or has neurons, stimuli or trials that are not
+        in the store.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`aa1xr.open`: from whatever the user has to the Dataset."""
+"""`aa1xr.open`: open an archive or a store as a Dataset."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
 ) -> xr.Dataset:
     """Open the AA1 recordings as one lazy, labelled Dataset.
 
-    The first time, the archive is parsed into a store in the data directory; afterwards only
-    labels are read here, and everything else when it is computed.
+    The first call parses the archive and builds a store in the data directory. Later calls read the
+    labels only. Variables are computed on demand.
 
     Parameters
     ----------
@@ -56,40 +56,41 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     dt_ms
         Bin width in ms; a whole number of audio samples (a multiple of 1/32 ms).
     before_ms, after_ms
-        Widen each stimulus' window, rounded up to whole bins. By default the window starts at
-        stimulus onset and ends with the bin that holds the last sample. AA1 was recorded from 2 s
-        before each onset to 4 s after it: bins that are not within this time are NaN.
+        Extend the window of each stimulus, rounded up to whole bins. By default the window starts
+        at stimulus onset and ends with the bin that holds the last sample. AA1 was recorded from 2
+        s before each onset to 4 s after it; bins that are not entirely within this time are NaN.
     n_mels, window_ms, fmin, fmax
-        The spectrogram: number of mel bands, length of the Hann window in ms, range in Hz
+        The spectrogram: number of mel bands, length of the Hann window in ms, and range in Hz
         (`fmax=None`: half the sample rate). The power of a bin is the mean over frames of
-        `window_ms` that begin at most half a window apart.
+        `window_ms`, which start at most half a window apart.
     compression
-        What is taken of the power: "cubic" (cube root), "log1p", "none", or "db" (level relative
-        to a full-scale sine, at least -80 dB).
+        Function of the power: "cubic" (cube root), "log1p", "none", or "db" (level relative to a
+        full-scale sine, at least -80 dB).
     frames
         "centred": frames are centred on the left edge of their part of a bin, as in deepSTRF.
-        "causal": frames end with their part of a bin, so that no bin has sound after its end.
+        "causal": frames end with their part of a bin, so no bin contains sound after its end.
         The attributes `frame_start_ms` and `frame_stop_ms` of `spectrogram` say what the frames of
-        a bin cover, counted from its left edge.
+        a bin cover, relative to its left edge.
     chunks
         As in `xarray.open_dataset`: {} for dask arrays in blocks of neurons, None for xarray's
         own lazy arrays without dask.
     data_dir
-        Where stores are kept; default $AA1XR_DATA_DIR, else the user's cache directory.
+        Folder for stores. The default is $AA1XR_DATA_DIR if it is set, otherwise the user's cache
+        directory.
     storage_options
-        For a URL: what fsspec needs to reach it.
+        For a URL: passed to fsspec.
     rebuild
-        Build the store again from the archive, in the place of one that may be damaged. Who reads
-        it meanwhile reads on.
+        Build the store again from the archive, in place of one that may be damaged. Concurrent
+        readers are not interrupted.
     download
-        Fetch the archive from CRCNS into the data directory first, unless it, or a store of it,
-        is there already: then there is no network traffic at all.
+        First download the archive from CRCNS to the data directory, unless the archive or its store
+        is there already. In that case the network is not used.
     username, password
-        Of a CRCNS account, for the download. Default: $CRCNS_USERNAME and $CRCNS_PASSWORD, else
-        the entry for crcns.org in ~/.netrc, else asked for on a terminal. They are sent to CRCNS
-        and kept nowhere.
+        The CRCNS account for the download. The default is $CRCNS_USERNAME and $CRCNS_PASSWORD, then
+        the entry for crcns.org in ~/.netrc, then a prompt on the terminal. aa1xr sends them to
+        CRCNS only and does not store them.
     accept_terms
-        Accept the terms of CRCNS, which are else shown on a terminal before the first download.
+        Accept the terms of CRCNS. Otherwise the terminal shows them before the first download.
 
     Returns
     -------
@@ -105,16 +106,16 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     DownloadError
         If the download fails; the message says what to do.
     ArchiveError, StoreError
-        If what is there is damaged; the message says where.
+        If the archive or store is damaged; the message names the place.
     OSError
-        If the store cannot be written to the data directory, or read; the message says where.
+        If the store cannot be read, or written to the data directory; the message names the place.
     ValueError
         If an argument is out of range.
 
     Warns
     -----
     IncompleteArchiveWarning
-        If the archive lacks or alters a part of what AA1 holds; `ds.attrs` says which.
+        If the archive lacks or alters a part of AA1; `ds.attrs` lists the differences.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Stimuli and responses as deepSTRF has them."""
+"""Convert stimuli and responses to the lists of deepSTRF."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class DeepSTRFLists(NamedTuple):
-    """What a dataset of deepSTRF 0.1.0 consists of, by its attributes' names."""
+    """The attributes of a dataset of deepSTRF 0.1.0."""
 
     stims: list[torch.Tensor]
     responses: list[list[torch.Tensor]]
@@ -27,44 +27,45 @@ class DeepSTRFLists(NamedTuple):
 
 
 def to_deepstrf(ds: xr.Dataset) -> DeepSTRFLists:
-    """The lists of tensors that deepSTRF 0.1.0 works on.
+    """Convert a Dataset to the lists of tensors that deepSTRF 0.1.0 uses.
 
-    They make a dataset for its loaders, models, metrics and selections:
+    With these lists, a dataset of deepSTRF works with its loaders, models, metrics and selections:
 
         peer = AudioNeuralDataset(path="", dt_ms=5)
         vars(peer).update(aa1xr.to_deepstrf(ds)._asdict())
         peer.validate()
 
-    Everything is computed here; see `aa1xr.to_torch` for items computed one by one.
+    This function computes everything immediately; `aa1xr.to_torch` computes items one by one.
 
     Needs torch, the extra `torch`.
 
     Parameters
     ----------
     ds
-        A Dataset from `aa1xr.open`, or a selection of one with axes of neurons and trials.
+        A Dataset from `aa1xr.open`, or a selection of one with the dimensions `neuron` and `trial`.
 
     Returns
     -------
-    named tuple, by the names of the attributes of its datasets
-        - `stims`: for each stimulus its spectrogram (1, F, T);
-        - `responses`: for each stimulus and each neuron the counts (R, T) of the presentations
-          selected, or (1, 1) NaN where there are none;
-        - `stim_meta`, `nrn_meta`: the labels, and the ones that you added; `neuron` is called
-          "cell_id" there, and a rig that is not known None;
+    named tuple, with the names of the attributes of deepSTRF's datasets
+        - `stims`: the spectrogram (1, F, T) of each stimulus;
+        - `responses`: the counts (R, T) of the selected trials of each stimulus and neuron, or
+          (1, 1) NaN if there are none;
+        - `stim_meta`, `nrn_meta`: the labels, including those that you added. `neuron` becomes
+          "cell_id", and an unknown rig becomes None;
         - `N_neurons`, and `F`, the number of frequency bands.
 
-        T is that of the stimulus' window in `ds`. deepSTRF itself has one more where a sound is
-        a whole number of bins long; it mirrors the sound at its ends, where here is silence.
-        deepSTRF pads a batch with 0, which is silence unless `compression="db"` or the spectrogram
-        was standardized.
+        T is the number of bins in the window of the stimulus in `ds`. deepSTRF itself has one more
+        if a stimulus is a whole number of bins long. It mirrors the stimulus at its ends, whereas
+        aa1xr pads it with silence. deepSTRF pads batches with 0, which is not silence for
+        `compression="db"` and for standardised spectrograms.
 
     Raises
     ------
     ModuleNotFoundError
         If torch is not installed.
     ValueError
-        If `ds` lacks a variable or an axis, or has a stimulus that none of its neurons heard.
+        If `ds` lacks a variable or a dimension, or has a stimulus that was not presented to any of
+        its neurons.
 
     Examples
     --------

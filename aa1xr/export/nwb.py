@@ -1,4 +1,4 @@
-"""Neurodata Without Borders: one file for each recording site."""
+"""Neurodata Without Borders (NWB): one file for each recording site."""
 
 from __future__ import annotations
 
@@ -77,50 +77,48 @@ def to_nwb(
 ) -> list[Path]:
     """Write one NWB file for each recording site.
 
-    A site is one cell, or two that were recorded simultaneously.
+    A site is one neuron, or two simultaneously recorded neurons. Readers of NWB assume that all
+    neurons of a file were recorded simultaneously, in the trials of this file.
 
-    Readers of NWB take the cells of a file for simultaneous, and its trials for those of each of
-    its cells.
-
-    Of recordings, keep the files private: their terms, which are in the notes of each, forbid to
-    redistribute them.
+    Keep files of the recordings private: their terms, which are in the notes of each file, forbid
+    redistribution.
 
     Needs pynwb, the extra `nwb`.
 
     Parameters
     ----------
     ds
-        A Dataset from `aa1xr.open`, or a selection of one, or what `aa1xr.events` gave.
+        A Dataset from `aa1xr.open`, or a selection of one, or the result of `aa1xr.events`.
     path
-        The folder to write to; it is made if need be. Writes are atomic.
+        Folder for the files; it is created if it does not exist. Each file is written atomically.
     storage_options
-        For a Dataset of a URL: what fsspec needs to reach it.
+        For a Dataset of a URL: passed to fsspec.
 
     Returns
     -------
     list of Path
-        The files, `<animal_id>_<cell_seq>.nwb`. In each:
+        The files, `<animal_id>_<cell_seq>.nwb`. Each contains:
 
-        - `units`: spike times, with `neuron`, `area`, `cell_seq` and `rig`; `obs_intervals` are
-          the trials in which the cell was recorded. AA1 tells of no electrodes;
+        - `units`: spike times, with `neuron`, `area`, `cell_seq` and `rig`. `obs_intervals` are the
+          trials in which the neuron was recorded. AA1 has no information about electrodes;
         - `trials`: `start_time` 2 s before the onset and `stop_time` 4 s after it (longer if a
-          spike lies beyond), `stimulus_onset_time` and `stimulus_offset_time`, `stimulus`, `type`
+          spike is outside), `stimulus_onset_time` and `stimulus_offset_time`, `stimulus`, `type`
           and `trial`;
-        - `stimulus_template`: the sounds, by the names in `trials`;
+        - `stimulus_template`: the waveforms, by the names in `trials`;
         - `subject`, citation, terms.
 
-        AA1 has no absolute time: the clock is invented as in `aa1xr.to_pynapple`, and the date
-        (1970-01-01) is a placeholder, as the session's description says too. An age is not
-        given either; "P90D/" stands for adult.
+        AA1 has no absolute time. The time axis is constructed as in `aa1xr.to_pynapple`, and the
+        date (1970-01-01) is a placeholder, as the description of the session says. The age is
+        unknown too; "P90D/" stands for adult.
 
     Raises
     ------
     FileExistsError
-        If one of the files exists; then none is written.
+        If one of the files exists; then no file is written.
     ModuleNotFoundError
         If pynwb is not installed.
     ValueError
-        As in `aa1xr.events`, or if none of the cells heard any of the sounds.
+        As in `aa1xr.events`, or if none of the neurons was presented any of the stimuli.
 
     Examples
     --------

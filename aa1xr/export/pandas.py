@@ -10,23 +10,23 @@ from aa1xr.dataset.events import as_events
 
 
 def to_pandas(ds: xr.Dataset) -> pd.DataFrame:
-    """A tidy table of the spikes, one row each.
+    """Convert to a tidy table with one row per spike.
 
-    Exact times, whatever the bins and the window of `ds`; see `aa1xr.events`.
+    Times are exact, whatever the bins and the window of `ds` are; see `aa1xr.events`.
 
-    A presentation without spikes has no row. Counts that include them come from the events:
+    A trial without spikes has no row. For counts that include such trials, use
     `ev = aa1xr.events(ds); ev.row_size.where(aa1xr.presented(ev)).to_series().dropna()`.
 
     Parameters
     ----------
     ds
-        A Dataset from `aa1xr.open`, or a selection of one, or what `aa1xr.events` gave.
+        A Dataset from `aa1xr.open`, or a selection of one, or the result of `aa1xr.events`.
 
     Returns
     -------
     pandas.DataFrame
         `neuron`, `area`, `animal_id`, `stimulus` and `type` as categories, `trial`, and `time_s`,
-        seconds from stimulus onset, in the order of `ds`. For all of AA1 710,298 rows, 12 MB.
+        seconds from stimulus onset, in the order of `ds`. AA1 has 710,298 rows (12 MB).
 
     Raises
     ------

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class Timeline(NamedTuple):
-    """Cells recorded simultaneously, for pynapple."""
+    """Simultaneously recorded neurons, for pynapple."""
 
     units: nap.TsGroup
     trials: nap.IntervalSet
 
 
 def to_pynapple(ds: xr.Dataset) -> dict[str, Timeline]:
-    """Spike trains and trials as pynapple has them, for each recording site.
+    """Convert to spike trains and trials for pynapple, for each recording site.
 
-    A site is one cell or two that were recorded simultaneously. Cells of different sites were not,
-    and one `TsGroup` of them would make them look so: hence one for each site. For one cell:
+    A site is one neuron, or two simultaneously recorded neurons. A `TsGroup` implies simultaneous
+    recording, so there is one for each site. For a single neuron:
     `(site,) = aa1xr.to_pynapple(ds.sel(neuron=["gg0304_10_B"])).values()`.
 
     Needs pynapple, the extra `pynapple`.
@@ -32,34 +32,34 @@ def to_pynapple(ds: xr.Dataset) -> dict[str, Timeline]:
     Parameters
     ----------
     ds
-        A Dataset from `aa1xr.open`, or a selection of one, or what `aa1xr.events` gave.
+        A Dataset from `aa1xr.open`, or a selection of one, or the result of `aa1xr.events`.
 
     Returns
     -------
     dict of str to (units, trials)
-        By animal and site number, as in "gg0304_10":
+        By animal and site number, such as "gg0304_10":
 
-        - `units`, a `TsGroup` with `neuron`, `area` and `rig` of each cell;
+        - `units`, a `TsGroup` with `neuron`, `area` and `rig` of each neuron;
         - `trials`, an `IntervalSet` with `stimulus`, `type`, `trial` and `onset` (s) of each
-          presentation, and for each cell a column of its name: whether it has data there. All
-          are True in AA1. Where one is not, the `rate` that pynapple shows is too low, since
-          a `TsGroup` has one time support for all.
+          trial. It has one more column for each neuron: whether the neuron has data in the trial.
+          In AA1 all are True. If one is False, the `rate` of pynapple is too low, because a
+          `TsGroup` has one time support for all neurons.
 
-        AA1 has no absolute time: presentations are laid end to end, trial by trial, with 1 ms
-        between them; their order within a trial is that of `ds`. What happens within one (2 s
-        before the onset to 4 s after it) is as recorded. Nothing else is: no rate over longer
-        times, no drift. Each site has a clock of its own.
+        AA1 has no absolute time. Trials are concatenated by trial number, with gaps of 1 ms; within
+        a trial number, stimuli have the order of `ds`. Only the time from 2 s before to 4 s after
+        each onset is as recorded, so rates over longer times and drifts have no meaning. Each site
+        has its own time axis.
 
     Raises
     ------
     ModuleNotFoundError
         If pynapple is not installed.
     ValueError
-        As in `aa1xr.events`, or if none of the cells heard any of the sounds.
+        As in `aa1xr.events`, or if none of the neurons was presented any of the stimuli.
 
     Examples
     --------
-    The raster of one cell and one sound:
+    The raster of one neuron and one stimulus:
 
     >>> import pynapple as nap
     >>> units, trials = aa1xr.to_pynapple(aa1xr.open_sample())["sim0000_1"]

@@ -1,4 +1,4 @@
-"""One stimulus after another, each over its own window: what models are fitted on."""
+"""Spectrogram and responses of one stimulus at a time, for fitting models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clock for libraries that need one: AA1 tells times from each onset, and no time of day."""
+"""A time axis for libraries that need one: AA1 has times from each onset, and no absolute time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _GAP = 1_000
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """One cell, or two recorded simultaneously, and their presentations on the clock (s)."""
+    """One neuron, or two recorded simultaneously, and the times of their trials in s."""
 
     animal_id: str
     cell_seq: int
@@ -41,19 +41,18 @@ class Timeline:
 
 
 def make_timelines(ds: xr.Dataset) -> tuple[xr.Dataset, list[Timeline]]:
-    """The events of `ds`, and its sites with their presentations laid end to end.
+    """Return the events of `ds`, and its sites with their trials one after the other.
 
-    Each site has a clock of its own: only the cells of one site were recorded simultaneously. A
-    site's presentations go trial by trial, as they did; the stimuli of one trial, which were in
-    random order, in the order of `ds`. So what happens within a presentation is as recorded, and
-    what lies between two is invented. A presentation is 6 s, from 2 s before the onset to 4 s after
-    it (longer if a spike lies beyond), and 1 ms passes to the next. Sites that heard nothing are
-    left out.
+    Each site has its own time axis, because only the neurons of one site were recorded
+    simultaneously. Trials have the order of their numbers, as in the recording. The stimuli of one
+    trial number were presented in random order; here they have the order of `ds`. So only the times
+    within a trial are as recorded. A trial lasts 6 s, from 2 s before the onset to 4 s after it
+    (longer if a spike is outside), and 1 ms passes until the next. Sites without data are left out.
 
     Raises
     ------
     ValueError
-        If none of the cells heard any of the sounds, or as in `aa1xr.events`.
+        If none of the neurons was presented any of the stimuli, or as in `aa1xr.events`.
     """
     events = as_events(ds)
     heard = presented(events).values

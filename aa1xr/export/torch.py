@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
 
 def to_torch(ds: xr.Dataset, *, responses: str = "psth", cache: bool = False) -> StimulusDataset:
-    """A `torch.utils.data.Dataset` whose items are the stimuli.
+    """Convert to a `torch.utils.data.Dataset` whose items are the stimuli.
 
-    An item is computed when it is asked for, and nothing else is. A slice of it, or a list of
-    numbers, gives a `torch.utils.data.Subset`. It ends with the stimulus' own
-    window; `.collate` pads a batch:
+    Each item is computed on demand, and ends with the window of its stimulus. A slice or a list of
+    numbers returns a `torch.utils.data.Subset`. `.collate` pads a batch:
     `DataLoader(dataset, batch_size=4, shuffle=True, collate_fn=dataset.collate)`.
 
     Needs torch, the extra `torch`.
@@ -28,41 +27,42 @@ def to_torch(ds: xr.Dataset, *, responses: str = "psth", cache: bool = False) ->
     ds
         A Dataset from `aa1xr.open`, or a selection of one.
     responses
-        Which variable: "psth" (spikes/s), "spikes" (counts of each trial), or one of your own
-        along stimulus and time, say smoothed rates.
+        The variable: "psth" (spikes/s), "spikes" (counts of each trial), or a variable of your own
+        with the dimensions `stimulus` and `time`, such as smoothed rates.
     cache
-        Keep each item once it was computed, in each worker: from the second epoch on nothing is
-        computed, if the workers stay (`persistent_workers=True`). The rates of all of AA1 take
-        40 MB at 1 ms, the counts 0.45 GB.
+        Keep computed items in the memory of each worker. From the second epoch on, nothing is
+        computed if the workers persist (`persistent_workers=True`). For AA1 at 1 ms, rates take
+        40 MB, and counts take 0.45 GB.
 
     Returns
     -------
     torch.utils.data.Dataset
-        An item, and a batch of them, is a named tuple:
+        An item, or a batch of items, is a named tuple:
 
         - `spectrogram` ([batch,] freq, time), padded with silence;
         - `responses` ([batch,] neuron, time) or ([batch,] neuron, trial, time), in the order of
-          `ds`; 0 where there is no data;
-        - `mask`, of the same shape: True where there is. A loss takes
+          `ds`; 0 where there are no data;
+        - `mask`, of the same shape: True where there are data. Use it in a loss:
           `(prediction - item.responses)[item.mask]`;
-        - `stimulus`: its label, in a batch a list of them;
-        - `silence` ([batch,] freq): the value of each band where there is no sound, in the units
-          that the spectrogram of `ds` has, standardized or not. Batches are padded with it.
+        - `stimulus`: its label; for a batch, a list of labels;
+        - `silence` ([batch,] freq): the value of each band where no stimulus plays, in the units of
+          the spectrogram of `ds`. Batches are padded with it.
 
     Raises
     ------
     ModuleNotFoundError
         If torch is not installed.
     ValueError
-        If `ds` has no such variable, or a stimulus that none of its neurons heard. Also if
-        trials were selected, and the responses are `ds.psth`, which is over all presentations.
+        If `ds` has no such variable, or a stimulus that was not presented to any of its neurons.
+        Also if trials were selected by xarray and the responses are `ds.psth`, which is the mean
+        over all trials.
 
     Notes
     -----
-    For single items xarray's own lazy arrays are faster than dask's: open with `chunks=None`.
+    For single items, xarray's own lazy arrays are faster than dask's: open with `chunks=None`.
 
     With workers and data on object storage, pass `multiprocessing_context="spawn"` to the
-    DataLoader: fsspec's connections do not survive a fork, and a forked worker waits for ever.
+    DataLoader: connections of fsspec do not survive a fork, and a forked worker hangs.
 
     Examples
     --------

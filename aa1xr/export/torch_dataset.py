@@ -13,7 +13,7 @@ from aa1xr.export.stimuli import Stimuli
 
 
 class Item(NamedTuple):
-    """One stimulus and what was answered, or a batch of them; see `aa1xr.to_torch`."""
+    """One stimulus and the responses to it, or a batch of them; see `aa1xr.to_torch`."""
 
     spectrogram: torch.Tensor
     responses: torch.Tensor

@@ -1,7 +1,7 @@
-"""Pictures of the data, also reached as `ds.aa1.plot`. Needs matplotlib, the extra `plot`.
+"""Plots of the data, also available as `ds.aa1.plot`. Needs matplotlib, the extra `plot`.
 
-Each function draws into the axes given as `ax=` and returns them; without, it makes a figure of
-pyplot's, which a notebook shows and `plt.show()` opens.
+Each function draws into the axes `ax` and returns them. Without `ax`, it creates a pyplot figure,
+which a notebook shows and `plt.show()` opens.
 
 >>> ds = aa1xr.open_sample()
 >>> sound, raster, rate = aa1xr.plot.response(ds, "sim0000_1_B", "conspecific-00")

@@ -1,4 +1,4 @@
-"""Pictures of all neurons at once: what they heard, and how well they answer."""
+"""Plots of all neurons: numbers of trials, and measures by area."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _MOST_NAMES, _MOST_NUMBERS = 30, 10
 
 
 def coverage(data: xr.Dataset | xr.DataArray, *, ax: Axes | None = None) -> Axes:
-    """Draw which cell heard what: the number of presentations of each sound to each cell.
+    """Plot the number of trials of each neuron and stimulus.
 
     Parameters
     ----------
     data
-        A Dataset with `n_trials`, or such an array [shape: (neuron, stimulus)].
+        A Dataset with `n_trials`, or this variable [shape: (neuron, stimulus)].
     ax
-        Where to; None makes a figure.
+        Axes to draw into; None creates a figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Neurons sorted by area over stimuli sorted by type; white where the one never heard the
-        other. Of too many neurons to name, those are named that missed a sound.
+        Neurons sorted by area, over stimuli sorted by type. White means "never presented". If there
+        are too many neurons for labels, only those with missing stimuli have labels.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def coverage(data: xr.Dataset | xr.DataArray, *, ax: Axes | None = None) -> Axes
         rasterized=True,
     )
     shown = np.arange(0, numbers.size, -(-numbers.size // _MOST_NUMBERS))
-    bar = ax.figure.colorbar(mesh, ax=ax, ticks=shown, label="presentations", aspect=30)
+    bar = ax.figure.colorbar(mesh, ax=ax, ticks=shown, label="trials", aspect=30)
     bar.ax.set_yticklabels(["never" if n == 0 else f"{n:g}" for n in numbers[shown]])
     bar.ax.tick_params(length=0)
 
@@ -115,24 +115,23 @@ def _runs(array: xr.DataArray, label: str) -> list[tuple[int, int, str]]:
 def quality(
     data: xr.Dataset | xr.DataArray, *, measure: str = "ccmax", ax: Axes | None = None
 ) -> Axes:
-    r"""Draw a measure of each cell's responses, by area: its noise ceiling, or another.
+    r"""Plot a measure of each neuron, by area.
 
     Parameters
     ----------
     data
-        A Dataset: one that has `measure` (from `aa1xr.quality`, `aa1xr.with_quality` or
-        `aa1xr.score`), else it is computed with `aa1xr.quality`. Or such an array
-        [shape: (neuron,)].
+        A Dataset that contains `measure` (from `aa1xr.quality`, `aa1xr.with_quality` or
+        `aa1xr.score`); otherwise `aa1xr.quality` computes it. Or this variable [shape: (neuron,)].
     measure
-        "ccmax", "snr" or any other that `aa1xr.quality` gives.
+        "ccmax", "snr" or another measure of `aa1xr.quality`.
     ax
-        Where to; None makes a figure.
+        Axes to draw into; None creates a figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        A point for each neuron, with quartiles and median of each area. Neurons for which the
-        measure is not defined are counted under it.
+        One point for each neuron, with the quartiles and the median of each area. The labels of the
+        areas count the neurons for which the measure is defined.
 
     Raises
     ------
@@ -144,7 +143,7 @@ def quality(
     >>> ds = aa1xr.open_sample().sel(type="flatrip").drop_sel(neuron="sim0000_2_B")
     >>> ax = aa1xr.plot.quality(ds)
     >>> [label.get_text() for label in ax.get_xticklabels()]
-    ['Field_L\n5 of 5 cells', 'MLd\n6 of 6 cells']
+    ['Field_L\n5 of 5 neurons', 'MLd\n6 of 6 neurons']
     """
     values = _measured(data, measure).compute()
     if values.dims != ("neuron",):
@@ -164,7 +163,7 @@ def quality(
     ax.set_xticks(
         range(len(areas)),
         [
-            f"{plot_text(area)}\n{int(part.notnull().sum())} of {part.size} cells"
+            f"{plot_text(area)}\n{int(part.notnull().sum())} of {part.size} neurons"
             for area, part in areas.items()
         ],
     )

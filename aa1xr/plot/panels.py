@@ -1,4 +1,4 @@
-"""What all pictures share: their data, axes, colours and scales."""
+"""Parts that all plots share: data, axes, colours and scales."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of responses over time: sound, raster and rate."""
+"""Plots of responses over time: spectrogram, raster and firing rate."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ def response(
     *,
     figure: Figure | SubFigure | None = None,
 ) -> tuple[Axes, Axes, Axes]:
-    """Draw one cell's response to one sound: spectrogram over raster over PSTH.
+    """Plot the response of one neuron to one stimulus: spectrogram, raster and PSTH.
 
     Parameters
     ----------
     ds
-        A Dataset from `aa1xr.open`; small bins make a sharp raster. The PSTH is of the trials
-        in the raster, so a selection of trials holds for both.
+        A Dataset from `aa1xr.open`. Narrow bins make a sharp raster. The PSTH is that of the trials
+        in the raster, so both follow a selection of trials.
     neuron, stimulus
-        Which; None if the selection has only one.
+        Labels; None if the selection has only one.
     figure
-        Where to; a subfigure puts several responses side by side. It is a figure and not `ax`
-        because the panels' heights and their shared axis of time belong to the picture.
+        Figure or subfigure to draw into. Subfigures put several responses side by side. The
+        argument is not `ax`, because the plot consists of three panels.
 
     Returns
     -------
     tuple of matplotlib.axes.Axes
-        Of the spectrogram, the raster and the PSTH, on one time axis in seconds.
+        The axes of the spectrogram, the raster and the PSTH, on one time axis in seconds.
 
     Raises
     ------
     KeyError
         If there is no such neuron or stimulus.
     ValueError
-        If the neuron never heard the stimulus, or there are several and none is named.
+        If the neuron was not presented the stimulus, or if there are several and None is given.
 
     Examples
     --------
@@ -86,26 +86,26 @@ def response(
 def spectrogram(
     data: xr.Dataset | xr.DataArray, stimulus: str | None = None, *, ax: Axes | None = None
 ) -> Axes:
-    """Draw the spectrogram of one sound, on a scale of frequencies that is mel's.
+    """Plot the spectrogram of one stimulus.
 
     Parameters
     ----------
     data
-        A Dataset with `spectrogram`, or such an array [shape: (stimulus, freq, time)].
+        A Dataset with `spectrogram`, or this variable [shape: (stimulus, freq, time)].
     stimulus
-        Which; None if there is only one.
+        Label of the stimulus; None if there is only one.
     ax
-        Where to; None makes a figure.
+        Axes to draw into; None creates a figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Frequency in kHz over time in s; dark is silence.
+        Frequency in kHz, on the mel scale, over time in s; dark is silence.
 
     Raises
     ------
     KeyError, ValueError
-        If there is no such stimulus, or several and none is named.
+        If there is no such stimulus, or if there are several and `stimulus` is None.
 
     Examples
     --------
@@ -131,27 +131,28 @@ def raster(
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the spikes of one cell in each presentation of one sound.
+    """Plot the spikes of one neuron in each trial of one stimulus.
 
     Parameters
     ----------
     data
-        A Dataset with `spikes`, or such an array [shape: (neuron, stimulus, trial, time)].
+        A Dataset with `spikes`, or this variable [shape: (neuron, stimulus, trial, time)].
     neuron, stimulus
-        Which; None if there is only one.
+        Labels; None if there is only one.
     ax
-        Where to; None makes a figure.
+        Axes to draw into; None creates a figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        One row for each presentation, the first on top, and one mark for each spike. Within
-        a bin, times are not known: its spikes stand at equal distances.
+        One row for each trial, with the first at the top, and one mark for each spike. Spike times
+        within a bin are unknown, so the spikes of a bin are spaced equally.
 
     Raises
     ------
     KeyError, ValueError
-        If there is no such neuron or stimulus, several and none is named, or no presentation.
+        If there is no such neuron or stimulus, if there are several and None is given, or if there
+        are no trials.
 
     Examples
     --------
@@ -162,7 +163,7 @@ def raster(
     spikes = panels.variable(data, "spikes")
     spikes = panels.window(panels.one(spikes, neuron=neuron, stimulus=stimulus).compute())
     if "trial" not in spikes.coords:
-        raise ValueError(f"{spikes.name!r} has no 'trial': a raster is of single presentations")
+        raise ValueError(f"{spikes.name!r} has no 'trial': a raster needs single trials")
     if "trial" not in spikes.dims:
         spikes = spikes.expand_dims("trial")
     spikes = spikes.transpose("trial", "time").dropna("trial", how="all")
@@ -194,31 +195,31 @@ def psth(
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the firing rate over time: of one cell, or the mean of the cells in each area.
+    """Plot the firing rate over time: of one neuron, or the mean of each area.
 
     Parameters
     ----------
     data
-        A Dataset, whose `psth` is drawn, or such an array [shape: (neuron, stimulus, time)]:
-        `aa1xr.psth` gives that of a selection of trials, `aa1xr.smooth` a smooth one.
+        A Dataset with `psth`, or this variable [shape: (neuron, stimulus, time)]. `aa1xr.psth`
+        computes it for a selection of trials, and `aa1xr.smooth` smooths it.
     neuron
-        Which; None for all that are there.
+        Label of the neuron; None for all neurons.
     stimulus
-        Which; None if there is only one.
+        Label of the stimulus; None if there is only one.
     ax
-        Where to; None makes a figure.
+        Axes to draw into; None creates a figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        A histogram of one cell; or a line for each area, the mean over those of its cells that
-        heard the sound, in a band of one standard error of that mean.
+        A histogram for one neuron; or, for each area, the mean over the neurons that were presented
+        the stimulus, with a band of one standard error of the mean.
 
     Raises
     ------
     KeyError, ValueError
-        If there is no such neuron or stimulus, several stimuli and none is named, no data, or
-        the `psth` of a Dataset is not of the trials that it has.
+        If there is no such neuron or stimulus, if there are several stimuli and `stimulus` is None,
+        if there are no data, or if `psth` of a Dataset does not match its trials.
 
     Examples
     --------
@@ -226,7 +227,7 @@ def psth(
     >>> ax = aa1xr.plot.psth(ds, "sim0000_1_B", "conspecific-00")
     >>> ax = aa1xr.plot.psth(ds, stimulus="conspecific-00")
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['Field_L: mean ± s.e.m. of 6 cells', 'MLd: mean ± s.e.m. of 5 cells']
+    ['Field_L: mean ± s.e.m. of 6 neurons', 'MLd: mean ± s.e.m. of 5 neurons']
     """
     if isinstance(data, xr.Dataset) and "psth" in data.data_vars:
         responses = data[[name for name in ("psth", "spikes", "n_trials") if name in data]]
@@ -262,9 +263,9 @@ def _mean_and_error(
     values = rate.transpose("neuron", "time").values
     n, mean = len(values), values.mean(0)
     if n > 1:
-        label = f"{label}: mean ± s.e.m. of {n} cells"
+        label = f"{label}: mean ± s.e.m. of {n} neurons"
         error = values.std(0, ddof=1) / np.sqrt(n)
         ax.stairs(mean + error, edges, baseline=mean - error, fill=True, color=colour, alpha=0.3)
     else:
-        label = f"{label}: 1 cell"
+        label = f"{label}: 1 neuron"
     ax.stairs(mean, edges, color=colour, label=label, baseline=None)

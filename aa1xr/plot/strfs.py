@@ -23,24 +23,25 @@ def strf(
     Parameters
     ----------
     data
-        A Dataset with `strf`, or such an array [shape: (neuron, freq, lag)], `lag` in s.
+        A Dataset with `strf`, or this variable [shape: (neuron, freq, lag)], `lag` in s.
     neuron
-        Which; None if there is only one.
+        Label of the neuron; None if there is only one.
     ax
-        Where to; None makes a figure.
+        Axes to draw into; None creates a figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Frequency in kHz over the delay from sound to response in ms; red excites, blue suppresses,
-        white is zero. A lag is drawn around the middle of the delays that it can mean, as in
-        `aa1xr.tuning`; or, where the attributes of `lag` do not say what of the sound a frame
-        covers, from the lag to the next, and the axis is the lag.
+        Frequency in kHz over the delay from sound to response in ms. Red is excitatory, blue is
+        suppressive, and white is zero. Each lag is drawn around the middle of its delays, as in
+        `aa1xr.tuning`. If the attributes of `lag` do not say what a frame covers, each lag is drawn
+        from this lag to the next, and the axis is the lag.
 
     Raises
     ------
     KeyError, ValueError
-        If there is no such neuron, several and none is named, or its field is not known (NaN).
+        If there is no such neuron, if there are several and `neuron` is None, or if the receptive
+        field is NaN.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A store elsewhere: on object storage for a cluster, or back on a disk."""
+"""Copy a store, for example to object storage."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ def copy_store(
     target_options: Mapping[str, Any] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> None:
-    """Copy a store, for instance to the object storage that a cluster reads.
+    """Copy a store, for example to the object storage that a cluster reads.
 
-    All checksums of the source are verified first, and every file is read back from the target
-    and compared. The root's metadata come last: an interrupted copy is not a store, and the same
-    call completes it. The source need not be listed: its metadata name every file.
+    The function first verifies all checksums of the source. It reads every file back from the
+    target and compares it. It writes the metadata of the root last, so an interrupted copy does not
+    open, and the same call completes it. The source does not need to support listing, because its
+    metadata name every file.
 
     AA1 may not be redistributed: copies of it belong in private buckets.
 
@@ -43,12 +44,12 @@ def copy_store(
     ----------
     source
         A store (path, URL or `zarr.abc.store.Store`), or an archive, whose store is built first.
-        Its cached spectrograms are copied where the storage lists them.
+        Cached spectrograms are copied if the storage supports listing.
     target
         A path, an fsspec URL such as "s3://bucket/aa1.zarr", or a `zarr.abc.store.Store`
         (obstore's, or that of an Icechunk session, which you commit).
     source_options, target_options
-        For a URL: what fsspec needs to reach it (`storage_options` of `aa1xr.open`).
+        For a URL: passed to fsspec (`storage_options` of `aa1xr.open`).
     data_dir
         As in `aa1xr.open`.
 
@@ -57,9 +58,9 @@ def copy_store(
     FileExistsError
         If anything else is at `target`. Nothing is ever overwritten.
     StoreError
-        If the source is damaged, or the target does not give back what was written.
+        If the source is damaged, or the target does not return what was written.
     PermissionError
-        If the target may not be listed: something may be there.
+        If the target may not be listed, because something may be there.
 
     Examples
     --------
