@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 import aa1xr
@@ -14,6 +15,9 @@ from aa1xr.archive.read import Cell, Recording
 from aa1xr.archive.write import make_sound, write_archive
 
 RATE = 32000
+
+#: Each example builds a store: a quarter of the profile's examples.
+fewer = settings(max_examples=settings().max_examples // 4)
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """Every function that takes a path takes any name, as a path and as its file:// URL."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,14 @@ from tests.odd_names import NAMES
 
 #: For what is slow.
 SOME = ["a b", "ü#%20", "[1]*", "日本語", "-x", "~"]
+#: What libraries mistake most; each test has these, and its quarter of all.
+WORST = ["a#b", "a%20b", "a::b", "*"]
+
+
+def quarter(n):
+    if os.environ.get("AA1XR_HYPOTHESIS") == "deep":
+        return NAMES
+    return [*WORST, *(name for name in NAMES[n::4] if name not in WORST)]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +39,7 @@ def right(cells, tmp_path_factory):
     return aa1xr.open(cells, data_dir=tmp_path_factory.mktemp("names"), dt_ms=20).load()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quarter(0))
 def test_names__open_save_load_copy(cells, right, tmp_path, name):
     # The name is that of the store itself, and of a folder above it.
     folder = tmp_path / name
@@ -46,7 +56,7 @@ def test_names__open_save_load_copy(cells, right, tmp_path, name):
     assert _folder(resolve_path("out", (folder / "out" / name).as_uri()), {}).is_dir()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quarter(1))
 def test_names__nwb_and_tables(cells, right, tmp_path, name):
     pytest.importorskip("pynwb")
     one = aa1xr.open(cells, data_dir=tmp_path / "data").isel(neuron=[0])
@@ -62,7 +72,7 @@ def test_names__nwb_and_tables(cells, right, tmp_path, name):
     assert (tmp_path / name / "b.csv").read_text().startswith("neuron,area")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quarter(2))
 def test_names__build(cells, right, tmp_path, name):
     data = tmp_path / name
     data.mkdir()  # one with a "$" in its name must be there: it might be a variable
@@ -74,7 +84,7 @@ def test_names__build(cells, right, tmp_path, name):
     assert [path.suffix for path in data.iterdir()] == [".zarr"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quarter(3))
 def test_names__command_line(cells, tmp_path, name, capsys):
     folder = tmp_path / name
     folder.mkdir()

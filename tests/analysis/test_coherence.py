@@ -104,7 +104,7 @@ def test_coherence__of_ragged_data_by_loops(ds):
 
 @pytest.mark.parametrize("window_ms", [100, 105])
 def test_coherence__of_the_sample_by_loops(sample_archive, window_ms):
-    ds = aa1xr.open_sample().isel(stimulus=[0, 11], trial=slice(6)).sel(neuron=["sim0000_1_B"])
+    ds = aa1xr.open_sample().isel(stimulus=[0, 11], trial=slice(4)).sel(neuron=["sim0000_1_B"])
     rng = np.random.default_rng(1)
     prediction = (ds.psth + 5 * rng.standard_normal(ds.psth.shape)).compute()
     got = aa1xr.coherence(ds, prediction, window_ms=window_ms).compute()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import aa1xr
 from tests.analysis.small_datasets import dataset
-from tests.small_archives import RATE, archives, open_temporary
+from tests.small_archives import RATE, archives, fewer, open_temporary
 
 
 def by_loops(made, ds, start, stop):
@@ -25,6 +25,7 @@ def by_loops(made, ds, start, stop):
     return expected
 
 
+@fewer
 @given(
     archives(),
     st.sampled_from([1, 5, 3.125]),
@@ -159,10 +160,13 @@ def test_spike_counts__of_a_dataset_made_by_hand():
     np.testing.assert_array_equal(got, [[[10, 10], [6, np.nan]]])
 
 
-def test_spike_counts__of_another_archive(ds, tmp_path):
-    aa1xr.simulate_archive(tmp_path / "other.zip", seed=1)
-    other = aa1xr.open(tmp_path / "other.zip", data_dir=tmp_path).compute()
-    other.encoding["source"] = ds.encoding["source"]
+def test_spike_counts__of_another_archive(tmp_path):
+    sizes = {"n_neurons": 2, "n_songs": 1, "n_ripples": 1, "n_trials": 3}
+    for seed in (0, 1):
+        aa1xr.simulate_archive(tmp_path / f"{seed}.zip", **sizes, seed=seed)
+    one, other = (aa1xr.open(tmp_path / f"{n}.zip", data_dir=tmp_path) for n in (0, 1))
+    other = other.compute()
+    other.encoding["source"] = one.encoding["source"]
     other.attrs.pop("source_sha256")
     with pytest.raises(ValueError, match="not of this store"):
         aa1xr.spike_counts(other)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aa1xr
-from tests.small_archives import RATE, archives, open_temporary
+from tests.small_archives import RATE, archives, fewer, open_temporary
 
 
 def by_loops(values, *, first, factor, average):
@@ -39,6 +39,7 @@ def test_resample__by_loops(sample_archive, chunks):
         np.testing.assert_allclose(got.spectrogram[..., k], np.cbrt(power.sum(-1) / 4), rtol=1e-6)
 
 
+@fewer
 @given(
     archives(),
     st.integers(1, 200),

@@ -5,7 +5,7 @@ import xarray as xr
 from hypothesis import given
 
 import aa1xr
-from tests.small_archives import archives, open_temporary
+from tests.small_archives import archives, fewer, open_temporary
 
 
 def test_presented__by_loops(ds):
@@ -82,6 +82,7 @@ def test_drop_missing__nothing_left(ds):
         aa1xr.drop_missing(ds.sel(neuron="sim0000_2_A", type="conspecific"))
 
 
+@fewer
 @given(archives())
 def test_drop_missing__by_loops_until_stable(made):
     with open_temporary(made, dt_ms=1) as ds:

@@ -9,7 +9,7 @@ import aa1xr
 from aa1xr.analysis.trial_checks import check_distinct
 from aa1xr.dataset import virtual
 from tests.analysis.small_datasets import dataset
-from tests.small_archives import archives, open_temporary
+from tests.small_archives import archives, fewer, open_temporary
 
 
 def check_all_variables(got, ds, positions):
@@ -26,20 +26,21 @@ def check_all_variables(got, ds, positions):
         np.testing.assert_allclose(got.psth[n, s], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("chunks", [{}, None, {"neuron": 5, "trial": 4}])
 @pytest.mark.parametrize(
-    ("trials", "positions"),
+    ("trials", "positions", "chunks"),
     [
-        ("odd", list(range(1, 15, 2))),
-        ("even", list(range(0, 15, 2))),
-        ([12, 3, 4], [12, 3, 4]),
-        (slice(-6, None), list(range(9, 15))),
-        (-1, [14]),
-        (np.arange(15) < 2, [0, 1]),
+        ("odd", list(range(1, 15, 2)), {}),
+        ("even", list(range(0, 15, 2)), {"neuron": 5, "trial": 4}),
+        ([12, 3, 4], [12, 3, 4], None),
+        ([12, 3, 4], [12, 3, 4], {"neuron": 5, "trial": 4}),
+        (slice(-6, None), list(range(9, 15)), {}),
+        (slice(-6, None), list(range(9, 15)), None),
+        (-1, [14], {}),
+        (np.arange(15) < 2, [0, 1], None),
     ],
 )
 def test_take_trials__takes_them_in_all_variables(sample_archive, chunks, trials, positions):
-    ds = aa1xr.open_sample(chunks=chunks)
+    ds = aa1xr.open_sample(dt_ms=20, chunks=chunks)
     got = aa1xr.take_trials(ds, trials)
     assert list(got.data_vars) == list(ds.data_vars)
     assert {name: v.dims for name, v in got.items()} == {name: v.dims for name, v in ds.items()}
@@ -47,6 +48,7 @@ def test_take_trials__takes_them_in_all_variables(sample_archive, chunks, trials
     check_all_variables(got, ds, positions)
 
 
+@fewer
 @given(archives())
 def test_take_trials__of_ragged_archives(made):
     with open_temporary(made, dt_ms=5, chunks=None) as ds:
@@ -286,23 +288,25 @@ def test_psth_of_other_trials__the_ways_on(ds):
 
 
 def test_psth_of_all_trials__is_taken(ds):
+    part = {"neuron": [0, 1, 2, 3], "stimulus": [4, 6, 8, 10, 11]}
     without = {"neuron": "sim0000_2_A"}  # it was not presented any song
-    ds = ds.drop_sel(without)
-    train, validation, _ = aa1xr.split(ds, test=2, validation=2)
-    expected = aa1xr.strf(ds, train=train, validation=validation).compute()
+    ds = ds.drop_sel(without).isel(part)
+    train, validation, _ = aa1xr.split(ds, test=1, validation=1, stratify=None)
+    options = {"train": train, "validation": validation, "lags_ms": 50, "alphas": [1]}
+    expected = aa1xr.strf(ds, **options).compute()
     for same in (
         ds.isel(trial=slice(None, None, -1)),
         ds.compute(),
-        aa1xr.open_sample(chunks=None).drop_sel(without),
+        aa1xr.open_sample(chunks=None).drop_sel(without).isel(part),
         ds[["psth", "spectrogram"]],
         ds.drop_vars("n_trials"),
         ds.drop_vars("spikes"),
         ds.isel(neuron=slice(None), trial=slice(0, 15)),
     ):
-        got = aa1xr.strf(same, train=train, validation=validation).compute()
+        got = aa1xr.strf(same, **options).compute()
         np.testing.assert_allclose(got.strf, expected.strf, rtol=1e-6, atol=1e-9)
     ten = ds.isel(neuron=[2, 3], trial=slice(0, 10))  # these neurons have ten presentations
-    aa1xr.strf(ten, train=train[-3:], validation=validation).compute()
+    aa1xr.strf(ten, **options).compute()
 
 
 def test_events__of_trials_taken(ds):

@@ -51,8 +51,10 @@ def test_tuning__of_a_gaussian_bump():
     assert got.sel(area="MLd").sizes["neuron"] == 3
 
 
-@pytest.mark.parametrize("dt_ms", [1, 2, 5, 10])
-@pytest.mark.parametrize("frames", ["centred", "causal"])
+@pytest.mark.parametrize(
+    ("dt_ms", "frames"),
+    [(1, "causal"), (2, "centred"), (5, "causal"), (5, "centred"), (10, "centred")],
+)
 def test_tuning__latency_of_cells_that_answer_clicks(clicks, dt_ms, frames):
     n_mels = 8 if dt_ms < 5 else 32  # narrow bins have many lags, and take time
     ds = aa1xr.open(clicks, data_dir=clicks.parent, dt_ms=dt_ms, frames=frames, n_mels=n_mels)
@@ -139,7 +141,7 @@ def test_tuning__is_of_weights_for_one_unit_in_bands_with_sound():
 
 def test_tuning__of_simulated_cells_is_that_of_their_true_fields(tmp_path):
     truth = aa1xr.simulate_archive(
-        tmp_path / "a.zip", n_neurons=8, n_songs=0, n_ripples=8, n_trials=60, seed=3
+        tmp_path / "a.zip", n_neurons=4, n_songs=0, n_ripples=7, n_trials=60, seed=3
     )
     ds = aa1xr.open(tmp_path / "a.zip", data_dir=tmp_path)
     train, validation, _ = aa1xr.split(ds, test=1, validation=2)
@@ -148,7 +150,7 @@ def test_tuning__of_simulated_cells_is_that_of_their_true_fields(tmp_path):
         warnings.simplefilter("ignore", UndefinedWarning)
         true, got = aa1xr.tuning(truth), aa1xr.tuning(fit)
     use = (fit.cc_validation > 0.3).values
-    assert use.sum() >= 5
+    assert use.sum() >= 3
     band = np.searchsorted(ds.freq, true.best_frequency) - np.searchsorted(
         ds.freq, got.best_frequency
     )

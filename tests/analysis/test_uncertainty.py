@@ -102,7 +102,7 @@ def test_jackknife__counts_the_trials_and_stimuli_that_a_neuron_has():
 
 def test_errors_over_stimuli__cover_the_snr_of_all_such_stimuli():
     rng = np.random.default_rng(2)
-    n_cells, n_stimuli = 100, 12
+    n_cells, n_stimuli = 60, 12
     gain = rng.uniform(2, 12, (n_cells, n_stimuli, 1))
     rate = (30 + gain * rng.standard_normal((n_cells, n_stimuli, 80))).clip(0)
     counts = rng.poisson(np.repeat(rate[:, :, np.newaxis] * DT, 4, 2))
@@ -119,7 +119,7 @@ def test_errors_over_stimuli__cover_the_snr_of_all_such_stimuli():
 def test_bootstrap__over_neurons_of_a_mean_and_a_median():
     rng = np.random.default_rng(4)
     means, errors = [], []
-    for seed in range(40):
+    for seed in range(20):
         values = rng.normal(5, 2, 20)
         snr = xr.DataArray(values, {"neuron": [f"b{k}" for k in range(20)]}, ("neuron",))
         got = aa1xr.bootstrap(lambda x: x.mean(), snr, over="neuron", n=100, seed=seed)

@@ -22,14 +22,25 @@ from aa1xr import cli
         ([], 2, "required"),
     ],
 )
-def test_main__errors_have_no_traceback(arguments, code, message):
+def test_main__errors_have_no_traceback(arguments, code, message, capsys):
+    try:
+        returned = cli.main(arguments)
+    except SystemExit as stopped:
+        returned = stopped.code
+    out, err = capsys.readouterr()
+    assert (returned, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_main__of_a_process_of_its_own():
     done = subprocess.run(
-        [sys.executable, "-m", "aa1xr", *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+        [sys.executable, "-m", "aa1xr", "info", "nothing.zip"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("aa1xr: error: ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("text", ["{'secret': 'hush'}", '["secret", "hush"]', '{"secret": "hush"'])
@@ -98,8 +109,9 @@ def test_main__warnings_are_lines(monkeypatch, capsys):
     assert warnings.showwarning is before
 
 
-@pytest.mark.parametrize("arguments", [["cite"], ["--help"]])
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"), [(["cite"], ""), (["cite"], "1"), (["--help"], "")]
+)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE")
 def test_main__a_reader_that_has_gone_is_no_error(arguments, unbuffered):
     with subprocess.Popen(

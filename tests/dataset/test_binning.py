@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import aa1xr
 from aa1xr.archive.write import make_sound
 from aa1xr.dataset import binning
-from tests.small_archives import RATE, SmallArchive, archives
+from tests.small_archives import RATE, SmallArchive, archives, fewer
 
 
 def opened(made, hop=160, **options):
@@ -23,6 +23,7 @@ def opened(made, hop=160, **options):
         yield ds
 
 
+@fewer
 @given(
     made=archives(),
     hop=st.sampled_from([1, 16, 32, 100, 160, 5000]),
@@ -77,6 +78,7 @@ def indexers(size):
     )
 
 
+@fewer
 @given(made=archives(), data=st.data(), chunks=st.sampled_from([None, {}]))
 def test_count__of_a_selection_is_the_selection_of_the_counts(made, data, chunks):
     for ds in opened(made, chunks=chunks):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aa1xr
-from tests.small_archives import archives, open_temporary
+from tests.small_archives import archives, fewer, open_temporary
 
 
 def outer(size):
@@ -34,6 +34,7 @@ def pointwise(data, sizes):
     return {dim: xr.DataArray(np.array(p, int), dims="point") for dim, p in positions.items()}
 
 
+@fewer
 @given(
     made=archives(),
     data=st.data(),

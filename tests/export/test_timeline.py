@@ -4,9 +4,10 @@ import xarray as xr
 from hypothesis import given
 
 from aa1xr.export.timeline import make_timelines
-from tests.small_archives import archives, open_temporary
+from tests.small_archives import archives, fewer, open_temporary
 
 
+@fewer
 @given(archives())
 def test_lay_out__loses_and_moves_nothing(made):
     with open_temporary(made) as ds:

@@ -1,4 +1,4 @@
-"""The short form of faulty_storage.py."""
+"""The short form of `stress.faulty_storage`."""
 
 import pytest
 

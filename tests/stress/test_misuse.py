@@ -16,9 +16,8 @@ def table():
 
 # What is undefined for a neuron is said by a warning, which is no end of a call.
 @pytest.mark.filterwarnings("ignore::aa1xr.AA1Warning")
-@pytest.mark.parametrize("scale", [0.01])
-def test_mistakes__end_as_they_must(tmp_path, scale):
-    tallies = list(misuse.run(tmp_path, scale))
+def test_misuse__is_refused_or_right(tmp_path):
+    tallies = list(misuse.run(tmp_path, 0.01))
     assert [failure for tally in tallies for failure in tally.failures] == []
     assert sum(tally.tried for tally in tallies) > 1500
 

@@ -1,4 +1,4 @@
-"""The short form of soak.py."""
+"""The short form of `stress.soak`."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from stress import soak
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    return tmp_path_factory.mktemp("endurance")
+    return tmp_path_factory.mktemp("soak")
 
 
 def check(tallies):
@@ -31,4 +31,4 @@ def test_threads__share_a_dataset(work):
 @pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_killed__workers_change_nothing(work):
     pytest.importorskip("distributed")
-    check(soak.killed(work, 0.05))
+    check(soak.killed(work, 0.01))
