@@ -205,7 +205,7 @@ def test_predict__refuses_other_sounds():
 
 
 def test_predict__is_scored_as_it_is(ds):
-    songs = ds.sel(type="conspecific", area="MLd").isel(trial=slice(8))
+    songs = aa1xr.take_trials(ds.sel(type="conspecific", area="MLd"), slice(10))
     train, validation, test = aa1xr.split(songs, test=2, validation=2)
     fit = aa1xr.strf(songs, train=train, validation=validation)
     rate = aa1xr.predict(songs.sel(stimulus=test), fit)

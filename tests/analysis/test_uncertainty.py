@@ -102,7 +102,7 @@ def test_jackknife__counts_the_trials_and_stimuli_that_a_neuron_has():
 
 def test_errors_over_stimuli__cover_the_snr_of_all_such_stimuli():
     rng = np.random.default_rng(2)
-    n_cells, n_stimuli = 60, 12
+    n_cells, n_stimuli = 100, 12
     gain = rng.uniform(2, 12, (n_cells, n_stimuli, 1))
     rate = (30 + gain * rng.standard_normal((n_cells, n_stimuli, 80))).clip(0)
     counts = rng.poisson(np.repeat(rate[:, :, np.newaxis] * DT, 4, 2))

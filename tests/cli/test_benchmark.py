@@ -144,7 +144,7 @@ def test_benchmark__a_seed_is_a_whole_number(quick, seed, capsys):
 )
 @pytest.mark.filterwarnings("ignore::aa1xr.IncompleteArchiveWarning")  # a billion cells
 def test_benchmark__of_a_simulation_that_is_none(quick, said, tmp_path, capsys):
-    aa1xr.simulate_archive(tmp_path / "cells", n_neurons=2, n_songs=1, n_ripples=1)
+    aa1xr.simulate_archive(tmp_path / "cells", n_neurons=2, n_songs=1, n_ripples=1, n_trials=1)
     (tmp_path / "cells" / "simulation.json").write_text(json.dumps(said))
     data = ["--data-dir", str(tmp_path / "data")]
     assert cli.main([*quick, str(tmp_path / "cells"), *data]) == 1
