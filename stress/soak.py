@@ -227,16 +227,21 @@ def threads(work: Path, scale: float) -> Iterator[Tally]:
     """Sixteen threads that share one Dataset, opened anew now and then so that all come first."""
     store = sample_store(work)
     whole = aa1xr.open(store, dt_ms=5).load()
+
+    def each(n: int) -> int:
+        """How often in each thread, which is less in the short form."""
+        return times(n, min(1, 10 * scale))
+
     for name, chunks in (("without dask", None), ("with dask", {"neuron": 2})):
         with tally(f"16 threads share a Dataset {name}") as counted:
             for epoch in range(times(60, scale)):
                 ds = aa1xr.open(store, dt_ms=5, chunks=chunks)
-                _at_once(counted, lambda rng, ds=ds: selected(ds, whole, rng), epoch, each=20)
+                _at_once(counted, lambda rng, ds=ds: selected(ds, whole, rng), epoch, each=each(20))
         yield counted
     with tally("16 threads unpickle Datasets of more stores than are kept") as counted:
         pickled = Pickled(store, work / "threads")
         for epoch in range(times(20, scale)):
-            _at_once(counted, pickled, epoch, each=10)
+            _at_once(counted, pickled, epoch, each=each(10))
     yield counted
     with tally("16 threads ask first for a spectrogram") as counted:
         for epoch in range(times(60, scale)):
