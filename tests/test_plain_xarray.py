@@ -134,7 +134,7 @@ DEEP = os.environ.get("AA1XR_HYPOTHESIS") == "deep"
 OTHER_FORMS = [name for name in FORMS if name != "lazy"]
 
 
-@pytest.mark.parametrize(("number", "operation"), enumerate(OPERATIONS), ids=OPERATIONS)
+@pytest.mark.parametrize(("number", "operation"), [*enumerate(OPERATIONS)], ids=OPERATIONS)
 def test_operation__as_on_a_dataset_by_hand(number, operation, form, expected):
     """Of the lazy Dataset; and of the other forms in turn (`AA1XR_HYPOTHESIS=deep`: of all)."""
     if operation in NEEDS:

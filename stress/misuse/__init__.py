@@ -51,9 +51,10 @@ def table() -> dict[str, list[Case]]:
 
 
 def run(work: Path, scale: float) -> Iterator[Tally]:
-    """Try all rows, at any scale: it is one table."""
+    """Try all cases; every third in the short form."""
     things = Inputs(work)
-    for part, rows in table().items():
+    for part, cases in table().items():
+        rows = cases if scale >= 1 else cases[::3]
         with tally(f"{part}: {len({row.name for row in rows})} functions") as counted:
             for row in rows:
                 if failure := attempt(row, things):

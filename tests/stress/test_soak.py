@@ -1,4 +1,4 @@
-"""The short form of `stress.soak`."""
+"""The short form of `stress.soak`; killed workers are in `tests/dataset/test_distributed.py`."""
 
 import pytest
 
@@ -26,9 +26,3 @@ def test_growth__is_none(work):
 
 def test_threads__share_a_dataset(work):
     check(soak.threads(work, 0.01))
-
-
-@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
-def test_killed__workers_change_nothing(work):
-    pytest.importorskip("distributed")
-    check(soak.killed(work, 0.01))
