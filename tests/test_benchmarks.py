@@ -38,8 +38,6 @@ def test_limits__on_the_sample(sample_store):
     [
         ("cold-with-spectrogram", "archive", [5], {"open", "psth", "spectrogram"}),
         ("warm", "store", [5, 2], {"open", "open again", "psth", "2 ms"}),
-        ("counts-held", "store", [5], {"counts"}),
-        ("quality", "store", [5], {"quality"}),
     ],
 )
 def test_side__of_aa1xr(task, of, widths, stages, sample_archive, sample_store):
