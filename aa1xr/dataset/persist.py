@@ -50,26 +50,29 @@ def save(
     *,
     storage_options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a Dataset, whole or a selection, to a chunked Zarr store.
+    """Write a Dataset, or a selection of one, to a chunked Zarr store.
 
     Lazy variables are computed block by block. Writing is atomic on a local disk; elsewhere,
-    `aa1xr.load` refuses what was interrupted. xarray's own `to_zarr` can append to it
-    (`append_dim=`), and write other variables beside it (`mode="a"`).
+    `aa1xr.load` refuses a Dataset whose writing was interrupted. xarray's `to_zarr` can append to
+    the Dataset (`append_dim=`), and write other variables beside it (`mode="a"`).
 
     Parameters
     ----------
     ds
-        Any Dataset; `aa1xr.load` gives it back.
+        `aa1xr.load` returns an identical Dataset.
     path
-        Where to: a path, an fsspec URL, or a `zarr.abc.store.Store` (obstore's, or that of an
-        Icechunk session, which you commit). Nothing may be there yet.
+        A path, an fsspec URL, or a `zarr.abc.store.Store` (obstore's, or that of an Icechunk
+        session, which you commit). Nothing may exist there.
     storage_options
-        For a URL: what fsspec needs to reach it.
+        The options that fsspec needs for a URL.
 
     Raises
     ------
     FileExistsError
-        If something is at `path`. Nothing is ever overwritten.
+        If `path` exists. Nothing is ever overwritten.
+    ValueError
+        If xarray would read a variable as something else: because of its name, its type, or an
+        attribute that xarray interprets, such as `scale_factor`, `_FillValue` or `coordinates`.
     OSError
         If it cannot be written, or workers of a dask cluster wrote to a disk that this process
         does not see.
@@ -248,13 +251,16 @@ def load(
     chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
     storage_options: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Open what `save` (or xarray's own `to_zarr`) wrote.
+    """Open a Dataset that `save` (or xarray's `to_zarr`) wrote.
+
+    A variable that is written again on the disk while the Dataset is open raises StoreError when
+    it is computed, in any process. At a URL, only a Dataset that `save` replaced is recognized.
 
     Parameters
     ----------
     path
         A path, an fsspec URL or a `zarr.abc.store.Store`. Storage that cannot be listed, such as
-        most web servers, will do for what `aa1xr.save` wrote.
+        most web servers, works for Datasets that `aa1xr.save` wrote.
     chunks
         As in `xarray.open_dataset`.
     storage_options
@@ -265,8 +271,9 @@ def load(
     DataNotFoundError
         If nothing is there.
     StoreError
-        If it is not a saved Dataset, was not saved to the end, or is damaged: labels and shapes
-        are checked here, and values when they are read.
+        If it is not a saved Dataset, is incomplete, damaged, larger than its metadata may say, or
+        uses shards or other codecs than Zstandard, Blosc and gzip (`xarray.open_zarr` opens
+        those). Labels and shapes are checked here, and values when they are read.
 
     Examples
     --------
