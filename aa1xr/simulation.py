@@ -22,15 +22,15 @@ from aa1xr.archive.parse import Sound
 from aa1xr.archive.read import SIMULATION, Cell, Recording
 from aa1xr.archive.simulated import simulated_cell, simulated_trials
 from aa1xr.archive.write import make_sound, write_archive
+from aa1xr.atomic import refuse_existing
 from aa1xr.dataset.grid import RECORDED_MS
 from aa1xr.dataset.open import Chunks
 from aa1xr.dataset.open import open as open_archive
 from aa1xr.dataset.spectrogram import Mel
 from aa1xr.schema import parse_cell_id
 from aa1xr.store import locate
-from aa1xr.store.place import resolve_path
+from aa1xr.store.location import resolve_path
 from aa1xr.typing import Floats
-from aa1xr.whole import refuse_existing
 
 RATE = 32000
 #: Receptive fields live on 5 ms bins and reach 100 ms back.

@@ -44,7 +44,7 @@ DATA_PATH = [
         "ds.psth.compute(): from a block of the Dataset to spikes/s",
         [
             ("", "ds.psth", "dask or xarray asks for some elements"),
-            ("dataset.virtual", "Psth.compute", "mean over trials, divided by bin width"),
+            ("dataset.lazy", "Psth.compute", "mean over trials, divided by bin width"),
             ("dataset.binning", "count", "counts spikes in bins"),
             ("dataset.binning", "read_spikes", "finds the spikes of these neurons"),
             ("store.read", "Store.rows", "reads a slice of spike_time"),

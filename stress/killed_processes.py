@@ -20,9 +20,9 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.archive.read import SIMULATION
+from aa1xr.atomic import atomic_write, is_leftover
 from aa1xr.store.locate import ensure_store
 from aa1xr.store.read import Store
-from aa1xr.whole import is_leftover, whole
 from stress.processes import apart, done, duration, killed_after, main, moments
 from stress.tally import Tally, tally, times
 from tests.archive.download.crcns_server import CRCNS
@@ -187,7 +187,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def write_something(folder: Path) -> None:
-    with whole(folder / "something") as partial:
+    with atomic_write(folder / "something") as partial:
         partial.touch()
 
 

@@ -23,7 +23,7 @@ import aa1xr
 from aa1xr import cli
 from aa1xr.archive.credentials import find_credentials
 from aa1xr.benchmark import PROTOCOLS, run
-from aa1xr.store.place import zarr_store
+from aa1xr.store.location import zarr_store
 from aa1xr.store.read import Store
 from aa1xr.store.storage import open_storage
 

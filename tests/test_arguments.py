@@ -19,7 +19,7 @@ def test_expect__says_what_it_is_and_what_it_should_be():
         arguments.expect("fit", None, xr.Dataset, "what f gives")
 
 
-def test_whole__takes_what_is_whole():
+def test_atomic_write__takes_what_is_whole():
     assert arguments.check_integer("n", np.int64(3)) == 3
     assert arguments.check_integer("n", -3, None) == -3
     for value in (0, 1.0, True, np.True_, "1", None):

@@ -23,7 +23,7 @@ FLOORS = [
         "citation",
         "cluster",
         "version",
-        "whole",
+        "atomic",
     },
     {"archive"},
     {"store"},

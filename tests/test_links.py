@@ -11,9 +11,9 @@ import pytest
 
 import aa1xr
 from aa1xr import cli
+from aa1xr.atomic import atomic_write, discard
 from aa1xr.benchmark import MODELS, run
 from aa1xr.store.read import Store
-from aa1xr.whole import discard, whole
 from tests.links_and_pipes import KINDS, LINKS, Home, no_waiting
 from tests.store.restore import restore_archive
 
@@ -28,12 +28,12 @@ def home(tmp_path):
 
 
 def write_file(ds, path):
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("new")
 
 
 def replace_file(ds, path):
-    with whole(path, replace=True) as partial:
+    with atomic_write(path, replace=True) as partial:
         partial.write_text("new")
 
 
@@ -154,7 +154,7 @@ def test_write__overwrites_nothing_that_came_in_the_meantime(tmp_path):
     path = tmp_path / "a.csv"
 
     def write():
-        with whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("new")
             path.write_text("of another program")
 

@@ -10,7 +10,7 @@ import xarray as xr
 import aa1xr
 from aa1xr import cli
 from aa1xr.benchmark.run import _folder
-from aa1xr.store.place import resolve_path
+from aa1xr.store.location import resolve_path
 from tests.odd_names import NAMES
 
 #: For what is slow.

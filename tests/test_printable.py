@@ -15,7 +15,7 @@ from aa1xr.cli.export import _as_text
 from aa1xr.cli.options import json_object
 from aa1xr.errors import ArchiveError, DataNotFoundError, DownloadError, StoreError
 from aa1xr.store.connection import Connection
-from aa1xr.store.place import as_os_error, describe
+from aa1xr.store.location import as_os_error, describe
 from aa1xr.store.storage import open_storage
 
 #: Moves a cursor, rings, turns the direction of writing, has no width, is no character.

@@ -21,9 +21,9 @@ from aa1xr import schema
 from aa1xr.arguments import shown
 from aa1xr.dataset.binning import presentations
 from aa1xr.dataset.events import positions_in_store, store_of
+from aa1xr.dataset.lazy import Spikes
+from aa1xr.dataset.lazy import Trials as NumberOfTrials
 from aa1xr.dataset.unchanged import is_selection_of
-from aa1xr.dataset.virtual import Spikes
-from aa1xr.dataset.virtual import Trials as NumberOfTrials
 
 Trials = npt.NDArray[np.integer[Any]]
 

@@ -14,8 +14,8 @@ from aa1xr import arguments, schema
 from aa1xr.analysis import trial_checks
 from aa1xr.analysis.psth import psth
 from aa1xr.arguments import shown
+from aa1xr.dataset.lazy import Psth, Spikes
 from aa1xr.dataset.unchanged import select_from, source_of
-from aa1xr.dataset.virtual import Psth, Spikes
 from aa1xr.typing import Positions
 
 Trials = Literal["odd", "even"] | int | slice | Sequence[int] | npt.NDArray[Any] | xr.DataArray

@@ -19,11 +19,11 @@ from aa1xr.archive.partial import Part, Version, as_size
 from aa1xr.archive.portal import Portal, persistent
 from aa1xr.archive.read import Archive
 from aa1xr.archive.session import BY_HAND, TemporaryError
+from aa1xr.atomic import create, discard, is_regular, locked
 from aa1xr.citation import TERMS
 from aa1xr.errors import ArchiveError, DownloadError, WaitingWarning
 from aa1xr.messages import logger, warn
 from aa1xr.printable import one_line
-from aa1xr.whole import create, discard, is_regular, locked
 
 #: Written beside the archive once the terms have been shown and accepted.
 ACCEPTED = "crcns-terms-accepted.txt"

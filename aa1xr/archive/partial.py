@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from aa1xr.whole import append_to, create, discard, is_regular
+from aa1xr.atomic import append_to, create, discard, is_regular
 
 #: Of a file of at most 15 digits; int() takes a time that grows with the square of their number.
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", re.ASCII)

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from aa1xr import arguments
 from aa1xr.archive.parse import Sound
 from aa1xr.archive.read import Cell, Recording
+from aa1xr.atomic import atomic_write
 from aa1xr.printable import printable
-from aa1xr.whole import whole
 
 #: Zip members carry a time; a constant one keeps equal archives equal to the byte.
 _ZIP_TIME = (2009, 1, 1, 0, 0, 0)
@@ -84,7 +84,7 @@ def write_archive(
     path = arguments.expand_user("path", path)
     files = _contents(sounds, cells, extra or {})
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         if path.suffix == ".zip":
             _write_zip(partial, files)
         else:

@@ -19,14 +19,14 @@ from aa1xr import arguments, schema
 from aa1xr.analysis.scores import score_by
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.split import Split
+from aa1xr.atomic import discard, is_regular
 from aa1xr.benchmark.models import MODELS
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.cluster import open_client, own_threads
 from aa1xr.dataset.persist import load, save
 from aa1xr.printable import file_name, one_line, printable
 from aa1xr.store.layout import METADATA
-from aa1xr.store.place import resolve_path
-from aa1xr.whole import discard, is_regular
+from aa1xr.store.location import resolve_path
 
 #: The dimension of classes of stimuli in a result.
 TYPE = "stimulus_type"

@@ -19,11 +19,11 @@ from tqdm.auto import tqdm
 
 from aa1xr import schema
 from aa1xr.analysis.split import Split
+from aa1xr.atomic import atomic_write, is_regular
 from aa1xr.benchmark.networks import CNN, GRU, Network
 from aa1xr.export.torch import to_torch
 from aa1xr.export.torch_dataset import Item, StimulusDataset
 from aa1xr.printable import one_line
-from aa1xr.whole import is_regular, whole
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class _Training:
         """Write a checkpoint, whole or not at all."""
         state = {name: getattr(self, name) for name in self._KEPT}
         state |= {name: getattr(self, name).state_dict() for name in self._PARTS}
-        with whole(path, replace=True) as partial:
+        with atomic_write(path, replace=True) as partial:
             torch.save(state | {"label": label}, partial)
 
     def restore(self, path: Path, label: str) -> None:

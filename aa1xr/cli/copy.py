@@ -6,7 +6,7 @@ import argparse
 
 from aa1xr.cli.options import FROM_FILE, Commands, add_data_dir, json_object
 from aa1xr.store.copy import copy_store
-from aa1xr.store.place import describe
+from aa1xr.store.location import describe
 
 
 def add(commands: Commands) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 
 import aa1xr
+from aa1xr.atomic import atomic_write
 from aa1xr.cli.options import Commands, add_data_dir, local_path, picture
 from aa1xr.printable import one_line
-from aa1xr.whole import whole
 
 #: Eight heights of a bar.
 _BARS = "▁▂▃▄▅▆▇█"
@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> None:
     loudest = songs.mean(["stimulus", "time"]).idxmax("neuron").item()
     figure = Figure(figsize=(8, 6), layout="constrained")
     aa1xr.plot.response(ds, loudest, "conspecific-00", figure=figure)
-    with whole(out, replace=True) as partial:
+    with atomic_write(out, replace=True) as partial:
         figure.savefig(partial, dpi=120)
     print(f"Wrote {one_line(out)}: sound, raster and PSTH of {loudest}.")
 

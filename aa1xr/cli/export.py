@@ -8,10 +8,10 @@ import pandas as pd
 import xarray as xr
 
 import aa1xr
+from aa1xr.atomic import atomic_write, refuse_existing
 from aa1xr.cli.options import Commands, add_source, local_path, place_options
 from aa1xr.export.optional import import_optional
 from aa1xr.printable import one_line
-from aa1xr.whole import refuse_existing, whole
 
 _LABELS = ("area", "type")
 #: What formulas begin with in spreadsheets, and what marks a cell as text there.
@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> None:
         paths = aa1xr.to_nwb(ds, args.out, storage_options=args.storage_options)
     else:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        with whole(args.out) as partial:
+        with atomic_write(args.out) as partial:
             _as_text(aa1xr.to_pandas(ds)).to_csv(partial, index=False)
         paths = [args.out]
     for path in paths:

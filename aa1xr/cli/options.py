@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from aa1xr.printable import one_line
-from aa1xr.store.place import resolve_path
+from aa1xr.store.location import resolve_path
 
 #: What a command adds itself to. In quotes: only type checkers can index this class.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no other name for it

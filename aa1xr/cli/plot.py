@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 import aa1xr
+from aa1xr.atomic import atomic_write
 from aa1xr.cli.options import Commands, add_source, local_path, picture, place_options
 from aa1xr.printable import one_line
-from aa1xr.whole import whole
 
 
 def add(commands: Commands) -> None:
@@ -54,6 +54,6 @@ def _run(args: argparse.Namespace) -> None:
     )
     figure = Figure(figsize=(8, 6), layout="constrained")
     aa1xr.plot.response(ds, args.neuron, args.stimulus, figure=figure)
-    with whole(out, replace=True) as partial:
+    with atomic_write(out, replace=True) as partial:
         figure.savefig(partial, dpi=120)
     print(one_line(out))

@@ -15,13 +15,13 @@ from xarray.core import indexing
 from aa1xr import citation, schema
 from aa1xr.archive.contents import Contents
 from aa1xr.dataset.grid import make_grid
+from aa1xr.dataset.lazy import Psth, Spectrogram, Spikes, Trials
 from aa1xr.dataset.options import BinOptions, SpectrogramOptions
 from aa1xr.dataset.spectrogram import make_mel
-from aa1xr.dataset.virtual import Psth, Spectrogram, Spikes, Trials
 from aa1xr.errors import IncompleteArchiveWarning
 from aa1xr.messages import warn
 from aa1xr.printable import printable
-from aa1xr.store.place import is_url, resolve
+from aa1xr.store.location import is_url, resolve
 from aa1xr.store.read import Store
 from aa1xr.store.source import check_store_url
 from aa1xr.version import VERSION

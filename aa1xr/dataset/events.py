@@ -16,7 +16,7 @@ from aa1xr.dataset.binning import presentations, read_spikes, runs
 from aa1xr.dataset.engine import AA1Backend
 from aa1xr.dataset.open import open as open_source
 from aa1xr.store.layout import METADATA, is_sealed
-from aa1xr.store.place import resolve
+from aa1xr.store.location import resolve
 from aa1xr.store.read import Store, opened_store
 from aa1xr.typing import Positions
 

@@ -18,21 +18,21 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore, StorePath
 
 from aa1xr import arguments, schema
+from aa1xr.atomic import atomic_write
 from aa1xr.dataset.open import Chunks, divide
 from aa1xr.dataset.saved import UNFINISHED, Saved, SavedStore
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.store.chunks import chunk_keys
 from aa1xr.store.layout import CONSOLIDATED, METADATA, consolidated, seal
-from aa1xr.store.place import (
+from aa1xr.store.location import (
     LARGEST_METADATA,
-    Place,
+    Location,
     describe,
     is_path,
     resolve,
     zarr_store,
 )
 from aa1xr.store.storage import Storage, missing, open_storage
-from aa1xr.whole import whole
 
 #: A chunk in the file; read whole even for one neuron's response.
 _CHUNK = 8 * 2**20
@@ -102,7 +102,7 @@ def save(
         return
     target = Path(place)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with whole(target) as partial:
+    with atomic_write(target) as partial:
         _write(ds, encoding, str(partial), None)
 
 
@@ -156,7 +156,7 @@ def _kind(variable: xr.Variable) -> str:
 def _write(
     ds: xr.Dataset,
     encoding: dict[Hashable, Any],
-    place: Place,
+    place: Location,
     storage_options: Mapping[str, Any] | None,
 ) -> None:
     """Write all of it; the seal comes last, and says that it is complete."""

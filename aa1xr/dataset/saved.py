@@ -33,7 +33,7 @@ from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.store.chunks import check_chunks, chunk_counts, chunk_keys
 from aa1xr.store.connection import Connection, OtherVersionError, parse
 from aa1xr.store.layout import CONSOLIDATED, METADATA, SEAL, is_sealed
-from aa1xr.store.place import is_path, zarr_store
+from aa1xr.store.location import is_path, zarr_store
 from aa1xr.store.storage import missing
 
 #: An attribute of the root until everything is written.

@@ -15,14 +15,14 @@ import numpy.typing as npt
 import xarray as xr
 from xarray.core import indexing
 
-from aa1xr.dataset.virtual import Virtual
+from aa1xr.dataset.lazy import LazyArray
 
 #: How dask names the layers of a graph that select, and those that put together what was selected.
 _SELECT = ("original-", "array-", "getitem-", "rechunk-")
 _ARRANGE = ("transpose-", "concatenate-")
 
 
-def is_selection_of(variable: xr.Variable, kind: type[Virtual]) -> bool:
+def is_selection_of(variable: xr.Variable, kind: type[LazyArray]) -> bool:
     """Whether a lazy variable is what such an array holds: selected and reordered, not changed.
 
     False says only that this cannot be known without computing it.
@@ -39,7 +39,7 @@ def is_selection_of(variable: xr.Variable, kind: type[Virtual]) -> bool:
 
 
 def source_of(
-    variable: xr.Variable, kind: type[Virtual]
+    variable: xr.Variable, kind: type[LazyArray]
 ) -> tuple[Any, tuple[npt.NDArray[np.intp], ...]] | None:
     """The array that a lazy variable is a selection of, and the positions on each of its axes.
 
@@ -76,7 +76,7 @@ def source_of(
 
 
 def select_from(
-    array: Virtual, positions: tuple[npt.NDArray[np.intp], ...], like: xr.Variable
+    array: LazyArray, positions: tuple[npt.NDArray[np.intp], ...], like: xr.Variable
 ) -> xr.Variable:
     """A lazy variable of the values at these positions, in the blocks and dimensions of another."""
     lazy: Any = indexing.LazilyIndexedArray(array, indexing.OuterIndexer(positions))
@@ -103,7 +103,7 @@ def _of_indexed(lazy: Any) -> tuple[Any, tuple[npt.NDArray[np.intp], ...]] | Non
     while hasattr(lazy, "array") and not hasattr(lazy, "key"):
         lazy = lazy.array
     source = getattr(lazy, "array", None)
-    if not isinstance(source, Virtual):
+    if not isinstance(source, LazyArray):
         return None
     parts = [np.arange(n)[k] for n, k in zip(source.shape, lazy.key.tuple, strict=True)]
     return (source, tuple(parts)) if all(part.ndim == 1 for part in parts) else None
@@ -124,6 +124,6 @@ def _lazy(variable: xr.Variable) -> Any:
 def _unwrap(array: Any) -> Any:
     """What is inside xarray's wrappers of a lazy array."""
     array = getattr(array, "value", array)
-    while not isinstance(array, Virtual) and hasattr(array, "array"):
+    while not isinstance(array, LazyArray) and hasattr(array, "array"):
         array = array.array
     return array

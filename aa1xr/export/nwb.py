@@ -14,13 +14,13 @@ import xarray as xr
 
 from aa1xr import arguments, citation, schema
 from aa1xr.archive.contents import Contents
+from aa1xr.atomic import atomic_write, refuse_existing
 from aa1xr.dataset.events import as_events, store_of, waveforms
 from aa1xr.export.optional import import_optional
 from aa1xr.export.timeline import Timeline, make_timelines
 from aa1xr.printable import file_name
-from aa1xr.store.place import resolve_path
+from aa1xr.store.location import resolve_path
 from aa1xr.version import VERSION
-from aa1xr.whole import refuse_existing, whole
 
 #: NWB demands a date. This one is nobody's, and looks it.
 _NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -145,7 +145,7 @@ def to_nwb(
             file.add_stimulus_template(
                 _sound(pynwb, events.isel(stimulus=stimulus), sounds[stimulus])
             )
-        with whole(target) as partial, pynwb.NWBHDF5IO(str(partial), "w") as io:
+        with atomic_write(target) as partial, pynwb.NWBHDF5IO(str(partial), "w") as io:
             io.write(file)
     return files
 

@@ -15,6 +15,7 @@ from zarr.storage import LocalStore
 from aa1xr.archive.compare import Comparison
 from aa1xr.archive.files import identity
 from aa1xr.archive.read import Archive
+from aa1xr.atomic import atomic_write, is_regular
 from aa1xr.errors import ArchiveError, StoreError
 from aa1xr.printable import one_line, printable
 from aa1xr.store.blocks import Block, read_blocks
@@ -34,9 +35,8 @@ from aa1xr.store.layout import (
     seal,
     source_sha256,
 )
-from aa1xr.store.place import read_object
+from aa1xr.store.location import read_object
 from aa1xr.version import VERSION
-from aa1xr.whole import is_regular, whole
 
 
 def build_store(
@@ -71,7 +71,7 @@ def build_store(
     if replace:
         _check_is_store(path, key)
     with (
-        whole(path, replace=replace) as partial,
+        atomic_write(path, replace=replace) as partial,
         _bar(archive) as bar,
     ):
         _write(archive, read_blocks(archive), partial, key=key, bar=bar)

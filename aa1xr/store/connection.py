@@ -16,7 +16,7 @@ from dask.base import tokenize
 from zarr.abc.store import Store as ZarrStore
 
 from aa1xr.errors import StoreError
-from aa1xr.store.place import Place, describe, is_path, read_object, zarr_store
+from aa1xr.store.location import Location, describe, is_path, read_object, zarr_store
 from aa1xr.store.storage import Storage, open_storage
 from aa1xr.version import VERSION
 
@@ -38,7 +38,7 @@ class Connection:
 
     def __init__(
         self,
-        place: Place,
+        place: Location,
         storage_options: Mapping[str, Any] | None = None,
         *,
         identity: str | None = None,
@@ -165,7 +165,7 @@ _SHARED: dict[str, Connection] = {}
 
 def _shared(
     kind: type[Connection],
-    place: Place,
+    place: Location,
     storage_options: Mapping[str, Any],
     identity: str | None,
     opened_by: str,

@@ -10,14 +10,14 @@ from typing import Any
 import zarr.abc.store
 
 from aa1xr import arguments
+from aa1xr.atomic import atomic_write
 from aa1xr.errors import StoreError
 from aa1xr.messages import logger
 from aa1xr.store.layout import METADATA
 from aa1xr.store.locate import find_store
-from aa1xr.store.place import is_path, resolve
+from aa1xr.store.location import is_path, resolve
 from aa1xr.store.read import Store
 from aa1xr.store.storage import Storage, open_storage
-from aa1xr.whole import whole
 
 #: Files that are under way at once; those of a store have a quarter of a MiB at most.
 _BATCH = 64
@@ -78,7 +78,7 @@ def copy_store(
     if is_path(target):
         path = Path(target)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as partial:
+        with atomic_write(path) as partial:
             _copy(origin.storage, open_storage(str(partial)), names)
         return
     there = open_storage(target, target_options)

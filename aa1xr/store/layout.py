@@ -23,8 +23,8 @@ import zarr
 from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from aa1xr.atomic import is_leftover
 from aa1xr.store.chunks import CHECKSUMS
-from aa1xr.whole import is_leftover
 
 #: Part of a store's file name, so that a new format is a new store.
 FORMAT_VERSION = 4

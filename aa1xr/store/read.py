@@ -18,6 +18,7 @@ import zarr
 from zarr.storage import MemoryStore, StorePath
 
 from aa1xr.arguments import shown
+from aa1xr.atomic import atomic_write, discard, is_leftover
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.printable import one_line
 from aa1xr.schema import fixed_width, parse_cell_id
@@ -39,7 +40,7 @@ from aa1xr.store.layout import (
     is_sealed,
     seal,
 )
-from aa1xr.store.place import Place, describe, is_path
+from aa1xr.store.location import Location, describe, is_path
 from aa1xr.store.validate import (
     LARGEST_ADDED,
     LONGEST_LABEL,
@@ -54,7 +55,6 @@ from aa1xr.store.validate import (
     check_trials,
     metadata_of,
 )
-from aa1xr.whole import discard, is_leftover, whole
 
 _ONLY_STORES = (
     "At URLs only stores are read: if it is an archive, download it, and open the copy on this "
@@ -73,7 +73,7 @@ _DERIVE_AGAIN = "It is a cache: remove this folder of the store, and it is compu
 
 #: Stores that this process opened, by their URL and by the SHA-256 of what they were built of: a
 #: Dataset in memory has no more than these.
-_OPENED: dict[str, tuple[Place, dict[str, Any], str | None]] = {}
+_OPENED: dict[str, tuple[Location, dict[str, Any], str | None]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class Store(Connection):
 
     def __init__(
         self,
-        place: Place,
+        place: Location,
         storage_options: Mapping[str, Any] | None = None,
         *,
         identity: str | None = None,
@@ -316,7 +316,7 @@ class Store(Connection):
                     f"{one_line(target.parent / stranger)} is not part of a store"
                 )
             discard(target, folder=True)
-        with suppress(FileExistsError), whole(target) as partial:
+        with suppress(FileExistsError), atomic_write(target) as partial:
             for key, data in _files(values, attrs):
                 (partial / key).parent.mkdir(parents=True, exist_ok=True)
                 (partial / key).write_bytes(data)

@@ -12,7 +12,7 @@ from aa1xr import arguments
 from aa1xr.archive.files import PACKED
 from aa1xr.arguments import shown
 from aa1xr.printable import without_secrets
-from aa1xr.store.place import is_path, is_url, path_of_file_url, resolve
+from aa1xr.store.location import is_path, is_url, path_of_file_url, resolve
 
 #: What is left of a URL that went through a Path: one slash. No drive of Windows has two letters.
 _SINGLE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")

@@ -16,9 +16,9 @@ from zarr.abc.store import Store
 from zarr.buffer import default_buffer_prototype
 from zarr.core.sync import sync as zarr_sync  # zarr has no other way to ask a store and wait
 
-from aa1xr.store import place as places
-from aa1xr.store.place import (
-    Place,
+from aa1xr.store import location
+from aa1xr.store.location import (
+    Location,
     as_os_error,
     check_size,
     describe,
@@ -73,7 +73,7 @@ def missing(storage: Storage, names: Iterable[str]) -> list[str]:
     return found
 
 
-def open_storage(place: Place, storage_options: Mapping[str, Any] | None = None) -> Storage:
+def open_storage(place: Location, storage_options: Mapping[str, Any] | None = None) -> Storage:
     """The objects at a place."""
     if not isinstance(place, str):
         return _InZarrStore(place)
@@ -164,7 +164,7 @@ class _AtUrl:
             if not self.fs.async_impl:
                 return getattr(self.fs, method)(*args, **kwargs)
             call = getattr(self.fs, f"_{method}")
-            return fsspec_sync(self.fs.loop, call, *args, timeout=places.LONGEST, **kwargs)
+            return fsspec_sync(self.fs.loop, call, *args, timeout=location.LONGEST, **kwargs)
 
     def _method(self, method: str) -> Callable[..., Any]:
         """A method of fsspec, for the name of an object in place of its path."""
@@ -177,7 +177,7 @@ class _AtUrl:
             if not self.fs.async_impl:
                 return {name: call() for name, call in calls.items()}
             result: dict[str, Any] = fsspec_sync(
-                self.fs.loop, _gather, calls, timeout=places.LONGEST
+                self.fs.loop, _gather, calls, timeout=location.LONGEST
             )
             return result
 
@@ -218,7 +218,7 @@ class _InZarrStore:
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         with as_os_error(self.place):
-            return zarr_sync(coroutine, timeout=places.LONGEST)
+            return zarr_sync(coroutine, timeout=location.LONGEST)
 
 
 async def _gather(calls: Mapping[str, Callable[[], Coroutine[Any, Any, T]]]) -> dict[str, T]:

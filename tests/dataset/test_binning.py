@@ -120,13 +120,13 @@ def test_spikes__without_dask_are_those_with_dask(ds, dt_ms):
 
 def test_count__through_dask_is_of_the_selection_alone(ds, monkeypatch):
     asked = []
-    original = aa1xr.dataset.virtual.count
+    original = aa1xr.dataset.lazy.count
 
     def spy(store, grid, *indices, total=False):
         asked.append([part.size for part in indices if part is not None])
         return original(store, grid, *indices, total=total)
 
-    monkeypatch.setattr(aa1xr.dataset.virtual, "count", spy)
+    monkeypatch.setattr(aa1xr.dataset.lazy, "count", spy)
     ds.psth.sel(area="MLd", type="conspecific").mean("neuron").compute()
     ds.spikes.sel(neuron="sim0000_1_B", stimulus="flatrip-01").compute()
     aa1xr.sel(ds.spikes, animal_id="sim0000", rig="A", trial=slice(0, 1)).compute()

@@ -392,6 +392,6 @@ def test_save__bytes_that_xarray_would_join(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
 def test_save__where_no_file_can_be_made(monkeypatch):
-    monkeypatch.setattr("aa1xr.whole._PATIENCE", 0.1)
+    monkeypatch.setattr("aa1xr.atomic._PATIENCE", 0.1)
     with pytest.raises(OSError, match="/proc"):
         aa1xr.save(xr.Dataset({"x": 1}), "/proc/x.zarr")

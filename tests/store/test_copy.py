@@ -10,7 +10,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 import aa1xr
 from aa1xr import StoreError
-from aa1xr.store import place
+from aa1xr.store import location
 from aa1xr.store.layout import METADATA
 from aa1xr.store.read import Store
 from aa1xr.store.storage import open_storage
@@ -262,7 +262,7 @@ def test_storage__waits_for_nothing_for_ever(bucket, url, monkeypatch, use):
     async def never(*args, **kwargs):
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(place, "LONGEST", 0.05)
+    monkeypatch.setattr(location, "LONGEST", 0.05)
     monkeypatch.setattr(type(storage.fs), "_call_s3", never)
     monkeypatch.setattr(type(storage.fs), "_find", never)
     with pytest.raises(TimeoutError, match=r"aa1\.zarr: no answer in time"):

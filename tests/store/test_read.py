@@ -12,11 +12,12 @@ import pytest
 import zarr
 
 from aa1xr import DataNotFoundError, StoreError
+from aa1xr.atomic import discard
+from aa1xr.store import location
 from aa1xr.store.connection import VERSION, _shared
 from aa1xr.store.layout import ARRAYS, FORMAT_VERSION, METADATA, seal
-from aa1xr.store.place import as_os_error, is_url, read_object
+from aa1xr.store.location import as_os_error, is_url, read_object
 from aa1xr.store.read import Store
-from aa1xr.whole import discard
 from tests.store.conftest import contents
 
 
@@ -186,7 +187,7 @@ def test_store__a_disk_that_fails_is_no_damage(store, monkeypatch):
 
     reader = Store(str(store))
     assert reader.attrs
-    monkeypatch.setattr("aa1xr.store.place.read_object", fail)
+    monkeypatch.setattr("aa1xr.store.location.read_object", fail)
     with pytest.raises(PermissionError):
         reader.read("neuron")
 
@@ -211,7 +212,7 @@ def test_read__makes_up_no_chunk_that_is_not_given(store, monkeypatch):
             raise FileNotFoundError
         return read_object(root, name, most)
 
-    monkeypatch.setattr("aa1xr.store.place.read_object", forget)
+    monkeypatch.setattr("aa1xr.store.location.read_object", forget)
     with pytest.raises(StoreError, match=f"{store}: a part of waveform is gone"):
         Store(str(store)).read("waveform")
 
@@ -499,12 +500,12 @@ def test_add__to_a_read_only_store(read_only):
 def test_zarr_store__does_not_wait_for_ever(monkeypatch):
     from zarr.storage import FsspecStore
 
-    from aa1xr.store import place
-
     async def never(self, *args, **kwargs):
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(place, "LONGEST", 0.05)
+    monkeypatch.setattr(location, "LONGEST", 0.05)
     monkeypatch.setattr(FsspecStore, "get", never)
     with pytest.raises(TimeoutError, match=r"aa1\.zarr/neuron/zarr\.json: no answer in time"):
-        zarr.open_array(place.zarr_store("memory://aa1.zarr", None, read_only=True), path="neuron")
+        zarr.open_array(
+            location.zarr_store("memory://aa1.zarr", None, read_only=True), path="neuron"
+        )

@@ -23,7 +23,7 @@ SERVER = """
 import io, json, os, sys, traceback
 from pathlib import Path
 import aa1xr
-from aa1xr.whole import whole
+from aa1xr.atomic import atomic_write
 for line in sys.stdin:
     work, warm, archive, folder, alice, group = json.loads(line)
     if os.fork() == 0:
@@ -161,7 +161,7 @@ def test_two_users__what_the_other_left_stops_nobody(mode, what, as_alice, share
     # filelock takes no lock of another user in a folder like /tmp.
     names = ("b.csv", "a.csv") if mode == 0o2775 else ("b.csv",)
     for name in names:
-        work = f"with whole(folder / '{name}') as partial:\n    partial.write_text('new')"
+        work = f"with atomic_write(folder / '{name}') as partial:\n    partial.write_text('new')"
         failed, said = as_alice(work)
         assert not failed, said
     assert {(shared / name).read_text() for name in names} == {"new"}
@@ -171,7 +171,7 @@ def test_two_users__what_the_other_left_stops_nobody(mode, what, as_alice, share
 def test_two_users__a_lock_that_is_a_link(as_alice, shared, home):
     home.put("link to a file", shared / ".a.csv.aa1xr-lock")
     by_mallory(shared / ".a.csv.aa1xr-lock")
-    work = "with whole(folder / 'a.csv') as partial:\n    partial.write_text('new')"
+    work = "with atomic_write(folder / 'a.csv') as partial:\n    partial.write_text('new')"
     failed, said = as_alice(work)
     assert not failed, said
     assert [path.name for path in shared.iterdir()] == ["a.csv"]

@@ -10,8 +10,8 @@ from aa1xr.archive import session
 from aa1xr.archive.download import ACCEPTED, download
 from aa1xr.archive.partial import Version, as_size
 from aa1xr.archive.portal import Portal
+from aa1xr.atomic import is_regular
 from aa1xr.errors import DownloadError, WaitingWarning
-from aa1xr.whole import is_regular
 from tests.archive.download.crcns_server import CHECKSUMS, FILELIST, LOGIN, PAGE, ZIP, Fault
 from tests.archive.download.test_portal import FINCH, refusal
 from tests.links_and_pipes import KINDS, Home, no_waiting

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
-from aa1xr.store.place import is_path, is_url, options_for, resolve, resolve_path
+from aa1xr.store.location import is_path, is_url, options_for, resolve, resolve_path
 from tests.odd_names import NAMES
 
 HERE = os.getcwd()  # noqa: PTH109 - as a string

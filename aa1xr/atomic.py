@@ -51,7 +51,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 @contextmanager
-def whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
+def atomic_write(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """A file or folder to write beside `target`, which gets that name once the block has ended.
 
     Where the block raises, nothing is left. A process that is killed at any instant leaves nothing

@@ -22,7 +22,7 @@ from aa1xr.typing import Positions
 
 
 @dataclass(frozen=True, eq=False)
-class Virtual(BackendArray):
+class LazyArray(BackendArray):
     """Turns xarray's indexing into increasing positions on each axis.
 
     Holds parameters alone (the store is its URL), so it pickles small.
@@ -84,7 +84,7 @@ class Virtual(BackendArray):
         return values
 
 
-class Spikes(Virtual):
+class Spikes(LazyArray):
     """Spike counts. [shape: (neuron, stimulus, trial, time)]."""
 
     def compute(self, *indices: Positions) -> npt.NDArray[Any]:
@@ -93,7 +93,7 @@ class Spikes(Virtual):
 
 
 @dataclass(frozen=True, eq=False)
-class Psth(Virtual):
+class Psth(LazyArray):
     """Mean rate over presentations. [shape: (neuron, stimulus, time)]."""
 
     trials: tuple[int, ...] | None = None  #: which; None for all
@@ -113,7 +113,7 @@ class Psth(Virtual):
         return counts
 
 
-class Trials(Virtual):
+class Trials(LazyArray):
     """Number of presentations. [shape: (neuron, stimulus)]."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int32)
@@ -124,7 +124,7 @@ class Trials(Virtual):
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrogram(Virtual):
+class Spectrogram(LazyArray):
     """Mel spectrogram, silence where no sound plays. [shape: (stimulus, freq, time)]."""
 
     mel: Mel

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from aa1xr.atomic import atomic_write, discard, is_leftover, locked
 from aa1xr.errors import WaitingWarning
-from aa1xr.whole import discard, is_leftover, locked, whole
 
 PARTIAL = f".{'0' * 32}.aa1xr-partial."
 
@@ -19,9 +19,9 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_whole__appears_at_the_end(tmp_path):
+def test_atomic_write__appears_at_the_end(tmp_path):
     target = tmp_path / "a.csv"
-    with whole(target) as partial:
+    with atomic_write(target) as partial:
         partial.write_text("all of it")
         assert partial.suffix == ".csv"
         assert not target.exists()
@@ -29,9 +29,9 @@ def test_whole__appears_at_the_end(tmp_path):
     assert names(tmp_path) == ["a.csv"]
 
 
-def test_whole__or_not_at_all(tmp_path):
+def test_atomic_write__or_not_at_all(tmp_path):
     def write():
-        with whole(tmp_path / "a") as partial:
+        with atomic_write(tmp_path / "a") as partial:
             partial.mkdir()
             (partial / "half").write_text("half")
             raise RuntimeError("midway")
@@ -41,9 +41,9 @@ def test_whole__or_not_at_all(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_whole__a_disk_that_is_full_says_which(tmp_path):
+def test_atomic_write__a_disk_that_is_full_says_which(tmp_path):
     def write():
-        with whole(tmp_path / "a"):
+        with atomic_write(tmp_path / "a"):
             raise OSError(
                 errno.ENOSPC, "No space left on device"
             )  # as of a file that is written to
@@ -52,21 +52,21 @@ def test_whole__a_disk_that_is_full_says_which(tmp_path):
         write()
 
 
-def test_whole__never_overwrites(tmp_path):
+def test_atomic_write__never_overwrites(tmp_path):
     (tmp_path / "a.csv").write_text("mine")
-    with pytest.raises(FileExistsError, match="write elsewhere"), whole(tmp_path / "a.csv"):
+    with pytest.raises(FileExistsError, match="write elsewhere"), atomic_write(tmp_path / "a.csv"):
         pass
     assert (tmp_path / "a.csv").read_text() == "mine"
 
 
-def test_whole__makes_no_folder_for_it(tmp_path):
+def test_atomic_write__makes_no_folder_for_it(tmp_path):
     # A store that has gone must not come back as an empty folder with a spectrogram.
-    with pytest.raises(FileNotFoundError), whole(tmp_path / "gone" / "a"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "gone" / "a"):
         pass
     assert names(tmp_path) == []
 
 
-def test_whole__is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+def test_atomic_write__is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     done = []
     fsync = os.fsync
 
@@ -78,26 +78,26 @@ def test_whole__is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("needs /proc")
     monkeypatch.setattr(os, "fsync", record)
-    with whole(tmp_path / "a") as partial:
+    with atomic_write(tmp_path / "a") as partial:
         (partial / "c").mkdir(parents=True)
         (partial / "c" / "0").write_text("all of it")
     assert set(done[:-1]) == {str(partial), f"{partial}/c", f"{partial}/c/0"}
     assert done[-1] == str(tmp_path)
 
 
-def test_whole__the_second_of_two_writers_waits_and_is_refused(tmp_path):
+def test_atomic_write__the_second_of_two_writers_waits_and_is_refused(tmp_path):
     target = tmp_path / "a"
     outcome = []
 
     def second():
         try:
-            with whole(target) as partial:
+            with atomic_write(target) as partial:
                 partial.write_text("second")
         except FileExistsError as error:
             outcome.append(error)
 
     thread = threading.Thread(target=second)
-    with whole(target) as partial:
+    with atomic_write(target) as partial:
         thread.start()
         thread.join(0.2)
         assert thread.is_alive()
@@ -113,7 +113,7 @@ def test_whole__the_second_of_two_writers_waits_and_is_refused(tmp_path):
 CHILD = """
 import sys
 from pathlib import Path
-from aa1xr.whole import locked
+from aa1xr.atomic import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -131,7 +131,7 @@ def held(tmp_path):
         process.kill()
 
 
-def test_whole__removes_what_killed_writers_left_in_the_folder(tmp_path):
+def test_atomic_write__removes_what_killed_writers_left_in_the_folder(tmp_path):
     for name in ("a", "b.csv"):
         (tmp_path / f"{PARTIAL}{name}").mkdir()
         (tmp_path / f"{PARTIAL}{name}" / "c").write_text("half")
@@ -141,19 +141,19 @@ def test_whole__removes_what_killed_writers_left_in_the_folder(tmp_path):
     others = [".hidden", ".x.lock", "a.partial"]
     for name in others:
         (tmp_path / name).touch()
-    with whole(tmp_path / "a") as partial:
+    with atomic_write(tmp_path / "a") as partial:
         partial.touch()
     assert names(tmp_path) == sorted([*others, "a"])
 
 
-def test_whole__leaves_alone_what_is_being_written(tmp_path, held):
+def test_atomic_write__leaves_alone_what_is_being_written(tmp_path, held):
     (tmp_path / f"{PARTIAL}held").write_text("half")
-    with whole(tmp_path / "a") as partial:
+    with atomic_write(tmp_path / "a") as partial:
         partial.touch()
     assert names(tmp_path) == sorted([f"{PARTIAL}held", ".held.aa1xr-lock", "a"])
     held.kill()
     held.wait()
-    with whole(tmp_path / "b") as partial:
+    with atomic_write(tmp_path / "b") as partial:
         partial.touch()
     assert names(tmp_path) == ["a", "b"]
 
@@ -173,7 +173,7 @@ def test_locked__does_not_wait_unless_it_is_to(tmp_path, held):
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_whole__where_there_are_no_locks(tmp_path, monkeypatch, caplog, code):
+def test_atomic_write__where_there_are_no_locks(tmp_path, monkeypatch, caplog, code):
     fcntl = pytest.importorskip("fcntl")
 
     def none(*_):
@@ -182,7 +182,7 @@ def test_whole__where_there_are_no_locks(tmp_path, monkeypatch, caplog, code):
     monkeypatch.setattr(fcntl, "flock", none)
     # It may be being written: nobody knows.
     (tmp_path / f"{PARTIAL}a").touch()
-    with caplog.at_level(logging.WARNING), whole(tmp_path / "a") as partial:
+    with caplog.at_level(logging.WARNING), atomic_write(tmp_path / "a") as partial:
         partial.write_text("all of it")
     assert "has no locks" in caplog.text
     assert (tmp_path / "a").read_text() == "all of it"
@@ -207,7 +207,7 @@ def fill(folder, files):
         (folder / name).write_text(text)
 
 
-def test_whole__replaces_a_folder_file_by_file(tmp_path, monkeypatch):
+def test_atomic_write__replaces_a_folder_file_by_file(tmp_path, monkeypatch):
     target = tmp_path / "a"
     fill(target, {"zarr.json": "old", "x/c/0": "old", "stray/c/0": "old"})
     moved = []
@@ -222,7 +222,7 @@ def test_whole__replaces_a_folder_file_by_file(tmp_path, monkeypatch):
         return replace(self, place)
 
     monkeypatch.setattr(type(target), "replace", record)
-    with whole(target, replace=True) as partial:
+    with atomic_write(target, replace=True) as partial:
         fill(partial, {"zarr.json": "new", "x/c/0": "new", "y": "new"})
     assert moved == ["x/c/0", "y", "zarr.json"]
     found = {p.relative_to(target).as_posix(): p.read_text() for p in target.rglob("*.json")}
@@ -231,13 +231,13 @@ def test_whole__replaces_a_folder_file_by_file(tmp_path, monkeypatch):
     assert names(tmp_path) == ["a"]
 
 
-def test_whole__replaces_nothing_that_others_are_writing_there(tmp_path):
+def test_atomic_write__replaces_nothing_that_others_are_writing_there(tmp_path):
     target = tmp_path / "a"
     fill(target, {"zarr.json": "old", f"{PARTIAL}killed/c/0": "half", ".killed.aa1xr-lock": ""})
-    with whole(target / "b") as other:
+    with atomic_write(target / "b") as other:
         fill(other, {"c/0": "mine"})
         writing = names(target)
-        with whole(target, replace=True) as partial:
+        with atomic_write(target, replace=True) as partial:
             fill(partial, {"zarr.json": "new"})
         assert names(target) == [name for name in writing if "killed" not in name]
         fill(other, {"zarr.json": "mine"})
@@ -246,7 +246,7 @@ def test_whole__replaces_nothing_that_others_are_writing_there(tmp_path):
     assert (target / "b" / "c" / "0").read_text() == "mine"
 
 
-def test_whole__replaces_all_else_at_once(tmp_path, monkeypatch):
+def test_atomic_write__replaces_all_else_at_once(tmp_path, monkeypatch):
     # Who reads what goes finds no metadata of which a chunk has gone, or the reverse.
     target = tmp_path / "a"
     fill(target, {"zarr.json": "old", "x/c/0": "old", "x/c/1": "old", "b/zarr.json": "old"})
@@ -258,7 +258,7 @@ def test_whole__replaces_all_else_at_once(tmp_path, monkeypatch):
         rmtree(path, **how)
 
     monkeypatch.setattr(shutil, "rmtree", record)
-    with whole(target, replace=True) as partial:
+    with atomic_write(target, replace=True) as partial:
         fill(partial, {"zarr.json": "new", "x/c/0": "new"})
     assert gone[0]
     assert names(target) == ["x", "zarr.json"]
@@ -271,12 +271,12 @@ def test_discard__what_is_not_there(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_whole__replaces_nothing_if_there_is_an_error(tmp_path):
+def test_atomic_write__replaces_nothing_if_there_is_an_error(tmp_path):
     target = tmp_path / "a"
     fill(target, {"zarr.json": "old"})
 
     def write():
-        with whole(target, replace=True) as partial:
+        with atomic_write(target, replace=True) as partial:
             fill(partial, {"zarr.json": "new"})
             raise RuntimeError("midway")
 
@@ -301,10 +301,10 @@ def intact(home):
     return [path.read_text() for path in home.iterdir()] == ["years of work"]
 
 
-def test_whole__replaces_a_link_and_not_what_it_leads_to(tmp_path, home):
+def test_atomic_write__replaces_a_link_and_not_what_it_leads_to(tmp_path, home):
     target = tmp_path / "a.zarr"
     target.symlink_to(home, target_is_directory=True)
-    with whole(target, replace=True) as partial:
+    with atomic_write(target, replace=True) as partial:
         partial.mkdir()
         (partial / "new").write_text("new")
     assert intact(home)
@@ -313,13 +313,13 @@ def test_whole__replaces_a_link_and_not_what_it_leads_to(tmp_path, home):
 
 
 @pytest.mark.parametrize("place", ["spike_time", "spike_time/c", "old", "spike_time/old", "new"])
-def test_whole__replaces_links_inside_a_folder(tmp_path, home, place):
+def test_atomic_write__replaces_links_inside_a_folder(tmp_path, home, place):
     target = tmp_path / "a.zarr"
     (target / "spike_time" / "c").mkdir(parents=True)
     if (target / place).exists():
         (target / place).rename(tmp_path / "aside")
     (target / place).symlink_to(home, target_is_directory=True)
-    with whole(target, replace=True) as partial:
+    with atomic_write(target, replace=True) as partial:
         (partial / "spike_time" / "c").mkdir(parents=True)
         for file in ("new", "spike_time/c/0"):
             (partial / file).write_text("new")
@@ -333,11 +333,11 @@ def test_whole__replaces_links_inside_a_folder(tmp_path, home, place):
     ]
 
 
-def test_whole__replaces_folders_in_the_place_of_files(tmp_path):
+def test_atomic_write__replaces_folders_in_the_place_of_files(tmp_path):
     target = tmp_path / "a.zarr"
     (target / "new" / "deep").mkdir(parents=True)
     (target / "spike_time").write_text("a file")
-    with whole(target, replace=True) as partial:
+    with atomic_write(target, replace=True) as partial:
         (partial / "spike_time").mkdir(parents=True)
         for file in ("new", "spike_time/0"):
             (partial / file).write_text("new")
@@ -345,27 +345,30 @@ def test_whole__replaces_folders_in_the_place_of_files(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "nothing"])
-def test_whole__refuses_a_link_that_is_not_to_be_replaced(tmp_path, home, kind):
+def test_atomic_write__refuses_a_link_that_is_not_to_be_replaced(tmp_path, home, kind):
     lead = {"folder": home, "file": home / "thesis.txt", "nothing": tmp_path / "gone"}[kind]
     target = tmp_path / "table.csv"
     target.symlink_to(lead)
-    with pytest.raises(FileExistsError, match=r"table\.csv exists"), whole(target) as partial:
+    with (
+        pytest.raises(FileExistsError, match=r"table\.csv exists"),
+        atomic_write(target) as partial,
+    ):
         partial.write_text("new")
     assert intact(home)
     assert target.is_symlink()
 
 
-def test_whole__removes_left_links_and_not_what_they_lead_to(tmp_path, home):
+def test_atomic_write__removes_left_links_and_not_what_they_lead_to(tmp_path, home):
     left = tmp_path / f".{'0' * 32}.aa1xr-partial.a"
     left.symlink_to(home, target_is_directory=True)
-    with whole(tmp_path / "b") as partial:
+    with atomic_write(tmp_path / "b") as partial:
         partial.write_text("b")
     assert intact(home)
     assert not left.is_symlink()
 
 
 def test_locked__says_for_what_it_waits(tmp_path, monkeypatch):
-    monkeypatch.setattr("aa1xr.whole._PATIENCE", 0.05)
+    monkeypatch.setattr("aa1xr.atomic._PATIENCE", 0.05)
     inside, done = threading.Event(), threading.Event()
 
     def hold():
@@ -384,9 +387,9 @@ def test_locked__says_for_what_it_waits(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "ü" * 127, "日" * 85, "a\nb", "-"])
-def test_whole__names_as_long_as_may_be(tmp_path, name):
+def test_atomic_write__names_as_long_as_may_be(tmp_path, name):
     target = tmp_path / name
-    with whole(target) as partial:
+    with atomic_write(target) as partial:
         partial.write_bytes(b"all")
         assert is_leftover(partial.name)
         assert sorted(path.name.endswith("aa1xr-lock") for path in tmp_path.iterdir()) == [0, 1]
@@ -394,6 +397,6 @@ def test_whole__names_as_long_as_may_be(tmp_path, name):
         leftover.write_bytes(b"of a killed writer")
     assert target.read_bytes() == b"all"
     target.unlink()
-    with whole(target) as partial:
+    with atomic_write(target) as partial:
         partial.write_bytes(b"again")
     assert [path.name for path in tmp_path.iterdir()] == [name]

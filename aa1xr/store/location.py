@@ -26,7 +26,7 @@ from aa1xr.printable import message, one_line, without_secrets
 from aa1xr.store.layout import METADATA
 
 #: An absolute path, a URL that fsspec reads, or a zarr store.
-Place: TypeAlias = str | Store
+Location: TypeAlias = str | Store
 
 #: For botocore, whose defaults wait a minute for each of five attempts; s3fs raises that to 25.
 _PATIENCE = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 2}}
@@ -41,7 +41,7 @@ _METADATA = {METADATA, ".zgroup", ".zarray", ".zattrs", ".zmetadata"}
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+"
 
 
-def resolve(name: str, value: Any) -> Place:
+def resolve(name: str, value: Any) -> Location:
     """The place that an argument names.
 
     Parameters
@@ -101,7 +101,7 @@ def resolve_path(name: str, value: Any) -> Path:
     return Path(place)
 
 
-def is_url(place: Place) -> TypeGuard[str]:
+def is_url(place: Location) -> TypeGuard[str]:
     """Whether a place is a URL. A path may have colons in it, too."""
     if not isinstance(place, str):
         return False
@@ -111,12 +111,12 @@ def is_url(place: Place) -> TypeGuard[str]:
     return bool(chained) and _known(first)
 
 
-def is_path(place: Place) -> TypeGuard[str]:
+def is_path(place: Location) -> TypeGuard[str]:
     """Whether a place is a path of this machine."""
     return isinstance(place, str) and not is_url(place)
 
 
-def describe(place: Place) -> str:
+def describe(place: Location) -> str:
     """A place for a message, without secrets: path, URL, or what the zarr store says of itself."""
     return one_line(place if is_path(place) else without_secrets(str(place)))
 
@@ -290,7 +290,7 @@ class _RegularFiles(WrapperStore[Store]):
 
 
 def zarr_store(
-    place: Place,
+    place: Location,
     storage_options: Mapping[str, Any] | None = None,
     *,
     read_only: bool,
