@@ -119,9 +119,9 @@ def test_strf__is_lazy_and_keeps_labels(ds, lazily):
 
 
 def test_strf__is_the_same_however_it_is_computed(ds):
-    part = ds.isel(neuron=[0, 6, 7], stimulus=slice(0, 5))
+    part = ds.isel(neuron=[0, 6], stimulus=slice(0, 5))
     names = part.stimulus.values
-    options = {"train": names[:3], "validation": names[3:], "lags_ms": 100}
+    options = {"train": names[:3], "validation": names[3:], "lags_ms": 40}
     expected = aa1xr.strf(part.compute(), **options).compute(scheduler="synchronous")
     for other in (part.chunk(neuron=1, time=100), part.chunk(stimulus=2)):
         xr.testing.assert_allclose(aa1xr.strf(other, **options).compute(), expected)
@@ -206,6 +206,7 @@ def test_predict__refuses_other_sounds():
 
 def test_predict__is_scored_as_it_is(ds):
     songs = aa1xr.take_trials(ds.sel(type="conspecific", area="MLd"), slice(10))
+    songs = songs.isel(neuron=slice(4))
     train, validation, test = aa1xr.split(songs, test=2, validation=2)
     fit = aa1xr.strf(songs, train=train, validation=validation)
     rate = aa1xr.predict(songs.sel(stimulus=test), fit)
@@ -214,7 +215,7 @@ def test_predict__is_scored_as_it_is(ds):
         spectra = aa1xr.coherence(songs, rate).compute()
     assert scores.cc_norm > 0.85
     assert scores.n_left_out.sel(measure="cc_norm") == 1
-    assert spectra.information.notnull().sum() == 5
+    assert spectra.information.notnull().sum() == 3
 
 
 def test_strf__refuses_gaps_in_time():

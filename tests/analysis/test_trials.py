@@ -277,13 +277,14 @@ def test_take_trials__attributes_that_were_lost(ds, lost):
 def test_psth_of_other_trials__the_ways_on(ds):
     ds = ds.drop_sel(neuron="sim0000_2_A")  # it was not presented any song
     train, validation, _ = aa1xr.split(ds, test=2, validation=2)
+    options = {"train": train, "validation": validation, "lags_ms": 40}
     part = ds.isel(trial=slice(0, 4))
     fits = [
-        aa1xr.strf(d, train=train, validation=validation).compute()
+        aa1xr.strf(d, **options).compute()
         for d in (part.assign(psth=aa1xr.psth(part)), aa1xr.take_trials(ds, slice(0, 4)))
     ]
     np.testing.assert_allclose(*(fit.strf for fit in fits), rtol=1e-4, atol=1e-6)
-    whole = aa1xr.strf(ds, train=train, validation=validation).compute()
+    whole = aa1xr.strf(ds, **options).compute()
     assert float(abs(whole.strf - fits[0].strf).max()) > 0.01
 
 
