@@ -7,7 +7,7 @@ from hypothesis import given
 
 import aa1xr
 from aa1xr.analysis.trial_checks import check_distinct
-from aa1xr.dataset import virtual
+from aa1xr.dataset import lazy
 from tests.analysis.small_datasets import dataset
 from tests.small_archives import archives, fewer, open_temporary
 
@@ -75,7 +75,7 @@ def test_take_trials__psth_comes_straight_from_the_events(sample_archive, chunks
     def refuse(*args):
         raise AssertionError("counts of trials were made")
 
-    monkeypatch.setattr(virtual.Spikes, "compute", refuse)
+    monkeypatch.setattr(lazy.Spikes, "compute", refuse)
     for got, rate in zip(taken, expected, strict=True):
         np.testing.assert_allclose(got.psth, rate, rtol=1e-6)
 

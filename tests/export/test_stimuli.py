@@ -48,7 +48,7 @@ def test_stimuli__whole_bins_only_after_resampling(ds):
 
 
 def test_stimuli__read_one_and_no_other(sample_archive, monkeypatch):
-    from aa1xr.dataset import virtual
+    from aa1xr.dataset import lazy
 
     asked = []
 
@@ -56,8 +56,8 @@ def test_stimuli__read_one_and_no_other(sample_archive, monkeypatch):
         asked.append(stimuli.tolist())
         return original(store, grid, neurons, stimuli, trials, bins, total=total)
 
-    original = virtual.count
-    monkeypatch.setattr(virtual, "count", spy)
+    original = lazy.count
+    monkeypatch.setattr(lazy, "count", spy)
     for chunks in ({}, None):
         stimuli = Stimuli(aa1xr.open_sample(chunks=chunks), "psth")
         assert asked == []
