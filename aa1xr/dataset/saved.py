@@ -113,7 +113,10 @@ class Saved(Connection):
         metadata = json.dumps(self.root).encode()
         store = _CheckedRoot(self.zarr_store, metadata)
         with self.reading():
-            return zarr.open_group(store, mode="r", zarr_format=3)
+            try:
+                return zarr.open_group(store, mode="r", zarr_format=3)
+            except FileNotFoundError as error:  # so zarr calls metadata that it does not understand
+                raise StoreError(f"{self.url}: its {METADATA} is damaged. {_DAMAGED}") from error
 
     def make_array(self, name: str) -> zarr.Array[Any]:
         """An array of it."""

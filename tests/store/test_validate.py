@@ -235,6 +235,7 @@ SAVED_CHANGES = {
         lambda d: arrays(d)["area"].update(shape=[10**10]),
         "must have at most|conflicting sizes",
     ),
+    "no type": (lambda d: arrays(d)["psth"].pop("data_type"), r"zarr\.json is damaged"),
     "a chunk of 745 GiB": (
         lambda d: arrays(d)["psth"]["chunk_grid"]["configuration"].update(
             chunk_shape=[10**6, 10**6, 1]
