@@ -44,7 +44,7 @@ def test_shown_text__has_no_character_that_acts(bad, capsys):
     ]
     assert all(bad not in each for each in shown)
     with pytest.warns(aa1xr.AA1Warning) as caught:
-        aa1xr.messages.warn(text)
+        aa1xr.messages.warn(text, aa1xr.AA1Warning)
     assert bad not in str(caught[0].message)
     assert cli.main(["info", f"/tmp/{text}.zip"]) == 1
     assert bad not in capsys.readouterr().err

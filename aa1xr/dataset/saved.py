@@ -14,6 +14,7 @@ from functools import cached_property
 from math import prod
 from pathlib import Path
 from socket import gethostname
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -60,11 +61,11 @@ class Saved(Connection):
     """
 
     #: Whether aa1xr.save wrote it, and nobody has changed the metadata since.
-    sealed: bool
+    sealed = False
     #: Whether the root is another than when it was opened, as when xarray wrote a variable beside.
     is_changed = False
 
-    _stamps: dict[str, tuple[int, ...] | None]
+    _stamps: Mapping[str, tuple[int, ...] | None] = MappingProxyType({})
 
     @cached_property
     def root(self) -> dict[str, Any]:
@@ -131,7 +132,6 @@ class Saved(Connection):
 
     def _note_stamps(self) -> None:
         """Note what differs once the metadata of an array on this disk are written again."""
-        self._stamps = {}
         with suppress(OSError), os.scandir(str(self.place)) as entries:
             self._stamps = {entry.name: self._stamp(entry.name) for entry in entries}
 
@@ -172,7 +172,7 @@ class Saved(Connection):
                 f"{self.url}: not there any more, or not for {gethostname()}, where it was to be "
                 "read. If this is a dask worker: save to a disk or URL that all of them reach"
             )
-        if is_another:
+        if is_another and "root" in self.__dict__:
             raise StoreError(f"{self.url}: {name} {WRITTEN_AGAIN}")
 
     def _is_another(self, name: str, metadata: bytes) -> bool:
@@ -418,6 +418,8 @@ class _Part(BackendArray):
                 if saved.is_changed and repr(array.metadata) != self._metadata:
                     raise StoreError(f"{name} {WRITTEN_AGAIN}")
                 values = ZarrArrayWrapper(array)[key]  # type: ignore[no-untyped-call]
+            except OtherVersionError:
+                raise
             except Exception:
                 saved.require_unchanged(name)
                 raise

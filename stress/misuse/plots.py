@@ -101,7 +101,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
      "one neuron is drawn, and the data has 4; name one, as in neuron="),
     ("plot.strf", "no neuron, of several", lambda t: plot.strf(t.fit), "one neuron is drawn.*name"),
     ("plot.raster", "rates for counts", lambda t: plot.raster(t.ds.psth, CELL, SOUND),
-     "'psth' has no 'trial': a raster is of single presentations"),
+     "'psth' has no 'trial': a raster needs single trials"),
     ("plot.psth", "counts for rates", lambda t: plot.psth(t.ds.spikes, CELL, SOUND),
      "'spikes' has dimensions .*one too many, 'trial'"),
     ("plot.spectrogram", "rates for a spectrogram",
