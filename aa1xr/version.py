@@ -1,9 +1,3 @@
-"""The version of this package."""
+"""The version of this package: the one place where it stands. pyproject.toml reads it."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    #: Looked up once: it is a search through the installed packages.
-    VERSION = version("aa1xr")
-except PackageNotFoundError:  # a clone on PYTHONPATH that was not installed
-    VERSION = "0+unknown"
+VERSION = "0.1.0"

@@ -5,7 +5,6 @@ sphinx-build -W --keep-going -b html docs docs/_build/html
 
 import os
 import re
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ for notebook in (HERE.parent / "notebooks").glob("*.ipynb"):
 project = "aa1xr"
 author = "The aa1xr developers"
 copyright = author  # noqa: A001 - Sphinx's name for it
-version = release = metadata.version("aa1xr")
+version = release = aa1xr.__version__
 
 extensions = [
     "myst_nb",

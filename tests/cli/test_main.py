@@ -1,9 +1,7 @@
 import os
-import runpy
 import subprocess
 import sys
 import warnings
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -170,16 +168,11 @@ def test_main__without_a_home_says_what_to_set(tmp_path):
     assert "needs an account there" in done.stderr
 
 
-def test_version__a_clone_that_is_not_installed(monkeypatch):
-    def none(name):
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, "version", none)
-    path = Path(aa1xr.__file__).with_name("version.py")
-    assert runpy.run_path(str(path))["VERSION"] == "0+unknown"
-
-
-def test_version__is_looked_up_in_one_place():
-    for path in Path(aa1xr.__file__).parent.rglob("*.py"):
+def test_version__stands_in_one_place():
+    package = Path(aa1xr.__file__).parent
+    for path in package.rglob("*.py"):
         if path.name != "version.py":
             assert "importlib.metadata" not in path.read_text("utf-8"), path
+            assert f'"{aa1xr.__version__}"' not in path.read_text("utf-8"), path
+    citation = package.parent / "CITATION.cff"
+    assert f"version: {aa1xr.__version__}\n" in citation.read_text("utf-8")
