@@ -120,6 +120,7 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
     if min(field.sizes["freq"], field.sizes["lag"]) < 2:
         raise ValueError("'strf' has one band or one lag; expected several to measure between")
     lag, attrs = strfs["lag"].values, strfs["lag"].attrs
+    seen: Floats
     if (found := delays(lag, attrs)) is None:
         messages.warn(
             "aa1xr.tuning: latencies are undefined (NaN), since the attributes of the coordinate "
