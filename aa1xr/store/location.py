@@ -229,6 +229,10 @@ class _Named(WrapperStore[Store]):
             async with asyncio.timeout(LONGEST):
                 await super().set(key, value)
 
+    async def is_empty(self, prefix: str) -> bool:
+        with as_os_error(f"{self._place}/{prefix}"):
+            return await super().is_empty(prefix)
+
     async def exists(self, key: str) -> bool:
         with as_os_error(f"{self._place}/{key}"):
             return await super().exists(key)

@@ -9,8 +9,10 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 
+import aa1xr
 from aa1xr import DataNotFoundError, StoreError
 from aa1xr.atomic import discard
 from aa1xr.store import location
@@ -509,3 +511,15 @@ def test_zarr_store__does_not_wait_for_ever(monkeypatch):
         zarr.open_array(
             location.zarr_store("memory://aa1.zarr", None, read_only=True), path="neuron"
         )
+
+
+def test_zarr_store__errors_of_storage_name_the_place(monkeypatch):
+    from zarr.storage import FsspecStore
+
+    async def forbid(*_):
+        raise PermissionError("Forbidden")
+
+    for name in ("get", "set", "exists", "is_empty"):
+        monkeypatch.setattr(FsspecStore, name, forbid)
+    with pytest.raises(PermissionError, match="aa1-forbidden"):
+        aa1xr.save(xr.Dataset({"x": 1}), "memory://aa1-forbidden.zarr")
