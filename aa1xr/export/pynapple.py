@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     import pynapple as nap
 
 
-class Timeline(NamedTuple):
+class Site(NamedTuple):
     """Simultaneously recorded neurons, for pynapple."""
 
     units: nap.TsGroup
     trials: nap.IntervalSet
 
 
-def to_pynapple(ds: xr.Dataset) -> dict[str, Timeline]:
+def to_pynapple(ds: xr.Dataset) -> dict[str, Site]:
     """Convert to spike trains and trials for pynapple, for each recording site.
 
     A site is one neuron, or two simultaneously recorded neurons. A `TsGroup` implies simultaneous
@@ -92,5 +92,5 @@ def to_pynapple(ds: xr.Dataset) -> dict[str, Timeline]:
             time_support=trials,
             metadata={name: cells[name].values.tolist() for name in ("neuron", "area", "rig")},
         )
-        out[f"{site.animal_id}_{site.cell_seq}"] = Timeline(units, trials)
+        out[f"{site.animal_id}_{site.cell_seq}"] = Site(units, trials)
     return out

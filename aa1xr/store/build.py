@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from math import prod
 from pathlib import Path
@@ -169,8 +170,12 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
 def _checksums(path: Path, name: str, group: zarr.Group) -> str:
     """The checksums of the chunks of an array, which are their last bytes."""
     array = cast("zarr.Array[Any]", group[name])
-    files = (path / name / key for key in chunk_keys(array))
-    return "".join(file.read_bytes()[-CHECKSUM:].hex() for file in files)
+    found = []
+    for key in chunk_keys(array):
+        with (path / name / key).open("rb") as file:
+            file.seek(-CHECKSUM, os.SEEK_END)
+            found.append(file.read().hex())
+    return "".join(found)
 
 
 def _check_size(archive: Archive, trials: int) -> None:

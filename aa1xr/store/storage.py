@@ -172,7 +172,7 @@ class _AtUrl:
         return lambda name, *args, **kwargs: call(f"{self.root}/{name}", *args, **kwargs)
 
     def _each(self, calls: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-        """The result of each call by its name, many at once where fsspec can."""
+        """Return the result of each call by its name. Async file systems run them concurrently."""
         with as_os_error(self.place):
             if not self.fs.async_impl:
                 return {name: call() for name, call in calls.items()}
