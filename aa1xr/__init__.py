@@ -31,6 +31,7 @@ from aa1xr.citation import cite
 from aa1xr.dataset.events import events
 from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
 from aa1xr.dataset.persist import load, save
+from aa1xr.dataset.sounds import sounds
 from aa1xr.errors import (
     AA1Error,
     AA1Warning,
@@ -102,6 +103,7 @@ __all__ = [
     "simulate_archive",
     "simultaneous",
     "smooth",
+    "sounds",
     "spike_counts",
     "split",
     "standardize",

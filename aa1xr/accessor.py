@@ -34,6 +34,7 @@ from aa1xr.analysis.trials import take_trials, trial_halves
 from aa1xr.analysis.tuning import tuning
 from aa1xr.dataset.events import events
 from aa1xr.dataset.persist import save
+from aa1xr.dataset.sounds import sounds
 from aa1xr.export.deepstrf import to_deepstrf
 from aa1xr.export.nwb import to_nwb
 from aa1xr.export.pandas import to_pandas
@@ -110,6 +111,7 @@ class DatasetAccessor(_Accessor):
     score = _Method(score)
     sel = _Method(sel)
     simultaneous = _Method(simultaneous)
+    sounds = _Method(sounds)
     spike_counts = _Method(spike_counts)
     split = _Method[..., Any](split)  # overloaded
     strf = _Method(strf)

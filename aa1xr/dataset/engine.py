@@ -106,13 +106,13 @@ class AA1Backend(BackendEntrypoint):
             "freq": mel.centres(),
         }
         sizes = {dim: len(coords[dim]) for dim in schema.DIMS}
-        arrays = {
-            name: (make, tuple(sizes[dim] for dim in schema.VARIABLES[name].dims))
-            for name, make in (("spikes", Spikes), ("psth", Psth), ("n_trials", Trials))
+        shapes = {n: tuple(sizes[dim] for dim in v.dims) for n, v in schema.VARIABLES.items()}
+        data = {
+            "spikes": Spikes(store, shapes["spikes"], grid),
+            "psth": Psth(store, shapes["psth"], grid),
+            "spectrogram": Spectrogram(store, shapes["spectrogram"], grid, mel),
+            "n_trials": Trials(store, shapes["n_trials"]),
         }
-        data: dict[str, Any] = {n: make(store, grid, shape) for n, (make, shape) in arrays.items()}
-        shape = tuple(sizes[dim] for dim in schema.VARIABLES["spectrogram"].dims)
-        data["spectrogram"] = Spectrogram(store, grid, shape, mel)
 
         attrs = store.attrs
         contents = Contents.of_attrs(attrs)

@@ -87,7 +87,7 @@ def events(
         if data_dir is not None:
             raise ValueError("data_dir= is for a path; a Dataset knows its store")
         store = store_of(source, storage_options=storage_options)
-        return _events(source, _open_all(store), store)
+        return _events(source, open_all(store), store)
     everything = open_source(
         source, chunks=None, data_dir=data_dir, storage_options=storage_options
     )
@@ -96,7 +96,7 @@ def events(
 
 def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:
     """The events of `ds`, where `everything` is the Dataset of all of `store`."""
-    neurons, stimuli, trials = (_positions(ds, everything, dim) for dim in AXES)
+    neurons, stimuli, trials = (positions_along(ds, everything, dim) for dim in AXES)
     times, row_size = _read(store, neurons, stimuli, trials)
     variables = {
         "spike_time": xr.Variable(
@@ -133,8 +133,7 @@ def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:
     # `n_trials` is of all presentations here: of those that aa1xr.take_trials took, it is not.
     trial = coords["trial"]
     coords["trial"] = xr.Variable(trial.dims, trial.values, schema.COORDINATES["trial"].attrs)
-    attrs = {name: everything.attrs[name] for name in _PROVENANCE if name in everything.attrs}
-    out = xr.Dataset(variables, coords, attrs)
+    out = xr.Dataset(variables, coords, provenance(everything))
     if isinstance(store.place, str):
         out.encoding["source"] = store.source
     return out
@@ -156,7 +155,7 @@ def as_events(ds: xr.Dataset, store: Store | None = None) -> xr.Dataset:
     schema.require(ds)
     if "spike_time" not in ds:
         store = store or store_of(ds)
-        return _events(ds, _open_all(store), store)
+        return _events(ds, open_all(store), store)
     schema.validate(ds, "spike_time", "row_size", "row_start", "n_trials")
     row_size = ds["row_size"]
     if (
@@ -170,21 +169,6 @@ def as_events(ds: xr.Dataset, store: Store | None = None) -> xr.Dataset:
             'aa1xr.events(ds.sel(area="MLd"))'
         )
     return ds
-
-
-def waveforms(ds: xr.Dataset, store: Store | None = None) -> list[npt.NDArray[np.int16]]:
-    """The sound of each stimulus of `ds`, which may be events; `store` as in `as_events`.
-
-    Raises
-    ------
-    ValueError
-        As in `events`.
-    """
-    store = store or store_of(ds)
-    everything = _open_all(store)
-    ends = everything["n_samples"].values.cumsum()
-    sounds = np.split(store.read("waveform"), ends[:-1])
-    return [sounds[position] for position in _positions(ds, everything, "stimulus")]
 
 
 def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None) -> Store:
@@ -269,18 +253,23 @@ def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Positions, Positio
     ValueError
         If the store has no such labels, or another sound by the label of a stimulus.
     """
-    everything = _open_all(store)
-    neurons, stimuli, trials = (_positions(ds, everything, dim) for dim in AXES)
+    everything = open_all(store)
+    neurons, stimuli, trials = (positions_along(ds, everything, dim) for dim in AXES)
     return neurons, stimuli, trials
 
 
-def _open_all(store: Store) -> xr.Dataset:
+def provenance(ds: xr.Dataset) -> dict[str, Any]:
+    """The attributes of a Dataset that are about the recordings."""
+    return {name: ds.attrs[name] for name in _PROVENANCE if name in ds.attrs}
+
+
+def open_all(store: Store) -> xr.Dataset:
     """All that is in the store, lazily."""
     everything: Any = store  # xarray hands it to the engine, whatever it is
     return xr.open_dataset(everything, engine=AA1Backend, chunks=None)
 
 
-def _positions(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Positions:
+def positions_along(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Positions:
     """Where the labels of `ds` along `dim` are in the store."""
     if dim not in ds.coords:
         if dim == "trial":  # as of ds[["psth"]], which says of which trials it is

@@ -29,7 +29,6 @@ class LazyArray(BackendArray):
     """
 
     store: Store
-    grid: Grid
     shape: tuple[int, ...]
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float32)
@@ -84,7 +83,14 @@ class LazyArray(BackendArray):
         return values
 
 
-class Spikes(LazyArray):
+@dataclass(frozen=True, eq=False)
+class BinnedArray(LazyArray):
+    """An array with a time axis of bins."""
+
+    grid: Grid
+
+
+class Spikes(BinnedArray):
     """Spike counts. [shape: (neuron, stimulus, trial, time)]."""
 
     def compute(self, *indices: Positions) -> npt.NDArray[Any]:
@@ -93,7 +99,7 @@ class Spikes(LazyArray):
 
 
 @dataclass(frozen=True, eq=False)
-class Psth(LazyArray):
+class Psth(BinnedArray):
     """Mean rate over presentations. [shape: (neuron, stimulus, time)]."""
 
     trials: tuple[int, ...] | None = None  #: which; None for all
@@ -124,7 +130,7 @@ class Trials(LazyArray):
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrogram(LazyArray):
+class Spectrogram(BinnedArray):
     """Mel spectrogram, silence where no sound plays. [shape: (stimulus, freq, time)]."""
 
     mel: Mel

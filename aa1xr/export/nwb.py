@@ -15,7 +15,8 @@ import xarray as xr
 from aa1xr import arguments, citation, schema
 from aa1xr.archive.contents import Contents
 from aa1xr.atomic import atomic_write, refuse_existing
-from aa1xr.dataset.events import as_events, store_of, waveforms
+from aa1xr.dataset.events import as_events, store_of
+from aa1xr.dataset.sounds import sounds_of
 from aa1xr.export.optional import import_optional
 from aa1xr.export.timeline import Timeline, make_timelines
 from aa1xr.printable import file_name
@@ -130,7 +131,7 @@ def to_nwb(
     store = store_of(ds, storage_options=storage_options)
     events, sites = make_timelines(as_events(ds, store))
     pynwb = import_optional("pynwb", extra="nwb")
-    sounds = waveforms(ds, store)
+    sounds = sounds_of(events, store, dtype="int16")["waveform"].compute()
     files = []
     for site in sites:
         name = arguments.check_file_name("animal_id", f"{site.animal_id}_{site.cell_seq}.nwb")
@@ -143,7 +144,7 @@ def to_nwb(
         file.trials = _trials(pynwb, events, site)
         for stimulus in np.unique(site.stimulus):
             file.add_stimulus_template(
-                _sound(pynwb, events.isel(stimulus=stimulus), sounds[stimulus])
+                _sound(pynwb, events.isel(stimulus=stimulus), sounds.isel(stimulus=stimulus))
             )
         with atomic_write(target) as partial, pynwb.NWBHDF5IO(str(partial), "w") as io:
             io.write(file)
@@ -206,7 +207,8 @@ def _trials(pynwb: Any, events: xr.Dataset, site: Timeline) -> Any:
     )
 
 
-def _sound(pynwb: Any, stimulus: xr.Dataset, samples: npt.NDArray[np.int16]) -> Any:
+def _sound(pynwb: Any, stimulus: xr.Dataset, sound: xr.DataArray) -> Any:
+    samples = sound.values[: int(sound["n_samples"])]
     return pynwb.TimeSeries(
         name=file_name(stimulus["stimulus"].values.item()),
         description=f"{stimulus['type'].values.item()}, {stimulus['name'].values.item()} of AA1",

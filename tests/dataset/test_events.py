@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import aa1xr
 from aa1xr.archive.read import Cell, Recording
 from aa1xr.archive.write import make_sound, write_archive
-from aa1xr.dataset.events import as_events, waveforms
+from aa1xr.dataset.events import as_events
 from tests.small_archives import archives, fewer, open_temporary
 
 
@@ -151,8 +151,7 @@ def test_store_of__a_bucket_with_options(sample_store, bucket, chunks):
         here = change(aa1xr.open(sample_store, dt_ms=20, chunks=chunks))
         there = change(aa1xr.open(url, dt_ms=20, chunks=chunks, storage_options=bucket.options))
         assert aa1xr.to_pandas(there).equals(aa1xr.to_pandas(here))
-        for sound, right in zip(waveforms(there), waveforms(here), strict=True):
-            np.testing.assert_array_equal(sound, right)
+        xr.testing.assert_equal(aa1xr.sounds(there), aa1xr.sounds(here))
 
 
 def test_store_of__a_bucket_for_pynapple(sample_store, bucket):
@@ -226,14 +225,6 @@ def test_events__read_only_what_is_selected(ds, monkeypatch):
     events = aa1xr.events(ds.isel(neuron=[5], stimulus=[3]))
     (n_read,) = (size for name, size in read if name == "spike_time")
     assert n_read == events.sizes["spike"]
-
-
-def test_waveforms__are_the_sounds_in_order(ds):
-    picked = ds.isel(stimulus=[7, 0])
-    sounds = waveforms(picked)
-    assert [sound.size for sound in sounds] == picked.n_samples.values.tolist()
-    assert all(sound.dtype == np.int16 for sound in sounds)
-    np.testing.assert_array_equal(sounds[1], waveforms(aa1xr.events(ds))[0])
 
 
 def test_events__at_a_url(sample_store):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import aa1xr
-from aa1xr.dataset.events import waveforms
 from aa1xr.export import nwb
 from tests.archive.pretend_known import known_archive, pretend
 from tests.small_archives import SmallArchive
@@ -82,9 +81,9 @@ def test_to_nwb__says_what_is_known(files, ds):
         known = ds.duration_s.sel(stimulus=trials.stimulus.values)
         np.testing.assert_allclose(durations, known)
         assert trials.type.tolist() == ds.type.sel(stimulus=trials.stimulus.values).values.tolist()
-        for sound, samples in zip(ds.stimulus.values, waveforms(ds), strict=True):
-            kept = file.stimulus_template[sound]
-            np.testing.assert_array_equal(kept.data[:], samples)
+        for sound in aa1xr.sounds(ds, dtype="int16").waveform:
+            kept = file.stimulus_template[sound.stimulus.item()]
+            np.testing.assert_array_equal(kept.data[:], sound[: sound.n_samples.item()])
             assert kept.rate == 32000
         assert "invented" in file.session_description
         assert "placeholder" in file.session_description
