@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from operator import truth
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import Any
 
 import dask
+from threadpoolctl import threadpool_limits
 
 from aa1xr.version import VERSION
-
-#: Threads that are inside `own_threads`, and what the first of them changed.
-_INSIDE: list[None] = []
-_CHANGED = ExitStack()
-_CHANGING = Lock()
 
 
 def open_client() -> Any | None:
@@ -30,24 +26,61 @@ def open_client() -> Any | None:
         return None
 
 
-@contextmanager
-def own_threads() -> Iterator[None]:
-    """Compute in threads of this process, even on a worker of a cluster that has other work.
+class _Shared:
+    """A setting of the whole process, for as long as any thread is inside.
 
-    `dask.config.set` alone is of the whole process: of two threads that use it at the same time,
-    the second one would leave behind what the first one set.
+    A context manager that each thread enters by itself would not do: of two threads that use it at
+    the same time, the second one would leave behind what the first one set.
     """
-    with _CHANGING:
-        if not _INSIDE:
-            _CHANGED.enter_context(dask.config.set(scheduler="threads"))
-        _INSIDE.append(None)
+
+    def __init__(self, make: Callable[[], AbstractContextManager[Any]]) -> None:
+        self._make = make
+        self._inside = 0
+        self._changed = ExitStack()
+        self._changing = Lock()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._changing:
+            if not self._inside:
+                self._changed.enter_context(self._make())
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._inside -= 1
+                if not self._inside:
+                    self._changed.close()
+
+
+#: Compute in threads of this process, even on a worker of a cluster that has other work.
+own_threads = _Shared(lambda: dask.config.set(scheduler="threads"))
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Held by a thread of its own: threadpoolctl wants one thread to set a limit and to lift it."""
+    entered, leave = Event(), Event()
+
+    def hold() -> None:
+        with threadpool_limits(1, "blas"):
+            entered.set()
+            leave.wait()
+
+    holder = Thread(target=hold, daemon=True)
+    holder.start()
+    entered.wait()
     try:
         yield
     finally:
-        with _CHANGING:
-            _INSIDE.pop()
-            if not _INSIDE:
-                _CHANGED.close()
+        leave.set()
+        holder.join()
+
+
+#: Linear algebra in the thread that calls it. dask has as many threads as there are cores; those
+#: that BLAS starts beside them make all of them wait. Sums are then in one order everywhere.
+one_blas_thread = _Shared(_one_blas_thread)
 
 
 def require_workers(client: Any, *, seconds: float) -> None:

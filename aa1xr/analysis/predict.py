@@ -16,6 +16,7 @@ from aa1xr.analysis.spectrogram_checks import (
     n_unknown,
     silence,
 )
+from aa1xr.cluster import one_blas_thread
 from aa1xr.typing import Floats
 
 _RESPONSE = schema.VARIABLES["psth"].dims
@@ -115,8 +116,9 @@ def _convolve(fields: Floats, sounds: Floats, *, level: float, n_nan: int) -> Fl
     flat = fields.reshape(-1, n_freq, n_lags)
     above = np.asarray(sounds, np.float64) - level
     out = np.zeros((len(flat), sounds[..., 0, 0].size, sounds.shape[-1]))
-    for k, sound in enumerate(above.reshape(-1, n_freq, sounds.shape[-1])):
-        for lag in range(min(n_lags, sound.shape[1])):
-            out[:, k, lag:] += flat[:, :, lag] @ sound[:, : sound.shape[1] - lag]
+    with one_blas_thread():
+        for k, sound in enumerate(above.reshape(-1, n_freq, sounds.shape[-1])):
+            for lag in range(min(n_lags, sound.shape[1])):
+                out[:, k, lag:] += flat[:, :, lag] @ sound[:, : sound.shape[1] - lag]
     out[..., :n_nan] = np.nan
     return out.reshape(*shape, -1)

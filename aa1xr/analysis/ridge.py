@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from aa1xr import messages
 from aa1xr.analysis.spectrogram_checks import check_finite
+from aa1xr.cluster import one_blas_thread
 from aa1xr.errors import UndefinedWarning
 from aa1xr.typing import Floats
 
@@ -81,14 +82,16 @@ class Moments:
         x = np.pad(sound[0].astype(np.float64), before, constant_values=silence)
         lagged = np.stack([x[:, start + pad : stop + pad] for pad in range(n_lags - 1, -1, -1)])
         features = lagged.reshape(n_lags * len(x), -1)
+        with one_blas_thread():
+            xx, xy = lagged[0] @ features.T, features @ y.T
         return cls(
             n_bins=stop - start,
             heard=heard,
             x=lagged.sum(2),
-            xx=(lagged[0] @ features.T).reshape(-1, n_lags, len(x)),
+            xx=xx.reshape(-1, n_lags, len(x)),
             before=x[:, start : start + n_lags - 1][:, ::-1].T,
             end=x[:, stop : stop + n_lags - 1][:, ::-1].T,
-            xy=(features @ y.T).reshape(n_lags, len(x), -1),
+            xy=xy.reshape(n_lags, len(x), -1),
             y=y.sum(1),
             yy=(y**2).sum(1),
         )
@@ -233,13 +236,14 @@ def fit(
                     site,
                 )
             continue
-        known = Covariances.of(to_fit, neurons)
-        weights, alpha, cc = Ridge.of(known, bands).choose(
-            Covariances.of(to_choose, neurons), alphas
-        )
-        if refit:
-            known = Covariances.of(to_fit + to_choose, neurons)
-            weights = Ridge.of(known, bands).weights(alpha)
+        with one_blas_thread():
+            known = Covariances.of(to_fit, neurons)
+            weights, alpha, cc = Ridge.of(known, bands).choose(
+                Covariances.of(to_choose, neurons), alphas
+            )
+            if refit:
+                known = Covariances.of(to_fit + to_choose, neurons)
+                weights = Ridge.of(known, bands).weights(alpha)
         fields = weights.T.reshape(-1, n_lags, n_freq)
         mean = (known.mean_x.reshape(n_lags, n_freq) - bands.offset) / bands.scale
         out["strf"][neurons] = fields.swapaxes(1, 2)
