@@ -151,7 +151,7 @@ ROWS: tuple[tuple[str, str, Callable[[Inputs], Any], str, Errors], ...] = (
      lambda t: aa1xr.sounds(t.ds, data_dir=t.data_dir), "data_dir= is for a path", ValueError),
     ("sounds", "a rate at which a bin is no whole number of samples",
      lambda t: aa1xr.sounds(t.ds, sample_rate=44_123),
-     "sample_rate=44123 .* 5 ms.*44000 or 44200 Hz", ValueError),
+     "sample_rate=44123 .* 20 ms.*44100 or 44150 Hz", ValueError),
     ("sounds", "a rate of half a sample", lambda t: aa1xr.sounds(t.ds, sample_rate=0.5),
      "sample_rate=0.5", ValueError),
     ("sounds", "resampled integers",
