@@ -15,11 +15,17 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import librosa.filters  # noqa: F401 - else each fork would import it
-
 import aa1xr
 from aa1xr.store import locate
-from stress.killed_processes import Given, copy_store, digest, keep_spectrogram, leftovers, save
+from stress.killed_processes import (
+    Given,
+    build,
+    copy_store,
+    digest,
+    keep_spectrogram,
+    leftovers,
+    save,
+)
 from stress.killed_processes import make as make_given
 from stress.processes import Child, End, apart, done, duration, main
 from stress.tally import Tally, tally, times
@@ -222,10 +228,6 @@ def full(one: Try) -> None:
             remount(folder, "size=16m")
             one.check(done(lambda write=write, folder=folder: digest(write(one.given, folder))))
             one.clean(folder)
-
-
-def build(given: Given, folder: Path):
-    return aa1xr.open(given.archive, data_dir=folder)
 
 
 WRITES = {

@@ -13,7 +13,7 @@ from aa1xr.store.locate import ensure_store
 from aa1xr.store.read import Store
 from stress.killed_processes import digest
 from stress.tally import Tally, tally, times
-from tests.store.conftest import SOUNDS, cells
+from tests.store.conftest import SOUNDS, cells, flipped
 
 #: What a refusal must tell.
 _WAY_ON = (
@@ -115,7 +115,7 @@ def _chunks(one_in: int) -> _Damages:
             return
         first = random.Random(name).randrange(one_in)
         for bit in range(first, 8 * len(data), one_in):
-            yield f"bit {bit}", _flip(data, bit)
+            yield f"bit {bit}", flipped(data, bit)
         for length in range(first, len(data), one_in):
             yield f"cut to {length}", data[:length]
         yield from _lost()
@@ -132,7 +132,7 @@ def _metadata(one_in: int) -> _Damages:
         rng = random.Random(name)
         for byte in range(rng.randrange(one_in), len(data), one_in):
             bit = 8 * byte + rng.randrange(8)
-            yield f"bit {bit}", _flip(data, bit)
+            yield f"bit {bit}", flipped(data, bit)
         for length in range(0, len(data), 16 * one_in):
             yield f"cut to {length}", data[:length]
         yield from _lost()
@@ -147,7 +147,7 @@ def _some(n: int) -> _Damages:
         rng = random.Random(name)
         for _ in range(n):
             bit = rng.randrange(8 * len(data))
-            yield f"bit {bit}", _flip(data, bit)
+            yield f"bit {bit}", flipped(data, bit)
         for _ in range(n // 4):
             length = rng.randrange(len(data))
             yield f"cut to {length}", data[:length]
@@ -159,12 +159,6 @@ def _some(n: int) -> _Damages:
 def _lost() -> Iterator[tuple[str, bytes | None]]:
     yield "emptied", b""
     yield "gone", None
-
-
-def _flip(data: bytes, bit: int) -> bytes:
-    damaged = bytearray(data)
-    damaged[bit // 8] ^= 1 << bit % 8
-    return bytes(damaged)
 
 
 def _mended(archive: Path, store: Path, counted: Tally, every: int) -> None:

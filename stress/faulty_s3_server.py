@@ -13,6 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from tests.store.conftest import flipped
+
 #: Of so many requests, one is spoiled.
 ONE_IN = 10
 #: Longer than a client waits (see `options`).
@@ -147,9 +149,7 @@ def _change(change: Callable[[bytes, random.Random], bytes]) -> Callable:
 
 def flip(data: bytes, rng: random.Random) -> bytes:
     """One bit of it is another."""
-    damaged = bytearray(data)
-    damaged[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-    return bytes(damaged)
+    return flipped(data, rng.randrange(8 * len(data)))
 
 
 def shorten(data: bytes, rng: random.Random) -> bytes:

@@ -78,9 +78,10 @@ class Scene:
         aa1xr.save(self.part, f"{self.root}/saved.zarr", storage_options=self.clean)
         self.events = aa1xr.events(self.store)
         self.quality = aa1xr.quality(self.ds)
+        # In the short form each fault has one, in this order; that which stalls asks little.
         self.attempts = (
             self.psth, self.measured, self.spikes, self.copied_there, self.copied_back,
-            self.saved, self.loaded, self.sound,
+            self.loaded, self.saved, self.sound,
         )  # fmt: skip
 
     def attempt(self, fault: str, seed: int) -> tuple[str, str]:

@@ -179,13 +179,13 @@ def _chunk(path: Path, rng: random.Random) -> str:
     how = _change_chunk(file, rng)
     name = file.relative_to(path).parts[0]
     if name in ARRAYS:
-        _list_checksums(path, name, path)
+        list_checksums(path, name, path)
     else:
-        _list_checksums(path, name, path / name)
+        list_checksums(path, name, path / name)
     return how
 
 
-def _list_checksums(path: Path, name: str, lister: Path) -> None:
+def list_checksums(path: Path, name: str, lister: Path) -> None:
     """List the checksums of the chunks of an array as they are."""
     array = zarr.open_array(path / name, mode="r")
     found = "".join((path / name / k).read_bytes()[-CHECKSUM:].hex() for k in chunk_keys(array))
@@ -229,7 +229,7 @@ def _added(path: Path, rng: random.Random) -> str:
     (folder,) = path.glob("spectrogram-*")
     if rng.random() < 0.3:
         how = _change_chunk(next(p for p in folder.glob("c/**/*") if p.is_file()), rng)
-        _list_checksums(path, folder.name, folder)
+        list_checksums(path, folder.name, folder)
         return how
     document = json.loads((folder / METADATA).read_bytes())
     how = _change(document, rng)

@@ -10,22 +10,20 @@ import json
 import os
 import shutil
 import signal
-import zipfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import librosa.filters  # noqa: F401 - else each fork would import it
 import xarray as xr
 
 import aa1xr
-from aa1xr.archive.read import SIMULATION
 from aa1xr.atomic import atomic_write, is_leftover
 from aa1xr.store.locate import ensure_store
 from aa1xr.store.read import Store
-from stress.processes import apart, done, duration, killed_after, main, moments
+from stress.processes import apart, done, import_what, killed_after, main, moments
 from stress.tally import Tally, tally, times
-from tests.archive.download.crcns_server import CRCNS
+from tests.archive.download.crcns_server import CRCNS, pass_for_recorded
 
 
 def run(work: Path, scale: float) -> Iterator[Tally]:
@@ -131,36 +129,33 @@ def tallies(work: Path, scale: float) -> Iterator[Tally]:
     with served(given.served):
         for case in CASES:
             with tally(case.name) as counted:
-                _run_case(
-                    case,
-                    given,
-                    work / "tries",
-                    times(200, scale),
-                    counted,
-                )
+                _run_case(case, given, work / "tries", times(200, scale), counted)
             yield counted
 
 
 def _run_case(case: Case, given: Given, tries: Path, n: int, counted: Tally) -> None:
-    def fresh(name: str) -> Path:
-        folder = tries / name
-        folder.mkdir(parents=True)
-        assert not done(lambda: case.prepare(given, folder)).failed
-        return folder
+    prepared = tries / "prepared"
+    prepared.mkdir(parents=True)
+    assert not done(lambda: case.prepare(given, prepared)).failed
 
-    def write(folder: Path) -> Callable[[], xr.Dataset]:
-        return lambda: case.write(given, folder)
+    def fresh(name: str) -> Path:
+        return Path(shutil.copytree(prepared, tries / name))
 
     def read(folder: Path) -> Callable[[], str]:
         return lambda: digest(case.write(given, folder))
 
-    expected = done(read(fresh("right"))).value
-    assert expected
-    longest = duration(write(fresh("timed")))
+    def timed() -> tuple[str, float]:
+        start = time.monotonic()
+        ds = case.write(given, right)
+        seconds = time.monotonic() - start
+        return digest(ds), seconds
+
+    right = fresh("right")
+    expected, longest = done(timed).value
     hit = half = late = 0
     for k, seconds in enumerate(moments(case.name, n, longest)):
         folder = fresh(str(k))
-        killed = killed_after(seconds, write(folder))
+        killed = killed_after(seconds, lambda folder=folder: case.write(given, folder))
         hit += killed.failed == "killed"
         half += bool(leftovers(folder))
         end = done(read(folder))
@@ -215,17 +210,14 @@ def make(work: Path) -> Given:
     folder = work / "given"
     given = Given(folder / "cells.zip", folder / "store.zarr", folder / "download.zip")
     assert not done(lambda: _make(given, folder)).failed
+    import_what(lambda: (digest(save(given, folder)), digest(build(given, folder))))
     return given
 
 
 def _make(given: Given, folder: Path) -> None:
     aa1xr.simulate_archive(given.archive, n_neurons=2, n_songs=1, n_ripples=1, n_trials=2)
     ensure_store(given.archive, data_dir=folder).rename(given.store)
-    # A download must not say that it is simulated.
-    with zipfile.ZipFile(given.archive) as source, zipfile.ZipFile(given.served, "w") as target:
-        for info in source.infolist():
-            if info.filename != SIMULATION:
-                target.writestr(info, source.read(info))
+    pass_for_recorded(given.archive, given.served)
 
 
 if __name__ == "__main__":

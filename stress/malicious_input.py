@@ -16,8 +16,8 @@ import zarr
 
 import aa1xr
 from aa1xr import cli
-from aa1xr.store.layout import seal
 from aa1xr.store.read import Store
+from tests.store.conftest import resealed
 
 _PICKLE, _TEXT = {"id": "pickle", "protocol": 4}, {"id": "vlen-utf8"}
 #: Where in an array of Zarr format 2 numcodecs' pickle may stand.
@@ -30,13 +30,8 @@ OLD = (
 )
 #: What an array of format 3 might name, were names looked up in Python.
 NAMES = (
-    "pickle",
-    "numcodecs.pickle",
-    "numcodecs/pickle",
-    "os.system",
-    "os:system",
-    "builtins.eval",
-)
+    "pickle", "numcodecs.pickle", "numcodecs/pickle", "os.system", "os:system", "builtins.eval",
+)  # fmt: skip
 
 
 class Mark:
@@ -125,9 +120,7 @@ PARTS = ("codec", "serializer", "dtype", "grid", "keys")
 def changed_copy(store: Path, path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """A store of aa1xr whose arrays say something else, sealed again."""
     shutil.copytree(store, path)
-    document = json.loads((path / "zarr.json").read_bytes())
-    change(document["consolidated_metadata"]["metadata"])
-    (path / "zarr.json").write_bytes(seal(json.dumps(document).encode()))
+    resealed(path, lambda document: change(document["consolidated_metadata"]["metadata"]))
 
 
 def malicious_stores(store: Path, work: Path, mark: Mark) -> Iterator[tuple[str, Path, str]]:

@@ -23,7 +23,7 @@ import aa1xr
 from stress import built_release, malicious_input, other_zarr
 from stress.tally import Tally, tally, times
 from tests import s3_server
-from tests.archive.download.crcns_server import CRCNS, PASSWORD, USERNAME
+from tests.archive.download.crcns_server import CRCNS, PASSWORD, USERNAME, ZIP, Fault
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -104,6 +104,7 @@ def _servers(work: Path) -> Iterator[tuple[dict[str, Any], dict[str, str], Any]]
     archive = work / "given.zip"
     aa1xr.simulate_archive(archive, n_neurons=4, n_songs=4, n_ripples=1, n_trials=4)
     crcns, served = CRCNS(archive.read_bytes()), s3_server.serve(bucket="secrets")
+    crcns.faults[ZIP] = [Fault(cut=9000), Fault(status=403)]
     with crcns, served as server, _refusing() as refusing:
         options = OPTIONS | {
             "endpoint_url": server.url,

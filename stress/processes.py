@@ -4,6 +4,8 @@ So a try costs no imports, and no thread is forked. A stress test's module is ru
 own for that, which says on standard output what became of each.
 """
 
+import contextlib
+import importlib
 import json
 import os
 import random
@@ -87,6 +89,14 @@ def _end(work: Callable[[], Any]) -> End:
 def done(work: Callable[[], Any]) -> End:
     """Do some work in a fork, and say how it ended."""
     return Child(work).end()
+
+
+def import_what(work: Callable[[], Any]) -> None:
+    """Import what some work imports in a fork, so that the other forks need not."""
+    here = set(sys.modules)
+    for name in done(lambda: (work(), sorted(set(sys.modules) - here))[1]).value:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def duration(work: Callable[[], Any]) -> float:

@@ -170,6 +170,7 @@ class Pickled:
 
 def rounds(name: str, round_: Callable[[random.Random], bool], n: int) -> Tally:
     """Do `round_` n times, each with its own random numbers, and say what has grown."""
+    n = max(5, n)
     with tally(f"{name}, {n:,} rounds") as counted:
         warm = max(3, n // 10)
         for number in range(warm):

@@ -12,6 +12,7 @@ import pytest
 
 import aa1xr
 from aa1xr.store import locate
+from tests.links_and_pipes import Home
 from tests.s3_server import serve
 
 os.environ["MPLBACKEND"] = "agg"  # pictures need no display
@@ -64,6 +65,14 @@ def sample_archive(data_dir: Path) -> Path:
 def sample_store(sample_archive: Path, data_dir: Path) -> Path:
     """The store of the sample. Read only: copy it before damaging it."""
     return locate.ensure_store(sample_archive, data_dir=data_dir)
+
+
+@pytest.fixture
+def home(tmp_path: Path):
+    """A folder that links may lead to; it must be afterwards as it was."""
+    home = Home(tmp_path / "home")
+    yield home
+    home.check()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
 """What somebody may have put in the place of a file: links of every kind, a pipe, a folder."""
 
+import contextlib
 import os
 import signal
+import socket
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,6 +54,10 @@ class Home:
             path.hardlink_to(self.file)
         elif kind == "pipe":
             os.mkfifo(path)
+        elif kind == "socket":
+            # Its address has 107 bytes at most, which a path of pytest's may exceed.
+            with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as bound:
+                bound.bind(path.name)
         else:
             path.mkdir()
             (path / "thesis.txt").write_text("years of work")

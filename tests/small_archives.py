@@ -20,6 +20,12 @@ RATE = 32000
 fewer = settings(max_examples=settings().max_examples // 4)
 
 
+def recording(number: int, sound: Sound, trials: list) -> Recording:
+    """The microseconds of each trial as the package holds them."""
+    times = np.array([time for trial in trials for time in trial], np.int32)
+    return Recording(number, sound.type, sound.name, times, np.array([*map(len, trials)], np.int32))
+
+
 @dataclass
 class SmallArchive:
     """An archive in memory: trials[cell][(type, wav)] is a list of lists of microseconds."""
@@ -32,21 +38,13 @@ class SmallArchive:
         return write_archive(path, self.sounds, self._cells())
 
     def _cells(self):
+        sounds = {(sound.type, sound.name): sound for sound in self.sounds}
         for cell, heard in self.trials.items():
-            yield Cell(
-                cell,
-                self.areas[cell],
-                [
-                    Recording(
-                        number,
-                        type_,
-                        name,
-                        np.array([t for trial in trials for t in trial], np.int32),
-                        np.array([len(trial) for trial in trials], np.int32),
-                    )
-                    for number, ((type_, name), trials) in enumerate(heard.items(), start=1)
-                ],
-            )
+            recordings = [
+                recording(number, sounds[key], trials)
+                for number, (key, trials) in enumerate(heard.items(), start=1)
+            ]
+            yield Cell(cell, self.areas[cell], recordings)
 
     def counts(self, ds, *, hop, before=0, after=0):
         """What `spikes` must be, by loops and integers."""

@@ -14,17 +14,10 @@ from aa1xr import cli
 from aa1xr.atomic import atomic_write, discard
 from aa1xr.benchmark import MODELS, run
 from aa1xr.store.read import Store
-from tests.links_and_pipes import KINDS, LINKS, Home, no_waiting
+from tests.links_and_pipes import KINDS, LINKS, no_waiting
 from tests.store.restore import restore_archive
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
-
-
-@pytest.fixture
-def home(tmp_path):
-    home = Home(tmp_path / "home")
-    yield home
-    home.check()
 
 
 def write_file(ds, path):

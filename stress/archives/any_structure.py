@@ -11,12 +11,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 import aa1xr
-from aa1xr.archive.read import Cell, Recording
+from aa1xr.archive.read import Cell
 from aa1xr.archive.write import make_sound, write_archive
 from aa1xr.store.read import Store
 from stress.archives import mutations
 from stress.archives.plain_dataset import as_dataset, as_plain
 from stress.tally import Tally, tally
+from tests.small_archives import recording
 from tests.store.restore import restore_archive
 
 _TIMES = st.integers(-(2**31) + 1, 2**31 - 1)
@@ -56,12 +57,7 @@ def _cells(draw: st.DrawFn, cell: str, sounds: list[Any]) -> Cell:
     )
     numbers = st.integers(1, 999_999_999)
     ks = draw(st.lists(numbers, min_size=len(heard), max_size=len(heard), unique=True))
-    recordings = []
-    for k, sound in zip(ks, heard, strict=True):
-        trials = draw(_TRIALS)
-        flat = np.array([time for trial in trials for time in trial], np.int32)
-        counts = np.array([len(trial) for trial in trials], np.int32)
-        recordings.append(Recording(k, sound.type, sound.name, flat, counts))
+    recordings = [recording(k, sound, draw(_TRIALS)) for k, sound in zip(ks, heard, strict=True)]
     return Cell(cell, draw(st.sampled_from(("Field_L", "MLd"))), recordings)
 
 

@@ -14,6 +14,7 @@ from aa1xr.archive.parse import parse_spikes, parse_stim, parse_wav
 from aa1xr.archive.read import Archive
 from aa1xr.errors import ArchiveError
 from stress.archives import reference_reader as oracle
+from tests.archive.read_all import FakeFiles
 
 _PATH = Path(tempfile.gettempdir()) / "try.zip"
 
@@ -58,26 +59,12 @@ def zipped(data: bytes) -> bool:
 def simulation(data: bytes) -> bool:
     def read() -> None:
         try:
-            Archive(_One(data))
+            Archive(FakeFiles({"simulation.json": data}))
         except ArchiveError as error:
             if "empty archive" not in str(error):
                 raise
 
     return _held(read, oracle.simulation, data)
-
-
-class _One:
-    """An archive of one file."""
-
-    path = Path("try.zip")
-    names = ("simulation.json",)
-    empty_folders = ()
-
-    def __init__(self, data: bytes) -> None:
-        self.read = lambda _: data
-
-    def check(self, name: str) -> None:
-        pass
 
 
 def _held(read: Callable[[], Any], right: Callable[[bytes], Any], data: bytes) -> bool:

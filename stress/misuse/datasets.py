@@ -104,34 +104,20 @@ def _at(times: xr.DataArray, factor: float) -> tuple[str, Any, dict[str, Any]]:
 
 #: Datasets on which some functions cannot work: how they are made, and what the error says.
 WRONG: dict[str, tuple[Callable[[Inputs], xr.Dataset], str]] = {
-    "no variables": (
-        lambda t: t.ds.drop_vars(list(t.ds.data_vars)),
-        "no variable '(spikes|psth|spectrogram|n_trials|strf)'; it has: none",
-    ),
-    "neuron renamed": (
-        lambda t: t.ds.rename(neuron="cell"),
-        r"('area' has dimensions \('cell',\)|no coordinate 'neuron')",
-    ),
-    "stimulus renamed": (
-        lambda t: t.ds.rename(stimulus="sound"),
-        r"('name' has dimensions \('sound',\)|no coordinate 'stimulus'|no label 'stimulus')",
-    ),
-    "trial renamed": (
-        lambda t: t.ds.rename(trial="repeat"),
-        r"'spikes' has dimensions .*'repeat'.*expected .*'trial'|no coordinate 'trial'",
-    ),
-    "time renamed": (
-        lambda t: t.ds.rename(time="t"),
-        "has dimensions .*'t'.*'time'|time coordinate must have",
-    ),
-    "one time": (
-        lambda t: t.ds.sel(time=0.1, method="nearest"),
-        "select with a list or slice|select with a slice|select the same times",
-    ),
-    "one neuron": (
-        lambda t: t.ds.isel(neuron=0),
-        "select with a list or slice|one value for each neuron",
-    ),
+    "no variables": (lambda t: t.ds.drop_vars(list(t.ds.data_vars)),
+     "no variable '(spikes|psth|spectrogram|n_trials|strf)'; it has: none"),
+    "neuron renamed": (lambda t: t.ds.rename(neuron="cell"),
+     r"('area' has dimensions \('cell',\)|no coordinate 'neuron')"),
+    "stimulus renamed": (lambda t: t.ds.rename(stimulus="sound"),
+     r"('name' has dimensions \('sound',\)|no coordinate 'stimulus'|no label 'stimulus')"),
+    "trial renamed": (lambda t: t.ds.rename(trial="repeat"),
+     r"'spikes' has dimensions .*'repeat'.*expected .*'trial'|no coordinate 'trial'"),
+    "time renamed": (lambda t: t.ds.rename(time="t"),
+     "has dimensions .*'t'.*'time'|time coordinate must have"),
+    "one time": (lambda t: t.ds.sel(time=0.1, method="nearest"),
+     "select with a list or slice|select with a slice|select the same times"),
+    "one neuron": (lambda t: t.ds.isel(neuron=0),
+     "select with a list or slice|one value for each neuron"),
     "one stimulus": (lambda t: t.ds.isel(stimulus=-1), "list or slice|no label 'stimulus'"),
     "one trial": (lambda t: t.ds.isel(trial=0), "ccmax is NaN|list or slice|selection of trials"),
     "no neuron": (
@@ -155,54 +141,33 @@ WRONG: dict[str, tuple[Callable[[Inputs], xr.Dataset], str]] = {
             "never presented|selection of trials)"
         ),
     ),
-    "no time": (
-        lambda t: t.ds.isel(time=slice(0)),
-        r"nothing is selected along 'time'|no axis of several bins|the Dataset no bins",
-    ),
+    "no time": (lambda t: t.ds.isel(time=slice(0)),
+     r"nothing is selected along 'time'|no axis of several bins|the Dataset no bins"),
     "no freq": (lambda t: t.ds.isel(freq=slice(0)), "nothing is selected along 'freq'|bands"),
-    "no dt_ms": (
-        lambda t: t.ds.assign_coords(time=t.ds.time.drop_attrs()),
-        "time coordinate must have the attribute 'dt_ms'.*aa1xr.open",
-    ),
+    "no dt_ms": (lambda t: t.ds.assign_coords(time=t.ds.time.drop_attrs()),
+     "time coordinate must have the attribute 'dt_ms'.*aa1xr.open"),
     "no time axis": (lambda t: t.ds.drop_vars("time"), "time coordinate must have .*aa1xr.open"),
-    "gaps in time": (
-        lambda t: t.ds.isel(time=[*range(30), *range(40, 90)]),
-        "not one of adjacent bins of 20 ms.*select stretches|select the same times",
-    ),
-    "every second bin": (
-        lambda t: t.ds.isel(time=slice(None, None, 2)),
-        "steps of 40 ms, and its attribute dt_ms says adjacent bins of 20 ms",
-    ),
-    "time backwards": (
-        lambda t: t.ds.isel(time=slice(None, None, -1)),
-        "steps of -20 ms, and its attribute dt_ms says adjacent bins of 20 ms",
-    ),
+    "gaps in time": (lambda t: t.ds.isel(time=[*range(30), *range(40, 90)]),
+     "not one of adjacent bins of 20 ms.*select stretches|select the same times"),
+    "every second bin": (lambda t: t.ds.isel(time=slice(None, None, 2)),
+     "steps of 40 ms, and its attribute dt_ms says adjacent bins of 20 ms"),
+    "time backwards": (lambda t: t.ds.isel(time=slice(None, None, -1)),
+     "steps of -20 ms, and its attribute dt_ms says adjacent bins of 20 ms"),
     "bins joined by coarsen": (
-        lambda t: t.ds.coarsen(time=3, boundary="trim", coord_func="min").sum(),
-        "steps of 60 ms, and its attribute dt_ms says adjacent bins of 20 ms|contradict each other",
-    ),
-    "time in ms": (
-        lambda t: t.ds.assign_coords(time=_at(t.ds.time, 1000)),
-        r"steps of 2(e\+04|0000) ms, and .* dt_ms says adjacent bins of 20 ms; time is in s",
-    ),
+     lambda t: t.ds.coarsen(time=3, boundary="trim", coord_func="min").sum(),
+     "steps of 60 ms, and its attribute dt_ms says adjacent bins of 20 ms|contradict each other"),
+    "time in ms": (lambda t: t.ds.assign_coords(time=_at(t.ds.time, 1000)),
+     r"steps of 2(e\+04|0000) ms, and .* dt_ms says adjacent bins of 20 ms; time is in s"),
     "no coordinate neuron": (_without("neuron"), "no coordinate 'neuron'"),
-    "no coordinate stimulus": (
-        _without("stimulus"),
-        "no coordinate 'stimulus'|no label 'stimulus'",
-    ),
-    "each neuron twice": (
-        lambda t: t.ds.isel(neuron=[0, 0, 1, 1, 2, 2, 3, 3]),
-        "a neuron occurs twice|neuron='sim0000_1_A' is 2 of them; expected one name",
-    ),
-    "counts as integers": (
-        lambda t: t.ds.assign(spikes=t.ds.spikes.variable.fillna(0).astype(int)),
-        "'spikes' is of type int64; expected floats, in which NaN is missing|contradict each other",
-    ),
-    "counts as strings": (
-        lambda t: t.ds.assign(spikes=t.ds.spikes.variable.compute().astype(str)),
-        "'spikes' is of type <U32; expected floats|contradict each other",
-    ),
-}
+    "no coordinate stimulus": (_without("stimulus"),
+     "no coordinate 'stimulus'|no label 'stimulus'"),
+    "each neuron twice": (lambda t: t.ds.isel(neuron=[0, 0, 1, 1, 2, 2, 3, 3]),
+     "a neuron occurs twice|neuron='sim0000_1_A' is 2 of them; expected one name"),
+    "counts as integers": (lambda t: t.ds.assign(spikes=t.ds.spikes.variable.fillna(0).astype(int)),
+     "'spikes' is of type int64; expected floats, in which NaN is missing|contradict each other"),
+    "counts as strings": (lambda t: t.ds.assign(spikes=t.ds.spikes.variable.compute().astype(str)),
+     "'spikes' is of type <U32; expected floats|contradict each other"),
+}  # fmt: skip
 
 _BAD_TIME = {
     "time renamed", "no dt_ms", "no time axis", "every second bin", "time backwards",

@@ -1,4 +1,4 @@
-"""Exports, and the methods on a Dataset that reach them."""
+"""Exports."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,18 +9,11 @@ import aa1xr
 from stress.misuse.case import Case, Inputs, refused, works
 from stress.misuse.datasets import EXPORTS
 
-METHODS: dict[str, Callable[[Inputs, xr.Dataset], Any]] = {
-    "ds.aa1.to_pandas": lambda t, ds: ds.aa1.to_pandas(),
-    "ds.aa1.to_pynapple": lambda t, ds: ds.aa1.to_pynapple(),
-    "ds.aa1.to_nwb": lambda t, ds: ds.aa1.to_nwb(t.new()),
-    "ds.aa1.to_torch": lambda t, ds: ds.aa1.to_torch(),
-    "ds.aa1.to_deepstrf": lambda t, ds: ds.aa1.to_deepstrf(),
-}
 OF_EVENTS = ("to_pandas", "to_pynapple", "to_nwb")
 
 
 def rows() -> Iterator[Case]:
-    for name, call in (EXPORTS | METHODS).items():
+    for name, call in EXPORTS.items():
         if not name.endswith(OF_EVENTS):
             yield from _of_stimuli(name, call)
             continue
@@ -113,8 +106,6 @@ ROWS: tuple[tuple[Any, ...], ...] = (
      "responses is NoneType; expected the name", TypeError),
     ("to_torch", "responses without time", lambda t: aa1xr.to_torch(t.ds, responses="n_trials"),
      r"'n_trials' has dimensions \('neuron', 'stimulus'\); expected stimulus and time"),
-    ("ds.aa1.to_torch", "a misspelt variable", lambda t: t.ds.aa1.to_torch(responses="spike"),
-     "no variable 'spike'"),
     ("to_nwb", "into a folder that has such a file", _twice, "sim0000_1.nwb.*exists",
      FileExistsError),
     ("to_pandas", "events without labels",

@@ -1,4 +1,4 @@
-"""The options of the functions of analysis: wrong units, kinds, names and numbers."""
+"""What the functions of analysis are given that does not fit the rest."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,151 +10,12 @@ import aa1xr
 from stress.misuse.case import Case, Inputs, refused, works
 from stress.misuse.datasets import compute, same
 
-#: What is no whole number of things, whichever function asks for one.
-NOT_WHOLE = (0, -3, 2.5, "10", None, True, [4], float("nan"), np.float64(4))
-#: What is no number of milliseconds.
-NOT_MS = ("20", None, True, [20], float("nan"), float("inf"))
-
-WHOLE: dict[str, tuple[str, Callable[[Inputs, Any], Any]]] = {
-    "quality": ("max_splits", lambda t, n: aa1xr.quality(t.ds, max_splits=n)),
-    "with_quality": ("max_splits", lambda t, n: aa1xr.with_quality(t.ds, max_splits=n)),
-    "score": ("max_splits", lambda t, n: aa1xr.score(t.ds, t.rate, max_splits=n)),
-    "fit_nonlinearity": (
-        "n_levels",
-        lambda t, n: aa1xr.fit_nonlinearity(t.rate, t.ds.psth, n_levels=n),
-    ),
-    "split": ("n_folds", lambda t, n: aa1xr.split(t.ds, n_folds=-1 if n is None else n)),
-    "simulate_archive": ("n_neurons", lambda t, n: aa1xr.simulate_archive(t.new(), n_neurons=n)),
-    "open": ("n_mels", lambda t, n: t.open(n_mels=n)),
-    "ds.aa1.quality": ("max_splits", lambda t, n: t.ds.aa1.quality(max_splits=n)),
-    "ds.aa1.score": ("max_splits", lambda t, n: t.ds.aa1.score(t.rate, max_splits=n)),
-    "ds.aa1.with_quality": ("max_splits", lambda t, n: t.ds.aa1.with_quality(max_splits=n)),
-}
-MS: dict[str, tuple[str, Callable[[Inputs, Any], Any]]] = {
-    "resample": ("dt_ms", lambda t, ms: aa1xr.resample(t.ds, dt_ms=ms)),
-    "smooth": ("window_ms", lambda t, ms: aa1xr.smooth(t.ds.psth, window_ms=ms)),
-    "strf": ("lags_ms", lambda t, ms: aa1xr.strf(t.ds, **t.lists, lags_ms=ms)),
-    "coherence": ("window_ms", lambda t, ms: aa1xr.coherence(t.ds, t.rate, window_ms=ms)),
-    "open": ("dt_ms", lambda t, ms: t.open(dt_ms=ms)),
-    "open_sample": ("dt_ms", lambda t, ms: aa1xr.open_sample(dt_ms=ms, data_dir=t.data_dir)),
-    "ds.aa1.resample": ("dt_ms", lambda t, ms: t.ds.aa1.resample(ms)),
-    "ds.aa1.coherence": ("window_ms", lambda t, ms: t.ds.aa1.coherence(t.rate, window_ms=ms)),
-    "ds.psth.aa1.smooth": ("window_ms", lambda t, ms: t.ds.psth.aa1.smooth(ms)),
-}
-
-
-def numbers() -> Iterator[Case]:
-    for name, (argument, call) in WHOLE.items():
-        for value in NOT_WHOLE:
-            yield refused(
-                name,
-                f"{argument}={value!r}",
-                lambda t, call=call, value=value: call(t, value),
-                rf"^{argument}=.*; expected (a whole number|2 to)",
-            )
-    for name, (argument, call) in MS.items():
-        for value in NOT_MS:
-            yield refused(
-                name,
-                f"{argument}={value!r}",
-                lambda t, call=call, value=value: call(t, value),
-                rf"^{argument}=.* is no number of milliseconds",
-            )
-
-
 #: name, what is typed, the call, and what the error says.
 ROWS: tuple[tuple[str, str, Callable[[Inputs], Any], str], ...] = (
-    # Seconds for milliseconds, and the reverse.
-    ("resample", "dt_ms=0.04, in s", lambda t: aa1xr.resample(t.ds, dt_ms=0.04),
-     "dt_ms=0.04 is not a multiple of the current bin width of 20 ms, such as 20 or 40"),
-    ("resample", "dt_ms narrower", lambda t: aa1xr.resample(t.ds, dt_ms=5),
-     r"such as 20 or 40; for other widths, open the archive again: aa1xr.open\(dt_ms=5\)"),
-    ("resample", "dt_ms no multiple", lambda t: aa1xr.resample(t.ds, dt_ms=50), "such as 40 or 60"),
-    ("resample", "dt_ms=-40", lambda t: aa1xr.resample(t.ds, dt_ms=-40), "dt_ms=-40"),
-    ("resample", "dt_ms=0", lambda t: aa1xr.resample(t.ds, dt_ms=0), "dt_ms=0"),
-    ("smooth", "window_ms=0.021, in s", lambda t: aa1xr.smooth(t.ds.psth, window_ms=0.021),
-     "window_ms=0.021 would smooth nothing: bins are 20 ms wide.*milliseconds, such as 21"),
-    ("smooth", "window_ms=0", lambda t: aa1xr.smooth(t.ds.psth, window_ms=0), "window_ms=0"),
-    ("smooth", "window_ms=-21", lambda t: aa1xr.smooth(t.ds.psth, window_ms=-21), "window_ms=-21"),
-    ("coherence", "window_ms=0.256, in s",
-     lambda t: aa1xr.coherence(t.ds, t.rate, window_ms=0.256),
-     "window_ms=0.256 is 0 bins of 20 ms; expected 2 to"),
-    ("coherence", "window_ms longer than all",
-     lambda t: aa1xr.coherence(t.ds, t.rate, window_ms=9999), "window_ms=9999 is 500 bins"),
-    ("coherence", "window_ms=-256",
-     lambda t: aa1xr.coherence(t.ds, t.rate, window_ms=-256), "window_ms=-256"),
-    ("strf", "lags_ms=0.1, in s", lambda t: aa1xr.strf(t.ds, **t.lists, lags_ms=0.1),
-     "lags_ms=0.1 is 0 bins of 20 ms; expected 1 to"),
-    ("strf", "lags_ms=100_000, in us", lambda t: aa1xr.strf(t.ds, **t.lists, lags_ms=100_000),
-     "lags_ms=100000 is 5000 bins of 20 ms; expected 1 to"),
-    ("strf", "lags_ms=-100", lambda t: aa1xr.strf(t.ds, **t.lists, lags_ms=-100), "lags_ms=-100"),
-    # Misspelt choices.
-    ("quality", "by='trial'", lambda t: aa1xr.quality(t.ds, by="trial"), "by='trial'.*'neuron'"),
-    ("quality", "by a list", lambda t: aa1xr.quality(t.ds, by=["neuron"]), r"by=\['neuron'\]"),
-    ("quality", "by=None", lambda t: aa1xr.quality(t.ds, by=None), "by=None; expected"),
-    ("ds.aa1.quality", "by='neurons'", lambda t: t.ds.aa1.quality(by="neurons"), "by='neurons'"),
-    ("smooth", "a misspelt window", lambda t: aa1xr.smooth(t.ds.psth, window="han"),
-     "window='han'; expected one of 'hann', 'gaussian'"),
-    ("smooth", "window=21 for window_ms", lambda t: aa1xr.smooth(t.ds.psth, window=21),
-     "window=21; expected one of 'hann', 'gaussian'"),
-    ("smooth", "match=True", lambda t: aa1xr.smooth(t.ds.psth, match=True), "match=True"),
-    ("smooth", "a misspelt match", lambda t: aa1xr.smooth(t.ds.psth, match="deepstrf"),
-     "match='deepstrf'; expected 'deepSTRF' or None"),
-    ("smooth", "match with another window",
-     lambda t: aa1xr.smooth(t.ds.psth, match="deepSTRF", window="gaussian"), "leave match or"),
-    ("ds.psth.aa1.smooth", "a misspelt window",
-     lambda t: t.ds.psth.aa1.smooth(window="Hann"), "window='Hann'"),
-    ("normalize", "a misspelt method", lambda t: aa1xr.normalize(t.ds.psth, method="z-score"),
-     "method='z-score'; expected one of 'max', 'zscore'"),
-    ("normalize", "method=None", lambda t: aa1xr.normalize(t.ds.psth, method=None), "method=None"),
-    ("ds.psth.aa1.normalize", "a misspelt method",
-     lambda t: t.ds.psth.aa1.normalize(method="minmax"), "method='minmax'"),
-    ("standardize", "a dimension that is not there",
-     lambda t: aa1xr.standardize(t.ds.psth, over="freq"),
-     "no dimension 'freq' to take statistics over; there are"),
-    ("standardize", "over=None", lambda t: aa1xr.standardize(t.ds.psth, over=None),
-     "dimension Non"),
-    ("standardize", "over a number", lambda t: aa1xr.standardize(t.ds.psth, over=2), "dimension 2"),
-    ("ds.psth.aa1.standardize", "a misspelt dimension",
-     lambda t: t.ds.psth.aa1.standardize(over=("stimulus", "times")), "dimension 'times'"),
-    ("mean_score", "a misspelt dimension",
-     lambda t: aa1xr.mean_score(t.scores, dim="neurons"),
-     "dim='neurons'; expected one of 'neuron'"),
     ("mean_score", "one neuron, whose axis is gone",
      lambda t: aa1xr.mean_score(t.scores.isel(neuron=0)), "dim='neuron'; expected one of"),
-    # Splits.
-    ("split", "by a misspelt label", lambda t: aa1xr.split(t.ds, by="stimuli"),
-     "no label 'stimuli' to split by; there are .*stimulus"),
-    ("split", "by a list", lambda t: aa1xr.split(t.ds, by=["stimulus"]),
-     r"no label \['stimulus'\] to split by"),
-    ("split", "stratified by a label of another axis",
-     lambda t: aa1xr.split(t.ds, by="neuron", stratify="type"),
-     "no label 'type' along 'neuron'.*stratify=None"),
-    ("split", "a misspelt label to stratify by",
-     lambda t: aa1xr.split(t.ds, stratify="types"), "no label 'types'.*one of .*type"),
-    ("split", "test='20%'", lambda t: aa1xr.split(t.ds, test="20%"), "test='20%' is no number"),
-    ("split", "test=20 %", lambda t: aa1xr.split(t.ds, test=20), "20 of 7 labels"),
-    ("split", "test=1.5", lambda t: aa1xr.split(t.ds, test=1.5), "test=1.5; expected a fraction"),
-    ("split", "test=-1", lambda t: aa1xr.split(t.ds, test=-1), "test=-1"),
-    ("split", "test=0", lambda t: aa1xr.split(t.ds, test=0), "none for testing"),
-    ("split", "test=True", lambda t: aa1xr.split(t.ds, test=True), "test=True is no number"),
     ("split", "test a list of stimuli", lambda t: aa1xr.split(t.ds, test=list(t.test)),
      "test=.* is no number of labels"),
-    ("split", "test and n_folds", lambda t: aa1xr.split(t.ds, test=2, n_folds=3), "either test or"),
-    ("split", "more folds than stimuli", lambda t: aa1xr.split(t.ds, n_folds=99),
-     "n_folds=99; expected 2 to 7"),
-    ("split", "seed='a'", lambda t: aa1xr.split(t.ds, seed="a"), "seed='a'; expected a whole"),
-    ("split", "seed=None", lambda t: aa1xr.split(t.ds, seed=None), "seed=None; expected a whole"),
-    ("split", "seed=0.5", lambda t: aa1xr.split(t.ds, seed=0.5), "seed=0.5"),
-    ("ds.aa1.split", "seed='a'", lambda t: t.ds.aa1.split(seed="a"), "seed='a'"),
-    ("simulate_archive", "seed='a'",
-     lambda t: aa1xr.simulate_archive(t.new(), seed="a"), "seed='a'; expected a whole"),
-    ("simulate_archive", "seed=-1", lambda t: aa1xr.simulate_archive(t.new(), seed=-1), "seed=-1"),
-    ("simulate_archive", "n_ripples=0",
-     lambda t: aa1xr.simulate_archive(t.new(), n_ripples=0), "n_ripples=0"),
-    ("simulate_archive", "n_trials=0",
-     lambda t: aa1xr.simulate_archive(t.new(), n_trials=0), "n_trials=0"),
-    # Fields.
     ("strf", "no stimulus to train on",
      lambda t: aa1xr.strf(t.ds, train=[], validation=t.validation), "train names no stimulus"),
     ("strf", "no stimulus to validate on",
@@ -162,15 +23,6 @@ ROWS: tuple[tuple[str, str, Callable[[Inputs], Any], str], ...] = (
     ("strf", "train and validation overlap",
      lambda t: aa1xr.strf(t.ds, train=t.train, validation=t.train),
      "is in train and in validation; each stimulus is for one"),
-    ("strf", "alphas a single number",
-     lambda t: aa1xr.strf(t.ds, **t.lists, alphas=1.0), "alphas=1.0; expected a list"),
-    ("strf", "alphas='auto'", lambda t: aa1xr.strf(t.ds, **t.lists, alphas="auto"),
-     "alphas='auto'"),
-    ("strf", "alphas=None", lambda t: aa1xr.strf(t.ds, **t.lists, alphas=None), "alphas=None"),
-    ("strf", "alphas with a zero",
-     lambda t: aa1xr.strf(t.ds, **t.lists, alphas=[0, 1]), "alphas=.*positive numbers"),
-    ("strf", "alphas without bound",
-     lambda t: aa1xr.strf(t.ds, **t.lists, alphas=[1, np.inf]), "alphas=.*positive numbers"),
     ("strf", "counts of single trials as the response",
      lambda t: aa1xr.strf(t.ds, **t.lists, response=t.ds.spikes),
      "must be in spikes/s; got units of"),
@@ -198,8 +50,6 @@ ROWS: tuple[tuple[str, str, Callable[[Inputs], Any], str], ...] = (
      lambda t: aa1xr.tuning(t.fit.isel(lag=0)), "select with a list or slice"),
     ("tuning", "a Dataset of responses", lambda t: aa1xr.tuning(t.ds),
      "strfs has no variable 'strf'.*aa1xr.strf gives"),
-    ("fit_nonlinearity", "n_levels=1",
-     lambda t: aa1xr.fit_nonlinearity(t.rate, t.ds.psth, n_levels=1), "n_levels=1.*at least 2"),
     ("fit_nonlinearity", "a response of another bin width",
      lambda t: aa1xr.fit_nonlinearity(t.rate, aa1xr.resample(t.ds, dt_ms=40).psth),
      "prediction has bins of 20 ms, the response of 40 ms; bring both to one"),
@@ -217,6 +67,27 @@ ROWS: tuple[tuple[str, str, Callable[[Inputs], Any], str], ...] = (
      r"stats_from is of shape \(4, 7, 0\)"),
     ("normalize", "nothing", lambda t: aa1xr.normalize(t.ds.psth.isel(neuron=[])),
      "da is of shape"),
+    ("take_trials", "a word that names no trials",
+     lambda t: aa1xr.take_trials(t.ds, "first"), "'first'.*odd.*even"),
+    ("take_trials", "a trial that is not there",
+     lambda t: aa1xr.take_trials(t.ds, [0, 99]), "99"),
+    ("take_trials", "a trial twice", lambda t: aa1xr.take_trials(t.ds, [0, 0]),
+     "must take each trial once"),
+    ("take_trials", "a mask that is too short",
+     lambda t: aa1xr.take_trials(t.ds, np.array([True])), "must be 6 booleans"),
+    ("trial_halves", "one trial", lambda t: aa1xr.trial_halves(t.ds.isel(trial=[0])),
+     "at least two trials"),
+    ("dprime", "other neurons in the second set",
+     lambda t: aa1xr.dprime(t.ds, t.ds.isel(neuron=[0, 1])), "must have the same neurons"),
+    ("dprime", "neurons in another order",
+     lambda t: aa1xr.dprime(t.ds, t.ds.isel(neuron=slice(None, None, -1))),
+     "must have the same neurons"),
+    ("jackknife", "a dimension that nothing is left out of",
+     lambda t: aa1xr.jackknife(aa1xr.quality, t.ds, over="time"), "over='time'; expected one of"),
+    ("bootstrap", "over trials", lambda t: aa1xr.bootstrap(aa1xr.quality, t.ds, over="trial"),
+     "jackknife"),
+    ("bootstrap", "one draw", lambda t: aa1xr.bootstrap(aa1xr.quality, t.ds, over="stimulus", n=1),
+     "n=1"),
 )  # fmt: skip
 
 #: The same of mistakes of kind, which are a TypeError.
@@ -266,6 +137,9 @@ KINDS: tuple[tuple[str, str, Callable[[Inputs], Any], str], ...] = (
      lambda t: aa1xr.normalize(t.ds.psth)[1].apply(t.ds), "da is Dataset; expected a DataArray"),
     ("Scaling", "undo of NumPy",
      lambda t: aa1xr.normalize(t.ds.psth)[1].undo(t.ds.psth.values), "da is ndarray"),
+    ("jackknife", "a result instead of a function",
+     lambda t: aa1xr.jackknife(aa1xr.quality(t.ds), t.ds, over="trial"),
+     "function must be a function, such as aa1xr.quality"),
 )  # fmt: skip
 
 #: Labels that are not there, which are a KeyError.
@@ -288,22 +162,8 @@ LABELS: tuple[tuple[str, str, Callable[[Inputs], Any], str], ...] = (
 
 #: Python's own check of a signature says enough.
 SIGNATURES: tuple[tuple[str, str, Callable[[Inputs], Any], str], ...] = (
-    ("resample", "no dt_ms", lambda t: aa1xr.resample(t.ds), "'dt_ms'"),
-    ("resample", "a misspelt option", lambda t: aa1xr.resample(t.ds, dt=40), "'dt'"),
-    ("smooth", "a misspelt option", lambda t: aa1xr.smooth(t.ds.psth, width_ms=21), "'width_ms'"),
-    ("strf", "no validation", lambda t: aa1xr.strf(t.ds, train=t.train), "'validation'"),
-    ("score", "no prediction", lambda t: aa1xr.score(t.ds), "'prediction'"),
     ("cite", "a format", lambda t: aa1xr.cite("bibtex"), "positional"),
-    ("quality", "a misspelt option", lambda t: aa1xr.quality(t.ds, n_splits=5), "'n_splits'"),
-    ("standardize", "over nothing", lambda t: aa1xr.standardize(t.ds.psth), "'over'"),
     ("Split", "one part alone", lambda t: aa1xr.Split(t.train), "'validation' and 'test'"),
-    ("ds.aa1.psth", "a neuron", lambda t: t.ds.aa1.psth("sim0000_1_A"), "positional"),
-    ("ds.aa1.presented", "a trial", lambda t: t.ds.aa1.presented(3), "positional"),
-    ("ds.aa1.drop_missing", "a dimension", lambda t: t.ds.aa1.drop_missing("neuron"), "positional"),
-    ("ds.aa1.simultaneous", "an area", lambda t: t.ds.aa1.simultaneous("MLd"), "positional"),
-    ("ds.aa1.to_pandas", "an option", lambda t: t.ds.aa1.to_pandas(wide=True), "'wide'"),
-    ("ds.aa1.to_pynapple", "a cell", lambda t: t.ds.aa1.to_pynapple("sim0000_1_A"), "positional"),
-    ("ds.aa1.to_deepstrf", "an option", lambda t: t.ds.aa1.to_deepstrf(dt_ms=5), "'dt_ms'"),
 )  # fmt: skip
 
 
@@ -346,7 +206,6 @@ def unusual() -> Iterator[Case]:
 
 
 def rows() -> Iterator[Case]:
-    yield from numbers()
     yield from (refused(*row) for row in ROWS)
     yield from (refused(*row, TypeError) for row in KINDS)
     yield from (refused(*row, KeyError, elsewhere=row[0] == "Scaling") for row in LABELS)

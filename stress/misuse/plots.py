@@ -18,12 +18,6 @@ DRAWN: dict[str, Callable[[Inputs, Any], Any]] = {
     "plot.raster": lambda t, ax: plot.raster(t.ds, CELL, SOUND, ax=ax),
     "plot.spectrogram": lambda t, ax: plot.spectrogram(t.ds, SOUND, ax=ax),
     "plot.strf": lambda t, ax: plot.strf(t.fit, CELL, ax=ax),
-    "ds.aa1.plot.coverage": lambda t, ax: t.ds.aa1.plot.coverage(ax=ax),
-    "ds.aa1.plot.psth": lambda t, ax: t.ds.aa1.plot.psth(CELL, SOUND, ax=ax),
-    "ds.aa1.plot.quality": lambda t, ax: t.ds.aa1.plot.quality(ax=ax),
-    "ds.aa1.plot.raster": lambda t, ax: t.ds.aa1.plot.raster(CELL, SOUND, ax=ax),
-    "ds.aa1.plot.spectrogram": lambda t, ax: t.ds.aa1.plot.spectrogram(SOUND, ax=ax),
-    "ds.aa1.plot.strf": lambda t, ax: t.fit.aa1.plot.strf(CELL, ax=ax),
 }
 #: As functions of neuron and stimulus.
 OF_CELL: dict[str, Callable[[Inputs, Any, Any], Any]] = {
@@ -31,7 +25,6 @@ OF_CELL: dict[str, Callable[[Inputs, Any, Any], Any]] = {
     "plot.raster": lambda t, cell, sound: plot.raster(t.ds, cell, sound),
     "plot.response": lambda t, cell, sound: plot.response(t.ds, cell, sound),
     "plot.strf": lambda t, cell, sound: plot.strf(t.fit, cell),
-    "ds.aa1.plot.response": lambda t, cell, sound: t.ds.aa1.plot.response(cell, sound),
 }
 OF_SOUND = {name: call for name, call in OF_CELL.items() if name != "plot.strf"} | {
     "plot.spectrogram": lambda t, cell, sound: plot.spectrogram(t.ds, sound)
@@ -108,12 +101,6 @@ ROWS: tuple[tuple[Any, ...], ...] = (
      lambda t: plot.spectrogram(t.ds.psth.isel(neuron=0), SOUND), "expected freq and time"),
     ("plot.coverage", "counts", lambda t: plot.coverage(t.ds.spikes), "one too many, 'trial'"),
     ("plot.quality", "rates", lambda t: plot.quality(t.ds.psth), "one value for each neuron"),
-    ("plot.quality", "a misspelt measure", lambda t: plot.quality(t.ds, measure="cc_max"),
-     "measure='cc_max'; expected a variable or label .*ccmax"),
-    ("plot.quality", "measure=None", lambda t: plot.quality(t.ds, measure=None),
-     "measure=None; expected"),
-    ("plot.quality", "two measures", lambda t: plot.quality(t.ds, measure=["snr", "ccmax"]),
-     r"measure=\['snr', 'ccmax'\]; expected a variable"),
     ("plot.quality", "a measure that is NaN throughout",
      lambda t: plot.quality(t.ds.isel(trial=[0]), measure="snr"), "snr is NaN for all neurons"),
     ("plot.quality", "measures by stimulus",
@@ -129,8 +116,6 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     ("plot.response", "axes for a figure",
      lambda t: plot.response(t.ds, CELL, SOUND, figure=_axes()),
      "figure is Axes; expected", TypeError),
-    ("ds.aa1.plot.response", "a number for a figure",
-     lambda t: t.ds.aa1.plot.response(CELL, SOUND, figure=1), "figure is int; expected", TypeError),
     ("plot.response", "a pair without presentations",
      lambda t: plot.response(t.ds, "sim0000_2_A", "conspecific-00"),
      r"never presented.*aa1xr.plot.coverage\(ds\)"),

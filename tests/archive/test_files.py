@@ -14,37 +14,15 @@ from aa1xr.archive.write import make_sound, wav_bytes
 from tests.archive.read_all import read_all
 
 JUNK = [
-    "__MACOSX/all_stims/._conspecific",
-    "__MACOSX/x",
-    ".DS_Store",
-    "a/.DS_Store",
-    "a/._b",
-    "a/b/Thumbs.db",
-    "a/desktop.ini",
-    "a/__MACOSX/b/c",
-    "a/Icon\r",
-    ".Trash-1000/files/all_stims/x",
-    ".Trashes/501/x",
-    "$RECYCLE.BIN/S-1-5-21/x",
-    "System Volume Information/x",
-    "lost+found/x",
-    ".Spotlight-V100/x",
-    "a/@eaDir/b@SynoEAStream",
-    "a/b@SynoResource",
-    "#recycle/x",
-    ".stfolder/x",
-    ".stversions/a/b",
-    "a/~syncthing~b.tmp",
-    "a/.syncthing.b.tmp",
-    ".dropbox",
-    ".dropbox.cache/x",
-    ".849C9593-D756-4E56-8D6E-42412F2A707B",
-    "a/b/data:Zone.Identifier",
-    "Desktop.INI",
-    "aa1-0123456789abcdef-v3.zarr/zarr.json",
-    ".git/config",
-    ".ipynb_checkpoints/x",
-]
+    "__MACOSX/all_stims/._conspecific", "__MACOSX/x", ".DS_Store", "a/.DS_Store", "a/._b",
+    "a/b/Thumbs.db", "a/desktop.ini", "a/__MACOSX/b/c", "a/Icon\r",
+    ".Trash-1000/files/all_stims/x", ".Trashes/501/x", "$RECYCLE.BIN/S-1-5-21/x",
+    "System Volume Information/x", "lost+found/x", ".Spotlight-V100/x", "a/@eaDir/b@SynoEAStream",
+    "a/b@SynoResource", "#recycle/x", ".stfolder/x", ".stversions/a/b", "a/~syncthing~b.tmp",
+    "a/.syncthing.b.tmp", ".dropbox", ".dropbox.cache/x", ".849C9593-D756-4E56-8D6E-42412F2A707B",
+    "a/b/data:Zone.Identifier", "Desktop.INI", "aa1-0123456789abcdef-v3.zarr/zarr.json",
+    ".git/config", ".ipynb_checkpoints/x",
+]  # fmt: skip
 
 
 def test_open_files__gives_names_and_bytes(pack, kind):
@@ -92,25 +70,6 @@ def test_open_files__a_zip_truncated_anywhere_is_refused(tiny, pack):
         path.write_bytes(data[:length])
         with pytest.raises(ArchiveError, match="not a complete zip"):
             read_all(path)
-
-
-def test_open_files__a_zip_with_a_flipped_bit_is_refused_or_right(tiny, pack):
-    # Most of a zip that is no data (times, attributes) is of no account, and may be damaged.
-    path = pack(tiny, "zip")
-    data = path.read_bytes()
-    right = read_all(path)
-    refused = 0
-    for position in range(0, len(data), 3):
-        damaged = bytearray(data)
-        damaged[position] ^= 1 << position * 5 % 8
-        path.write_bytes(damaged)
-        try:
-            found = read_all(path)
-        except ArchiveError:
-            refused += 1
-        else:
-            assert found == right, position
-    assert refused > len(data) / 6
 
 
 @pytest.mark.parametrize(
@@ -407,6 +366,9 @@ def test_open_files__junk_in_an_archive_changes_nothing(tiny, pack, kind):
     right = read_all(pack(tiny, kind))
     trash = {f".Trash-1000/files/aa1/{name}": data for name, data in tiny.items()}
     trash |= {f"@eaDir/{name}": b"" for name in tiny}
+    # macOS keeps a file of its own beside every file, under the same names.
+    beside = [f"{folder}/._{last}" for folder, _, last in (n.rpartition("/") for n in tiny)]
+    trash |= dict.fromkeys([*beside, *(f"__MACOSX/{name}" for name in beside)], b"\0junk")
     assert read_all(pack(tiny | trash | dict.fromkeys(JUNK, b"junk"), kind)) == right
 
 

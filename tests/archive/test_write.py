@@ -6,19 +6,14 @@ import pytest
 
 from aa1xr.archive.read import Cell, Recording
 from aa1xr.archive.write import make_sound, spike_text, wav_bytes, write_archive
+from tests.small_archives import recording
 
 SOUND = make_sound("flatrip", np.arange(-5, 5, dtype=np.int16), 32000)
 
 
-def recording(times, counts, number=1):
-    return Recording(
-        number, "flatrip", SOUND.name, np.array(times, np.int32), np.array(counts, np.int32)
-    )
-
-
 def cells():
-    yield Cell("a1_1_A", "MLd", [recording([-1999969, 0, 159375, 3000], [3, 0, 1])])
-    yield Cell("a1_1_B", "Field_L", [recording([-1], [0, 1], number=12)])
+    yield Cell("a1_1_A", "MLd", [recording(1, SOUND, [[-1999969, 0, 159375], [], [3000]])])
+    yield Cell("a1_1_B", "Field_L", [recording(12, SOUND, [[], [-1]])])
 
 
 EXPECTED = {
@@ -37,7 +32,7 @@ def names(folder):
 
 
 def test_spike_text__as_crcns_wrote_it():
-    written = spike_text(recording([-1500, 0, 999, 3997375], [2, 0, 2]))
+    written = spike_text(recording(1, SOUND, [[-1500, 0], [], [999, 3997375]]))
     assert written == b"-1.500 0.000 \n\n0.999 3997.375 \n"
 
 

@@ -66,30 +66,6 @@ def test_count__of_what_was_not_recorded_is_nan(hop):
     check_counts(made, hop, 2 * RATE, 4 * RATE, opened(made, hop, before_ms=2000, after_ms=4000))
 
 
-def indexers(size):
-    """Anything that NumPy takes along one axis, disorder and repeats included."""
-    position = st.integers(-size, size - 1)
-    bound = st.one_of(st.none(), st.integers(-size - 1, size + 1))
-    step = st.one_of(st.none(), st.integers(-3, 3).filter(bool))
-    return st.one_of(
-        position,
-        st.builds(slice, bound, bound, step),
-        st.lists(position, max_size=2 * size).map(lambda p: np.array(p, dtype=int)),
-    )
-
-
-@fewer
-@given(made=archives(), data=st.data(), chunks=st.sampled_from([None, {}]))
-def test_count__of_a_selection_is_the_selection_of_the_counts(made, data, chunks):
-    for ds in opened(made, chunks=chunks):
-        key = {d: data.draw(indexers(ds.sizes[d]), label=d) for d in ds.spikes.dims}
-        for name in ("spikes", "psth", "n_trials"):
-            part = {d: k for d, k in key.items() if d in ds[name].dims}
-            lazy, eager = ds[name].isel(part), ds[name].compute().isel(part)
-            np.testing.assert_array_equal(lazy.values, eager.values)
-            assert lazy.dtype == eager.dtype
-
-
 def test_count__reads_only_what_is_asked_for(ds, monkeypatch):
     read = []
     original = aa1xr.store.read.Store.read
@@ -109,13 +85,6 @@ def test_count__reads_only_what_is_asked_for(ds, monkeypatch):
     # holds some 150,000 events.
     assert 0 < total <= events < 1000
     assert one.shape == (2, 434)
-
-
-@pytest.mark.parametrize("dt_ms", [5, 1])
-def test_spikes__without_dask_are_those_with_dask(ds, dt_ms):
-    plain = aa1xr.open_sample(dt_ms=dt_ms, chunks=None)
-    lazy = aa1xr.open_sample(dt_ms=dt_ms)
-    np.testing.assert_array_equal(plain.spikes.values, lazy.spikes.values)
 
 
 def test_count__through_dask_is_of_the_selection_alone(ds, monkeypatch):

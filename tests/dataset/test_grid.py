@@ -58,43 +58,6 @@ def test_make_grid__takes_any_number(dt_ms):
     assert grid(dt_ms=dt_ms).dt_ms == float(dt_ms)
 
 
-@pytest.mark.parametrize(
-    ("dt_ms", "message"),
-    [
-        (0.3, "nearest bin widths are 0.28125 or 0.3125 ms"),
-        (0.005, "nearest bin widths are 0.03125 ms"),
-        (0, "nearest bin widths are 0.03125 ms"),
-        (-5, "not a whole number of audio samples"),
-        (float("nan"), "no number of milliseconds"),
-        (float("inf"), "no number of milliseconds"),
-        ("5", "no number of milliseconds"),
-        (True, "no number of milliseconds"),
-        (None, "no number of milliseconds"),
-        (4000.03125, "dt_ms must be at most 4000.*; got 4000.03125"),
-        (5e6, "dt_ms must be at most 4000"),
-    ],
-)
-def test_make_grid__refuses_bin_widths(dt_ms, message):
-    with pytest.raises(ValueError, match=message):
-        grid(dt_ms=dt_ms)
-
-
-@pytest.mark.parametrize("name", ["before_ms", "after_ms"])
-@pytest.mark.parametrize("value", [-1, float("nan"), "10"])
-def test_make_grid__refuses_windows(name, value):
-    with pytest.raises(ValueError, match=name):
-        grid(dt_ms=5, **{name: value})
-
-
-@pytest.mark.parametrize(("name", "value"), [("before_ms", 2001), ("after_ms", 4000.5)])
-def test_make_grid__refuses_what_was_not_recorded(name, value):
-    with pytest.raises(
-        ValueError,
-        match=f"{name} must be at most .*; got {value}. AA1 was recorded from 2 s before",
-    ):
-        grid(dt_ms=5, **{name: value})
-
-
 @pytest.mark.parametrize("dt_ms", [1, 5, 7, 40, 1500, 4000])
 @pytest.mark.parametrize(("before_ms", "after_ms"), [(2000, 4000), (1999, 1000), (0, 0)])
 def test_make_grid__has_data_only_where_a_bin_was_recorded(dt_ms, before_ms, after_ms):
@@ -111,8 +74,5 @@ def test_make_grid__has_data_only_where_a_bin_was_recorded(dt_ms, before_ms, aft
         assert got[s].tolist() == expected
 
 
-@pytest.mark.parametrize("dt_ms", [5e6, 1e300, 5000])
-def test_make_grid__refuses_bins_wider_than_the_recording(dt_ms):
-    with pytest.raises(ValueError, match=r"dt_ms must be at most 4000: .*; got "):
-        grid(dt_ms=dt_ms)
+def test_make_grid__takes_the_widest_bin():
     assert grid(dt_ms=4000, after_ms=4000).n_time == 2

@@ -164,15 +164,6 @@ def test_open__pre_onset_and_late_spikes(ds):
     np.testing.assert_array_equal(inner.spectrogram, ds.spectrogram)
 
 
-def test_open__unknown_argument_or_source(sample_archive, tmp_path):
-    with pytest.raises(TypeError, match="dt"):
-        aa1xr.open(sample_archive, dt=5)
-    with pytest.raises(aa1xr.DataNotFoundError, match="no such file"):
-        aa1xr.open(tmp_path / "nothing.zip")
-    with pytest.raises(aa1xr.DataNotFoundError, match="Three ways on"):
-        aa1xr.open(data_dir=tmp_path)
-
-
 def test_open__rebuilds_in_the_place_of_a_damaged_store(sample_archive, tmp_path):
     before = aa1xr.open(sample_archive, data_dir=tmp_path)
     store = Path(before.encoding["source"])

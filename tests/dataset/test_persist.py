@@ -1,6 +1,4 @@
 import asyncio
-import json
-import shutil
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +9,11 @@ import fsspec
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 
 import aa1xr
-from aa1xr.store.layout import CONSOLIDATED, SEAL, seal
-from tests.small_archives import archives, fewer
+from aa1xr.store.layout import CONSOLIDATED, SEAL
+from tests.small_archives import archives
 
 SELECTIONS = {
     "whole": lambda ds: ds,
@@ -51,7 +49,7 @@ def test_save__load_gives_it_back(sample_archive, tmp_path, name, chunks):
     )
 
 
-@fewer
+@settings(max_examples=settings().max_examples // 10)  # each is saved, which takes the most time
 @given(made=archives())
 def test_save__load_of_ragged_archives(made):
     with tempfile.TemporaryDirectory() as folder:
@@ -68,25 +66,6 @@ def test_save__xarrays_own_to_zarr_works(sample_archive, tmp_path):
     ds.to_zarr(tmp_path / "a.zarr", consolidated=False)
     back = aa1xr.load(tmp_path / "a.zarr")
     xr.testing.assert_identical(back.compute(), ds.compute())
-
-
-def test_save__to_a_url(sample_archive):
-    ds = aa1xr.open_sample().sel(area="MLd")
-    url = "memory://saved/mld.zarr"
-    aa1xr.save(ds, url)
-    xr.testing.assert_identical(aa1xr.load(url).compute(), ds.compute())
-    with pytest.raises(FileExistsError, match=f"{url} exists; remove it first"):
-        aa1xr.save(ds, url)
-    fsspec.filesystem("memory").rm("/saved", recursive=True)
-
-
-def test_save__never_overwrites(sample_archive, tmp_path):
-    ds = aa1xr.open_sample()[["n_trials"]]
-    aa1xr.save(ds, tmp_path / "a.zarr")
-    before = sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*"))
-    with pytest.raises(FileExistsError, match="remove it first"):
-        aa1xr.save(ds, tmp_path / "a.zarr")
-    assert sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*")) == before
 
 
 def test_save__leaves_nothing_half_written(sample_archive, tmp_path):
@@ -114,28 +93,6 @@ def test_load__is_lazy(sample_archive, tmp_path):
         back.sel(area="MLd")
 
 
-def test_load__damaged(sample_archive, tmp_path):
-    with pytest.raises(aa1xr.DataNotFoundError, match="no such store"):
-        aa1xr.load(tmp_path / "nothing.zarr")
-    with pytest.raises(aa1xr.StoreError, match="no Zarr store"):
-        aa1xr.load(tmp_path)
-    good = tmp_path / "good.zarr"
-    aa1xr.save(aa1xr.open_sample(), good)
-    for chunk in [path for path in good.rglob("c/**/*") if path.is_file()]:
-        bad = tmp_path / "bad.zarr"
-        shutil.copytree(good, bad)
-        target = bad / chunk.relative_to(good)
-        data = bytearray(target.read_bytes())
-        data[len(data) // 2] ^= 1
-        target.write_bytes(data)
-        with pytest.raises(aa1xr.StoreError, match=r"bad\.zarr: damaged \(.*checksum"):
-            aa1xr.load(bad).compute()
-        target.unlink()
-        with pytest.raises(aa1xr.StoreError, match="of its"):
-            aa1xr.load(bad)
-        shutil.rmtree(bad)
-
-
 @pytest.mark.parametrize("place", ["{}", "file://{}"])
 def test_load__of_zarr_format_2(sample_archive, tmp_path, place):
     ds = aa1xr.open_sample()[["n_trials"]].drop_encoding()
@@ -146,52 +103,11 @@ def test_load__of_zarr_format_2(sample_archive, tmp_path, place):
         aa1xr.load(place.format(tmp_path / "a.zarr"))
 
 
-def test_load__of_an_array_of_format_2_among_others(tmp_path):
-    aa1xr.save(xr.Dataset({"x": ("a", [1, 2]), "y": ("a", [1, 2])}), tmp_path / "a.zarr")
-    root = tmp_path / "a.zarr" / "zarr.json"
-    document = json.loads(root.read_text())
-    arrays = document["consolidated_metadata"]["metadata"]
-    arrays["y"] = {
-        "zarr_format": 2,
-        "shape": [2],
-        "chunks": [2],
-        "dtype": "<i8",
-        "compressor": None,
-        "fill_value": 0,
-        "order": "C",
-        "filters": None,
-        "attributes": {"_ARRAY_DIMENSIONS": ["a"]},
-    }
-    root.write_bytes(seal(json.dumps(document).encode(), part="consolidated_metadata"))
-    with pytest.raises(aa1xr.StoreError, match="y is of Zarr format 2; expected 3"):
-        aa1xr.load(tmp_path / "a.zarr")
-
-
-def test_load__of_a_codec_that_is_none(tmp_path):
-    aa1xr.save(xr.Dataset({"x": ("a", [1, 2])}), tmp_path / "a.zarr")
-    root = tmp_path / "a.zarr" / "zarr.json"
-    root.write_bytes(
-        seal(
-            root.read_bytes().replace(b'"zstd"', b'"aa1xr.cli:main"'), part="consolidated_metadata"
-        )
-    )
-    with pytest.raises(aa1xr.StoreError, match=r"damaged \(.*aa1xr.cli:main"):
-        aa1xr.load(tmp_path / "a.zarr")
-
-
 def test_load__nothing_at_a_url(tmp_path):
     with pytest.raises(aa1xr.DataNotFoundError, match=f"^{tmp_path}/nothing.zarr: no such store"):
         aa1xr.load(f"file://{tmp_path}/nothing.zarr")
     with pytest.raises(aa1xr.DataNotFoundError, match="no Zarr store of format 3"):
         aa1xr.load("memory://nothing.zarr")
-
-
-def test_load__and_open_name_each_other(sample_store, tmp_path):
-    with pytest.raises(aa1xr.StoreError, match=r"not a saved Dataset; aa1xr.open opens"):
-        aa1xr.load(sample_store)
-    aa1xr.save(aa1xr.open(sample_store).isel(neuron=[0]), tmp_path / "a.zarr")
-    with pytest.raises(aa1xr.StoreError, match=r"If aa1xr.save or xarray wrote it, aa1xr.load"):
-        aa1xr.open(tmp_path / "a.zarr")
 
 
 def test_load__metadata_that_were_changed_are_refused(sample_archive, tmp_path):
@@ -201,7 +117,7 @@ def test_load__metadata_that_were_changed_are_refused(sample_archive, tmp_path):
     data = root.read_bytes()
     # Without one of these names it passes for what xarray itself wrote; all it says is right then.
     names = [SEAL.encode(), CONSOLIDATED.encode()]
-    for position in range(1, len(data), 53):
+    for position in range(1, len(data), 211):
         if any(0 <= position - data.index(name) < len(name) for name in names):
             continue
         damaged = bytearray(data)
@@ -264,7 +180,7 @@ def test_save__interrupted_at_a_url_does_not_pass_for_whole(sample_archive, monk
     aa1xr.save(ds, "memory://saved/whole.zarr")
     n = written
     assert n > 30
-    for last in [*range(1, 9), *range(9, n - 1, 8), n - 1, n]:
+    for last in (1, 2, 3, n // 2, n - 1, n):
         written, url = 0, f"memory://saved/{last}-part.zarr"
         with pytest.raises(OSError, match=r"part\.zarr.*gone"):
             aa1xr.save(ds, url)
@@ -276,9 +192,9 @@ def test_save__interrupted_at_a_url_does_not_pass_for_whole(sample_archive, monk
 def test_save__by_several_threads(sample_archive, tmp_path):
     # zarr's warning would be an error here.
     ds = aa1xr.open_sample()[["n_trials"]]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: aa1xr.save(ds, tmp_path / f"{n}.zarr"), range(16)))
-    assert aa1xr.load(tmp_path / "15.zarr").equals(ds)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda n: aa1xr.save(ds, tmp_path / f"{n}.zarr"), range(6)))
+    assert aa1xr.load(tmp_path / "5.zarr").equals(ds)
 
 
 # What xarray's own to_zarr does with it

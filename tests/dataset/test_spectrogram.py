@@ -1,5 +1,3 @@
-import hashlib
-import json
 import math
 import shutil
 import subprocess
@@ -112,7 +110,7 @@ def clicks(samples, n=16000):
 )
 def test_spectrogram__equals_the_definition(tmp_path, dt_ms, options):
     rng = np.random.default_rng(0)
-    sounds = [rng.normal(0, 3000, 7777).round(), rng.normal(0, 500, 4800).round()]
+    sounds = [rng.normal(0, 3000, 3333).round(), rng.normal(0, 500, 2400).round()]
     got = opened(tmp_path, sounds, dt_ms=dt_ms, **options)
     n_fft = int(32 * options.get("window_ms", 10))
     compression = options.get("compression", "cubic")
@@ -200,82 +198,34 @@ def test_spectrogram__of_scipy_and_librosa(tmp_path, librosa_mel):
     np.testing.assert_allclose(wide, power.reshape(32, 25, 4).mean(2), rtol=1e-4)
 
 
-def test_spectrogram__follows_the_frequency_of_a_tone(tmp_path):
-    tone = (10000 * np.sin(2 * np.pi * 4000 * np.arange(16000) / 32000)).astype(np.int16)
-    sound = make_sound("flatrip", tone, 32000)
-    made = SmallArchive([sound], {"a_1": "MLd"}, {"a_1": {("flatrip", sound.name): [[0]]}})
-    path = made.write(tmp_path / "tone.zip")
-    ds = aa1xr.open(path, data_dir=tmp_path)
-    loudest = ds.spectrogram.isel(stimulus=0).mean("time").idxmax("freq")
-    assert abs(float(loudest) - 4000) < 300
-
-
-def test_spectrogram__is_kept_by_parameter_set(sample_store, tmp_path, monkeypatch):
-    store = tmp_path / "copy.zarr"
-    shutil.copytree(sample_store, store, ignore=shutil.ignore_patterns("spectrogram-*"))
-    first = aa1xr.open(store).spectrogram.values
-    aa1xr.open(store, before_ms=100).spectrogram.compute()  # the same frames, shifted
-    assert len(list(store.glob("spectrogram-*"))) == 1
-    aa1xr.open(store, n_mels=16).spectrogram.compute()
-    assert len(list(store.glob("spectrogram-*"))) == 2
+def test_spectrogram__is_kept_by_parameter_set(own_store, monkeypatch):
+    first = aa1xr.open(own_store).spectrogram.values
+    aa1xr.open(own_store, before_ms=100).spectrogram.compute()  # the same frames, shifted
+    assert len(list(own_store.glob("spectrogram-*"))) == 1
+    aa1xr.open(own_store, n_mels=16).spectrogram.compute()
+    assert len(list(own_store.glob("spectrogram-*"))) == 2
 
     def never(*args):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(aa1xr.dataset.spectrogram.Mel, "__call__", never)
-    np.testing.assert_array_equal(aa1xr.open(store).spectrogram.values, first)
+    np.testing.assert_array_equal(aa1xr.open(own_store).spectrogram.values, first)
 
 
-def test_spectrogram__works_where_it_cannot_be_kept(sample_store, tmp_path, monkeypatch, ds):
-    store = tmp_path / "copy.zarr"
-    shutil.copytree(sample_store, store, ignore=shutil.ignore_patterns("spectrogram-*"))
-
-    # The tests may run as root, whom no file mode stops.
-    def read_only(self, path, values, **kwargs):
-        raise PermissionError("read-only")
-
-    monkeypatch.setattr(aa1xr.store.read.Store, "add", read_only)
-    xr.testing.assert_equal(aa1xr.open(store).spectrogram, ds.spectrogram)
-    assert not list(store.glob("spectrogram-*"))
-
-
-def test_spectrogram__a_damaged_cache_is_computed_again(sample_store, tmp_path, caplog):
-    store = tmp_path / "copy.zarr"
-    shutil.copytree(sample_store, store, ignore=shutil.ignore_patterns("spectrogram-*"))
-    right = aa1xr.open(store).spectrogram.compute()
-    (kept,) = store.glob("spectrogram-*")
+def test_spectrogram__a_damaged_cache_is_computed_again(own_store, caplog):
+    right = aa1xr.open(own_store).spectrogram.compute()
+    (kept,) = own_store.glob("spectrogram-*")
     for file in [path for path in kept.rglob("*") if path.is_file()]:
         good = file.read_bytes()
         file.write_bytes(good[: len(good) // 2] + b"\0" + good[len(good) // 2 + 1 :])
         spectrogram._MEMORY.clear()
         caplog.clear()
-        xr.testing.assert_identical(aa1xr.open(store).spectrogram.compute(), right)
+        xr.testing.assert_identical(aa1xr.open(own_store).spectrogram.compute(), right)
         assert "damaged" in caplog.text
+        assert "It is a cache: remove this folder of the store" in caplog.text
+        with pytest.raises(StoreError, match="It is a cache"):
+            Store(str(own_store)).check()
         file.write_bytes(good)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"n_mels": 0}, "n_mels=0"),
-        ({"n_mels": 2.5}, "n_mels=2.5"),
-        ({"n_mels": 128}, "empty"),
-        ({"window_ms": 2, "dt_ms": 20}, "empty"),  # the window is not made as long as the bin
-        ({"n_mels": 32, "fmin": 0, "fmax": 2000}, "empty"),
-        ({"fmin": -1}, "fmin"),
-        ({"fmin": 8000, "fmax": 8000}, "fmin"),
-        ({"fmax": 16001}, "half the sample rate"),
-        ({"window_ms": 0.3}, "window_ms"),
-        ({"window_ms": 0}, "window_ms"),
-        ({"window_ms": 1001}, "window_ms must be at most 1000; got 1001"),
-        ({"compression": "foo"}, "'cubic', 'db', 'log1p', 'none'"),
-        ({"frames": "center"}, "frames='center'; expected one of 'centred', 'causal'"),
-        ({"frames": None}, "frames=None"),
-    ],
-)
-def test_spectrogram__refuses_parameters_when_opened(sample_archive, options, message):
-    with pytest.raises(ValueError, match=message):
-        aa1xr.open(sample_archive, **options)
 
 
 @pytest.fixture
@@ -312,30 +262,11 @@ def test_bands__are_librosas_to_the_bit(librosa_mel):
     assert n_sets == 108
 
 
-def test_spectrogram__does_not_import_librosa(sample_store, tmp_path):
-    store = tmp_path / "copy.zarr"
-    shutil.copytree(sample_store, store, ignore=shutil.ignore_patterns("spectrogram-*"))
-    code = f"import aa1xr, sys; aa1xr.open({str(store)!r}).spectrogram.compute()\n"
+def test_spectrogram__does_not_import_librosa(own_store):
+    code = f"import aa1xr, sys; aa1xr.open({str(own_store)!r}).spectrogram.compute()\n"
     code += "assert not {'librosa', 'numba'} & set(sys.modules)"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
-    assert list(store.glob("spectrogram-*"))
-
-
-def test_spectrogram__of_the_old_definition_is_not_taken(sample_store, tmp_path):
-    store = tmp_path / "copy.zarr"
-    shutil.copytree(sample_store, store, ignore=shutil.ignore_patterns("spectrogram-*"))
-    old = {
-        "sample_rate": 32000, "hop": 640, "n_fft": 640, "n_mels": 32,
-        "fmin": 0.0, "fmax": 16000.0, "compression": "cubic",
-    }  # fmt: skip
-    fresh = aa1xr.open(store, dt_ms=20).spectrogram
-    kinds = (old, old | {"n_fft": 320}, old | {"n_fft": 320, "frames": "centred"})
-    for parameters in kinds:
-        key = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:16]
-        junk = np.full(fresh.shape, 7, np.float32)
-        aa1xr.store.read.Store(str(store)).add(f"spectrogram-{key}", junk, attrs=old)
-    assert len(list(store.glob("spectrogram-*"))) == 3
-    assert (fresh.values != 7).all()
+    assert list(own_store.glob("spectrogram-*"))
 
 
 def test_spectrogram__decibels(tmp_path):
@@ -465,13 +396,3 @@ def test_spectrograms__computed_if_they_cannot_be_had(own_store, counted, monkey
     for _ in range(3):
         np.testing.assert_array_equal(ds.spectrogram.values, right)
     assert len(counted) == 2
-
-
-def test_spectrograms__computed_if_the_cached_one_is_damaged(own_store, counted, caplog):
-    right = aa1xr.open(own_store, dt_ms=20).spectrogram.values
-    (chunk, *_) = own_store.glob("spectrogram-*/c/0/0/0")
-    chunk.write_bytes(chunk.read_bytes()[:-1])
-    np.testing.assert_array_equal(aa1xr.open(own_store, dt_ms=20).spectrogram.values, right)
-    assert "It is a cache: remove this folder of the store" in caplog.text
-    with pytest.raises(StoreError, match="It is a cache"):
-        Store(str(own_store)).check()

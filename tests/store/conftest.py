@@ -1,18 +1,19 @@
 """Small archives that pass for recorded ones, and reading one in plain Python."""
 
 import json
-import re
 import shutil
-import struct
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from aa1xr.archive.read import Cell, Recording
+from aa1xr.archive.read import Cell
 from aa1xr.archive.write import make_sound, write_archive
 from aa1xr.store import locate
+from aa1xr.store.layout import METADATA, seal
+from aa1xr.store.read import Store
+from tests.small_archives import recording
 
 # In the order of the stimulus axis, in which no cell below heard them.
 SONGS = sorted(
@@ -24,11 +25,6 @@ SONGS = sorted(
 )
 RIPPLE = make_sound("flatrip", np.arange(-400, 400, dtype=np.int16), 32000)
 SOUNDS = [*SONGS, RIPPLE]
-
-
-def recording(number, sound, trials):
-    times = np.array([time for trial in trials for time in trial], np.int32)
-    return Recording(number, sound.type, sound.name, times, np.array([*map(len, trials)], np.int32))
 
 
 def cells(shift=0):
@@ -60,6 +56,29 @@ def store(built: tuple[Path, Path], tmp_path: Path) -> Path:
     return shutil.copytree(built[1], tmp_path / "stores" / built[1].name)
 
 
+def resealed(store: Path, change: Callable[[dict], object]) -> Path:
+    """The store with other metadata, sealed again so that no checksum finds it."""
+    document = json.loads((store / METADATA).read_bytes())
+    change(document)
+    (store / METADATA).write_bytes(seal(json.dumps(document).encode()))
+    return store
+
+
+ADDED = "spectrogram-0123456789abcdef"
+VALUES = np.array([[[0], [1.5]], [[-2], [5]], [[3], [4]]], np.float32)
+
+
+def add(store: Path | str, values: np.ndarray = VALUES) -> None:
+    """Add a spectrogram of two bands."""
+    Store(str(store)).add(ADDED, values, attrs={"n_mels": 2, "hop": 2**20})
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    damaged = bytearray(data)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)
+
+
 def contents(folder: Path) -> dict[str, object]:
     """What is in a store, by name; metadata as they read, since their order says nothing."""
     found = {}
@@ -70,30 +89,3 @@ def contents(folder: Path) -> dict[str, object]:
                 json.loads(data) if path.suffix == ".json" else data
             )
     return found
-
-
-def plain_reading(path: Path):
-    """Read an archive without the package, by the layout that CRCNS describes.
-
-    Returns
-    -------
-    sounds : {(type, name): samples}
-    responses : {(area, cell): {(type, name): (K, [[microseconds of a trial] of each trial])}}
-    """
-    sounds, responses = {}, {}
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if match := re.search(r"all_stims/(\w+)/([^./]+\.wav)$", name):
-                data = archive.read(name)
-                samples = struct.unpack(f"<{(len(data) - 44) // 2}h", data[44:])
-                sounds[match[1], match[2]] = list(samples)
-            elif match := re.search(r"(\w+)_cells/(\w+)/(\w+)/stim(\d+)$", name):
-                area, cell, type_, number = match.groups()
-                wav = archive.read(name).decode().strip()
-                spikes = archive.read(name.replace("/stim", "/spike")).decode()
-                trials = [
-                    [round(float(token) * 1000) for token in line.split()]
-                    for line in spikes.splitlines()
-                ]
-                responses.setdefault((area, cell), {})[type_, wav] = (int(number), trials)
-    return sounds, responses

@@ -1,13 +1,10 @@
 import numpy as np
 import pytest
 
-from aa1xr import ArchiveError
 from aa1xr.archive.files import open_files
 from aa1xr.archive.read import Archive
-from aa1xr.archive.write import write_archive
 from aa1xr.store import blocks
 from aa1xr.store.blocks import read_blocks
-from tests.store.conftest import SOUNDS, cells
 
 
 @pytest.mark.parametrize("size", [5, 12])
@@ -23,11 +20,3 @@ def test_read_blocks__of_any_size_hold_the_same(sample_archive, monkeypatch, siz
         joined = np.concatenate([vars(block)[name] for block in found])
         np.testing.assert_array_equal(joined, expected)
         assert joined.dtype == np.int32
-
-
-def test_read_blocks__of_a_damaged_archive(tmp_path):
-    path = write_archive(tmp_path / "cells", SOUNDS, cells())
-    (path / "MLd_cells/a1_10_A/flatrip/spike1").write_bytes(b"oops\n")
-    error = pytest.raises(ArchiveError, match=r"a1_10_A/flatrip/spike1, line 1: 'oops'")
-    with open_files(path) as files, error:
-        list(read_blocks(Archive(files)))

@@ -42,16 +42,13 @@ def test_copy_store__to_a_url(store, tmp_path, protocol):
     assert aa1xr.open(target).spectrogram.equals(aa1xr.open(store).spectrogram)
 
 
-def test_copy_store__to_s3_and_back(sample_store, bucket, url, tmp_path):
-    aa1xr.copy_store(sample_store, url, target_options=bucket.options)
+def test_copy_store__of_an_archive_to_s3_and_back(
+    sample_archive, sample_store, bucket, url, tmp_path
+):
+    aa1xr.copy_store(sample_archive, url, target_options=bucket.options)
     assert files_at(url, bucket.options) == files_at(sample_store)
     aa1xr.copy_store(url, tmp_path / "back.zarr", source_options=bucket.options)
     assert files_at(tmp_path / "back.zarr") == files_at(sample_store)
-
-
-def test_copy_store__of_an_archive(sample_archive, sample_store, bucket, url):
-    aa1xr.copy_store(sample_archive, url, target_options=bucket.options)
-    assert files_at(url, bucket.options) == files_at(sample_store)
 
 
 def test_copy_store__takes_kept_spectrograms_and_no_leftovers(store, bucket, url):

@@ -4,17 +4,15 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from aa1xr import ArchiveError
 from aa1xr.archive.parse import Sound
 from aa1xr.archive.read import Cell
 from aa1xr.archive.write import wav_bytes, write_archive
-from aa1xr.schema import AREAS
 from aa1xr.store.locate import ensure_store
 from aa1xr.store.read import Store
-from tests.store.conftest import RIPPLE, SOUNDS, contents, recording
+from tests.small_archives import recording
+from tests.store.conftest import RIPPLE, contents
 from tests.store.restore import restore_archive
 
 
@@ -49,29 +47,6 @@ def test_restore_archive__what_was_simulated_remains_so(sample_archive, sample_s
     path = restore_archive(Store(str(sample_store)), tmp_path / "restored.zip")
     with zipfile.ZipFile(path) as restored, zipfile.ZipFile(sample_archive) as archive:
         assert restored.read("simulation.json") == archive.read("simulation.json")
-
-
-TIMES = st.integers(-(2**31) + 1, 2**31 - 1)
-TRIALS = st.lists(st.lists(TIMES, max_size=4), min_size=1, max_size=4)
-HEARD = st.dictionaries(st.sampled_from(range(len(SOUNDS))), TRIALS, min_size=1)
-
-
-@settings(max_examples=15)
-@given(st.dictionaries(st.sampled_from(["a1_1", "a1_2_A", "b_03_B"]), HEARD, min_size=1), st.data())
-def test_restore_archive__any_ragged_archive(tmp_path_factory, heard, data):
-    folder = tmp_path_factory.mktemp("ragged")
-    cells = []
-    for cell, trials in heard.items():
-        area = data.draw(st.sampled_from(AREAS))
-        numbers = data.draw(st.permutations(range(1, 10)))
-        recordings = [
-            recording(number, SOUNDS[s], trials[s])
-            for s, number in zip(trials, numbers[: len(trials)], strict=True)
-        ]
-        cells.append(Cell(cell, area, recordings))
-    archive = write_archive(folder / "cells.zip", SOUNDS, cells)
-    store = Store(str(ensure_store(archive, data_dir=folder)))
-    assert digests(restore_archive(store, folder / "restored.zip")) == digests(archive)
 
 
 def test_restore_archive__a_wav_header_that_is_not_kept_is_refused(tmp_path):

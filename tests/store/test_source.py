@@ -8,14 +8,6 @@ import aa1xr
 from aa1xr.store.source import check_store_url, find_folder, find_source
 
 
-@pytest.mark.parametrize("name", ["a b.zip", "ü#1 100%.zip", "a+b?c.zip"])
-@pytest.mark.parametrize("scheme", ["file", "FILE"])
-def test_find_source__a_file_url_is_a_path(tmp_path, name, scheme):
-    path = tmp_path / name
-    assert find_source(path.as_uri().replace("file", scheme, 1)) == path
-    assert find_source(path.as_uri().replace("file://", "file://localhost", 1)) == path
-
-
 @pytest.mark.parametrize(
     "url",
     ["s3://bucket/aa1.zarr", "memory://aa1.zarr", "https://host/aa1.zarr", "https://host/aa1.zarr/",
@@ -49,11 +41,6 @@ def test_find_source__a_signed_url_is_of_one_object(url):
         find_source(url)
     assert "secret" not in str(info.value)
     check_store_url("source", "s3://bucket/a?b.zarr")  # there, no query
-
-
-def test_find_source__a_url_that_went_through_a_path():
-    with pytest.raises(ValueError, match=r"one slash after its colon.*Pass URLs as strings"):
-        find_source(Path("s3://bucket/aa1.zarr"))
 
 
 @pytest.mark.parametrize("where", ["s3://bucket/aa1", "https://host/x", "memory://x", "s3:/bucket"])
@@ -91,7 +78,7 @@ def test_find_folder__is_absolute(folder, tmp_path, monkeypatch):
     assert find_folder("data_dir", folder) == tmp_path / folder.removeprefix("~/")
 
 
-@pytest.mark.parametrize("place", ["data", "variable", "archive", "store", "zarr", "zip", "saved"])
+@pytest.mark.parametrize("place", ["data", "variable", "store", "zarr", "zip", "saved"])
 def test_open__outlives_a_change_of_the_working_directory(
     place, sample_archive, sample_store, tmp_path, monkeypatch
 ):
@@ -100,7 +87,7 @@ def test_open__outlives_a_change_of_the_working_directory(
     if place == "variable":
         monkeypatch.setenv("AA1XR_DATA_DIR", "data")
         ds = aa1xr.open("cells.zip", dt_ms=50)
-    elif place in {"data", "archive"}:
+    elif place == "data":
         ds = aa1xr.open("cells.zip", dt_ms=50, data_dir="data")
     else:
         shutil.copytree(sample_store, "store.zarr", ignore=shutil.ignore_patterns("spectrogram-*"))

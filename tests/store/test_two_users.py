@@ -1,4 +1,7 @@
-"""Two real users, one of whom puts things where the other writes. Needs root, to be both."""
+"""Two real users, one of whom puts things where the other writes. Needs root, to be both.
+
+test_links.py has what does not depend on who made a link.
+"""
 
 import json
 import os
@@ -30,8 +33,7 @@ for line in sys.stdin:
         sys.stderr, failed = io.StringIO(), False
         try:
             folder = Path(folder)
-            for rebuild in (False, True):
-                aa1xr.open(archive, data_dir=warm, rebuild=rebuild)
+            aa1xr.open(archive, data_dir=warm, rebuild=True)
             sys.stderr.truncate(0)
             os.umask(0o022)
             os.setgroups([group])
@@ -101,7 +103,7 @@ BUILD = "aa1xr.open(archive, data_dir=folder)"
 REBUILD = "aa1xr.open(archive, data_dir=folder, rebuild=True)"
 
 
-@pytest.mark.parametrize("kind", ["link to a folder", "dangling link", "pipe"])
+@pytest.mark.parametrize("kind", ["link to a folder", "pipe"])
 def test_two_users__a_link_in_the_place_of_a_store(kind, as_alice, shared, home):
     failed, said = as_alice(BUILD)
     assert not failed, said
@@ -117,29 +119,6 @@ def test_two_users__a_link_in_the_place_of_a_store(kind, as_alice, shared, home)
     assert not store.is_symlink()
     assert store.stat().st_uid == ALICE
     assert sorted(path.name for path in store.iterdir()) == names
-
-
-def test_two_users__links_inside_a_store(as_alice, shared, home):
-    as_alice(BUILD)
-    (store,) = shared.glob("*.zarr")
-    for name in ("spike_time", "area/c", "area/zarr.json", "spectrogram-0123456789abcdef"):
-        home.put("link to a folder", store / name)
-        by_mallory(store / name)
-    failed, said = as_alice(REBUILD)
-    assert not failed, said
-    assert not any(path.is_symlink() for path in store.rglob("*"))
-
-
-@pytest.mark.parametrize("name", ["", "zarr.json"])
-def test_two_users__a_store_of_the_other_is_said(name, as_alice, shared):
-    as_alice(BUILD)
-    (store,) = shared.glob("*.zarr")
-    by_mallory(store / name)
-    failed, said = as_alice(BUILD)
-    assert not failed, said
-    assert said.count(f"OwnerWarning: {store} belongs to user {MALLORY}, who can change it") == 1
-    os.chown(store / name, 0, 0)
-    assert "OwnerWarning" not in as_alice(BUILD)[1]
 
 
 @pytest.mark.parametrize(
@@ -166,12 +145,3 @@ def test_two_users__what_the_other_left_stops_nobody(mode, what, as_alice, share
         assert not failed, said
     assert {(shared / name).read_text() for name in names} == {"new"}
     assert mode == 0o1777 or what == "folder" or not os.path.lexists(left)
-
-
-def test_two_users__a_lock_that_is_a_link(as_alice, shared, home):
-    home.put("link to a file", shared / ".a.csv.aa1xr-lock")
-    by_mallory(shared / ".a.csv.aa1xr-lock")
-    work = "with atomic_write(folder / 'a.csv') as partial:\n    partial.write_text('new')"
-    failed, said = as_alice(work)
-    assert not failed, said
-    assert [path.name for path in shared.iterdir()] == ["a.csv"]

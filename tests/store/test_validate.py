@@ -2,7 +2,6 @@ import gzip
 import json
 import os
 import shutil
-import socket
 import tracemalloc
 
 import google_crc32c
@@ -14,20 +13,16 @@ from numcodecs import Blosc, Zstd
 
 import aa1xr
 from aa1xr import StoreError
-from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, chunk_keys, content_size
+from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, content_size
 from aa1xr.store.layout import ARRAYS, CONSOLIDATED, METADATA, create, seal
 from aa1xr.store.read import Store
+from aa1xr.store.storage import open_storage
 from aa1xr.store.validate import metadata_of
+from stress.forged_stores import list_checksums
+from tests.links_and_pipes import LINKS
+from tests.store.conftest import resealed
 
 # Every change below is sealed again, so that no checksum finds it.
-
-
-def resealed(store, change):
-    root = store / METADATA
-    document = json.loads(root.read_bytes())
-    change(document)
-    root.write_bytes(seal(json.dumps(document).encode()))
-    return store
 
 
 def with_checksum(chunk):
@@ -50,6 +45,8 @@ def test_metadata_of__is_what_is_written():
 
 
 METADATA_CHANGES = {
+    "more neurons than any archive": (lambda d: arrays(d)["neuron"].update(shape=[5 * 10**7]),
+     "must have 0 to 100000 along neuron; got 50000000"),
     "a shape of 51 GiB": (lambda d: arrays(d)["area"].update(shape=[10**10]), "area: must have"),
     "a shape of text": (lambda d: arrays(d)["area"].update(shape=["3"]), "area: must have 0 to"),
     "shapes that differ": (lambda d: arrays(d)["n_spikes"].update(shape=[4]), "along neuron; got"),
@@ -62,23 +59,25 @@ METADATA_CHANGES = {
         "spike_time: its chunk_grid must be",
     ),
     "another codec": (lambda d: arrays(d)["waveform"]["codecs"].pop(), "its codecs must be"),
+    "a codec that is none": (
+     lambda d: arrays(d)["area"]["codecs"].__setitem__(0, {"name": "aa1xr.cli:main"}),
+     "area: its codecs must be"),
+    "an array of Zarr format 2": (
+     lambda d: arrays(d)["area"].update(zarr_format=2, filters=[{"id": "vlen-utf8"}]),
+     "area: its metadata must be those of an array"),
     "another fill value": (lambda d: arrays(d)["row_size"].update(fill_value=0), "fill_value must"),
     "an array less": (lambda d: arrays(d).pop("name"), "must have the metadata of the arrays"),
-    "an array more": (
-        lambda d: arrays(d).update(x=arrays(d)["name"]),
-        "must have the metadata of the arrays",
-    ),
+    "an array more": (lambda d: arrays(d).update(x=arrays(d)["name"]),
+     "must have the metadata of the arrays"),
     "no group": (lambda d: d.update(node_type="array"), "must be a group of Zarr format 3"),
     "a rate of text": (lambda d: d["attributes"].update(sample_rate="9"), "'sample_rate' must"),
     "a rate of zero": (lambda d: d["attributes"].update(sample_rate=0), "'sample_rate' must"),
     "no digests": (lambda d: d["attributes"].pop("sha256"), "'sha256' must"),
     "a source of escapes": (lambda d: d["attributes"].update(source=["\x1b"]), "'source' must"),
     "no contents": (lambda d: d["attributes"].pop("contents"), "do not say what it holds"),
-    "contents of numbers": (
-        lambda d: d["attributes"]["contents"].update(missing=3),
-        "do not say what it holds",
-    ),
-}
+    "contents of numbers": (lambda d: d["attributes"]["contents"].update(missing=3),
+     "do not say what it holds"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -101,9 +100,8 @@ def rewritten(store, name, values):
     """The store with other values in an array, whose checksums are right."""
     array = zarr.open_array(store / name, mode="r+")
     array[...] = values
-    chunks = [store / name / key for key in chunk_keys(array)]
-    listed = "".join(chunk.read_bytes()[-CHECKSUM:].hex() for chunk in chunks)
-    return resealed(store, lambda d: d["attributes"][CHECKSUMS].update({name: listed}))
+    list_checksums(store, name, store)
+    return store
 
 
 VALUE_CHANGES = [
@@ -129,6 +127,13 @@ def test_open__values_must_be_of_the_layout(store, name, change, message):
     rewritten(store, name, change(Store(str(store)).read(name)))
     with pytest.raises(StoreError, match=message):
         aa1xr.open(store).psth.compute()
+
+
+@pytest.fixture
+def saved(store, tmp_path):
+    """The Dataset of the store, saved."""
+    aa1xr.save(aa1xr.open(store), tmp_path / "saved.zarr")
+    return tmp_path / "saved.zarr"
 
 
 @pytest.fixture
@@ -167,35 +172,17 @@ def test_spectrogram__cached_must_be_of_the_layout(cached, change, caplog):
 # What is no file
 
 
-def fifo(path):
-    os.mkfifo(path)
+NO_FILES = (*LINKS, "pipe", "socket")
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
 
 
-def bound_socket(path):
-    # Its address has 107 bytes at most, which a path of pytest's may exceed.
-    here = os.getcwd()  # noqa: PTH109
-    os.chdir(path.parent)
-    try:
-        with socket.socket(socket.AF_UNIX) as bound:
-            bound.bind(path.name)
-    finally:
-        os.chdir(here)
-
-
-def link(path):
-    path.symlink_to(path.with_name("elsewhere"))
-
-
-NO_FILES = {"pipe": fifo, "socket": bound_socket, "link": link}
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
-@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES.keys())
+@needs_pipes
+@pytest.mark.parametrize("kind", NO_FILES)
 @pytest.mark.parametrize("name", [METADATA, "neuron/c/0", "spike_time/c/0", "row_size/c/0/0/0"])
-def test_store__files_alone_are_read(store, tmp_path, name, make):
+def test_store__files_alone_are_read(store, tmp_path, home, name, kind):
     path = store / name
-    path.rename(path.with_name("elsewhere"))
-    make(path)
+    home.put(kind, path)
+    assert name not in open_storage(str(store)).listing()
     for use in (
         lambda: aa1xr.open(store).psth.compute(),  # noqa: PLW0108 - open fails, too
         lambda: Store(str(store)).check(),
@@ -217,24 +204,28 @@ def test_store__may_be_a_link_itself(store, tmp_path):
     assert aa1xr.open(tmp_path / "link.zarr").psth.compute().equals(aa1xr.open(store).psth)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
-@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES.keys())
+@needs_pipes
+@pytest.mark.parametrize("kind", NO_FILES)
 @pytest.mark.parametrize("name", [METADATA, "neuron/c/0", "psth/c/0/0/0"])
-def test_load__files_alone_are_read(store, tmp_path, name, make):
-    saved = tmp_path / "saved.zarr"
-    aa1xr.save(aa1xr.open(store), saved)
+def test_load__files_alone_are_read(saved, home, name, kind):
     path = saved / name
-    path.rename(path.with_name("elsewhere"))
-    make(path)
+    home.put(kind, path)
     with pytest.raises(StoreError, match=f"{path}: every part of a store must be a file"):
         aa1xr.load(saved).compute()
 
 
 SAVED_CHANGES = {
-    "a coordinate of 745 GiB": (
-        lambda d: arrays(d)["area"].update(shape=[10**10]),
-        "must have at most|conflicting sizes",
+    "a coordinate of 745 GiB": (lambda d: arrays(d)["area"].update(shape=[10**10]),
+     "must have at most|conflicting sizes"),
+    "an array of format 2": (
+        lambda d: arrays(d)["psth"].update(
+            zarr_format=2, chunks=[1, 1, 1], dtype="<f4", compressor=None, order="C", filters=None
+        ),
+        "psth is of Zarr format 2; expected 3",
     ),
+    "a codec that is none": (
+     lambda d: arrays(d)["psth"]["codecs"].__setitem__(0, {"name": "aa1xr.cli:main"}),
+     r"damaged \(.*aa1xr.cli:main"),
     "no type": (lambda d: arrays(d)["psth"].pop("data_type"), r"zarr\.json is damaged"),
     "a chunk of 745 GiB": (
         lambda d: arrays(d)["psth"]["chunk_grid"]["configuration"].update(
@@ -242,23 +233,19 @@ SAVED_CHANGES = {
         ),
         "psth must have at most .* bytes in a chunk",
     ),
-    "a million chunks": (
-        lambda d: arrays(d)["psth"].update(shape=[3, 3, 10**9]),
-        "psth must have at most .* chunks",
-    ),
+    "a million chunks": (lambda d: arrays(d)["psth"].update(shape=[3, 3, 10**9]),
+     "psth must have at most .* chunks"),
     "another codec": (
         lambda d: arrays(d)["psth"]["codecs"].__setitem__(
             1, {"name": "gzip", "configuration": {"level": 1}}
         ),
         "psth must be compressed as aa1xr.save does",
     ),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("change", "message"), SAVED_CHANGES.values(), ids=SAVED_CHANGES.keys())
-def test_load__asks_for_no_more_than_there_is(store, tmp_path, change, message):
-    saved = tmp_path / "saved.zarr"
-    aa1xr.save(aa1xr.open(store), saved)
+def test_load__asks_for_no_more_than_there_is(saved, change, message):
     document = json.loads((saved / METADATA).read_bytes())
     change(document)
     if message.endswith("chunks"):
@@ -268,17 +255,14 @@ def test_load__asks_for_no_more_than_there_is(store, tmp_path, change, message):
         aa1xr.load(saved)
 
 
-def test_load__coordinates_of_all_together(store, tmp_path, monkeypatch):
-    aa1xr.save(aa1xr.open(store), tmp_path / "saved.zarr")
+def test_load__coordinates_of_all_together(store, saved, monkeypatch):
     most = max(coord.nbytes for coord in aa1xr.open(store).coords.values())
     monkeypatch.setattr("aa1xr.dataset.persist._LARGEST_COORDINATES", most)
     with pytest.raises(StoreError, match=f"its coordinates must have at most {most} bytes"):
-        aa1xr.load(tmp_path / "saved.zarr")
+        aa1xr.load(saved)
 
 
-def test_load__what_is_no_text(store, tmp_path):
-    saved = tmp_path / "saved.zarr"
-    aa1xr.save(aa1xr.open(store), saved)
+def test_load__what_is_no_text(saved):
     array = zarr.open_array(saved / "rig", mode="r+")
     raw = np.full(3 * array.dtype.itemsize // 4, 2**30, "<u4").tobytes()
     (saved / "rig/c/0").write_bytes(with_checksum(Zstd().encode(raw)))
@@ -305,11 +289,6 @@ def test_store__a_chunk_that_unpacks_to_too_much(store):
         aa1xr.open(store).psth.compute()
 
 
-def test_store__another_copy_is_as_good(store, tmp_path):
-    shutil.copytree(store, tmp_path / "copy.zarr")
-    assert aa1xr.open(tmp_path / "copy.zarr").identical(aa1xr.open(store))
-
-
 # What is larger than it may be, or says so. A process that read it would take gigabytes.
 
 
@@ -320,11 +299,10 @@ def test_store__metadata_are_not_read_if_too_large(store):
         aa1xr.open(store)
 
 
-def test_load__metadata_are_not_read_if_too_large(store, tmp_path):
-    aa1xr.save(aa1xr.open(store), tmp_path / "saved.zarr")
-    (tmp_path / "saved.zarr" / METADATA).write_bytes(bytes(2**23 + 1))
+def test_load__metadata_are_not_read_if_too_large(saved):
+    (saved / METADATA).write_bytes(bytes(2**23 + 1))
     with pytest.raises(StoreError, match=rf"{METADATA}: must have at most {2**23} bytes; got"):
-        aa1xr.load(tmp_path / "saved.zarr")
+        aa1xr.load(saved)
 
 
 @pytest.mark.parametrize("name", ["neuron/c/0", "spike_time/c/0"])
@@ -356,11 +334,6 @@ def test_load__the_number_of_strings_is_checked_before_they_are_made(tmp_path, e
     (path / "x/c/0").write_bytes(data if encoding else Zstd().encode(data))
     with pytest.raises(StoreError, match="must have 2 strings; got 268435456"):
         aa1xr.load(path).x.compute()
-
-
-def test_open__more_neurons_than_any_archive(store):
-    with pytest.raises(StoreError, match="must have 0 to 100000 along neuron; got 50000000"):
-        aa1xr.open(resealed(store, lambda d: arrays(d)["neuron"].update(shape=[5 * 10**7])))
 
 
 # What came in the place of something else

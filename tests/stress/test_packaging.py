@@ -1,9 +1,9 @@
+import importlib
 import os
 import re
-import subprocess
-import sys
 import tarfile
 import tomllib
+import warnings
 import zipfile
 from importlib import metadata
 
@@ -140,9 +140,10 @@ def test_requirements__what_is_there_can_be_imported(requirements):
     there = {found.metadata["Name"].lower() for found in metadata.distributions()}
     modules = [IMPORTED.get(name, name) for name in names if name in there - {"aa1xr"}]
     assert len(modules) >= 12
-    code = f"import importlib\nfor name in {modules}: importlib.import_module(name)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-1000:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of theirs
+        for name in modules:
+            importlib.import_module(name)
 
 
 def test_requirements__have_floors(requirements):

@@ -21,7 +21,7 @@ def check(tallies):
 def test_growth__is_none(work):
     pytest.importorskip("s3fs")
     pytest.importorskip("moto")
-    check(soak.growth(work, 0.01))
+    check(soak.growth(work, 0.003))
 
 
 def test_threads__share_a_dataset(work):

@@ -1,6 +1,5 @@
 """A small archive, and a stand-in for CRCNS that serves it."""
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,8 +8,8 @@ import pytest
 
 import aa1xr
 from aa1xr.archive import portal
-from aa1xr.archive.read import SIMULATION
-from tests.archive.download.crcns_server import CRCNS
+from aa1xr.archive.files import ARCHIVE
+from tests.archive.download.crcns_server import CRCNS, pass_for_recorded
 from tests.archive.pretend_known import known_archive, pretend
 
 
@@ -19,14 +18,7 @@ def small_archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A simulated archive of 2 cells and 2 sounds, which does not say that it is simulated."""
     folder = tmp_path_factory.mktemp("small")
     aa1xr.simulate_archive(folder / "all.zip", n_neurons=2, n_songs=1, n_ripples=1)
-    with (
-        zipfile.ZipFile(folder / "all.zip") as source,
-        zipfile.ZipFile(folder / "aa1.zip", "w", zipfile.ZIP_DEFLATED) as target,
-    ):
-        for info in source.infolist():
-            if info.filename != SIMULATION:
-                target.writestr(info, source.read(info))
-    return (folder / "aa1.zip").read_bytes()
+    return pass_for_recorded(folder / "all.zip", folder / "aa1.zip").read_bytes()
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +30,12 @@ def small_aa1(
     path.write_bytes(small_archive)
     known = known_archive(path)
     pretend(monkeypatch, known)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where the archive is to be."""
+    return tmp_path / "data" / ARCHIVE
 
 
 @pytest.fixture

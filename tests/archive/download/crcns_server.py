@@ -13,13 +13,17 @@ import socket
 import struct
 import threading
 import time
+import zipfile
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
+
+from aa1xr.archive.read import SIMULATION
 
 USERNAME = "finch"
 #: With what each way of writing it down would have to quote.
@@ -35,6 +39,15 @@ _FORM = {"__ac_name", "__ac_password", "form.submitted", "js_enabled", "pwd_empt
 _LOGIN_PAGE = b"""<html><h1>Login Required</h1><p>Login below</p><form action="login_form">
 <input name="__ac_name"><input type="password" name="__ac_password"></form></html>"""
 _PIECE = 2**13
+
+
+def pass_for_recorded(simulated: Path, path: Path) -> Path:
+    """Write an archive again without what says that it is simulated."""
+    with zipfile.ZipFile(simulated) as source, zipfile.ZipFile(path, "w") as target:
+        for info in source.infolist():
+            if info.filename != SIMULATION:
+                target.writestr(info, source.read(info), zipfile.ZIP_DEFLATED)
+    return path
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """A server that sends too much, too slowly, or what nobody asked for; links in the data folder."""
 
-import json
 import time
 
 import pytest
@@ -9,25 +8,14 @@ from aa1xr.archive import download as module
 from aa1xr.archive import session
 from aa1xr.archive.download import ACCEPTED, download
 from aa1xr.archive.partial import Version, as_size
-from aa1xr.archive.portal import Portal
 from aa1xr.atomic import is_regular
-from aa1xr.errors import DownloadError, WaitingWarning
+from aa1xr.errors import WaitingWarning
 from tests.archive.download.crcns_server import CHECKSUMS, FILELIST, LOGIN, PAGE, ZIP, Fault
-from tests.archive.download.test_portal import FINCH, refusal
-from tests.links_and_pipes import KINDS, Home, no_waiting
+from tests.archive.download.test_download import failure
+from tests.archive.download.test_portal import refusal
+from tests.links_and_pipes import KINDS, no_waiting
 
 MB = 2**20
-
-
-@pytest.fixture
-def target(tmp_path):
-    return tmp_path / "data" / "crcns-aa1.zip"
-
-
-def failure(target) -> str:
-    with pytest.raises(DownloadError) as caught:
-        download(target, accept_terms=True)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("path", [LOGIN, PAGE, FILELIST, CHECKSUMS])
@@ -108,13 +96,6 @@ def test_as_size__of_what_is_a_size():
 NAMES = ("crcns-aa1.zip.part", "crcns-aa1.zip.part.json", ACCEPTED, ".crcns-aa1.zip.aa1xr-lock")
 
 
-@pytest.fixture
-def home(tmp_path):
-    home = Home(tmp_path / "home")
-    yield home
-    home.check()
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", [*NAMES, "crcns-aa1.zip"])
 def test_download__goes_through_no_link(name, kind, crcns, target, home):
@@ -147,18 +128,3 @@ def test_download__adds_to_no_file_that_has_another_name(crcns, target, home):
     download(target, accept_terms=True)
     assert target.read_bytes() == crcns.archive
     assert backup.read_bytes() == before
-
-
-@pytest.mark.parametrize("note", ["[" * 100_000, "{}", json.dumps({"etag": 1}), '{"size": "x"}'])
-def test_download__of_a_note_that_is_none(note, crcns, target):
-    target.parent.mkdir()
-    target.with_name("crcns-aa1.zip.part").write_bytes(b"x" * 100)
-    target.with_name("crcns-aa1.zip.part.json").write_text(note)
-    download(target, accept_terms=True)
-    assert target.read_bytes() == crcns.archive
-
-
-def test_read__of_a_list(crcns):
-    with Portal() as portal:
-        portal.login(FINCH)
-        assert portal.read("filelist.txt") == crcns.filelist

@@ -56,16 +56,14 @@ def test_login__not_approved(crcns, pauses):
     assert pauses == []
 
 
-@pytest.mark.parametrize("path", [LOGIN, PAGE])
-def test_login__forbidden(path, crcns, pauses):
-    crcns.faults[path] = [Fault(status=403)]
-    assert "not approved yet" in refusal()
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [(LOGIN, 403, "not approved yet"), (PAGE, 403, "not approved yet"), (LOGIN, 404, "newer ver")],
+)
+def test_login__refused_by_status(path, status, says, crcns, pauses):
+    crcns.faults[path] = [Fault(status=status)]
+    assert says in refusal()
     assert pauses == []
-
-
-def test_login__moved(crcns):
-    crcns.faults[LOGIN] = [Fault(status=404)]
-    assert "look for a newer version of aa1xr" in refusal()
 
 
 # What is sent where
