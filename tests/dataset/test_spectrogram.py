@@ -212,6 +212,13 @@ def test_spectrogram__is_kept_by_parameter_set(own_store, monkeypatch):
     np.testing.assert_array_equal(aa1xr.open(own_store).spectrogram.values, first)
 
 
+def test_spectrogram__of_another_definition_is_computed_again(own_store, monkeypatch):
+    aa1xr.open(own_store).spectrogram.compute()
+    monkeypatch.setattr(aa1xr.dataset.spectrogram, "_DEFINITION", -1)
+    aa1xr.open(own_store).spectrogram.compute()
+    assert len(list(own_store.glob("spectrogram-*"))) == 2
+
+
 def test_spectrogram__a_damaged_cache_is_computed_again(own_store, caplog):
     right = aa1xr.open(own_store).spectrogram.compute()
     (kept,) = own_store.glob("spectrogram-*")

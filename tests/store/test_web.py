@@ -16,7 +16,7 @@ from aa1xr.store.layout import ARRAYS, METADATA
 from aa1xr.store.storage import open_storage
 
 #: What a server answers for what is not there; 200 is a page of its own.
-MISSING = [404, 403, 500, 200]
+MISSING = [404, 403, 401, 410, 500, 200]
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
