@@ -40,11 +40,8 @@ def align_prediction(
 ) -> tuple[xr.Dataset, xr.DataArray, xr.DataArray]:
     """Find the neurons and stimuli that a prediction and `ds` share, in the order of `ds`.
 
-    Returns
-    -------
-    ds : the selection
-    rate, counts : [dask arrays, shape: (neuron, stimulus, time) and (..., trial, time)]
-        In the same blocks of neurons, without coordinates.
+    Returns the selection of `ds`, and rate and counts as dask arrays in the same blocks of neurons,
+    without coordinates [shape: (neuron, stimulus, time) and (neuron, stimulus, trial, time)].
     """
     arguments.expect("prediction", prediction, xr.DataArray)
     schema.validate(ds, "spikes")
@@ -86,13 +83,7 @@ def align_prediction(
 def check_same_sounds(
     first: xr.Dataset | xr.DataArray, second: xr.Dataset | xr.DataArray, names: str
 ) -> None:
-    """Check that a stimulus label means one sound in both, where both have the wav names.
-
-    Raises
-    ------
-    ValueError
-        If not: two archives may both have a conspecific-00.
-    """
+    """Refuse a stimulus label with two wav files: two archives may have a conspecific-00."""
     sounds = []
     for each in (first, second):
         if not {"stimulus", "name"} <= set(each.coords) or each["name"].dims not in (

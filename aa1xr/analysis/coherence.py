@@ -188,10 +188,7 @@ def _coherence(
     inside: Bools,
     site: messages.CallSite,
 ) -> Floats:
-    """The coherences, and last their bits in units of the distance between frequencies.
-
-    [shape: (neuron, 4, estimate or error, frequency + 1)].
-    """
+    """Coherences, and last their bits. [shape: (neuron, 4, estimate or error, frequency + 1)]."""
     # Segments are counted from the first bin wanted, so that they are the same in every window.
     onset = int(inside.any(0).argmax())
     counts, rate, inside = counts[..., onset:], rate[..., onset:], inside[:, onset:]
@@ -229,18 +226,9 @@ def _coherence(
 
 
 def _jackknife(spectra: list[npt.NDArray[Any]], length: int) -> Floats:
-    """Estimates without their bias, and their standard errors.
+    """Estimates without their bias, and their standard errors. [shape: (4, 2, frequency + 1)].
 
-    Parameters
-    ----------
-    spectra
-        P conj(Y), PP, RR, YY and SS, each [shape: (segment, frequency)].
-    length
-        Bins in a segment.
-
-    Returns
-    -------
-    moments : [array, shape: (4, 2, frequency + 1)]
+    `spectra` are P conj(Y), PP, RR, YY and SS, each [shape: (segment, frequency)].
     """
     n = spectra[0].shape[0]
     if n < 3:

@@ -93,10 +93,7 @@ def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = Non
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """start <= t < stop in microseconds, for each stimulus.
-
-    Spike times are whole microseconds, so a time that is not whole is rounded up.
-    """
+    """start <= t < stop in microseconds, which are rounded up: spike times are whole ones."""
 
     start: Microseconds  #: [shape: (stimulus,)]
     stop: Microseconds  #: [shape: (stimulus,)]

@@ -18,15 +18,10 @@ _MOST_SPLITS = 126
 
 
 def ccmax(gram: Floats, n_trials: Ints, n_bins: Ints) -> Floats:
-    """Its `_ccmax_per_neuron`. [shape: (neuron, 1)].
+    """Its `_ccmax_per_neuron`, of `reliability.covariance` and `repeated`. [shape: (neuron, 1)].
 
     Of an odd number of trials the last is dropped. Stimuli whose halves do not correlate
     positively are left out; one with a silent half makes the neuron NaN.
-
-    Parameters
-    ----------
-    gram, n_trials, n_bins
-        Of `reliability.covariance` and `reliability.repeated`.
     """
     each = np.full(n_trials.shape, np.nan)
     weights = n_bins.copy()

@@ -40,24 +40,11 @@ def latency(
     *,
     pooled: bool,
 ) -> Floats:
-    """When the rate of each pair, or of each neuron, leaves its spontaneous value.
+    """When the rate of each pair leaves its spontaneous value. [shape: (neuron, stimulus or 1)].
 
-    Parameters
-    ----------
-    pairs, before
-        Counts while the sound plays, on all bins, and on the bins before onset.
-    numbers
-        The number of each bin; bin 0 begins at onset.
-    dt
-        Bin width in s.
-    pooled
-        Whether the trials of all stimuli count together; the stimulus that ends first then says
-        how far.
-
-    Returns
-    -------
-    latency : [array, shape: (neuron, stimulus or 1)]
-        In s; see `aa1xr.quality` for what it is, and for when it is NaN.
+    In s; see `aa1xr.quality` for what it is, and for when it is NaN. `pairs` has the counts while
+    the stimulus plays, on all bins, which are `numbers` from onset; `before` those before onset.
+    With `pooled`, the trials of all stimuli count together, as far as the shortest stimulus.
     """
     shape = (pairs.counts.shape[0], 1 if pooled else pairs.counts.shape[1])
     out = np.full(shape, np.nan)
@@ -171,13 +158,7 @@ def _change(counts: Floats, spontaneous: float, dt: float) -> float:
     The likelihood of each time, with the spontaneous rate before and the mean rate of what
     follows after, as in Friedman & Priebe (1998); the mean over it is the estimate. Its maximum
     would lie at the first spike of the response, so one interval between spikes too late.
-
-    Parameters
-    ----------
-    counts
-        Of all trials together [shape: (time,)]; bin 0 begins at onset.
-    spontaneous
-        The count expected in a bin.
+    `counts` are of all trials together from onset; `spontaneous` is expected in a bin.
     """
     from scipy.special import xlogy
 

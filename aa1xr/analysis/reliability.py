@@ -65,12 +65,9 @@ class Powers:
 
 
 def covariance(pairs: CompleteCounts) -> Floats:
-    """Covariance over time between trials, those presented first.
+    """Covariance over time between trials. [shape: (neuron, stimulus, trial, trial)].
 
-    Returns
-    -------
-    gram : [array, shape: (neuron, stimulus, trial, trial)]
-        Zero beyond the trials presented, and for fewer than two bins.
+    Presented trials come first. Zero beyond them, and for fewer than two bins.
     """
     # Counts are whole numbers, whose products single precision adds up exactly.
     gram = (pairs.counts @ pairs.counts.swapaxes(2, 3)).astype(np.float64)
@@ -86,10 +83,7 @@ def covariance(pairs: CompleteCounts) -> Floats:
 
 
 def repeated(n_trials: Ints, n_bins: Ints) -> Ints:
-    """Bins of the stimuli that tell signal from noise: two trials, and two bins, at least.
-
-    [shape: (neuron, stimulus)].
-    """
+    """Bins of stimuli with two or more trials and bins, else 0. [shape: (neuron, stimulus)]."""
     return np.where((n_trials >= 2) & (n_bins >= 2), n_bins, 0)
 
 
@@ -110,20 +104,10 @@ def agreement(
 ) -> tuple[Floats, Floats]:
     """CCmax squared from all half splits, and the trial-to-trial correlation.
 
-    Parameters
-    ----------
-    gram, n_trials, n_bins
-        Of `covariance` and `repeated`.
-    by
-        "stimulus", or "neuron": then covariances are combined over stimuli first, so that a
-        half which is silent for one stimulus does no harm. Stimuli of unequal trial counts
-        have splits of their own: then each count is combined, and the results by bins.
-    max_splits
-        See `halves`.
-
-    Returns
-    -------
-    ceiling, ttrc : [array, shape: (neuron, stimulus or 1)]
+    [shape: (neuron, stimulus or 1)] each, of `covariance` and `repeated`. By neuron, covariances
+    are combined over stimuli first, so that a half which is silent for one stimulus does no harm.
+    Stimuli of unequal trial counts have splits of their own: then each count is combined, and the
+    results by bins.
     """
     shape = (n_trials.shape[0], n_trials.shape[1] if by == "stimulus" else 1)
     ceiling, ttrc = np.full(shape, np.nan), np.full(shape, np.nan)

@@ -49,18 +49,10 @@ class Moments:
         lowest: float | None,
         after: npt.NDArray[np.bool_] | None = None,
     ) -> Moments:
-        """Add up one stimulus.
+        """Add up one stimulus. [shape: (1, freq, time) and (neuron, 1, time)].
 
-        Parameters
-        ----------
-        sound, rate
-            [shape: (1, freq, time) and (neuron, 1, time)]; the response is NaN where there is none.
-        counted
-            The bins whose responses are fitted [shape: (time,)].
-        silence
-            The value of the spectrogram before the first bin.
-        labels, lowest, after
-            For `check_finite`, of the sound.
+        The response is NaN where there is none; the bins `counted` are fitted. `silence` is the
+        spectrogram before the first bin; `labels`, `lowest` and `after` are for `check_finite`.
         """
         check_finite(sound, labels, lowest=lowest, after=after)
         if np.isinf(rate).any():

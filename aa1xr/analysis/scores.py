@@ -193,12 +193,8 @@ def score_by(
 ) -> xr.Dataset:
     """Some of the measures of `score`, as `caller` wants them.
 
-    Parameters
-    ----------
-    any_units
-        Whether the prediction may be in any units, else it must be in spikes/s.
-    allow_gaps
-        Whether bins without a prediction are left out; otherwise the neuron has no score.
+    With `any_units`, the prediction need not be in spikes/s. With `allow_gaps`, bins without a
+    prediction are left out; otherwise the neuron has no score.
     """
     arguments.expect("prediction", prediction, xr.DataArray)
     check_max_splits(max_splits)

@@ -83,26 +83,14 @@ def mask_of(ds: xr.Dataset) -> xr.DataArray:
 
 
 def check_trials(ds: xr.Dataset, *names: str) -> None:
-    """Check that `psth` and `n_trials` are of the trials that the Dataset has.
-
-    Raises
-    ------
-    ValueError
-        If one of `names`, which the Dataset has, is of others, or `spikes` says otherwise.
-    """
+    """Refuse variables `names` of other trials than the Dataset has."""
     _check_marks(ds, *names)
     if _comparable(ds, *names):
         _contradictions(ds, complete=True).compute()
 
 
 def checked_psth(ds: xr.Dataset) -> xr.DataArray:
-    """`ds.psth`, if it is of the trials that the Dataset has.
-
-    Raises
-    ------
-    ValueError
-        As `check_trials`, in part only when it is computed.
-    """
+    """`ds.psth`, checked to be of the trials of the Dataset, in part when it is computed."""
     psth = schema.validate(ds, "psth")["psth"]
     _check_marks(ds, "psth")
     if not _comparable(ds, "psth"):
@@ -111,13 +99,7 @@ def checked_psth(ds: xr.Dataset) -> xr.DataArray:
 
 
 def check_distinct(ds: xr.Dataset | xr.DataArray) -> None:
-    """Refuse trials that were drawn with replacement: a trial is not independent of itself.
-
-    Raises
-    ------
-    ValueError
-        If a trial occurs twice.
-    """
+    """Refuse trials that were drawn with replacement: a trial is not independent of itself."""
     labels = _labels(ds) if "trial" in ds.coords else np.zeros(0, int)
     if (labels != np.round(labels)).any():
         raise ValueError(
@@ -136,10 +118,7 @@ def check_distinct(ds: xr.Dataset | xr.DataArray) -> None:
 def checked_spikes(ds: xr.Dataset) -> xr.DataArray:
     """`ds.spikes`, if it holds counts of single trials and no more of them than `n_trials` counts.
 
-    Raises
-    ------
-    ValueError
-        If not, in part only when it is computed: `fillna(0)` would make trials of missing ones.
+    ValueError if not, in part when it is computed: `fillna(0)` would make trials of missing ones.
     """
     spikes = schema.validate(ds, "spikes")["spikes"]
     schema.check_units("spikes", spikes)

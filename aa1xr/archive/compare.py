@@ -49,14 +49,10 @@ class Reference(Protocol):
 
 
 class Comparison:
-    """Compares an archive with its reference, cell by cell while the archive is read.
+    """Compares an archive with its reference, neuron by neuron while the archive is read.
 
-    Parameters
-    ----------
-    cells, stimuli
-        All of the archive, in the order of its axes.
-    simulation
-        What the archive says of how it was simulated; None if it was recorded.
+    `cells` and `stimuli` are all of the archive, in the order of its axes; `simulation` is what it
+    says of how it was simulated, or None.
     """
 
     def __init__(
@@ -86,15 +82,7 @@ class Comparison:
     def add(
         self, cell: Cell, n_trials: Counts, file_number: Counts, row_size: Counts, times: Counts
     ) -> None:
-        """Take in the responses of the next cell, as `aa1xr.store.blocks.Block` holds them.
-
-        Parameters
-        ----------
-        n_trials, file_number
-            [shape: (stimulus,)]
-        row_size, times
-            Spikes in each trial, and their times, of one stimulus after another.
-        """
+        """Take in the responses of the next neuron, as `store.blocks.Block` holds them."""
         if self._reference is None:
             return
         trials = self._reference.trials(cell)
@@ -211,10 +199,7 @@ def cell_digest(
     row_size: Counts,
     times: Counts,
 ) -> str:
-    """The digest of a cell's responses: eight bytes of SHA-256 over names, sizes and contents.
-
-    It does not depend on what else is in the archive.
-    """
+    """Eight bytes of SHA-256 over names, sizes and contents of the responses of one neuron."""
     heard = np.flatnonzero(n_trials)
     names = [plain(stimuli[s]) for s in heard.tolist()]
     digest = hashlib.sha256(json.dumps([cell, names]).encode())

@@ -31,11 +31,8 @@ def origin(
 ) -> str:
     """Say whose data an archive holds.
 
-    Returns
-    -------
-    str
-        "simulated", if the archive says so; "aa1", if it has any cell or stimulus of AA1; "other"
-        for recordings that only have AA1's layout.
+    "simulated", if the archive says so; "aa1", if it has any neuron or stimulus of AA1; "other" for
+    recordings that only have AA1's layout.
     """
     if simulation is not None:
         return "simulated"
@@ -58,13 +55,7 @@ class Contents:
 
     @classmethod
     def of_attrs(cls, attrs: Mapping[str, Any]) -> Self:
-        """The comparison that the attributes of a store hold.
-
-        Raises
-        ------
-        StoreError
-            If they do not hold one.
-        """
+        """The comparison that the attributes of a store hold, or StoreError."""
         try:
             contents = cls(**attrs["contents"])
             numbers = [*contents.found.values(), *contents.known.values()]

@@ -45,20 +45,7 @@ def download(
     password: str | None = None,
     accept_terms: bool = False,
 ) -> None:
-    """Fetch the AA1 archive to `target`, unless a good one is there.
-
-    Parameters
-    ----------
-    username, password
-        Of a CRCNS account; else from the environment, .netrc or a prompt.
-    accept_terms
-        Whether the terms of CRCNS are accepted; on a terminal they are shown once.
-
-    Raises
-    ------
-    DownloadError
-        If the archive cannot be had, or is damaged; the message says what to do.
-    """
+    """Fetch the AA1 archive to `target`, as `aa1xr.open` says, unless a good one is there."""
     if target.exists() and damage(target) is None:
         return
     if target.is_dir() and not target.is_symlink():

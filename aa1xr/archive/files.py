@@ -65,15 +65,7 @@ class Files(Protocol):
 
 @contextmanager
 def open_files(path: str | os.PathLike[str]) -> Iterator[Files]:
-    """Open the zip or folder at `path`, or the zip that is all that a folder holds.
-
-    Raises
-    ------
-    DataNotFoundError
-        If nothing is there.
-    ArchiveError
-        If it is neither a zip nor a folder, or is unsafe to read.
-    """
+    """Open the zip or folder at `path`, or the zip that is all that a folder holds."""
     path = _existing(path)
     files: Files = _Folder(path) if path.is_dir() else _Zip(path)
     try:

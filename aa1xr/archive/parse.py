@@ -43,12 +43,8 @@ class Sound:
 def parse_spikes(data: bytes, where: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Read a spike file: a line a trial, spike times in ms between spaces.
 
-    Returns
-    -------
-    times : [array, shape: (n_spikes,)]
-        Microseconds from stimulus onset, in the order of the file.
-    counts : [array, shape: (n_trials,)]
-        Spikes in each trial; an empty line is a trial without spikes.
+    Returns microseconds from onset in the order of the file [shape: (n_spikes,)], and the number of
+    spikes in each trial [shape: (n_trials,)]; an empty line is a trial without spikes.
     """
     lines = _lines(data, where)
     microseconds: npt.NDArray[np.int64]

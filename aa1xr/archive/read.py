@@ -68,10 +68,7 @@ class Cell:
 class Archive:
     """What an archive holds, by name; `sounds` and `cells` read it.
 
-    Raises
-    ------
-    ArchiveError
-        On construction if the archive is no complete AA1, and on reading if a file is not right.
+    ArchiveError on construction if it is not a complete AA1, and on reading if a file is damaged.
     """
 
     files: Files

@@ -116,15 +116,7 @@ class Session(requests.Session):
 
 
 def read_page(response: requests.Response) -> str:
-    """The text of a page or list, which must be small and come in time.
-
-    Raises
-    ------
-    DownloadError
-        If it is too large.
-    TemporaryError
-        If it breaks off or takes too long.
-    """
+    """The text of a page or list, or DownloadError if it is not small or does not come in time."""
     page = bytearray()
     end = time.monotonic() + PAGE_SECONDS
     try:

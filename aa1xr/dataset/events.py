@@ -140,18 +140,7 @@ def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:
 
 
 def as_events(ds: xr.Dataset, store: Store | None = None) -> xr.Dataset:
-    """`ds` if it is events already, not a selection of events; otherwise its events.
-
-    Parameters
-    ----------
-    store
-        That of `ds`, if it is open already.
-
-    Raises
-    ------
-    ValueError
-        If they were selected or sorted after they were made, or what `events` raises.
-    """
+    """`ds` if it is events already, not a selection of events; otherwise its events."""
     schema.require(ds)
     if "spike_time" not in ds:
         store = store or store_of(ds)
@@ -172,13 +161,7 @@ def as_events(ds: xr.Dataset, store: Store | None = None) -> xr.Dataset:
 
 
 def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None) -> Store:
-    """The store that a Dataset was opened from.
-
-    Raises
-    ------
-    ValueError
-        If the Dataset does not say.
-    """
+    """The store that a Dataset was opened from, or ValueError if the Dataset does not say."""
     arguments.options("storage_options", storage_options)
     schema.require(ds)
     store = _store_of_arrays(ds)
@@ -246,13 +229,7 @@ def _find_store(array: Any) -> Store | None:
 
 
 def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Positions, Positions, Positions]:
-    """Where in the store the neurons, stimuli and trials of a Dataset are, by their labels.
-
-    Raises
-    ------
-    ValueError
-        If the store has no such labels, or another sound by the label of a stimulus.
-    """
+    """Where in the store the neurons, stimuli and trials of a Dataset are, by their labels."""
     everything = open_all(store)
     neurons, stimuli, trials = (positions_along(ds, everything, dim) for dim in AXES)
     return neurons, stimuli, trials

@@ -152,13 +152,6 @@ class Saved(Connection):
 
         What xarray writes beside an array does no harm. At a URL only what `save` wrote can be
         told from another of the same shape.
-
-        Raises
-        ------
-        StoreError
-            If another did.
-        DataNotFoundError
-            If nothing is there any more.
         """
         if is_path(self.place):
             is_there = Path(self.place, METADATA).exists()
@@ -211,18 +204,10 @@ class Saved(Connection):
         return _Unchanged(store, self) if is_path(self.place) else store
 
     def check(self) -> str:
-        """Check what can be checked without reading values.
+        """Check what can be checked without values; return a text that differs for other data.
 
-        Returns
-        -------
-        str
-            A text that is another one when the data are others.
-
-        Raises
-        ------
-        StoreError
-            If it is empty, an array is of another Zarr format, or chunks are missing that
-            `aa1xr.save` wrote.
+        StoreError if it is empty, an array is of another Zarr format, or chunks are missing that
+        `aa1xr.save` wrote.
         """
         group, reason = self.group, ""
         arrays: dict[str, Any] = {}

@@ -70,15 +70,7 @@ def variable(data: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
 
 
 def one(array: xr.DataArray, **wanted: str | None) -> xr.DataArray:
-    """Select one neuron, one stimulus; None takes the one that there is.
-
-    Raises
-    ------
-    KeyError
-        If there is none of that name.
-    ValueError
-        If there are several and none is named.
-    """
+    """Select one neuron, one stimulus; None takes the one that there is."""
     for dim, label in wanted.items():
         if callable(label):  # `sel` would call it
             raise TypeError(f"{dim} must be one name; got {arguments.shown(label)}")
@@ -106,13 +98,7 @@ def one(array: xr.DataArray, **wanted: str | None) -> xr.DataArray:
 
 
 def window(array: xr.DataArray) -> xr.DataArray:
-    """Leave out the time before and after all data.
-
-    Raises
-    ------
-    ValueError
-        If there is no data at all.
-    """
+    """Leave out the time before and after all data, or ValueError if there is no data at all."""
     schema.check_dims(f"{array.name!r}", array, "time")
     there = array.notnull().any([dim for dim in array.dims if dim != "time"])
     bins = np.flatnonzero(there.values)

@@ -54,12 +54,6 @@ def read_block(archive: Archive) -> Block:
 
 
 def read_blocks(archive: Archive) -> Iterator[Block]:
-    """Parse all responses, in order; one block is in memory at a time.
-
-    Raises
-    ------
-    ArchiveError
-        If a file is damaged; the message names the first.
-    """
+    """Parse all responses, in order; one block is in memory at a time."""
     for n in range(0, len(archive.cell_ids), _NEURONS):
         yield read_block(archive.part(slice(n, n + _NEURONS)))

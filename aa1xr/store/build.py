@@ -47,27 +47,12 @@ def build_store(
     key: str,
     replace: bool = False,
 ) -> None:
-    """Write the store of `archive` to `path`, where nothing is yet.
+    """Write the store of `archive`, which has the SHA-256 `key`, to `path`, where nothing is yet.
 
     It is written beside its name and moved there when it is whole and sealed, so a process
-    killed at any instant leaves no store, or all of it.
-
-    Parameters
-    ----------
-    key
-        The archive's SHA-256, recorded as provenance.
-    replace
-        Put it in the place of a store of the same archive, which may be damaged.
-
-    Raises
-    ------
-    FileExistsError
-        If something is at `path` that is not to be replaced.
-    ArchiveError
-        If a file of the archive is not right, or it has changed in the meantime.
-    StoreError
-        If the folder that is to be replaced holds more than a store, or the store of another
-        archive.
+    killed at any instant leaves no store, or all of it. With `replace`, it takes the place of a
+    store of the same archive, which may be damaged; StoreError if something else is there.
+    ArchiveError if a file of the archive is not right, or it has changed in the meantime.
     """
     if replace:
         _check_is_store(path, key)

@@ -65,19 +65,10 @@ def check_chunks(
 ) -> zarr.Array[Any]:
     """An array whose chunks are compared with what the metadata say before they are unpacked.
 
-    Parameters
-    ----------
-    limit
-        Bytes that a chunk may unpack to.
-    checksums
-        The last four bytes of each chunk in C order, as hexadecimal digits; None: not known.
-    ranged
-        Whether the store answers a request for more bytes than an object has with all of them.
-
-    Raises
-    ------
-    ValueError
-        If it is packed in a way of which the size cannot be told before it is unpacked.
+    A chunk may unpack to `limit` bytes. `checksums` are the last four bytes of each chunk in C
+    order, as hexadecimal digits. `ranged` says whether the store answers a request for more bytes
+    than an object has with all of them. ValueError if it is packed in a way of which the size
+    cannot be told before it is unpacked.
     """
     counts = chunk_counts(array.shape, array.chunks)
     size_of = _size_of(array)

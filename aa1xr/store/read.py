@@ -95,12 +95,8 @@ class Labels:
 class Store(Connection):
     """A store of aa1xr at a place; nothing is read before it is asked for.
 
-    Raises
-    ------
-    DataNotFoundError
-        On first use, if there is none.
-    StoreError
-        If it is damaged, foreign or of another format: no damaged byte ever becomes data.
+    No damaged byte becomes data: reading raises StoreError if it is damaged, foreign or of another
+    format, and DataNotFoundError if there is none.
     """
 
     def __init__(
@@ -234,17 +230,9 @@ class Store(Connection):
     def read_added(
         self, path: str, selection: Any = ..., *, attrs: Mapping[str, Any] | None = None
     ) -> npt.NDArray[Any] | None:
-        """The values of an array that `add` put there, all or some, or None.
+        """The values of an array that `add` put there with these attributes, all or some, or None.
 
-        Parameters
-        ----------
-        attrs
-            The attributes that it was added with; by default any.
-
-        Raises
-        ------
-        StoreError, OSError
-            If it is damaged or cannot be read. It can be derived again: do without it.
+        StoreError or OSError if it cannot be read. It can be derived again: do without it.
         """
         for _ in range(4):
             # A rebuild takes it away; so it may go, and come again, while it is read.
@@ -293,12 +281,7 @@ class Store(Connection):
         """Keep a spectrogram beside what the store was built with. [shape: as `ADDED.dims`].
 
         A reader finds all of it or none, and several processes that add the same do no harm.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written, is too large, or the place is a zarr store: those are their
-            owner's, and may be part of a transaction.
+        PermissionError for a zarr store of the user's, which may be part of a transaction.
         """
         if (size := values[:1].nbytes) > LARGEST_ADDED:
             raise OSError(f"{path}: {size} bytes a stimulus; at most {LARGEST_ADDED} are kept")
@@ -347,17 +330,9 @@ class Store(Connection):
         return found
 
     def check(self) -> list[str]:
-        """Read all of it, in small parts, and so verify every checksum.
+        """Read all of it, in small parts, and so verify every checksum, or raise StoreError.
 
-        Returns
-        -------
-        list of str
-            The names of all arrays; of what was added, as far as the storage lists it (`added`).
-
-        Raises
-        ------
-        StoreError
-            If any of it is damaged, missing or in the wrong place.
+        Returns the names of all arrays; of those added, as far as the storage lists them (`added`).
         """
         self.check_built()
         added = self.added() or []

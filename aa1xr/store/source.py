@@ -25,13 +25,7 @@ _IN_ARCHIVE = ("zip", "tar", "libarchive")
 
 
 def find_source(source: Any, name: str = "source") -> Path | str | zarr.abc.store.Store:
-    """The path that `source` names, the URL of a store, or a zarr store.
-
-    Raises
-    ------
-    ValueError
-        If it is a URL of something else: an archive, or one signed object.
-    """
+    """The path that `source` names, the URL of a store, or a zarr store."""
     place = resolve(name, source)
     if is_path(place):
         return Path(place)
@@ -41,13 +35,7 @@ def find_source(source: Any, name: str = "source") -> Path | str | zarr.abc.stor
 
 
 def find_folder(name: str, value: Any) -> Path:
-    """The folder of this machine that a data directory is named by.
-
-    Raises
-    ------
-    ValueError
-        If it is a URL, or has a variable that nobody expanded.
-    """
+    """The folder of this machine that a data directory is named by."""
     folder = arguments.path(name, value)
     if (local := path_of_file_url(name, folder)) is not None:
         return Path(local).absolute()
@@ -68,13 +56,7 @@ def find_folder(name: str, value: Any) -> Path:
 
 
 def check_store_url(name: str, url: str) -> None:
-    """Refuse a URL that cannot be one of a store.
-
-    Raises
-    ------
-    ValueError
-        If it names an archive, or has a query, which signs one object alone.
-    """
+    """Refuse a URL of an archive, or with a query, which signs one object alone."""
     parts = url.split("::")
     if parts[0].partition("://")[0] in _IN_ARCHIVE:
         return

@@ -153,10 +153,7 @@ def added_chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
 def check_array(name: str, document: Any, spec: Array, sizes: dict[str, int]) -> dict[str, Any]:
     """The metadata of an array as aa1xr writes them, of those that were found.
 
-    Parameters
-    ----------
-    sizes
-        The length of each dimension that is known; others are added.
+    `sizes` has the length of each dimension that is known; others are added.
     """
     if not isinstance(document, dict) or not document.keys() <= _KEYS:
         raise ValueError(f"{name}: its metadata must be those of an array; got {shown(document)}")
@@ -223,15 +220,7 @@ def check_labels(
     texts: Mapping[str, npt.NDArray[Any]],
     cells: Iterable[tuple[str, int, str]],
 ) -> None:
-    """Check labels.
-
-    Parameters
-    ----------
-    texts
-        The labels that are strings, by their names.
-    cells
-        Animal, number of the recording site and rig of each neuron.
-    """
+    """Check the labels that are strings, and the parts of the id of each neuron."""
     for name, allowed in (("area", AREAS), ("type", TYPES)):
         if unknown := set(texts[name].tolist()).difference(allowed):
             raise ValueError(f"{name} must be of {allowed}; got {shown(unknown.pop())}")
