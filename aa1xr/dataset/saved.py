@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import sys
 import uuid
@@ -26,7 +25,7 @@ from xarray.backends.zarr import ZarrArrayWrapper
 from xarray.core import indexing
 from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest, Store
-from zarr.storage import WrapperStore
+from zarr.storage import StorePath
 
 from aa1xr.arguments import shown
 from aa1xr.dataset.decoding import DECODED, check_decoding
@@ -36,6 +35,7 @@ from aa1xr.store.connection import Connection, OtherVersionError, parse
 from aa1xr.store.layout import CONSOLIDATED, METADATA, SEAL, is_sealed
 from aa1xr.store.location import is_path, zarr_store
 from aa1xr.store.storage import missing
+from aa1xr.store.wrapper import Wrapper
 
 #: An attribute of the root until everything is written.
 UNFINISHED = "aa1xr_unfinished"
@@ -111,12 +111,13 @@ class Saved(Connection):
     @cached_property
     def group(self) -> zarr.Group:
         """The root, of these metadata: what is read a second time may be something else."""
-        metadata = json.dumps(self.root).encode()
-        store = _CheckedRoot(self.zarr_store, metadata)
+        document = dict(self.root)
+        if not self.zarr_store.supports_consolidated_metadata:
+            document.pop(CONSOLIDATED, None)
         with self.reading():
             try:
-                return zarr.open_group(store, mode="r", zarr_format=3)
-            except FileNotFoundError as error:  # so zarr calls metadata that it does not understand
+                return zarr.Group(zarr.AsyncGroup.from_dict(StorePath(self.zarr_store), document))
+            except KeyError as error:
                 raise StoreError(f"{self.url}: its {METADATA} is damaged. {_DAMAGED}") from error
 
     def make_array(self, name: str) -> zarr.Array[Any]:
@@ -300,15 +301,12 @@ def _chunk_bytes(array: zarr.Array[Any]) -> int:
     return size * prod(array.chunks)
 
 
-class _Unchanged(WrapperStore[Store]):
+class _Unchanged(Wrapper):
     """A zarr store on a disk whose chunks are as they were when the Dataset was opened."""
 
     def __init__(self, store: Store, saved: Saved) -> None:
         super().__init__(store)
         self._saved = saved
-
-    def _with_store(self, store: Store) -> _Unchanged:
-        return type(self)(store, self._saved)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -318,25 +316,6 @@ class _Unchanged(WrapperStore[Store]):
         if found is not None and self._saved.is_newer(key):
             raise StoreError(f"{self._saved.url}: {key} {WRITTEN_AGAIN}")
         return found
-
-
-class _CheckedRoot(WrapperStore[Store]):
-    """A zarr store whose root has the metadata that were checked."""
-
-    def __init__(self, store: Store, metadata: bytes) -> None:
-        super().__init__(store)
-        self._metadata = metadata
-
-    def _with_store(self, store: Store) -> _CheckedRoot:
-        return type(self)(store, self._metadata)
-
-    async def get(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        """The bytes of an object."""
-        if key == METADATA:
-            return prototype.buffer.from_bytes(self._metadata)
-        return await super().get(key, prototype, byte_range)
 
 
 class SavedStore(ZarrStore):

@@ -22,9 +22,10 @@ from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.codec import BytesBytesCodec
 from zarr.abc.store import ByteRequest, RangeByteRequest, Store
 from zarr.codecs import VLenBytesCodec, VLenUTF8Codec
-from zarr.storage import StorePath, WrapperStore
+from zarr.storage import StorePath
 
 from aa1xr.arguments import shown
+from aa1xr.store.wrapper import Wrapper
 
 #: Where sealed metadata list the checksum of each chunk, by array.
 CHECKSUMS = "crc32c"
@@ -84,7 +85,7 @@ def check_chunks(
     return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=path))
 
 
-class _CheckedChunks(WrapperStore[Store]):
+class _CheckedChunks(Wrapper):
     """A zarr store that gives the chunks of one array; others than listed are ValueErrors."""
 
     def __init__(
@@ -105,11 +106,6 @@ class _CheckedChunks(WrapperStore[Store]):
         self._size_of = size_of
         self._checksums = checksums
         self._ranged = ranged
-
-    def _with_store(self, store: Store) -> _CheckedChunks:
-        path = self._prefix.removesuffix("/c")
-        args = path, self._counts, self._limit, self._size_of, self._checksums
-        return type(self)(store, *args, ranged=self._ranged)
 
     async def get(
         self,

@@ -17,13 +17,14 @@ from urllib.parse import unquote_to_bytes
 import fsspec
 from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest, RangeByteRequest, Store
-from zarr.storage import FsspecStore, LocalStore, WrapperStore
+from zarr.storage import FsspecStore, LocalStore
 
 from aa1xr import arguments
 from aa1xr.arguments import shown
 from aa1xr.errors import StoreError
 from aa1xr.printable import message, one_line, without_secrets
 from aa1xr.store.layout import METADATA
+from aa1xr.store.wrapper import Wrapper
 
 #: An absolute path, a URL that fsspec reads, or a zarr store.
 Location: TypeAlias = str | Store
@@ -175,7 +176,7 @@ def as_os_error(place: str) -> Iterator[None]:
         raise kind(f"{place}: {said}") from cause
 
 
-class _Named(WrapperStore[Store]):
+class _Named(Wrapper):
     """A zarr store whose errors are the system's and name the place, and which always answers.
 
     Objects at URLs are read up to the size that they may have.
@@ -185,9 +186,6 @@ class _Named(WrapperStore[Store]):
         super().__init__(store)
         self._place = place
         self._at_url = at_url
-
-    def _with_store(self, store: Store) -> _Named:
-        return type(self)(store, self._place, at_url=self._at_url)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -226,15 +224,12 @@ class _Named(WrapperStore[Store]):
                 yield key
 
 
-class _Complete(WrapperStore[Store]):
+class _Complete(Wrapper):
     """A zarr store in which no chunk may be missing: zarr would make up its values."""
 
     def __init__(self, store: Store, place: str) -> None:
         super().__init__(store)
         self._place = place
-
-    def _with_store(self, store: Store) -> _Complete:
-        return type(self)(store, self._place)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -245,15 +240,12 @@ class _Complete(WrapperStore[Store]):
         return found
 
 
-class _RegularFiles(WrapperStore[Store]):
+class _RegularFiles(Wrapper):
     """A zarr store on a disk, of which regular files alone are read (see `read_object`)."""
 
     def __init__(self, store: Store, root: Path) -> None:
         super().__init__(store)
         self._root = root
-
-    def _with_store(self, store: Store) -> _RegularFiles:
-        return type(self)(store, self._root)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
