@@ -62,9 +62,11 @@ def atomic_write(target: Path, *, replace: bool = False) -> Iterator[Path]:
     else in the folder is removed, except what other processes are writing there; the caller makes
     sure that the folder is its own. A link is replaced; what it leads to is not touched.
     """
-    _refuse(target, replace)
+    if not replace:
+        refuse_existing(target)
     with locked(target) as alone:
-        _refuse(target, replace)  # another process may have been here while this one waited
+        if not replace:  # another process may have been here while this one waited
+            refuse_existing(target)
         if alone:
             _remove_leftovers(target.parent, held=target.name)
         partial = _beside(target)
@@ -212,11 +214,6 @@ def _short(name: str) -> str:
     digest = hashlib.sha256(encoded).hexdigest()[:32]
     end = encoded[-(_LONGEST_NAME - len(digest)) :].decode(errors="ignore")
     return f"{digest}{end}"
-
-
-def _refuse(target: Path, replace: bool) -> None:
-    if not replace:
-        refuse_existing(target)
 
 
 def _remove_leftovers(folder: Path, *, held: str | None = None) -> None:

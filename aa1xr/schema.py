@@ -91,11 +91,7 @@ VARIABLES: dict[str, Spec] = {
         "frame_stop_ms from its left edge; silence where no stimulus plays",
     ),
     "n_trials": Spec(
-        ("neuron", "stimulus"),
-        "i",
-        "1",
-        "number of trials",
-        "0 means never presented, not silent",
+        ("neuron", "stimulus"), "i", "1", "number of trials", "0 means never presented, not silent"
     ),
 }
 

@@ -95,16 +95,18 @@ def simulate_archive(
     2
     """
     path = resolve_path("path", path)
-    for name, value, least, most in (
-        ("n_neurons", n_neurons, 1, 100_000),
-        ("n_songs", n_songs, 0, 1000),
-        ("n_ripples", n_ripples, 1, 1000),
-        ("n_trials", n_trials, 1, 1000),
-        ("seed", seed, 0, arguments.LARGEST_SEED),
-    ):
-        arguments.check_integer(
+    parameters = {
+        name: arguments.check_integer(
             name, value, least, most, "AA1 is much smaller" if name != "seed" else ""
         )
+        for name, value, least, most in (
+            ("n_neurons", n_neurons, 1, 100_000),
+            ("n_songs", n_songs, 0, 1000),
+            ("n_ripples", n_ripples, 1, 1000),
+            ("n_trials", n_trials, 1, 1000),
+            ("seed", seed, 0, arguments.LARGEST_SEED),
+        )
+    }
     if (n_all := n_neurons * (n_songs + n_ripples) * n_trials) > _MOST_TRIALS:
         raise ValueError(
             f"n_neurons * (n_songs + n_ripples) * n_trials must be at most {_MOST_TRIALS}: the "
@@ -114,14 +116,6 @@ def simulate_archive(
     sounds = [_song(_rng(seed, 0, k)) for k in range(n_songs)]
     sounds += [_ripple(_rng(seed, 1, k)) for k in range(n_ripples)]
     stimuli = _Stimuli(sounds, seed)
-    parameters = {
-        "n_neurons": n_neurons,
-        "n_songs": n_songs,
-        "n_ripples": n_ripples,
-        "n_trials": n_trials,
-        "seed": seed,
-    }
-    parameters = {name: int(value) for name, value in parameters.items()}  # of NumPy: not JSON
     models = [_Model.draw(n, seed, stimuli) for n in range(n_neurons)]
     write_archive(
         path,
@@ -225,7 +219,6 @@ class _Stimuli:
 
     def __init__(self, sounds: list[Sound], seed: int) -> None:
         self.sounds = sounds
-        self.n_samples = [sound.samples.size for sound in sounds]
         #: Lagged spectrograms with silence around them. [shape: (n_bins, n_mels * LAGS)] each
         self.lagged = [_lagged(MEL(sound.samples)) for sound in sounds]
         rng = _rng(seed, 2)
@@ -335,10 +328,6 @@ def _spikes(
     return trial, times.astype(np.int32)
 
 
-#: What the attributes of a lag say besides the parameters of the spectrogram.
-_LAG = {"units": "s", "long_name": "lag"}
-
-
 def _truth(models: list[_Model]) -> xr.Dataset:
     per_neuron: dict[str, Any] = {
         "spontaneous": ([m.spontaneous for m in models], schema.RATE, "rate added at all times"),
@@ -350,6 +339,7 @@ def _truth(models: list[_Model]) -> xr.Dataset:
         np.stack([model.field for model in models]),
         {"units": "1", "long_name": "spectro-temporal receptive field"},
     )
+    lag_attrs = MEL.attrs | {"units": "s", "long_name": "lag"}
     truth = xr.Dataset(
         {"strf": strf}
         | {
@@ -360,7 +350,7 @@ def _truth(models: list[_Model]) -> xr.Dataset:
             "neuron": [model.id for model in models],
             "area": ("neuron", [model.area for model in models]),
             "freq": ("freq", MEL.centres(), {"units": "Hz"}),
-            "lag": ("lag", np.arange(LAGS) * HOP / RATE, MEL.attrs | _LAG),
+            "lag": ("lag", np.arange(LAGS) * HOP / RATE, lag_attrs),
         },
         attrs={"title": "True receptive fields of simulated cells", "dt_ms": 1000 * HOP / RATE},
     )

@@ -51,11 +51,7 @@ COHERENCE: dict[str, schema.Spec] = _specs()
 
 
 def coherence(
-    ds: xr.Dataset,
-    prediction: xr.DataArray,
-    *,
-    window_ms: float = 256,
-    during: During = "stimulus",
+    ds: xr.Dataset, prediction: xr.DataArray, *, window_ms: float = 256, during: During = "stimulus"
 ) -> xr.Dataset:
     """Estimate the coherence of a prediction, and of the true rate, with the responses.
 
@@ -153,11 +149,7 @@ def coherence(
         counts,
         rate,
         neuron_names(ds, counts),
-        kwargs={
-            "length": length,
-            "inside": inside,
-            "site": messages.call_site(),
-        },
+        kwargs={"length": length, "inside": inside, "site": messages.call_site()},
         input_core_dims=[["stimulus", "trial", "time"], ["stimulus", "time"], []],
         output_core_dims=[["which", "moment", "column"]],
         dask="parallelized",

@@ -17,19 +17,18 @@ from aa1xr.dataset.binning import count, count_between
 from aa1xr.dataset.events import AXES, positions_in_store, store_of
 from aa1xr.dataset.grid import RECORDED_MS, Grid, exact_ms
 from aa1xr.store.read import Store
-from aa1xr.typing import Positions
+from aa1xr.typing import Bools, Floats, Positions
 
-Counts = npt.NDArray[np.floating[Any]]
 Microseconds = npt.NDArray[np.int64]
 
-#: Counts of trials in one block, for a Dataset that has no blocks of `spikes`.
+#: Floats of trials in one block, for a Dataset that has no blocks of `spikes`.
 _BLOCK = 2**20
 
 
 def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = None) -> xr.DataArray:
     """Count the spikes of each trial in a window of time.
 
-    A spike at time t counts if start <= t < stop. Counts are exact at any bin width: if the window
+    A spike at time t counts if start <= t < stop. Floats are exact at any bin width: if the window
     does not start and end on edges of bins, or extends beyond the bins, the function counts the
     spikes in the store, which has their times in microseconds.
 
@@ -97,7 +96,7 @@ class _Window:
 
     start: Microseconds  #: [shape: (stimulus,)]
     stop: Microseconds  #: [shape: (stimulus,)]
-    bins: npt.NDArray[np.bool_] | None  #: [shape: (stimulus, time)], if it lies on edges of bins
+    bins: Bools | None  #: [shape: (stimulus, time)], if it lies on edges of bins
     covered: bool  #: whether every Dataset has all of these bins, if nobody took them out
 
 
@@ -157,7 +156,7 @@ def _edges(ds: xr.Dataset) -> Microseconds:
     return np.array(edges, np.int64)
 
 
-def _complete(edges: Microseconds, ends: Microseconds) -> npt.NDArray[np.bool_]:
+def _complete(edges: Microseconds, ends: Microseconds) -> Bools:
     """Bins that are NaN only where somebody took them out. [shape: (stimulus, time)].
 
     The bin with the end of the sound, those after it, and a first one before onset may be
@@ -183,7 +182,7 @@ def _sum_bins(ds: xr.Dataset, window: _Window) -> xr.DataArray:
     return summed
 
 
-def _sum(counts: Counts, *, wanted: npt.NDArray[np.bool_]) -> Counts:
+def _sum(counts: Floats, *, wanted: Bools) -> Floats:
     """Spikes of each trial. [shape: (..., stimulus, trial, time) -> (..., stimulus, trial)]."""
     missing = np.isnan(counts)
     presented = np.asarray(~missing.all(-1))
@@ -193,7 +192,7 @@ def _sum(counts: Counts, *, wanted: npt.NDArray[np.bool_]) -> Counts:
     return np.where(presented, total, np.nan)
 
 
-def _refuse_gaps(gaps: npt.NDArray[np.bool_], presented: npt.NDArray[np.bool_]) -> None:
+def _refuse_gaps(gaps: Bools, presented: Bools) -> None:
     if (gaps.any(-1) & presented).any():
         raise ValueError(
             "'spikes' is NaN in some bins of the window, in trials that were presented, so their "
@@ -254,7 +253,7 @@ def _grid(ds: xr.Dataset, store: Store) -> tuple[Grid, Positions]:
 
 def _count(
     neurons: Positions,
-    counts: Counts | None = None,
+    counts: Floats | None = None,
     *,
     store: Store,
     stimuli: Positions,
@@ -263,8 +262,8 @@ def _count(
     stop: Microseconds,
     grid: Grid | None = None,
     bins: Positions | None = None,
-    wanted: npt.NDArray[np.bool_] | None = None,
-) -> Counts:
+    wanted: Bools | None = None,
+) -> Floats:
     """Spikes of each trial of a block of neurons. [shape: (neuron, stimulus, trial)]."""
     total = count_between(store, neurons, stimuli, trials, start=start, stop=stop)
     if counts is None or grid is None or bins is None or wanted is None:

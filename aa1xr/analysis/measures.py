@@ -35,9 +35,8 @@ _BLOCK = 32 * 2**20
 class CompleteCounts:
     """Counts in which nothing is missing, and what they are counts of."""
 
-    counts: (
-        Floats  #: [shape: (neuron, stimulus, trial, time)]; 0 where `used` or `presented` is not
-    )
+    #: [shape: (neuron, stimulus, trial, time)]; 0 where `used` or `presented` is not
+    counts: Floats
     presented: Bools  #: [shape: (neuron, stimulus, trial)]
     used: Bools  #: [shape: (neuron, stimulus, time)] bins that all presentations have
 

@@ -41,16 +41,8 @@ MEASURES: dict[str, schema.Spec] = {
     "signal_power": _spec(_POWER, "signal power", "Sahani & Linden (2003)"),
     "noise_power": _spec(_POWER, "noise power of one trial", "Sahani & Linden (2003)"),
     "snr": _spec("1", "signal power over noise power", "Sahani & Linden (2003)"),
-    "ccmax": _spec(
-        "1",
-        "noise ceiling (CCmax)",
-        "split halves; Hsu, Borst & Theunissen (2004)",
-    ),
-    "ccmax_closed": _spec(
-        "1",
-        "noise ceiling (CCmax)",
-        "closed form; Schoppe et al. (2016)",
-    ),
+    "ccmax": _spec("1", "noise ceiling (CCmax)", "split halves; Hsu, Borst & Theunissen (2004)"),
+    "ccmax_closed": _spec("1", "noise ceiling (CCmax)", "closed form; Schoppe et al. (2016)"),
     "ccmax_within": _spec("1", "noise ceiling (split halves), each stimulus about its own mean"),
     "ccmax_closed_within": _spec(
         "1", "noise ceiling (closed form), each stimulus about its own mean"

@@ -145,16 +145,21 @@ def half_split_ceiling(gram: Floats, max_splits: int) -> Floats:
     n = gram.shape[-1]
     splits = halves(n, max_splits)
     n_first = int(splits[0].sum())
+    r = half_correlation(gram, splits)
+    return spearman_brown(np.where(r > _NOTHING, r, np.nan), n_first, n - n_first)
+
+
+def half_correlation(gram: Floats, splits: Bools) -> Floats:
+    """Mean correlation of complementary halves. [shape: (..., trial, trial) -> (...)]."""
     first = splits @ gram
     within_first = (first * splits).sum(-1)
     across = first.sum(-1) - within_first
-    everything = gram.sum((-1, -2))[..., np.newaxis]
-    within_second = everything - within_first - 2 * across
+    within_second = gram.sum((-1, -2))[..., np.newaxis] - within_first - 2 * across
     nothing = _NOTHING * np.trace(gram, axis1=-2, axis2=-1)[..., np.newaxis]
     silent = (within_first <= nothing) | (within_second <= nothing)
     with np.errstate(invalid="ignore", divide="ignore"):
-        r = np.where(silent, np.nan, across / np.sqrt(within_first * within_second)).mean(-1)
-    return spearman_brown(np.where(r > _NOTHING, r, np.nan), n_first, n - n_first)
+        r = np.where(silent, np.nan, across / np.sqrt(within_first * within_second))
+    return np.asarray(r.mean(-1))
 
 
 def spearman_brown(r: Floats, n_first: int, n_second: int) -> Floats:

@@ -241,8 +241,4 @@ def fit(
         out["strf"][neurons] = fields.swapaxes(1, 2)
         out["intercept"][neurons] = known.mean_y - (fields * mean).sum((1, 2))
         out["alpha"][neurons], out["cc_validation"][neurons] = alpha, cc
-    return out | {
-        "offset": bands.offset,
-        "deviation": bands.deviation,
-        "scale": bands.scale,
-    }
+    return out | {"offset": bands.offset, "deviation": bands.deviation, "scale": bands.scale}

@@ -21,11 +21,9 @@ from aa1xr import schema
 from aa1xr.arguments import shown
 from aa1xr.dataset.binning import presentations
 from aa1xr.dataset.events import positions_in_store, store_of
-from aa1xr.dataset.lazy import Spikes
-from aa1xr.dataset.lazy import Trials as NumberOfTrials
+from aa1xr.dataset.lazy import Spikes, Trials
 from aa1xr.dataset.unchanged import is_selection_of
-
-Trials = npt.NDArray[np.integer[Any]]
+from aa1xr.typing import Bools, Ints
 
 #: The attribute that says which trials a variable is of: their numbers, separated by spaces.
 MARK = "trials"
@@ -133,7 +131,7 @@ def checked_spikes(ds: xr.Dataset) -> xr.DataArray:
         return spikes
     # What nobody changed need not be compared.
     n_trials = ds["n_trials"].variable
-    if is_selection_of(spikes.variable, Spikes) and is_selection_of(n_trials, NumberOfTrials):
+    if is_selection_of(spikes.variable, Spikes) and is_selection_of(n_trials, Trials):
         return spikes
     return _guard(ds, spikes, complete=False, fewer=True)
 
@@ -143,7 +141,7 @@ def mark(labels: npt.ArrayLike) -> dict[str, str]:
     return {MARK: " ".join(str(int(label)) for label in np.sort(np.atleast_1d(labels)))}
 
 
-def counted(ds: xr.Dataset) -> Trials | None:
+def counted(ds: xr.Dataset) -> Ints | None:
     """The trials that `n_trials` counts, ascending; None for all presentations."""
     marks = {
         str(ds[name].attrs[MARK])
@@ -157,7 +155,7 @@ def counted(ds: xr.Dataset) -> Trials | None:
     return _parse(marks.pop()) if marks else None
 
 
-def _parse(text: Any) -> Trials:
+def _parse(text: Any) -> Ints:
     if not _TRIALS.fullmatch(str(text)):
         raise ValueError(
             f"the attribute {MARK!r} must be the numbers of trials, such as '0 1 2'; got "
@@ -166,11 +164,11 @@ def _parse(text: Any) -> Trials:
     return np.array(str(text).split(), int)
 
 
-def _labels(ds: xr.Dataset | xr.DataArray) -> Trials:
+def _labels(ds: xr.Dataset | xr.DataArray) -> Ints:
     return np.atleast_1d(ds["trial"].values)
 
 
-def _ranks(ds: xr.Dataset) -> Trials:
+def _ranks(ds: xr.Dataset) -> Ints:
     """The place of each trial among those that `n_trials` counts."""
     labels, numbers = _labels(ds), counted(ds)
     if numbers is None:
@@ -234,7 +232,7 @@ def _contradictions(ds: xr.Dataset, *, complete: bool, fewer: bool = False) -> A
     """
     n_trials = ds["n_trials"] if "n_trials" in ds.data_vars else _n_trials_in_store(ds)
     ranks = _ranks(ds)
-    straight = counted(ds) is None and is_selection_of(n_trials.variable, NumberOfTrials)
+    straight = counted(ds) is None and is_selection_of(n_trials.variable, Trials)
     there, played = None, np.ones(1, bool)
     spikes = ds.get("spikes")
     if (
@@ -256,7 +254,7 @@ def _contradictions(ds: xr.Dataset, *, complete: bool, fewer: bool = False) -> A
     )
 
 
-def _one_bin(ds: xr.Dataset, spikes: xr.DataArray) -> tuple[xr.DataArray, npt.NDArray[np.bool_]]:
+def _one_bin(ds: xr.Dataset, spikes: xr.DataArray) -> tuple[xr.DataArray, Bools]:
     """A bin of the responses, and which stimuli play in it, so that it says what was presented."""
     time = np.atleast_1d(ds["time"].values)
     bin_ = int(np.argmin(np.where(time >= 0, time, np.inf) if (time >= 0).any() else -time))
@@ -274,9 +272,9 @@ def _in_order(array: xr.DataArray, *dims: str) -> xr.DataArray:
 
 def _compare(
     n_trials: npt.NDArray[Any],
-    ranks: Trials,
-    there: npt.NDArray[np.bool_] | None,
-    played: npt.NDArray[np.bool_],
+    ranks: Ints,
+    there: Bools | None,
+    played: Bools,
     *,
     complete: bool,
     fewer: bool,

@@ -5,47 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aa1xr.archive import known
 from aa1xr.archive.contents import MOST_KEPT, Contents, origin
-from aa1xr.archive.known import Cell, Stimulus, plain
+from aa1xr.archive.known import Cell, KnownArchive, Stimulus, plain
 from aa1xr.archive.simulated import Simulation
 from aa1xr.schema import TYPES
 
 Counts = npt.NDArray[np.int32]
-
-
-class Reference(Protocol):
-    """What an archive is compared with."""
-
-    @property
-    def n_stimuli(self) -> Mapping[str, int]:
-        """Stimuli of each type."""
-
-    @property
-    def totals(self) -> Mapping[str, int]:
-        """Numbers of cells, stimuli, pairs and trials."""
-
-    def has_stimulus(self, stimulus: Stimulus) -> bool:
-        """Whether a stimulus belongs to it."""
-
-    def missing_stimuli(self, found: Iterable[Stimulus]) -> list[str]:
-        """Say which stimuli are not among those that were found."""
-
-    def trials(self, cell: Cell) -> Mapping[str, int] | None:
-        """Trials of each stimulus of a type (0: never presented); None of an unknown cell."""
-
-    def digest(self, cell: Cell) -> str | None:
-        """The digest of a cell's responses, if it is known."""
-
-    def missing_cells(self, found: set[Cell]) -> tuple[list[Cell], int]:
-        """The first cells that were not found, and the number of all of them."""
+#: What an archive is compared with.
+Reference = KnownArchive | Simulation
 
 
 class Comparison:

@@ -29,11 +29,7 @@ class Version(NamedTuple):
         size = headers.get("Content-Length") if status == 200 else None
         if match := _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "")):
             size = match[2]
-        return cls(
-            headers.get("ETag"),
-            headers.get("Last-Modified"),
-            as_size(size or ""),
-        )
+        return cls(headers.get("ETag"), headers.get("Last-Modified"), as_size(size or ""))
 
     def agrees(self, other: Version) -> bool:
         """Whether nothing that both know differs; a 206 need not repeat all that a 200 says."""

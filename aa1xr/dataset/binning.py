@@ -99,9 +99,7 @@ def read_spikes(
     # The wanted rows (presentations) in the order of the output, and where their spikes lie.
     row_end = row_size.cumsum().reshape(row_size.shape)
     wanted = np.ix_(
-        np.arange(neurons.size),
-        stimuli,
-        np.arange(row_size.shape[2]) if trials is None else trials,
+        np.arange(neurons.size), stimuli, np.arange(row_size.shape[2]) if trials is None else trials
     )
     sizes, ends = row_size[wanted], row_end[wanted]
     if sizes.sum() == 0:

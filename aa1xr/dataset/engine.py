@@ -125,7 +125,7 @@ class AA1Backend(BackendEntrypoint):
         # The bin width goes where the bins are, so that it outlives any selection.
         variables["time"].attrs["dt_ms"] = grid.dt_ms
         ds = xr.Dataset(
-            {name: _variable(name, data[name]) for name in schema.VARIABLES},
+            {name: _variable(name, array) for name, array in data.items()},
             variables,
             attrs={"title": contents.title}
             | _ORIGINS[contents.origin]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from aa1xr import arguments, schema
 from aa1xr.dataset.binning import presentations, read_spikes, runs
 from aa1xr.dataset.engine import AA1Backend
 from aa1xr.dataset.open import open as open_source
+from aa1xr.dataset.unchanged import lazy_arrays
 from aa1xr.store.layout import METADATA, is_sealed
 from aa1xr.store.location import resolve
 from aa1xr.store.read import Store, opened_store
@@ -100,9 +101,7 @@ def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:
     times, row_size = _read(store, neurons, stimuli, trials)
     variables = {
         "spike_time": xr.Variable(
-            "spike",
-            times,
-            {"units": "us", "long_name": "spike time from stimulus onset"},
+            "spike", times, {"units": "us", "long_name": "spike time from stimulus onset"}
         ),
         "row_size": xr.Variable(
             AXES,
@@ -117,9 +116,7 @@ def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:
             AXES, _row_starts(row_size), {"long_name": "first spike of the presentation"}
         ),
         "n_trials": xr.Variable(
-            AXES[:2],
-            presentations(store, neurons, stimuli),
-            schema.VARIABLES["n_trials"].attrs,
+            AXES[:2], presentations(store, neurons, stimuli), schema.VARIABLES["n_trials"].attrs
         ),
     }
     # An axis that was dropped by selecting one element has that element's labels.
@@ -193,7 +190,8 @@ def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
 
 def _store_of_arrays(ds: xr.Dataset) -> Store | None:
     """The store that the variables are still computed from."""
-    stores = {store.identity: store for store in _stores_of_arrays(ds)}
+    arrays = [array for variable in ds.variables.values() for array in lazy_arrays(variable)]
+    stores = {array.store.identity: array.store for array in arrays}
     here = ds.attrs.get("source_sha256")
     if len(stores) > 1 and here is not None:
         same = {k: s for k, s in stores.items() if s.attrs["source_sha256"] == here}
@@ -204,28 +202,6 @@ def _store_of_arrays(ds: xr.Dataset) -> Store | None:
             f"{', '.join(store.url for store in stores.values())}; take those of one of them"
         )
     return next(iter(stores.values()), None)
-
-
-def _stores_of_arrays(ds: xr.Dataset) -> Iterator[Store]:
-    for variable in ds.variables.values():
-        data: Any = variable._data  # noqa: SLF001 - .data would compute what is lazy without dask
-        arrays = [data]
-        for name, layer in getattr(getattr(data, "dask", None), "layers", {}).items():
-            # dask keeps an array that it was made of under a key of its own.
-            if str(name).startswith("original-") and name in layer:
-                arrays.append(getattr(layer[name], "value", layer[name]))
-        for array in arrays:
-            if (store := _find_store(array)) is not None:
-                yield store
-
-
-def _find_store(array: Any) -> Store | None:
-    """The store of an array of ours, in whatever xarray has wrapped it."""
-    while array is not None:
-        if isinstance(store := getattr(array, "store", None), Store):
-            return store
-        array = getattr(array, "array", None)
-    return None
 
 
 def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Positions, Positions, Positions]:

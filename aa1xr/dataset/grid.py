@@ -66,11 +66,7 @@ class Grid:
         return index
 
 
-def make_grid(
-    n_samples: npt.NDArray[np.int64],
-    sample_rate: int,
-    options: BinOptions,
-) -> Grid:
+def make_grid(n_samples: npt.NDArray[np.int64], sample_rate: int, options: BinOptions) -> Grid:
     """The grid of bins over stimuli of `n_samples`, or ValueError if an option is out of range."""
     dt_ms, before_ms, after_ms = options
     dt = exact_ms("dt_ms", dt_ms) * sample_rate / 1000

@@ -355,13 +355,7 @@ class _Part(BackendArray):
     """One variable. It pickles as the place and its name."""
 
     def __init__(
-        self,
-        saved: Saved,
-        name: str,
-        shape: tuple[int, ...],
-        dtype: Any,
-        token: str,
-        metadata: str,
+        self, saved: Saved, name: str, shape: tuple[int, ...], dtype: Any, token: str, metadata: str
     ):
         self._saved = saved
         self._name = name

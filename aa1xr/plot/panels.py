@@ -47,15 +47,10 @@ def new_figure(width: float = 6.4, height: float = 4) -> Figure:
 def axes(ax: Axes | None, width: float = 6.4, height: float = 4) -> Axes:
     """The axes that were given, or new ones."""
     if ax is None:
-        return new_axes(width, height)
+        return new_figure(width, height).subplots()
     if not hasattr(ax, "pcolormesh"):
         raise TypeError(f"ax is {type(ax).__name__}; expected one matplotlib Axes, such as axes[0]")
     return ax
-
-
-def new_axes(width: float = 6.4, height: float = 4) -> Axes:
-    """The axes of such a figure."""
-    return new_figure(width, height).subplots()
 
 
 def variable(data: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:

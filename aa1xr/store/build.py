@@ -40,13 +40,7 @@ from aa1xr.store.location import read_object
 from aa1xr.version import VERSION
 
 
-def build_store(
-    archive: Archive,
-    path: Path,
-    *,
-    key: str,
-    replace: bool = False,
-) -> None:
+def build_store(archive: Archive, path: Path, *, key: str, replace: bool = False) -> None:
     """Write the store of `archive`, which has the SHA-256 `key`, to `path`, where nothing is yet.
 
     It is written beside its name and moved there when it is whole and sealed, so a process
@@ -56,10 +50,7 @@ def build_store(
     """
     if replace:
         _check_is_store(path, key)
-    with (
-        atomic_write(path, replace=replace) as partial,
-        _bar(archive) as bar,
-    ):
+    with atomic_write(path, replace=replace) as partial, _bar(archive) as bar:
         _write(archive, read_blocks(archive), partial, key=key, bar=bar)
         # Such as a folder into which an archive is still being extracted.
         if identity(archive.files.path) != key:

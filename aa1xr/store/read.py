@@ -22,6 +22,7 @@ from aa1xr.atomic import atomic_write, discard, is_leftover
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.printable import one_line
 from aa1xr.schema import fixed_width, parse_cell_id
+from aa1xr.store import validate
 from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, check_chunks, chunk_keys
 from aa1xr.store.connection import Connection, parse
 from aa1xr.store.layout import (
@@ -41,20 +42,6 @@ from aa1xr.store.layout import (
     seal,
 )
 from aa1xr.store.location import Location, describe, is_path
-from aa1xr.store.validate import (
-    LARGEST_ADDED,
-    LONGEST_LABEL,
-    added_chunks,
-    check_added,
-    check_arrays,
-    check_attributes,
-    check_checksums,
-    check_labels,
-    check_lengths,
-    check_rows,
-    check_trials,
-    metadata_of,
-)
 
 _ONLY_STORES = (
     "At URLs only stores are read: if it is an archive, download it, and open the copy on this "
@@ -142,10 +129,10 @@ class Store(Connection):
             )
         self.recognize(content_id(attributes), "store")
         with self._held_against_the_layout():
-            check_attributes(attributes)
-            self._sizes = check_arrays(document)
+            validate.check_attributes(attributes)
+            self._sizes = validate.check_arrays(document)
             self._documents = document[CONSOLIDATED]["metadata"]
-            check_checksums(attributes, self._sizes)
+            validate.check_checksums(attributes, self._sizes)
         if len(_OPENED) >= 64:
             _OPENED.clear()
         for key in (self.url, str(attributes.get("source_sha256"))):
@@ -166,7 +153,7 @@ class Store(Connection):
     def make_array(self, name: str) -> zarr.Array[Any]:
         """An array that it was built with."""
         spec = ARRAYS[name]
-        document = metadata_of(spec, tuple(self.sizes[dim] for dim in spec.dims))
+        document = validate.metadata_of(spec, tuple(self.sizes[dim] for dim in spec.dims))
         checksums = self.root["attributes"][CHECKSUMS][name]
         return self._make_array(name, {**document, "attributes": {}}, spec.dtype, checksums)
 
@@ -174,7 +161,7 @@ class Store(Connection):
         self, path: str, document: dict[str, Any], dtype: str, checksums: str
     ) -> zarr.Array[Any]:
         # A string has its length before it, and so has their list.
-        size = 4 + LONGEST_LABEL if dtype == "str" else np.dtype(dtype).itemsize
+        size = 4 + validate.LONGEST_LABEL if dtype == "str" else np.dtype(dtype).itemsize
         limit = 4 + size * prod(document["chunk_grid"]["configuration"]["chunk_shape"])
         array = zarr.Array.from_dict(StorePath(self.zarr_store, path), document)
         return check_chunks(
@@ -220,11 +207,11 @@ class Store(Connection):
         values = self.read(name, part)
         if name == "n_trials":
             with self._held_against_the_layout():
-                check_trials(values, self.sizes["trial"])
+                validate.check_trials(values, self.sizes["trial"])
         if name == "row_size":
             n_trials = self.rows("n_trials", part.start, part.start + len(values))
             with self._held_against_the_layout():
-                check_rows(values, n_trials, np.diff(self.first_spike)[part])
+                validate.check_rows(values, n_trials, np.diff(self.first_spike)[part])
         return values
 
     def read_added(
@@ -261,7 +248,7 @@ class Store(Connection):
             raise StoreError(f"{self.url}: {path}/{METADATA} is damaged. {_DERIVE_AGAIN}")
         found = parse(metadata)
         with self._held_against_the_layout(_DERIVE_AGAIN):
-            document = check_added(path, found, self.sizes, self.n_samples)
+            document = validate.check_added(path, found, self.sizes, self.n_samples)
             said = dict(document["attributes"])
             del said[SEAL]
             checksums = said.pop(CHECKSUMS)
@@ -271,20 +258,16 @@ class Store(Connection):
                 raise ValueError(f"{path}: its attributes must be {attrs}; got others")
         return self._make_array(path, document, ADDED.dtype, checksums)
 
-    def add(
-        self,
-        path: str,
-        values: npt.NDArray[np.float32],
-        *,
-        attrs: Mapping[str, Any],
-    ) -> None:
+    def add(self, path: str, values: npt.NDArray[np.float32], *, attrs: Mapping[str, Any]) -> None:
         """Keep a spectrogram beside what the store was built with. [shape: as `ADDED.dims`].
 
         A reader finds all of it or none, and several processes that add the same do no harm.
         PermissionError for a zarr store of the user's, which may be part of a transaction.
         """
-        if (size := values[:1].nbytes) > LARGEST_ADDED:
-            raise OSError(f"{path}: {size} bytes a stimulus; at most {LARGEST_ADDED} are kept")
+        if (size := values[:1].nbytes) > validate.LARGEST_ADDED:
+            raise OSError(
+                f"{path}: {size} bytes a stimulus; at most {validate.LARGEST_ADDED} are kept"
+            )
         attrs = {**attrs, DERIVED_FROM: self.attrs[DIGESTS]["waveform"]}
         if not isinstance(self.place, str):
             raise PermissionError(f"{self.url}: nothing is added to a zarr store of the user's")
@@ -404,7 +387,7 @@ class Store(Connection):
     def _lengths(self, name: str) -> npt.NDArray[np.int64]:
         lengths = self.read(name)
         with self._held_against_the_layout():
-            check_lengths(name, lengths, self.sizes)
+            validate.check_lengths(name, lengths, self.sizes)
         return lengths
 
     @cached_property
@@ -424,7 +407,7 @@ class Store(Connection):
         found = dict(zip(strings, map(fixed_width, texts), strict=True))
         with self._held_against_the_layout():
             cells = [parse_cell_id(cell) for cell in found["neuron"].tolist()]
-            check_labels(found, cells)
+            validate.check_labels(found, cells)
         animals, seqs, rigs = map(np.array, zip(*cells, strict=True))
         return Labels(
             **found,
@@ -442,7 +425,7 @@ def _files(
 ) -> Iterator[tuple[str, bytes]]:
     """The files of an array, its metadata last: without them it is not there."""
     files: dict[str, Any] = {}
-    rows, *_ = chunks = added_chunks(values.shape)
+    rows, *_ = chunks = validate.added_chunks(values.shape)
     array = create_array(
         MemoryStore(files),
         values.shape,

@@ -217,8 +217,7 @@ def _decoding(codecs: Any) -> Any:
 
 
 def check_labels(
-    texts: Mapping[str, npt.NDArray[Any]],
-    cells: Iterable[tuple[str, int, str]],
+    texts: Mapping[str, npt.NDArray[Any]], cells: Iterable[tuple[str, int, str]]
 ) -> None:
     """Check the labels that are strings, and the parts of the id of each neuron."""
     for name, allowed in (("area", AREAS), ("type", TYPES)):
