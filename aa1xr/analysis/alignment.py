@@ -76,7 +76,8 @@ def align_prediction(
     counts = spikes(ds)
     # Without coordinates: labelled or plain indexes would not align with each other.
     rate = xr.DataArray(prediction.variable).transpose(*_DIMS)
-    rate = rate.isel({d: at for d, at in chosen.items() if not _is_all(at, rate.sizes[d])})
+    all_of = {dim: np.arange(rate.sizes[dim]) for dim in chosen}
+    rate = rate.isel({d: at for d, at in chosen.items() if not np.array_equal(at, all_of[d])})
     return ds, rate.chunk(neuron=counts.chunksizes["neuron"], stimulus=-1, time=-1), counts
 
 
@@ -100,10 +101,6 @@ def check_same_sounds(
                 f"{sounds[1][label]}. Relabel the stimuli of both by wav file: "
                 "ds.assign_coords(stimulus=ds.name.values)"
             )
-
-
-def _is_all(positions: Any, size: int) -> bool:
-    return np.array_equal(positions, np.arange(size))
 
 
 def check_time(

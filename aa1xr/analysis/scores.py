@@ -196,7 +196,6 @@ def score_by(
     With `any_units`, the prediction need not be in spikes/s. With `allow_gaps`, bins without a
     prediction are left out; otherwise the neuron has no score.
     """
-    arguments.expect("prediction", prediction, xr.DataArray)
     check_max_splits(max_splits)
     if arguments.number("min_rate", min_rate, "spikes/s") < 0:
         raise ValueError(f"min_rate must be at least 0 spikes/s; got {min_rate}")

@@ -132,11 +132,9 @@ class Contents:
 
 def _are_statements(said: Any) -> bool:
     # One more says how many are left out.
-    return type(said) is list and len(said) <= MOST_KEPT + 1 and all(map(_is_statement, said))
-
-
-def _is_statement(said: Any) -> bool:
-    return isinstance(said, str) and len(said) <= _LONGEST and said.isprintable()
+    if type(said) is not list or len(said) > MOST_KEPT + 1:
+        return False
+    return all(isinstance(s, str) and len(s) <= _LONGEST and s.isprintable() for s in said)
 
 
 def _cut(statements: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
 from aa1xr.archive.credentials import find_credentials, on_terminal
@@ -66,7 +67,11 @@ def download(
         size = _listed_size(portal.read("filelist.txt") or "")
         md5 = _listed_md5(portal.read("checksums.md5") or "")
         part = Part(target)
-        _fetch(portal, part, size)
+        # disable=None: not where standard error is no terminal.
+        with tqdm(
+            desc=f"downloading {ARCHIVE}", unit="B", unit_scale=True, delay=1, disable=None
+        ) as bar:
+            _fetch_rest(portal, part, size, bar)
         if (damaged := damage(part.path, size=size, md5=md5)) is not None:
             part.discard()
             raise DownloadError(
@@ -122,16 +127,6 @@ def _going_on() -> bool:
     except EOFError:
         return False
     return True
-
-
-def _fetch(portal: Portal, part: Part, size: int | None) -> None:
-    from tqdm import tqdm
-
-    # disable=None: not where standard error is no terminal.
-    with tqdm(
-        desc=f"downloading {ARCHIVE}", unit="B", unit_scale=True, delay=1, disable=None
-    ) as bar:
-        _fetch_rest(portal, part, size, bar)
 
 
 @persistent

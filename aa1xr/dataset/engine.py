@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from typing import Any, ClassVar
 
 import numpy as np
@@ -165,9 +167,5 @@ def _variable(name: str, array: Any) -> xr.Variable:
 
 def _stimulus_labels(types: Any) -> Any:
     """`type-00`, `type-01`, ...: stimuli are sorted by type and wav name."""
-    seen: dict[str, int] = {}
-    out = []
-    for type_ in types:
-        number = seen[type_] = seen.get(type_, -1) + 1
-        out.append(f"{type_}-{number:02d}")
-    return np.array(out)
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(count)
+    return np.array([f"{type_}-{next(numbers[type_]):02d}" for type_ in types])

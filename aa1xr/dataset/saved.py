@@ -179,7 +179,12 @@ class Saved(Connection):
 
     def _check_array(self, array: zarr.Array[Any]) -> None:
         """Refuse what no reader should try: another format, or too much for any memory."""
-        _require_format_3(self.url, array)
+        # Metadata of format 3 can list arrays of format 2. Any codec of numcodecs may be in these,
+        # and one of them runs what it reads.
+        if (version := array.metadata.zarr_format) != 3:
+            raise StoreError(
+                f"{self.url}: {array.path} is of Zarr format {version}; expected 3, as aa1xr writes"
+            )
         codecs = [type(codec).__name__ for codec in array.compressors]
         if self.sealed and codecs != ["ZstdCodec", "Crc32cCodec"]:
             raise StoreError(
@@ -276,17 +281,6 @@ class Saved(Connection):
             ) from error
         except Exception as error:  # the codecs raise what they like about damaged bytes
             raise StoreError(f"{self.url}: damaged ({error}). {_DAMAGED}") from error
-
-
-def _require_format_3(place: str, array: zarr.Array[Any]) -> None:
-    """Refuse an array of Zarr format 2, which metadata of format 3 can list among their own.
-
-    Any codec of numcodecs may be in it, and one of them runs what it reads.
-    """
-    if (found := array.metadata.zarr_format) != 3:
-        raise StoreError(
-            f"{place}: {array.path} is of Zarr format {found}; expected 3, as aa1xr writes"
-        )
 
 
 def _is_text(values: npt.NDArray[np.str_]) -> bool:

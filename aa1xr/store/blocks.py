@@ -27,10 +27,8 @@ class Block:
         """`n_trials`, `file_number`, `row_size` and `spike_time` of one neuron after another."""
         rows = np.cumsum(self.n_trials.sum(1))
         ends = np.concatenate([[0], np.cumsum(self.row_size)])[rows]
-        row_size, spike_time = (
-            np.split(self.row_size, rows[:-1]),
-            np.split(self.spike_time, ends[:-1]),
-        )
+        row_size = np.split(self.row_size, rows[:-1])
+        spike_time = np.split(self.spike_time, ends[:-1])
         yield from zip(self.n_trials, self.file_number, row_size, spike_time, strict=True)
 
 

@@ -30,7 +30,7 @@ from aa1xr.store.layout import (
     MOST_PRESENTATIONS,
     Digest,
     consolidated,
-    create,
+    create_array,
     find_stranger,
     is_sealed,
     seal,
@@ -91,7 +91,7 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
     digests: dict[str, str] = {}
 
     def put(name: str, values: npt.NDArray[Any]) -> None:
-        create(group, name, values.shape)[...] = values
+        create_array(group.store, ARRAYS[name], values.shape, name=name)[...] = values
         digests[name] = Digest().update(values.astype(ARRAYS[name].dtype, copy=False)).hex()
 
     put("name", np.array([sound.name for sound in sounds]))
@@ -186,7 +186,7 @@ class _Flat:
     """A flat array of the layout, written chunk by chunk as its values arrive."""
 
     def __init__(self, group: zarr.Group, name: str) -> None:
-        self._array = create(group, name, (0,))
+        self._array = create_array(group.store, ARRAYS[name], (0,), name=name)
         self._chunk = ARRAYS[name].chunks[0]
         self._waiting: list[npt.NDArray[Any]] = []
         self._n_waiting = 0

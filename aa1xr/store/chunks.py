@@ -17,6 +17,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
+import numpy as np
 import zarr
 from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.codec import BytesBytesCodec
@@ -132,11 +133,8 @@ class _CheckedChunks(Wrapper):
         return found
 
     def _number(self, key: str) -> int:
-        number = 0
-        indices = key.removeprefix(self._prefix).split("/")[1:]
-        for index, count in zip(map(int, indices), self._counts, strict=True):
-            number = number * count + index
-        return number
+        indices = tuple(map(int, key.removeprefix(self._prefix).split("/")[1:]))
+        return int(np.ravel_multi_index(indices, self._counts))
 
 
 @dataclass(frozen=True)

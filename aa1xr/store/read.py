@@ -26,7 +26,6 @@ from aa1xr.store import validate
 from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, check_chunks, chunk_keys
 from aa1xr.store.connection import Connection, parse
 from aa1xr.store.layout import (
-    ADDED,
     ARRAYS,
     CONSOLIDATED,
     DERIVED_FROM,
@@ -35,6 +34,7 @@ from aa1xr.store.layout import (
     METADATA,
     SEAL,
     Digest,
+    added_array,
     content_id,
     create_array,
     find_stranger,
@@ -256,10 +256,10 @@ class Store(Connection):
                 raise ValueError(f"{path}: it must be of the waveforms of this store; it is not")
             if attrs is not None and said != attrs:
                 raise ValueError(f"{path}: its attributes must be {attrs}; got others")
-        return self._make_array(path, document, ADDED.dtype, checksums)
+        return self._make_array(path, document, document["data_type"], checksums)
 
     def add(self, path: str, values: npt.NDArray[np.float32], *, attrs: Mapping[str, Any]) -> None:
-        """Keep a spectrogram beside what the store was built with. [shape: as `ADDED.dims`].
+        """Keep a spectrogram beside what the store was built with. [shape: (stimulus, freq, time)].
 
         A reader finds all of it or none, and several processes that add the same do no harm.
         PermissionError for a zarr store of the user's, which may be part of a transaction.
@@ -425,16 +425,8 @@ def _files(
 ) -> Iterator[tuple[str, bytes]]:
     """The files of an array, its metadata last: without them it is not there."""
     files: dict[str, Any] = {}
-    rows, *_ = chunks = validate.added_chunks(values.shape)
-    array = create_array(
-        MemoryStore(files),
-        values.shape,
-        dtype=ADDED.dtype,
-        chunks=chunks,
-        fill_value=ADDED.fill_value,
-        dims=ADDED.dims,
-        attrs=attrs,
-    )
+    array = create_array(MemoryStore(files), added_array(values.shape), values.shape, attrs=attrs)
+    rows = array.chunks[0]
     document = parse(files.pop(METADATA).to_bytes())
     checksums = ""
     for start in range(0, len(values), rows):

@@ -46,7 +46,8 @@ def find_folder(name: str, value: Any) -> Path:
             "there"
         )
     path = arguments.expand_user(name, folder)
-    if _VARIABLE.search(folder) and not (_is_absolute(folder) and path.is_dir()):
+    absolute = folder.startswith("~") or Path(folder).is_absolute()
+    if _VARIABLE.search(folder) and not (absolute and path.is_dir()):
         raise ValueError(
             f"{name}={shown(folder)} has a variable in it that was not expanded, as happens "
             "in single quotes and in files that no shell reads; write the path itself, or pass "
@@ -62,10 +63,11 @@ def check_store_url(name: str, url: str) -> None:
         return
     last = parts[-1]
     bare = _unsigned(last)
-    if bare.rstrip("/").lower().endswith(PACKED):
+    name_of_copy = bare.rstrip("/").rpartition("/")[2]
+    if name_of_copy.lower().endswith(PACKED):
         raise ValueError(
             f"{name}={bare!r} is the URL of an archive, and only stores are read at URLs. Download "
-            f"the archive, and open the copy on this machine: aa1xr.open({_name(bare)!r}). "
+            f"the archive, and open the copy on this machine: aa1xr.open({name_of_copy!r}). "
             "aa1xr.open(download=True) fetches it from CRCNS; aa1xr.copy_store puts its store at a "
             "URL"
         )
@@ -77,14 +79,6 @@ def check_store_url(name: str, url: str) -> None:
         )
 
 
-def _is_absolute(path: str) -> bool:
-    return path.startswith("~") or Path(path).is_absolute()
-
-
 def _unsigned(url: str) -> str:
     """A URL without what may be a secret of its user."""
     return without_secrets(url.partition("?")[0]) if "://" in url else url
-
-
-def _name(url: str) -> str:
-    return url.rstrip("/").rpartition("/")[2]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -24,7 +23,6 @@ from aa1xr.printable import printable
 from aa1xr.schema import AREAS, TYPES
 from aa1xr.store.chunks import CHECKSUMS, check_listed
 from aa1xr.store.layout import (
-    ADDED,
     ADDED_NAME,
     ARRAYS,
     CONSOLIDATED,
@@ -32,6 +30,7 @@ from aa1xr.store.layout import (
     MOST_LABELS,
     MOST_PRESENTATIONS,
     Array,
+    added_array,
 )
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -139,15 +138,10 @@ def check_added(
     shape = sizes["stimulus"], bands, int(-(-n_samples.max() // hop))
     if (size := 4 * prod(shape[1:])) > LARGEST_ADDED:
         raise ValueError(f"{name}: must have at most {LARGEST_ADDED} bytes a stimulus; got {size}")
-    check_listed(name, attrs.get(CHECKSUMS), shape, added_chunks(shape))
-    spec = replace(ADDED, chunks=added_chunks(shape))
+    spec = added_array(shape)
+    check_listed(name, attrs.get(CHECKSUMS), shape, spec.chunk_shape(shape))
     expected = dict(zip(spec.dims, shape, strict=True))
     return check_array(name, document, spec, expected)
-
-
-def added_chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Chunks of what is added: a few stimuli, which can be read without the others."""
-    return (max(1, 2**20 // max(1, 4 * prod(shape[1:]))), *shape[1:])
 
 
 def check_array(name: str, document: Any, spec: Array, sizes: dict[str, int]) -> dict[str, Any]:
