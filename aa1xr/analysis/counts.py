@@ -21,14 +21,14 @@ from aa1xr.typing import Bools, Floats, Positions
 
 Microseconds = npt.NDArray[np.int64]
 
-#: Floats of trials in one block, for a Dataset that has no blocks of `spikes`.
+#: Counts of trials in one block, for a Dataset that has no blocks of `spikes`.
 _BLOCK = 2**20
 
 
 def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = None) -> xr.DataArray:
     """Count the spikes of each trial in a window of time.
 
-    A spike at time t counts if start <= t < stop. Floats are exact at any bin width: if the window
+    A spike at time t counts if start <= t < stop. Counts are exact at any bin width: if the window
     does not start and end on edges of bins, or extends beyond the bins, the function counts the
     spikes in the store, which has their times in microseconds.
 
