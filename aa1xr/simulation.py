@@ -238,18 +238,12 @@ def _lagged(spectrogram: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 @dataclass(frozen=True, eq=False)
 class _Model:
     n: int
+    area: str
+    id: str
     field: npt.NDArray[np.float32]  #: [shape: (n_mels, LAGS)]
     spontaneous: float
     gain: float
     threshold: float
-
-    @property
-    def id(self) -> str:
-        return simulated_cell(self.n)[1]
-
-    @property
-    def area(self) -> str:
-        return simulated_cell(self.n)[0]
 
     @classmethod
     def draw(cls, n: int, seed: int, stimuli: _Stimuli) -> _Model:
@@ -274,7 +268,7 @@ class _Model:
         gain = rng.lognormal(np.log(10), 0.4) / mean
         if n == 3:
             spontaneous, gain = spontaneous / 50, gain / 50
-        return cls(n, field, float(spontaneous), float(gain), threshold)
+        return cls(n, *simulated_cell(n), field, float(spontaneous), float(gain), threshold)
 
     def rate(self, lagged: npt.NDArray[np.float32]) -> Floats:
         """Spikes/s in each bin, from BEFORE the onset to TAIL after the end of the sound."""

@@ -32,21 +32,22 @@ from aa1xr.version import VERSION
 #: tasks, small enough that a worker holds several.
 _BLOCK = 32 * 2**20
 
-_RECORDED = {
-    "species": "Taenopygia guttata (adult male, urethane-anaesthetised)",
-    "doi": citation.DOI,
-    "citation": citation.CITATION,
-    "license": citation.LICENSE,
+_ORIGINS = {
+    "aa1": {
+        "species": "Taenopygia guttata (adult male, urethane-anaesthetised)",
+        "doi": citation.DOI,
+        "citation": citation.CITATION,
+        "license": citation.LICENSE,
+    },
+    "simulated": {
+        "species": "none: simulated",
+        "doi": "",
+        "citation": "Simulated with aa1xr.simulate_archive; no recorded data.",
+        "license": "CC0-1.0",
+    },
+    # Recordings that are not of AA1: nothing is known of them.
+    "other": {"species": "unknown", "doi": "", "citation": "unknown", "license": "unknown"},
 }
-_SIMULATED = {
-    "species": "none: simulated",
-    "doi": "",
-    "citation": "Simulated with aa1xr.simulate_archive; no recorded data.",
-    "license": "CC0-1.0",
-}
-#: For recordings that are not of AA1: nothing is known of them.
-_OTHER = {"species": "unknown", "doi": "", "citation": "unknown", "license": "unknown"}
-_ORIGINS = {"aa1": _RECORDED, "simulated": _SIMULATED, "other": _OTHER}
 
 
 class AA1Backend(BackendEntrypoint):
