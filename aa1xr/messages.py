@@ -124,10 +124,10 @@ def _on_worker() -> bool:
     return True
 
 
-def listed(names: Sequence[Any], noun: str = "neuron") -> str:
+def count_names(names: Sequence[Any], noun: str = "neuron") -> str:
     """Count and name some of `noun`.
 
-    >>> listed(["b1", "b2"])
+    >>> count_names(["b1", "b2"])
     "2 neurons ('b1', 'b2')"
     """
     shown = [repr(str(name)) for name in names[:_NAMED]]

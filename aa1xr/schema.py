@@ -115,7 +115,7 @@ def parse_cell_id(cell: str) -> tuple[str, int, str]:
     match = _CELL_ID.fullmatch(cell)
     if match is None:
         raise ValueError(
-            f"{cell!r} is no cell id; expected <animal>_<number>[_<rig>] of letters and digits"
+            f"{cell!r} is not a neuron id; expected <animal>_<number>[_<rig>] of letters and digits"
         )
     return match["animal"], int(match["seq"]), match["rig"] or ""
 

@@ -326,7 +326,7 @@ def _truth(models: list[_Model]) -> xr.Dataset:
     per_neuron: dict[str, Any] = {
         "spontaneous": ([m.spontaneous for m in models], schema.RATE, "rate added at all times"),
         "gain": ([m.gain for m in models], schema.RATE, "scale of the driven rate"),
-        "threshold": ([m.threshold for m in models], "1", "drive at which the cell responds"),
+        "threshold": ([m.threshold for m in models], "1", "drive at which the neuron responds"),
     }
     strf = xr.Variable(
         ("neuron", "freq", "lag"),
@@ -346,7 +346,7 @@ def _truth(models: list[_Model]) -> xr.Dataset:
             "freq": ("freq", MEL.centres(), {"units": "Hz"}),
             "lag": ("lag", np.arange(LAGS) * HOP / RATE, lag_attrs),
         },
-        attrs={"title": "True receptive fields of simulated cells", "dt_ms": 1000 * HOP / RATE},
+        attrs={"title": "True receptive fields of simulated neurons", "dt_ms": 1000 * HOP / RATE},
     )
     # In the order in which aa1xr.open gives the neurons.
     order = sorted(range(len(models)), key=lambda n: (models[n].area, parse_cell_id(models[n].id)))

@@ -207,8 +207,9 @@ def _coherence(
         result[:] = _jackknife(spectra, length)
     undefined = (pairs.n_bins > 0).any(1) & np.isnan(out[:, :, 0]).any((1, 2))
     if undefined.any():
+        named = messages.count_names(cells[undefined].tolist())
         messages.warn(
-            f"aa1xr.coherence: undefined (NaN) for {messages.listed(cells[undefined].tolist())}: "
+            f"aa1xr.coherence: undefined (NaN) for {named}: "
             "the prediction or the response does not vary, or the stimuli with two trials are "
             "fewer than three windows long",
             UndefinedWarning,

@@ -116,7 +116,7 @@ def _make_window(ds: xr.Dataset, start: float, stop: float | None) -> _Window:
         shortest = "" if stop is not None else f", {ends.min() / 1e6:g} s after onset"
         raise ValueError(
             f"start={start} must be before "
-            f"{'the end of each sound' if stop is None else f'stop={stop}'}{shortest}"
+            f"{'the end of each stimulus' if stop is None else f'stop={stop}'}{shortest}"
         )
     if "spikes" not in ds or "time" not in ds["spikes"].dims:
         return _Window(begin, end, None, covered=False)
@@ -134,7 +134,7 @@ def _exact(seconds: float) -> Fraction:
 
 
 def _sound_ends(ds: xr.Dataset) -> Microseconds:
-    """The end of each sound in whole microseconds, rounded up. [shape: (stimulus,)]."""
+    """The end of each stimulus in whole microseconds, rounded up. [shape: (stimulus,)]."""
     if {"n_samples", "sample_rate"} <= set(ds.coords):
         samples, rate = (np.atleast_1d(ds[n].values) for n in ("n_samples", "sample_rate"))
         exact = [Fraction(int(n)) * 10**6 / int(r) for n, r in zip(samples, rate, strict=True)]
@@ -143,7 +143,7 @@ def _sound_ends(ds: xr.Dataset) -> Microseconds:
     else:
         raise ValueError(
             "the Dataset must have the coordinates 'n_samples' and 'sample_rate', or 'duration_s', "
-            "which say where each sound ends; they were dropped"
+            "which say where each stimulus ends; they were dropped"
         )
     return np.array([math.ceil(end) for end in exact], np.int64)
 
@@ -159,7 +159,7 @@ def _edges(ds: xr.Dataset) -> Microseconds:
 def _complete(edges: Microseconds, ends: Microseconds) -> Bools:
     """Bins that are NaN only where somebody took them out. [shape: (stimulus, time)].
 
-    The bin with the end of the sound, those after it, and a first one before onset may be
+    The bin with the end of the stimulus, those after it, and a first one before onset may be
     incomplete after aa1xr.resample.
     """
     complete = edges[1:] <= ends[:, np.newaxis]
@@ -296,9 +296,9 @@ def _label(ds: xr.Dataset, counted: xr.DataArray, start: float, stop: float | No
     return out.assign_attrs(
         units=schema.VARIABLES["spikes"].units,
         long_name="spike count of a trial",
-        comment=f"from {_show(start, stop)}; NaN where there was no such presentation",
+        comment=f"from {_show(start, stop)}; NaN where there was no such trial",
     )
 
 
 def _show(start: float, stop: float | None) -> str:
-    return f"{start:g} s to {'the end of the sound' if stop is None else f'{stop:g} s'}"
+    return f"{start:g} s to {'the end of the stimulus' if stop is None else f'{stop:g} s'}"

@@ -1,4 +1,4 @@
-"""When a neuron begins to respond to a sound.
+"""When a neuron begins to respond to a stimulus.
 
 First a test: is there a response at all? It counts the *trials* with a spike in a window of fixed
 length, since trials are independent of each other, and spikes of one trial (bursts) are not. Then
@@ -18,7 +18,7 @@ from aa1xr.typing import Bools, Floats, Ints
 #: Windows in s that the test looks through, whatever the bin width; they end every `_STEP_S`.
 _WINDOWS_S = (0.01, 0.02, 0.04, 0.08)
 _STEP_S = 0.005
-#: A response that begins later than this is not a response to the onset of the sound.
+#: A response that begins later than this is not a response to the onset of the stimulus.
 _LATEST_S = 0.25
 #: The chance, over all windows together, that a neuron without a response gets a latency.
 _RARE = 1e-3

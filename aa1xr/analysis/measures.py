@@ -38,11 +38,11 @@ class CompleteCounts:
     #: [shape: (neuron, stimulus, trial, time)]; 0 where `used` or `presented` is not
     counts: Floats
     presented: Bools  #: [shape: (neuron, stimulus, trial)]
-    used: Bools  #: [shape: (neuron, stimulus, time)] bins that all presentations have
+    used: Bools  #: [shape: (neuron, stimulus, time)] bins that all trials have
 
     @property
     def n_trials(self) -> Ints:
-        """Presentations. [shape: (neuron, stimulus)]."""
+        """Trials that were presented. [shape: (neuron, stimulus)]."""
         return np.asarray(self.presented.sum(2))
 
     @property
@@ -170,7 +170,7 @@ def map_blocks(
 
     It takes blocks of `arrays`, and `options`, and returns what `with_reasons` gives for the
     measures `names`, `by` neuron or stimulus. For measures that are computed, `caller` says why in
-    the words of `texts`, in which `{cells}` is where the neurons, those of `of`, are named.
+    the words of `texts`, in which `{names}` is where the neurons, those of `of`, are named.
     """
     dim = "stimulus" if by == "stimulus" else "one"
     stacked = xr.apply_ufunc(
@@ -233,9 +233,9 @@ def _pick(
     codes = stacked[..., n_measures + which]
     for number, (reason, text) in enumerate(texts.items(), 1):
         if (concerned := (codes == number).any(1)).any():
-            named = messages.listed(cells[concerned, 0, 0].tolist())
+            named = messages.count_names(cells[concerned, 0, 0].tolist())
             category = UnitsWarning if reason == "units" else UndefinedWarning
-            messages.warn(f"{caller}: {text.format(cells=named)}", category, site)
+            messages.warn(f"{caller}: {text.format(names=named)}", category, site)
     picked = stacked[..., which]
     return picked[:, 0] if squeeze else picked
 

@@ -1,4 +1,4 @@
-"""How far responses to one sound agree, from inner products between trials alone.
+"""How far responses to one stimulus agree, from inner products between trials alone.
 
 The Gram matrix of a pair, the covariance over time of each two of its trials, holds all that the
 measures need: powers are sums of its elements, and the correlation between two halves of the

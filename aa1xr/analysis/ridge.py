@@ -221,7 +221,7 @@ def fit(
         if not to_fit or not to_choose:
             if to_fit or to_choose:  # without any response there is nothing to say
                 missing = "validate" if to_fit else "train"
-                named = messages.listed([cells[n] for n in neurons])
+                named = messages.count_names([cells[n] for n in neurons])
                 messages.warn(
                     f"aa1xr.strf: undefined (NaN) for {named}: no response to {missing} on",
                     UndefinedWarning,

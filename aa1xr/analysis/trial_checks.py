@@ -3,7 +3,7 @@
 `n_trials` and `psth` have no axis of trials, so a selection of trials by `isel`, `sel` or `where`
 does not reach them. `aa1xr.take_trials` selects in all variables and writes down which trials
 these are, in the attribute "trials" of `trial`, `n_trials` and `psth`. Without this attribute they
-are of all presentations.
+are of all trials.
 """
 
 from __future__ import annotations
@@ -66,16 +66,16 @@ def presented(ds: xr.Dataset) -> xr.DataArray:
     schema.require(ds, "n_trials")
     schema.validate(ds[["n_trials"]])
     if "trial" not in ds.coords:
-        raise ValueError("the Dataset has no coordinate 'trial', the number of the presentation")
+        raise ValueError("the Dataset has no coordinate 'trial', the trial number")
     mask = mask_of(ds).rename("presented")
-    mask.attrs = {"units": "1", "long_name": "whether there was such a presentation"}
+    mask.attrs = {"units": "1", "long_name": "whether there was such a trial"}
     return _guard(ds, mask, complete=False)
 
 
 def mask_of(ds: xr.Dataset) -> xr.DataArray:
     """`presented`, of the metadata alone: `spikes` is not compared."""
     n_trials = ds["n_trials"]
-    # Presentations are numbered from 0, so those there are come first.
+    # Trials are numbered from 0, so those that were presented come first.
     rank = ds["trial"].copy(data=_ranks(ds).reshape(ds["trial"].shape))
     return (n_trials > rank).transpose(*n_trials.dims, ...)
 
@@ -142,7 +142,7 @@ def mark(labels: npt.ArrayLike) -> dict[str, str]:
 
 
 def counted(ds: xr.Dataset) -> Ints | None:
-    """The trials that `n_trials` counts, ascending; None for all presentations."""
+    """The trials that `n_trials` counts, ascending; None for all of them."""
     marks = {
         str(ds[name].attrs[MARK])
         for name in ("trial", "n_trials")
@@ -201,7 +201,7 @@ def _check_marks(ds: xr.Dataset, *names: str) -> None:
             if text is None and numbers is not None:
                 _refuse(
                     "`psth` does not say of which trials it is (its attribute 'trials' is gone, "
-                    "or it is of all presentations)"
+                    "or it is of all trials)"
                 )
             of = None if text is None else _parse(text)
         if of is not None and not np.array_equal(of, labels):

@@ -323,7 +323,7 @@ def _counts(data: Sequence[Data], over: str, estimate: Data) -> xr.DataArray:
 
 
 def _presented(data: Sequence[Data], over: str) -> xr.DataArray | None:
-    """Which presentations there were, by the first of `data` that says so."""
+    """Which trials were presented, by the first of `data` that says so."""
     # A prediction is not NaN where there are no responses: the Datasets say more.
     for each in sorted(data, key=lambda each: isinstance(each, xr.DataArray)):
         if over not in each.dims:

@@ -88,7 +88,7 @@ def presentations(store: Store, neurons: Positions, stimuli: Positions) -> npt.N
 def read_spikes(
     store: Store, neurons: Positions, stimuli: Positions, trials: Positions | None
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """The spikes of consecutive neurons, in microseconds, and how many each presentation has.
+    """The spikes of consecutive neurons, in microseconds, and how many each trial has.
 
     `stimuli` and `trials` may be in any order, which is then that of the spikes.
     """
@@ -96,7 +96,7 @@ def read_spikes(
     first = store.first_spike
     start, stop = int(first[neurons[0]]), int(first[neurons[-1] + 1])
 
-    # The wanted rows (presentations) in the order of the output, and where their spikes lie.
+    # The wanted rows (trials) in the order of the output, and where their spikes lie.
     row_end = row_size.cumsum().reshape(row_size.shape)
     wanted = np.ix_(
         np.arange(neurons.size), stimuli, np.arange(row_size.shape[2]) if trials is None else trials

@@ -21,7 +21,7 @@ from aa1xr.store.location import resolve
 from aa1xr.store.read import Store, opened_store
 from aa1xr.typing import Positions
 
-#: The axes of the presentations.
+#: The axes of the trials.
 AXES = ("neuron", "stimulus", "trial")
 
 #: What of the Dataset's attributes is about the recordings and not about bins.
@@ -108,12 +108,12 @@ def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:
             row_size,
             {
                 "units": schema.COUNT,
-                "long_name": "spikes in the presentation",
+                "long_name": "spikes in the trial",
                 "sample_dimension": "spike",
             },
         ),
         "row_start": xr.Variable(
-            AXES, _row_starts(row_size), {"long_name": "first spike of the presentation"}
+            AXES, _row_starts(row_size), {"long_name": "first spike of the trial"}
         ),
         "n_trials": xr.Variable(
             AXES[:2], presentations(store, neurons, stimuli), schema.VARIABLES["n_trials"].attrs
@@ -127,7 +127,7 @@ def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:
         for name, c in ds.coords.items()
         if c.ndim and set(c.dims) <= set(AXES)
     }
-    # `n_trials` is of all presentations here: of those that aa1xr.take_trials took, it is not.
+    # `n_trials` is of all trials here: of those that aa1xr.take_trials took, it is not.
     trial = coords["trial"]
     coords["trial"] = xr.Variable(trial.dims, trial.values, schema.COORDINATES["trial"].attrs)
     out = xr.Dataset(variables, coords, provenance(everything))
@@ -248,7 +248,7 @@ def positions_along(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Positio
 
 
 def _row_starts(row_size: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Where the spikes of each presentation begin, as they lie end to end."""
+    """Where the spikes of each trial begin, as they lie end to end."""
     sizes = row_size.astype(np.int64)
     return (sizes.cumsum() - sizes.ravel()).reshape(sizes.shape)
 
@@ -256,7 +256,7 @@ def _row_starts(row_size: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
 def _read(
     store: Store, neurons: Positions, stimuli: Positions, trials: Positions
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Spike times, and how many each presentation has. [shape: (neuron, stimulus, trial)]."""
+    """Spike times, and how many each trial has. [shape: (neuron, stimulus, trial)]."""
     row_size = np.zeros((neurons.size, stimuli.size, trials.size), np.int32)
     times = [np.zeros(0, np.int32)]
     for run in runs(neurons):
@@ -268,7 +268,7 @@ def _read(
 def _ascending(
     times: npt.NDArray[np.int32], row_size: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int32]:
-    """Spike times sorted within each presentation, as all of AA1 are in its files."""
+    """Spike times sorted within each trial, as all of AA1 are in its files."""
     row = np.repeat(np.arange(row_size.size), row_size.ravel())
     descends = (times[1:] < times[:-1]) & (row[1:] == row[:-1])
     return times[np.lexsort((times, row))] if descends.any() else times

@@ -100,7 +100,7 @@ def window(array: xr.DataArray) -> xr.DataArray:
     if bins.size == 0:
         raise ValueError(
             f"{title(array)}: never presented, or not in these trials and times, so there is "
-            "nothing to draw; aa1xr.plot.coverage(ds) shows which neuron heard what"
+            "nothing to draw; aa1xr.plot.coverage(ds) shows which neuron was presented what"
         )
     return array.isel(time=slice(bins[0], bins[-1] + 1))
 
@@ -143,7 +143,7 @@ def by_area(array: xr.DataArray) -> dict[str, xr.DataArray]:
 
 
 def time_axis(ax: Axes, array: xr.DataArray, *, colour: str = "0.4") -> Floats:
-    """Label the time, mark where the sound begins and ends, and give the edges of the bins."""
+    """Label the time, mark where the stimulus begins and ends, and give the edges of the bins."""
     width = schema.bin_width_ms(array) / 1000
     bins = schema.bin_numbers(array)
     edges = np.append(bins, bins[-1] + 1) * width

@@ -20,7 +20,7 @@ class Block:
 
     n_trials: npt.NDArray[np.int32]  #: [shape: (neurons, stimuli)]
     file_number: npt.NDArray[np.int32]  #: [shape: (neurons, stimuli)]
-    row_size: npt.NDArray[np.int32]  #: spikes in each presentation that there was
+    row_size: npt.NDArray[np.int32]  #: spikes in each trial that was presented
     spike_time: npt.NDArray[np.int32]
 
     def by_neuron(self) -> Iterator[tuple[npt.NDArray[np.int32], ...]]:

@@ -155,7 +155,7 @@ def _checksums(path: Path, name: str, group: zarr.Group) -> str:
 
 
 def _check_size(archive: Archive, trials: int) -> None:
-    """Refuse an archive that is small only because hardly any cell heard any of its sounds."""
+    """Refuse an archive that is small only because hardly any neuron was presented its stimuli."""
     sizes = len(archive.cell_ids), len(archive.sound_names), trials
     if max(sizes[:2]) > MOST_LABELS:
         raise ArchiveError(

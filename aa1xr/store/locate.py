@@ -311,7 +311,7 @@ def _nothing_in(data_dir: Path) -> str:
         "aa1xr.open(download=True), or `aa1xr download` on the command line;\n"
         '  2. say where it is: aa1xr.open("path/to/crcns-aa1.zip"), or a folder or store, '
         "or set $AA1XR_DATA_DIR;\n"
-        "  3. try the package on simulated cells: aa1xr.open_sample()."
+        "  3. try the package on simulated neurons: aa1xr.open_sample()."
     )
     others = "".join(f"\n  {one_line(store)}" for store in _stores(data_dir, "other"))
     if others:

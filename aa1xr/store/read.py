@@ -65,7 +65,7 @@ _OPENED: dict[str, tuple[Location, dict[str, Any], str | None]] = {}
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """What there is in a store, but for the spikes and the sounds themselves."""
+    """What there is in a store, but for the spikes and the waveforms themselves."""
 
     neuron: npt.NDArray[Any]
     animal_id: npt.NDArray[Any]
@@ -75,7 +75,7 @@ class Labels:
     name: npt.NDArray[Any]
     type: npt.NDArray[Any]
     n_samples: npt.NDArray[np.int64]
-    n_trials: int  #: the most presentations any sound had
+    n_trials: int  #: the most that any stimulus has
     sample_rate: int
 
 
@@ -381,7 +381,7 @@ class Store(Connection):
 
     @cached_property
     def n_samples(self) -> npt.NDArray[np.int64]:
-        """The length of each sound. [shape: (n_stimuli,)]."""
+        """The length of each stimulus. [shape: (n_stimuli,)]."""
         return self._lengths("n_samples")
 
     def _lengths(self, name: str) -> npt.NDArray[np.int64]:

@@ -239,7 +239,7 @@ def check_lengths(name: str, lengths: npt.NDArray[np.int64], sizes: Mapping[str,
 
 
 def check_trials(n_trials: npt.NDArray[np.int32], trials: int) -> None:
-    """Check the numbers of presentations."""
+    """Check the numbers of trials."""
     if n_trials.min() < 0 or n_trials.max() > trials:
         raise ValueError(f"n_trials must be 0 to {trials}; got {n_trials.min()}, {n_trials.max()}")
 
@@ -249,11 +249,11 @@ def check_rows(
     n_trials: npt.NDArray[np.int32],
     n_spikes: npt.NDArray[np.int64],
 ) -> None:
-    """Check that presentations that took place, and no others, have the spikes of each neuron."""
+    """Check that trials that were presented, and no others, have the spikes of each neuron."""
     trials = row_size.shape[2]
     if row_size.min(initial=0) < 0:
         raise ValueError(f"row_size must be at least 0; got {row_size.min()}")
     if row_size[np.arange(trials) >= n_trials[..., np.newaxis]].any():
-        raise ValueError("row_size must be 0 where there was no presentation; it is not")
+        raise ValueError("row_size must be 0 where there was no trial; it is not")
     if not np.array_equal(row_size.sum((1, 2), dtype=np.int64), n_spikes):
         raise ValueError("row_size must add up to n_spikes for each neuron; it does not")

@@ -105,7 +105,7 @@ def rewritten(store, name, values):
 
 
 VALUE_CHANGES = [
-    ("neuron", lambda a: np.array(["x" * 300, *a[1:]]), "is no cell id|is damaged"),
+    ("neuron", lambda a: np.array(["x" * 300, *a[1:]]), "is not a neuron id|is damaged"),
     ("neuron", lambda a: np.array([a[1], *a[1:]]), "each neuron must be there once"),
     ("area", lambda a: np.array(["../x", *a[1:]]), "area must be of"),
     ("type", lambda a: np.array(["", *a[1:]]), "type must be of"),
@@ -116,7 +116,7 @@ VALUE_CHANGES = [
     ("n_spikes", lambda a: a + 1, "n_spikes must add up to"),
     ("n_spikes", lambda a: a - 10**6, "n_spikes must be 0 to"),
     ("n_trials", lambda a: a + 100, "n_trials must be 0 to"),
-    ("n_trials", lambda a: a * 0, "row_size must be 0 where there was no presentation"),
+    ("n_trials", lambda a: a * 0, "row_size must be 0 where there was no trial"),
     ("row_size", lambda a: a - 5, "row_size must be at least 0"),
     ("row_size", lambda a: a * 2, "row_size must add up to n_spikes"),
 ]
