@@ -162,11 +162,6 @@ def discard(target: Path, *, folder: bool = False) -> None:
         _remove(aside)
 
 
-def create(path: Path) -> BinaryIO:
-    """A new file to write, which must not exist: not as a link either."""
-    return path.open("xb")
-
-
 def append_to(path: Path) -> BinaryIO:
     """A file to add to, which must not be a link, where the system can tell."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT

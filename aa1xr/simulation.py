@@ -165,9 +165,6 @@ def _rng(*key: int) -> np.random.Generator:
     return np.random.default_rng(key)
 
 
-# Sounds
-
-
 def _song(rng: np.random.Generator) -> Sound:
     """Harmonic stacks that sweep a little, with gaps between them."""
     parts: list[Floats] = []
@@ -209,9 +206,6 @@ def _ripple(rng: np.random.Generator) -> Sound:
 def _as_sound(type_: str, wave: Floats) -> Sound:
     samples = np.round(wave / np.abs(wave).max() * 0.9 * 2**15).astype(np.int16)
     return make_sound(type_, samples, RATE)
-
-
-# Cells
 
 
 class _Stimuli:

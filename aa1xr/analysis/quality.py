@@ -279,26 +279,30 @@ def _measure(
     return with_reasons(values, reasons, _TEXTS)
 
 
+#: The reason that makes each measure undefined where stimuli have two trials.
+_UNDEFINED = {
+    "signal_power": "once",
+    "noise_power": "once",
+    "snr": "noise",
+    "ccmax": "halves",
+    "ccmax_within": "halves",
+    "ccmax_closed": "signal",
+    "ccmax_closed_within": "signal",
+    "ttrc": "silent trial",
+    "fano": "silent",
+    "rate_z": "alike",
+}
+
+
 def _reasons(values: dict[str, Floats], *, no_time: bool, once: Bools) -> dict[str, Any]:
     """Why measures are not defined where the neuron was presented a stimulus."""
     nan = {name: np.isnan(array) for name, array in values.items()}
     there = ~nan["rate_driven"]
     unrepeated = there & nan["noise_power"]
     reasons: dict[str, Any] = {
-        "snr": [(there & nan["snr"], "noise")],
-        "ttrc": [(there & nan["ttrc"], "silent trial")],
-        "fano": [(there & nan["fano"], "silent")],
-        "rate_z": [(there & nan["rate_z"], "alike")],
+        name: [(unrepeated, "once"), (there & nan[name], why), (there & once, "left out")]
+        for name, why in _UNDEFINED.items()
     }
-    for name in ("ccmax", "ccmax_within"):
-        reasons[name] = [(there & nan[name], "halves")]
-    for name in ("ccmax_closed", "ccmax_closed_within"):
-        reasons[name] = [(there & nan[name], "signal")]
-    for name in ("signal_power", "noise_power"):
-        reasons[name] = []
-    for of_measure in reasons.values():
-        of_measure.insert(0, (unrepeated, "once"))
-        of_measure.append((there & once, "left out"))
     for name in ("rate_spontaneous", "rate_z", "latency"):
         reasons[name] = [(there & no_time, "before"), *reasons.get(name, ())]
     return reasons

@@ -20,7 +20,7 @@ from aa1xr.archive.partial import Part, Version, as_size
 from aa1xr.archive.portal import Portal, persistent
 from aa1xr.archive.read import Archive
 from aa1xr.archive.session import BY_HAND, TemporaryError
-from aa1xr.atomic import create, discard, is_regular, locked
+from aa1xr.atomic import discard, is_regular, locked
 from aa1xr.citation import TERMS
 from aa1xr.errors import ArchiveError, DownloadError, WaitingWarning
 from aa1xr.messages import logger, warn
@@ -113,7 +113,7 @@ def _agree(accepted: Path, accept_terms: bool) -> None:
         )
     accepted.parent.mkdir(parents=True, exist_ok=True)
     discard(accepted)  # a link would be followed
-    with create(accepted) as file:
+    with accepted.open("xb") as file:
         file.write(TERMS.encode())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from aa1xr.atomic import append_to, create, discard, is_regular
+from aa1xr.atomic import append_to, discard, is_regular
 
 #: Of a file of at most 15 digits; int() takes a time that grows with the square of their number.
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", re.ASCII)
@@ -96,7 +96,7 @@ class Part:
     def start(self, version: Version) -> None:
         """Begin anew with the first byte of a version."""
         self.discard()
-        with create(self.path), create(self._note) as note:
+        with self.path.open("xb"), self._note.open("xb") as note:  # "x": not through a link
             note.write(json.dumps(version._asdict()).encode())
 
     def append(self, data: bytes) -> None:

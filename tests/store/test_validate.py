@@ -14,7 +14,7 @@ from numcodecs import Blosc, Zstd
 import aa1xr
 from aa1xr import StoreError
 from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, content_size
-from aa1xr.store.layout import ARRAYS, CONSOLIDATED, METADATA, create, seal
+from aa1xr.store.layout import ARRAYS, CONSOLIDATED, METADATA, create_array, seal
 from aa1xr.store.read import Store
 from aa1xr.store.storage import open_storage
 from aa1xr.store.validate import metadata_of
@@ -39,7 +39,7 @@ def test_metadata_of__is_what_is_written():
         files = {}
         group = zarr.create_group(zarr.storage.MemoryStore(files))
         sizes = tuple(shape[dim] for dim in spec.dims)
-        create(group, name, sizes)
+        create_array(group.store, spec, sizes, name=name)
         written = json.loads(files[f"{name}/{METADATA}"].to_bytes())
         assert written | metadata_of(spec, sizes) == written
 
