@@ -27,13 +27,13 @@ _DIMS = ("neuron", "frequency")
 _NEURON = ("neuron",)
 #: The quantities, in the order in which `_coherence` returns them; each has a `_se`.
 _NAMES = ("", "_max", "_psth", "_psth_max")
-_RATES = ("prediction", "true rate")
 #: A squared coherence within this of 1 is 1: the rest is rounding.
 _ROUNDING = 1e-12
 
 
 def _specs() -> dict[str, schema.Spec]:
-    of = [f"{rate} and {response}" for response in ("one trial", "PSTH") for rate in _RATES]
+    rates, responses = ("prediction", "true rate"), ("one trial", "PSTH")
+    of = [f"{rate} and {response}" for response in responses for rate in rates]
     specs = {}
     for name, pair in zip(_NAMES, of, strict=True):
         long_name = f"squared coherence of {pair}"

@@ -25,8 +25,6 @@ _DIMS = schema.VARIABLES["spikes"].dims
 #: Which bins measures count: see `bins_during`.
 During = Literal["stimulus", "all"]
 
-#: Times on the grid of audio samples that differ by less are equal.
-_ROUNDING_S = 1e-7
 #: Counts in one block, if they do not come in blocks already.
 _BLOCK = 32 * 2**20
 
@@ -99,7 +97,7 @@ def bins_during(ds: xr.Dataset, during: During) -> Bools:
         )
     duration = np.atleast_1d(ds["duration_s"].values)[:, np.newaxis]
     # Edges are whole numbers of audio samples: rounding is far less than half a sample.
-    edge = _ROUNDING_S
+    edge = 1e-7
     return np.asarray((time > -edge) & (time < duration - edge))
 
 

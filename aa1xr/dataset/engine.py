@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,9 +24,8 @@ from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.errors import IncompleteArchiveWarning
 from aa1xr.messages import warn
 from aa1xr.printable import printable
-from aa1xr.store.location import is_url, resolve
 from aa1xr.store.read import Store
-from aa1xr.store.source import check_store_url
+from aa1xr.store.source import find_source
 from aa1xr.version import VERSION
 
 #: A dask block is a stretch of neurons of about this size: large enough that AA1 is some ten
@@ -83,10 +83,8 @@ class AA1Backend(BackendEntrypoint):
             store = filename_or_obj
         else:
             # Absolute: the Dataset outlives the folder that a path is relative to.
-            place = resolve("filename_or_obj", filename_or_obj)
-            if is_url(place):
-                check_store_url("filename_or_obj", place)
-            store = Store(place, storage_options)
+            place = find_source(filename_or_obj, "filename_or_obj")
+            store = Store(str(place) if isinstance(place, Path) else place, storage_options)
         labels = store.labels
         bins = BinOptions(dt_ms, before_ms, after_ms)
         sound = SpectrogramOptions(n_mels, window_ms, fmin, fmax, compression, frames)

@@ -33,7 +33,6 @@ CHECKSUMS = "crc32c"
 #: Bytes of a checksum, which are the last of a chunk.
 CHECKSUM = 4
 
-_HEX = re.compile("[0-9a-f]*")
 #: Bytes of the longest header of a frame (RFC 8878, section 3.1.1).
 _HEADER = 18
 _MAGIC = b"\x28\xb5\x2f\xfd"
@@ -53,7 +52,11 @@ def chunk_keys(array: zarr.Array[Any]) -> list[str]:
 def check_listed(name: str, found: Any, shape: Iterable[int], chunks: Iterable[int]) -> None:
     """Raise ValueError unless this is a list of checksums, one for each chunk of an array."""
     n = prod(chunk_counts(shape, chunks))
-    if not (isinstance(found, str) and _HEX.fullmatch(found) and len(found) == 2 * CHECKSUM * n):
+    if not (
+        isinstance(found, str)
+        and re.fullmatch("[0-9a-f]*", found)
+        and len(found) == 2 * CHECKSUM * n
+    ):
         raise ValueError(f"{name}: must list the checksums of its {n} chunks; got {shown(found)}")
 
 

@@ -33,9 +33,6 @@ from aa1xr.store.layout import (
     added_array,
 )
 
-_SHA256 = re.compile("[0-9a-f]{64}")
-_WAV = re.compile(r"[0-9A-Fa-f]{32}\.[wW][aA][vV]")
-_LONGEST_TEXT = 1000
 #: Of a label, in bytes: the longest name of a file or folder.
 LONGEST_LABEL = 255
 #: Bands of a cached spectrogram; `n_mels` is at most as large.
@@ -85,11 +82,11 @@ def check_attributes(attrs: Mapping[str, Any]) -> None:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT
+    return isinstance(value, str) and 0 < len(value) <= 1000
 
 
 def _is_sha256(value: Any) -> bool:
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def check_arrays(document: Mapping[str, Any]) -> dict[str, int]:
@@ -219,7 +216,7 @@ def check_labels(
             raise ValueError(f"{name} must be of {allowed}; got {shown(unknown.pop())}")
     stimuli = list(zip(texts["type"].tolist(), map(str.lower, texts["name"].tolist()), strict=True))
     for _, name in stimuli:
-        if _WAV.fullmatch(name) is None:
+        if re.fullmatch(r"[0-9a-f]{32}\.wav", name) is None:
             raise ValueError(f"name must be an MD5 and .wav; got {shown(name)}")
     names = [(animal.lower(), seq, rig.lower()) for animal, seq, rig in cells]
     for what, each in (("neuron", names), ("stimulus", stimuli)):
