@@ -86,15 +86,9 @@ class Store(Connection):
     format, and DataNotFoundError if there is none.
     """
 
-    def __init__(
-        self,
-        place: Location,
-        storage_options: Mapping[str, Any] | None = None,
-        *,
-        identity: str | None = None,
-    ) -> None:
-        super().__init__(place, storage_options, identity=identity)
-        self._chunks: dict[tuple[str, int], npt.NDArray[Any]] = {}
+    @cached_property
+    def _chunks(self) -> dict[tuple[str, int], npt.NDArray[Any]]:
+        return {}
 
     @cached_property
     def root(self) -> dict[str, Any]:
@@ -195,12 +189,12 @@ class Store(Connection):
         """
         size = self.array(name).chunks[0]
         first, after = start // size, -(-stop // size)
+        kept = self._chunks
         for number in range(first, after):
-            if (name, number) not in self._chunks:
-                self._chunks[name, number] = self._read_rows(
-                    name, slice(number * size, (number + 1) * size)
-                )
-        chunks = [self._chunks[name, number] for number in range(first, after)]
+            if (name, number) not in kept:
+                part = slice(number * size, (number + 1) * size)
+                kept[name, number] = self._read_rows(name, part)
+        chunks = [kept[name, number] for number in range(first, after)]
         return np.concatenate(chunks)[start - first * size : stop - first * size]
 
     def _read_rows(self, name: str, part: slice) -> npt.NDArray[Any]:
