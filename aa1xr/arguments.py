@@ -44,13 +44,7 @@ def shown(value: Any) -> str:
 
 
 def expect(name: str, value: Any, kind: type, such_as: str = "") -> None:
-    """Check that an argument is of a kind: a Dataset, a DataArray, or what `such_as` says.
-
-    Raises
-    ------
-    TypeError
-        If it is not.
-    """
+    """Check that an argument is of a kind, or raise TypeError; `such_as` describes other kinds."""
     if not isinstance(value, kind):
         function = hasattr(value, "__name__") and callable(value)
         got = (
@@ -108,10 +102,7 @@ def choice(name: str, value: Any, options: Iterable[str]) -> None:
 def listed(name: str, value: Any, most: int = _LONGEST_LIST) -> list[Any]:
     """What is in a list, or TypeError; a single string would pass for a list of letters.
 
-    Raises
-    ------
-    ValueError
-        If it has more than `most` parts, as `range(10**9)` and endless iterators have.
+    ValueError if it has more than `most` parts, as `range(10**9)` and endless iterators have.
     """
     scalar = getattr(value, "ndim", 1) == 0  # NumPy's arrays of no dimension cannot be iterated
     if (

@@ -55,27 +55,18 @@ def atomic_write(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """A file or folder to write beside `target`, which gets that name once the block has ended.
 
     Where the block raises, nothing is left. A process that is killed at any instant leaves nothing
-    at `target`, or all of it, on the disk.
+    at `target`, or all of it, on the disk. FileExistsError if something is there already.
 
-    Parameters
-    ----------
-    target
-        A path in a folder that exists.
-    replace
-        Replace a file by a file. Replace a folder that holds the same but may be damaged by a
-        folder, file by file, so that concurrent readers find each file, the old one or the new
-        one. Everything else in the folder is removed, except what other processes are writing
-        there. The caller makes sure that the folder is its own. A link at `target` is replaced;
-        what it leads to is not touched.
-
-    Raises
-    ------
-    FileExistsError
-        If something is at `target` already, unless it is to be replaced and is of the same kind.
+    With `replace`, a file replaces a file, and a folder one that holds the same but may be damaged:
+    file by file, so that concurrent readers find each file, the old one or the new one. Everything
+    else in the folder is removed, except what other processes are writing there; the caller makes
+    sure that the folder is its own. A link is replaced; what it leads to is not touched.
     """
-    _refuse(target, replace)
+    if not replace:
+        refuse_existing(target)
     with locked(target) as alone:
-        _refuse(target, replace)  # another process may have been here while this one waited
+        if not replace:  # another process may have been here while this one waited
+            refuse_existing(target)
         if alone:
             _remove_leftovers(target.parent, held=target.name)
         partial = _beside(target)
@@ -101,10 +92,7 @@ def atomic_write(target: Path, *, replace: bool = False) -> Iterator[Path]:
 def locked(target: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold the lock of `target`; False where the file system has none.
 
-    Raises
-    ------
-    TimeoutError
-        If another process holds it, unless this one is to `wait`.
+    TimeoutError if another process holds it, unless this one is to `wait`.
     """
     from filelock import FileLock  # imported where it is used: a warm open takes no lock
 
@@ -159,16 +147,8 @@ def _acquire(lock: FileLock, target: Path, *, wait: bool) -> None:
 def discard(target: Path, *, folder: bool = False) -> None:
     """Remove what is at `target`, if anything; concurrent readers find all of it, or nothing.
 
-    Parameters
-    ----------
-    folder
-        Whether it may be a folder, which is removed with all in it: the caller makes sure that
-        the folder is its own. A link to a folder is a link.
-
-    Raises
-    ------
-    IsADirectoryError
-        If it is a folder and may not be one.
+    It may be a folder only with `folder`: then the caller makes sure that the folder is its own,
+    and all in it is removed. A link to a folder is a link.
     """
     if not folder and _is_folder(target):
         raise IsADirectoryError(
@@ -180,11 +160,6 @@ def discard(target: Path, *, folder: bool = False) -> None:
     with contextlib.suppress(FileNotFoundError):
         target.rename(aside)
         _remove(aside)
-
-
-def create(path: Path) -> BinaryIO:
-    """A new file to write, which must not exist: not as a link either."""
-    return path.open("xb")
 
 
 def append_to(path: Path) -> BinaryIO:
@@ -234,11 +209,6 @@ def _short(name: str) -> str:
     digest = hashlib.sha256(encoded).hexdigest()[:32]
     end = encoded[-(_LONGEST_NAME - len(digest)) :].decode(errors="ignore")
     return f"{digest}{end}"
-
-
-def _refuse(target: Path, replace: bool) -> None:
-    if not replace:
-        refuse_existing(target)
 
 
 def _remove_leftovers(folder: Path, *, held: str | None = None) -> None:

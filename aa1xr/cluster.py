@@ -86,19 +86,8 @@ one_blas_thread = _Shared(_one_blas_thread)
 def require_workers(client: Any, *, seconds: float) -> None:
     """Check that a cluster has workers, and that these and its scheduler have this aa1xr.
 
-    dask itself would wait for workers without end, and compares versions of other packages only.
-
-    Parameters
-    ----------
-    client
-        A `dask.distributed.Client`.
-    seconds
-        How long to wait for the first worker.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or one that cannot import aa1xr, or has another version.
+    dask itself would wait for the first worker without end, and compares versions of other
+    packages only.
     """
     address = client.scheduler.address
     # A cluster that adapts starts workers for a task, whatever it is.

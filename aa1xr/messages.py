@@ -51,15 +51,11 @@ class CallSite(NamedTuple):
 def call_site() -> CallSite:
     """Find the line of the user from which a function of this package was called."""
     frame: Any = inspect.currentframe()
-    while frame.f_back is not None and _is_between(frame.f_globals.get("__name__", "")):
+    between = {"aa1xr", "xarray"}  # xarray calls the engine
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in between:
         frame = frame.f_back
     name = frame.f_globals.get("__name__", "__main__")
     return CallSite(frame.f_code.co_filename, frame.f_lineno, name)
-
-
-def _is_between(module: str) -> bool:
-    """Whether a module stands between the user and a warning: xarray calls the engine."""
-    return module.partition(".")[0] in {"aa1xr", "xarray"}
 
 
 def warn(message: str, category: type[AA1Warning], site: CallSite | None = None) -> None:
@@ -128,10 +124,10 @@ def _on_worker() -> bool:
     return True
 
 
-def listed(names: Sequence[Any], noun: str = "neuron") -> str:
+def count_names(names: Sequence[Any], noun: str = "neuron") -> str:
     """Count and name some of `noun`.
 
-    >>> listed(["b1", "b2"])
+    >>> count_names(["b1", "b2"])
     "2 neurons ('b1', 'b2')"
     """
     shown = [repr(str(name)) for name in names[:_NAMED]]

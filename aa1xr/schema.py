@@ -91,11 +91,7 @@ VARIABLES: dict[str, Spec] = {
         "frame_stop_ms from its left edge; silence where no stimulus plays",
     ),
     "n_trials": Spec(
-        ("neuron", "stimulus"),
-        "i",
-        "1",
-        "number of trials",
-        "0 means never presented, not silent",
+        ("neuron", "stimulus"), "i", "1", "number of trials", "0 means never presented, not silent"
     ),
 }
 
@@ -119,21 +115,13 @@ def parse_cell_id(cell: str) -> tuple[str, int, str]:
     match = _CELL_ID.fullmatch(cell)
     if match is None:
         raise ValueError(
-            f"{cell!r} is no cell id; expected <animal>_<number>[_<rig>] of letters and digits"
+            f"{cell!r} is not a neuron id; expected <animal>_<number>[_<rig>] of letters and digits"
         )
     return match["animal"], int(match["seq"]), match["rig"] or ""
 
 
 def require(ds: xr.Dataset, *variables: str, name: str = "", of: str = "") -> None:
-    """Check that something is a Dataset and has `variables`; `of` says what gives such a one.
-
-    Raises
-    ------
-    TypeError
-        If it is no Dataset.
-    ValueError
-        If a variable is missing.
-    """
+    """Check that something is a Dataset and has `variables`; `of` says what gives such a one."""
     arguments.expect(name or "ds", ds, xr.Dataset, f"what {of} gives" if of else "")
     for variable in variables:
         if variable not in ds:
@@ -145,13 +133,7 @@ def require(ds: xr.Dataset, *variables: str, name: str = "", of: str = "") -> No
 
 
 def require_coords(ds: xr.Dataset, *names: str) -> None:
-    """Check that a Dataset has coordinates.
-
-    Raises
-    ------
-    ValueError
-        If one is missing.
-    """
+    """Check that a Dataset has coordinates, or raise ValueError."""
     for name in names:
         if name not in ds.coords:
             raise ValueError(
@@ -160,15 +142,7 @@ def require_coords(ds: xr.Dataset, *names: str) -> None:
 
 
 def validate(ds: xr.Dataset, *variables: str) -> xr.Dataset:
-    """Check that `ds` holds `variables`, and that all that it has of the contract is as it says.
-
-    Raises
-    ------
-    TypeError
-        If it is no Dataset.
-    ValueError
-        If one is missing, or has other dimensions or another kind of values.
-    """
+    """Check that `ds` holds `variables`, and that all that it has of the contract is as it says."""
     require(ds, *variables)
     for name, spec in (COORDINATES | VARIABLES).items():
         # Scalars are what a selection of one element leaves of a coordinate.
@@ -207,13 +181,7 @@ _KINDS = {"U": "strings", "i": "integers", "f": "floats, in which NaN is missing
 def check_dims(
     name: str, array: xr.DataArray, *needed: str, allowed: tuple[str, ...] | None = None
 ) -> None:
-    """Check that an array has axes `needed`, with something along them, and only those `allowed`.
-
-    Raises
-    ------
-    ValueError
-        If not; the message says how to keep an axis.
-    """
+    """Check that an array has axes `needed`, none of them empty, and only those `allowed`."""
     for dim in array.dims if allowed is not None else ():
         if dim not in (allowed or ()):
             raise ValueError(
@@ -235,13 +203,7 @@ _CONTRADICTIONS = {"spikes": (RATE, "spikes/s", "Hz", "1/s"), "psth": (COUNT, "s
 
 
 def check_units(name: str, array: xr.DataArray) -> None:
-    """Check that the units of `spikes` and `psth`, if they have any, fit their names.
-
-    Raises
-    ------
-    ValueError
-        If `spikes` says that it is a rate, or `psth` that it is a count.
-    """
+    """Refuse `spikes` whose units say that it is a rate, or `psth` that it is a count."""
     units = array.attrs.get("units")
     if units in _CONTRADICTIONS.get(name, ()):
         raise ValueError(
@@ -251,13 +213,7 @@ def check_units(name: str, array: xr.DataArray) -> None:
 
 
 def is_count(name: str, array: xr.DataArray) -> bool:
-    """Whether a variable is a count of spikes, which adds up, and not a rate or another mean.
-
-    Raises
-    ------
-    ValueError
-        If neither its name nor its units say so.
-    """
+    """Whether a variable is a count of spikes, which adds up; ValueError if nothing says so."""
     # By name first: assignment of bare values and arithmetic may lose attributes.
     if name in VARIABLES:
         check_units(name, array)
@@ -289,13 +245,7 @@ def values_along(array: xr.DataArray | xr.Dataset, dim: str) -> Any:
 
 
 def positive(name: str, value: Any) -> float:
-    """A number of milliseconds above 0 that an attribute holds; a file may hold anything.
-
-    Raises
-    ------
-    ValueError
-        If it is something else.
-    """
+    """A number of milliseconds above 0 that an attribute holds; a file may hold anything."""
     if not 0 < arguments.number(name, value) <= _LONGEST_MS:
         raise ValueError(f"{name} must be above 0, at most {_LONGEST_MS} ms; got {shown(value)}")
     return float(value)
@@ -304,11 +254,8 @@ def positive(name: str, value: Any) -> float:
 def bin_width_ms(ds: xr.Dataset | xr.DataArray) -> float:
     """The bin width, which the time axis carries so that it outlives any selection.
 
-    Raises
-    ------
-    ValueError
-        If `ds` has no time axis, or one that does not say how wide its bins are, or says so
-        of bins that are no more: joined, thinned out or rescaled by hand.
+    ValueError if there is no axis, or it does not say how wide its bins are, or says so of bins
+    that are no more: joined, thinned out or rescaled by hand.
     """
     if "time" not in ds.coords or "dt_ms" not in ds["time"].attrs:
         # Not taken from the steps of the axis: it may have been thinned out.
@@ -332,10 +279,7 @@ def bin_width_ms(ds: xr.Dataset | xr.DataArray) -> float:
 def bin_numbers(ds: xr.Dataset | xr.DataArray) -> npt.NDArray[np.int64]:
     """The number of each bin on the time axis; bin 0 begins at stimulus onset.
 
-    Raises
-    ------
-    ValueError
-        If there is no time axis, or its bins are not one next to the other.
+    ValueError if there is no time axis, or its bins are not one next to the other.
     """
     if "time" in ds.coords and (ds["time"].dims != ("time",) or ds["time"].size == 0):
         raise ValueError("time is no axis of several bins; select with a slice to keep one")

@@ -95,16 +95,18 @@ def simulate_archive(
     2
     """
     path = resolve_path("path", path)
-    for name, value, least, most in (
-        ("n_neurons", n_neurons, 1, 100_000),
-        ("n_songs", n_songs, 0, 1000),
-        ("n_ripples", n_ripples, 1, 1000),
-        ("n_trials", n_trials, 1, 1000),
-        ("seed", seed, 0, arguments.LARGEST_SEED),
-    ):
-        arguments.check_integer(
+    parameters = {
+        name: arguments.check_integer(
             name, value, least, most, "AA1 is much smaller" if name != "seed" else ""
         )
+        for name, value, least, most in (
+            ("n_neurons", n_neurons, 1, 100_000),
+            ("n_songs", n_songs, 0, 1000),
+            ("n_ripples", n_ripples, 1, 1000),
+            ("n_trials", n_trials, 1, 1000),
+            ("seed", seed, 0, arguments.LARGEST_SEED),
+        )
+    }
     if (n_all := n_neurons * (n_songs + n_ripples) * n_trials) > _MOST_TRIALS:
         raise ValueError(
             f"n_neurons * (n_songs + n_ripples) * n_trials must be at most {_MOST_TRIALS}: the "
@@ -114,14 +116,6 @@ def simulate_archive(
     sounds = [_song(_rng(seed, 0, k)) for k in range(n_songs)]
     sounds += [_ripple(_rng(seed, 1, k)) for k in range(n_ripples)]
     stimuli = _Stimuli(sounds, seed)
-    parameters = {
-        "n_neurons": n_neurons,
-        "n_songs": n_songs,
-        "n_ripples": n_ripples,
-        "n_trials": n_trials,
-        "seed": seed,
-    }
-    parameters = {name: int(value) for name, value in parameters.items()}  # of NumPy: not JSON
     models = [_Model.draw(n, seed, stimuli) for n in range(n_neurons)]
     write_archive(
         path,
@@ -171,9 +165,6 @@ def _rng(*key: int) -> np.random.Generator:
     return np.random.default_rng(key)
 
 
-# Sounds
-
-
 def _song(rng: np.random.Generator) -> Sound:
     """Harmonic stacks that sweep a little, with gaps between them."""
     parts: list[Floats] = []
@@ -217,15 +208,11 @@ def _as_sound(type_: str, wave: Floats) -> Sound:
     return make_sound(type_, samples, RATE)
 
 
-# Cells
-
-
 class _Stimuli:
     """The sounds as a model hears them, and in the order in which each type was numbered."""
 
     def __init__(self, sounds: list[Sound], seed: int) -> None:
         self.sounds = sounds
-        self.n_samples = [sound.samples.size for sound in sounds]
         #: Lagged spectrograms with silence around them. [shape: (n_bins, n_mels * LAGS)] each
         self.lagged = [_lagged(MEL(sound.samples)) for sound in sounds]
         rng = _rng(seed, 2)
@@ -245,18 +232,12 @@ def _lagged(spectrogram: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 @dataclass(frozen=True, eq=False)
 class _Model:
     n: int
+    area: str
+    id: str
     field: npt.NDArray[np.float32]  #: [shape: (n_mels, LAGS)]
     spontaneous: float
     gain: float
     threshold: float
-
-    @property
-    def id(self) -> str:
-        return simulated_cell(self.n)[1]
-
-    @property
-    def area(self) -> str:
-        return simulated_cell(self.n)[0]
 
     @classmethod
     def draw(cls, n: int, seed: int, stimuli: _Stimuli) -> _Model:
@@ -281,7 +262,7 @@ class _Model:
         gain = rng.lognormal(np.log(10), 0.4) / mean
         if n == 3:
             spontaneous, gain = spontaneous / 50, gain / 50
-        return cls(n, field, float(spontaneous), float(gain), threshold)
+        return cls(n, *simulated_cell(n), field, float(spontaneous), float(gain), threshold)
 
     def rate(self, lagged: npt.NDArray[np.float32]) -> Floats:
         """Spikes/s in each bin, from BEFORE the onset to TAIL after the end of the sound."""
@@ -335,21 +316,18 @@ def _spikes(
     return trial, times.astype(np.int32)
 
 
-#: What the attributes of a lag say besides the parameters of the spectrogram.
-_LAG = {"units": "s", "long_name": "lag"}
-
-
 def _truth(models: list[_Model]) -> xr.Dataset:
     per_neuron: dict[str, Any] = {
         "spontaneous": ([m.spontaneous for m in models], schema.RATE, "rate added at all times"),
         "gain": ([m.gain for m in models], schema.RATE, "scale of the driven rate"),
-        "threshold": ([m.threshold for m in models], "1", "drive at which the cell responds"),
+        "threshold": ([m.threshold for m in models], "1", "drive at which the neuron responds"),
     }
     strf = xr.Variable(
         ("neuron", "freq", "lag"),
         np.stack([model.field for model in models]),
         {"units": "1", "long_name": "spectro-temporal receptive field"},
     )
+    lag_attrs = MEL.attrs | {"units": "s", "long_name": "lag"}
     truth = xr.Dataset(
         {"strf": strf}
         | {
@@ -360,9 +338,9 @@ def _truth(models: list[_Model]) -> xr.Dataset:
             "neuron": [model.id for model in models],
             "area": ("neuron", [model.area for model in models]),
             "freq": ("freq", MEL.centres(), {"units": "Hz"}),
-            "lag": ("lag", np.arange(LAGS) * HOP / RATE, MEL.attrs | _LAG),
+            "lag": ("lag", np.arange(LAGS) * HOP / RATE, lag_attrs),
         },
-        attrs={"title": "True receptive fields of simulated cells", "dt_ms": 1000 * HOP / RATE},
+        attrs={"title": "True receptive fields of simulated neurons", "dt_ms": 1000 * HOP / RATE},
     )
     # In the order in which aa1xr.open gives the neurons.
     order = sorted(range(len(models)), key=lambda n: (models[n].area, parse_cell_id(models[n].id)))

@@ -35,24 +35,8 @@ def summarize(ds: xr.Dataset) -> dict[str, Any]:
     Labels are read and `n_trials` is computed; nothing else is. What a selection has lost is
     left out.
 
-    Parameters
-    ----------
-    ds
-        A Dataset, or any selection of one.
-
-    Returns
-    -------
-    dict
-        Of `title`, `neurons`, `stimuli`, `presentations` (those in the trials that are left),
-        `bins`, `mel` (the options of the spectrogram), `variables` and `source`, what is known.
-
-    Examples
-    --------
-    >>> summary = summarize(aa1xr.open_sample().sel(type="flatrip"))
-    >>> summary["neurons"]
+    >>> summarize(aa1xr.open_sample().sel(type="flatrip"))["neurons"]
     {'count': 12, 'by_area': {'Field_L': 6, 'MLd': 6}, 'animals': 2}
-    >>> summary["stimuli"]["by_type"]
-    {'flatrip': {'count': 5, 'duration_s': [2.0, 2.0]}}
     """
     parts = {
         "title": str(ds.attrs.get("title", "")),

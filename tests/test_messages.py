@@ -94,9 +94,9 @@ def test_call_site__is_outside_the_package(silent):
     assert messages.call_site().filename == __file__
 
 
-def test_listed__names_ten_and_counts_the_others():
-    assert messages.listed(["a"]) == "1 neuron ('a')"
-    assert messages.listed(range(12), "stimulus").endswith("'9', and 2 more)")
+def test_count_names__names_ten_and_counts_the_others():
+    assert messages.count_names(["a"]) == "1 neuron ('a')"
+    assert messages.count_names(range(12), "stimulus").endswith("'9', and 2 more)")
 
 
 def test_import__configures_no_logger():

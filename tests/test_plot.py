@@ -440,7 +440,7 @@ def test_quality__takes_what_was_measured_already(ds, ax, monkeypatch):
         plot.quality(data, measure=measure, ax=ax)
         assert ax.get_title() == measure
     plot.quality(measured.rate_driven, ax=ax)
-    assert ax.get_ylabel() == "firing rate while the sound plays (spikes/s)"
+    assert ax.get_ylabel() == "firing rate while the stimulus plays (spikes/s)"
 
 
 @pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")

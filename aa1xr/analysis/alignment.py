@@ -40,11 +40,8 @@ def align_prediction(
 ) -> tuple[xr.Dataset, xr.DataArray, xr.DataArray]:
     """Find the neurons and stimuli that a prediction and `ds` share, in the order of `ds`.
 
-    Returns
-    -------
-    ds : the selection
-    rate, counts : [dask arrays, shape: (neuron, stimulus, time) and (..., trial, time)]
-        In the same blocks of neurons, without coordinates.
+    Returns the selection of `ds`, and rate and counts as dask arrays in the same blocks of neurons,
+    without coordinates [shape: (neuron, stimulus, time) and (neuron, stimulus, trial, time)].
     """
     arguments.expect("prediction", prediction, xr.DataArray)
     schema.validate(ds, "spikes")
@@ -79,20 +76,15 @@ def align_prediction(
     counts = spikes(ds)
     # Without coordinates: labelled or plain indexes would not align with each other.
     rate = xr.DataArray(prediction.variable).transpose(*_DIMS)
-    rate = rate.isel({d: at for d, at in chosen.items() if not _is_all(at, rate.sizes[d])})
+    all_of = {dim: np.arange(rate.sizes[dim]) for dim in chosen}
+    rate = rate.isel({d: at for d, at in chosen.items() if not np.array_equal(at, all_of[d])})
     return ds, rate.chunk(neuron=counts.chunksizes["neuron"], stimulus=-1, time=-1), counts
 
 
 def check_same_sounds(
     first: xr.Dataset | xr.DataArray, second: xr.Dataset | xr.DataArray, names: str
 ) -> None:
-    """Check that a stimulus label means one sound in both, where both have the wav names.
-
-    Raises
-    ------
-    ValueError
-        If not: two archives may both have a conspecific-00.
-    """
+    """Refuse a stimulus label with two wav files: two archives may have a conspecific-00."""
     sounds = []
     for each in (first, second):
         if not {"stimulus", "name"} <= set(each.coords) or each["name"].dims not in (
@@ -109,10 +101,6 @@ def check_same_sounds(
                 f"{sounds[1][label]}. Relabel the stimuli of both by wav file: "
                 "ds.assign_coords(stimulus=ds.name.values)"
             )
-
-
-def _is_all(positions: Any, size: int) -> bool:
-    return np.array_equal(positions, np.arange(size))
 
 
 def check_time(

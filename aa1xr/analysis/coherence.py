@@ -27,13 +27,13 @@ _DIMS = ("neuron", "frequency")
 _NEURON = ("neuron",)
 #: The quantities, in the order in which `_coherence` returns them; each has a `_se`.
 _NAMES = ("", "_max", "_psth", "_psth_max")
-_RATES = ("prediction", "true rate")
 #: A squared coherence within this of 1 is 1: the rest is rounding.
 _ROUNDING = 1e-12
 
 
 def _specs() -> dict[str, schema.Spec]:
-    of = [f"{rate} and {response}" for response in ("one trial", "PSTH") for rate in _RATES]
+    rates, responses = ("prediction", "true rate"), ("one trial", "PSTH")
+    of = [f"{rate} and {response}" for response in responses for rate in rates]
     specs = {}
     for name, pair in zip(_NAMES, of, strict=True):
         long_name = f"squared coherence of {pair}"
@@ -51,11 +51,7 @@ COHERENCE: dict[str, schema.Spec] = _specs()
 
 
 def coherence(
-    ds: xr.Dataset,
-    prediction: xr.DataArray,
-    *,
-    window_ms: float = 256,
-    during: During = "stimulus",
+    ds: xr.Dataset, prediction: xr.DataArray, *, window_ms: float = 256, during: During = "stimulus"
 ) -> xr.Dataset:
     """Estimate the coherence of a prediction, and of the true rate, with the responses.
 
@@ -153,11 +149,7 @@ def coherence(
         counts,
         rate,
         neuron_names(ds, counts),
-        kwargs={
-            "length": length,
-            "inside": inside,
-            "site": messages.call_site(),
-        },
+        kwargs={"length": length, "inside": inside, "site": messages.call_site()},
         input_core_dims=[["stimulus", "trial", "time"], ["stimulus", "time"], []],
         output_core_dims=[["which", "moment", "column"]],
         dask="parallelized",
@@ -188,10 +180,7 @@ def _coherence(
     inside: Bools,
     site: messages.CallSite,
 ) -> Floats:
-    """The coherences, and last their bits in units of the distance between frequencies.
-
-    [shape: (neuron, 4, estimate or error, frequency + 1)].
-    """
+    """Coherences, and last their bits. [shape: (neuron, 4, estimate or error, frequency + 1)]."""
     # Segments are counted from the first bin wanted, so that they are the same in every window.
     onset = int(inside.any(0).argmax())
     counts, rate, inside = counts[..., onset:], rate[..., onset:], inside[:, onset:]
@@ -218,8 +207,9 @@ def _coherence(
         result[:] = _jackknife(spectra, length)
     undefined = (pairs.n_bins > 0).any(1) & np.isnan(out[:, :, 0]).any((1, 2))
     if undefined.any():
+        named = messages.count_names(cells[undefined].tolist())
         messages.warn(
-            f"aa1xr.coherence: undefined (NaN) for {messages.listed(cells[undefined].tolist())}: "
+            f"aa1xr.coherence: undefined (NaN) for {named}: "
             "the prediction or the response does not vary, or the stimuli with two trials are "
             "fewer than three windows long",
             UndefinedWarning,
@@ -229,18 +219,9 @@ def _coherence(
 
 
 def _jackknife(spectra: list[npt.NDArray[Any]], length: int) -> Floats:
-    """Estimates without their bias, and their standard errors.
+    """Estimates without their bias, and their standard errors. [shape: (4, 2, frequency + 1)].
 
-    Parameters
-    ----------
-    spectra
-        P conj(Y), PP, RR, YY and SS, each [shape: (segment, frequency)].
-    length
-        Bins in a segment.
-
-    Returns
-    -------
-    moments : [array, shape: (4, 2, frequency + 1)]
+    `spectra` are P conj(Y), PP, RR, YY and SS, each [shape: (segment, frequency)].
     """
     n = spectra[0].shape[0]
     if n < 3:

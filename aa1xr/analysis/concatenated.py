@@ -58,22 +58,11 @@ def _unless_rounding(variance: Floats, values: Floats, used: Bools) -> Floats:
 
 
 def signal_power(pairs: CompleteCounts, within: Floats, n_bins: Ints) -> Floats:
-    """Signal power of the concatenated stimuli, in counts squared.
+    """Signal power of the concatenated stimuli, in counts squared. [shape: (neuron, 1)].
 
-    Parameters
-    ----------
-    pairs
-        The counts.
-    within
-        Signal power of each stimulus about its own mean [shape: (neuron, stimulus)].
-    n_bins
-        Bins of the stimuli that count, of at least two trials each; 0 for others
-        [shape: (neuron, stimulus)].
-
-    Returns
-    -------
-    signal : [array, shape: (neuron, 1)]
-        Not positive where trials agree no more than by chance; NaN where no stimulus counts.
+    `within` is that of each stimulus about its own mean, and `n_bins` are the bins of stimuli with
+    at least two trials, 0 for others [shape: (neuron, stimulus)]. The result is not positive where
+    trials agree no more than by chance, and NaN where no stimulus counts.
     """
     counts = n_bins > 0
     total = pairs.counts.sum(3, dtype=np.float64) * counts[..., np.newaxis]
@@ -97,23 +86,11 @@ def positive(signal: Floats, of_mean: Floats) -> Floats:
 
 
 def half_split(pairs: CompleteCounts, n_bins: Ints, *, max_splits: int) -> Floats:
-    """CCmax squared of the concatenated stimuli from halves of the trials.
+    """CCmax squared of the concatenated stimuli from halves of the trials. [shape: (neuron, 1)].
 
     The halves are of the trials that all stimuli of the neuron have. They give the noise of one
     trial over the signal, and that gives CCmax of the PSTH, with 1 / n the mean over bins of one
-    over the number of trials: CCmax**2 = 1 / (1 + noise / n).
-
-    Parameters
-    ----------
-    pairs, n_bins
-        As for `signal_power`.
-    max_splits
-        See `aa1xr.quality`.
-
-    Returns
-    -------
-    ceiling : [array, shape: (neuron, 1)]
-        NaN where fewer than two trials are common, or their halves do not agree.
+    over the number of trials: CCmax**2 = 1 / (1 + noise / n). NaN where halves do not agree.
     """
     out = np.full((len(pairs.counts), 1), np.nan)
     for neuron, weights in enumerate(n_bins):

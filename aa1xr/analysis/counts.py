@@ -17,9 +17,8 @@ from aa1xr.dataset.binning import count, count_between
 from aa1xr.dataset.events import AXES, positions_in_store, store_of
 from aa1xr.dataset.grid import RECORDED_MS, Grid, exact_ms
 from aa1xr.store.read import Store
-from aa1xr.typing import Positions
+from aa1xr.typing import Bools, Floats, Positions
 
-Counts = npt.NDArray[np.floating[Any]]
 Microseconds = npt.NDArray[np.int64]
 
 #: Counts of trials in one block, for a Dataset that has no blocks of `spikes`.
@@ -93,14 +92,11 @@ def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = Non
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """start <= t < stop in microseconds, for each stimulus.
-
-    Spike times are whole microseconds, so a time that is not whole is rounded up.
-    """
+    """start <= t < stop in microseconds, which are rounded up: spike times are whole ones."""
 
     start: Microseconds  #: [shape: (stimulus,)]
     stop: Microseconds  #: [shape: (stimulus,)]
-    bins: npt.NDArray[np.bool_] | None  #: [shape: (stimulus, time)], if it lies on edges of bins
+    bins: Bools | None  #: [shape: (stimulus, time)], if it lies on edges of bins
     covered: bool  #: whether every Dataset has all of these bins, if nobody took them out
 
 
@@ -120,7 +116,7 @@ def _make_window(ds: xr.Dataset, start: float, stop: float | None) -> _Window:
         shortest = "" if stop is not None else f", {ends.min() / 1e6:g} s after onset"
         raise ValueError(
             f"start={start} must be before "
-            f"{'the end of each sound' if stop is None else f'stop={stop}'}{shortest}"
+            f"{'the end of each stimulus' if stop is None else f'stop={stop}'}{shortest}"
         )
     if "spikes" not in ds or "time" not in ds["spikes"].dims:
         return _Window(begin, end, None, covered=False)
@@ -138,7 +134,7 @@ def _exact(seconds: float) -> Fraction:
 
 
 def _sound_ends(ds: xr.Dataset) -> Microseconds:
-    """The end of each sound in whole microseconds, rounded up. [shape: (stimulus,)]."""
+    """The end of each stimulus in whole microseconds, rounded up. [shape: (stimulus,)]."""
     if {"n_samples", "sample_rate"} <= set(ds.coords):
         samples, rate = (np.atleast_1d(ds[n].values) for n in ("n_samples", "sample_rate"))
         exact = [Fraction(int(n)) * 10**6 / int(r) for n, r in zip(samples, rate, strict=True)]
@@ -147,7 +143,7 @@ def _sound_ends(ds: xr.Dataset) -> Microseconds:
     else:
         raise ValueError(
             "the Dataset must have the coordinates 'n_samples' and 'sample_rate', or 'duration_s', "
-            "which say where each sound ends; they were dropped"
+            "which say where each stimulus ends; they were dropped"
         )
     return np.array([math.ceil(end) for end in exact], np.int64)
 
@@ -160,10 +156,10 @@ def _edges(ds: xr.Dataset) -> Microseconds:
     return np.array(edges, np.int64)
 
 
-def _complete(edges: Microseconds, ends: Microseconds) -> npt.NDArray[np.bool_]:
+def _complete(edges: Microseconds, ends: Microseconds) -> Bools:
     """Bins that are NaN only where somebody took them out. [shape: (stimulus, time)].
 
-    The bin with the end of the sound, those after it, and a first one before onset may be
+    The bin with the end of the stimulus, those after it, and a first one before onset may be
     incomplete after aa1xr.resample.
     """
     complete = edges[1:] <= ends[:, np.newaxis]
@@ -186,7 +182,7 @@ def _sum_bins(ds: xr.Dataset, window: _Window) -> xr.DataArray:
     return summed
 
 
-def _sum(counts: Counts, *, wanted: npt.NDArray[np.bool_]) -> Counts:
+def _sum(counts: Floats, *, wanted: Bools) -> Floats:
     """Spikes of each trial. [shape: (..., stimulus, trial, time) -> (..., stimulus, trial)]."""
     missing = np.isnan(counts)
     presented = np.asarray(~missing.all(-1))
@@ -196,7 +192,7 @@ def _sum(counts: Counts, *, wanted: npt.NDArray[np.bool_]) -> Counts:
     return np.where(presented, total, np.nan)
 
 
-def _refuse_gaps(gaps: npt.NDArray[np.bool_], presented: npt.NDArray[np.bool_]) -> None:
+def _refuse_gaps(gaps: Bools, presented: Bools) -> None:
     if (gaps.any(-1) & presented).any():
         raise ValueError(
             "'spikes' is NaN in some bins of the window, in trials that were presented, so their "
@@ -257,7 +253,7 @@ def _grid(ds: xr.Dataset, store: Store) -> tuple[Grid, Positions]:
 
 def _count(
     neurons: Positions,
-    counts: Counts | None = None,
+    counts: Floats | None = None,
     *,
     store: Store,
     stimuli: Positions,
@@ -266,8 +262,8 @@ def _count(
     stop: Microseconds,
     grid: Grid | None = None,
     bins: Positions | None = None,
-    wanted: npt.NDArray[np.bool_] | None = None,
-) -> Counts:
+    wanted: Bools | None = None,
+) -> Floats:
     """Spikes of each trial of a block of neurons. [shape: (neuron, stimulus, trial)]."""
     total = count_between(store, neurons, stimuli, trials, start=start, stop=stop)
     if counts is None or grid is None or bins is None or wanted is None:
@@ -300,9 +296,9 @@ def _label(ds: xr.Dataset, counted: xr.DataArray, start: float, stop: float | No
     return out.assign_attrs(
         units=schema.VARIABLES["spikes"].units,
         long_name="spike count of a trial",
-        comment=f"from {_show(start, stop)}; NaN where there was no such presentation",
+        comment=f"from {_show(start, stop)}; NaN where there was no such trial",
     )
 
 
 def _show(start: float, stop: float | None) -> str:
-    return f"{start:g} s to {'the end of the sound' if stop is None else f'{stop:g} s'}"
+    return f"{start:g} s to {'the end of the stimulus' if stop is None else f'{stop:g} s'}"

@@ -11,6 +11,7 @@ import itertools
 import numpy as np
 
 from aa1xr.analysis.measures import weighted_mean
+from aa1xr.analysis.reliability import half_correlation
 from aa1xr.typing import Bools, Floats, Ints
 
 #: The most splits that it averages over, in the order of itertools.combinations.
@@ -18,22 +19,17 @@ _MOST_SPLITS = 126
 
 
 def ccmax(gram: Floats, n_trials: Ints, n_bins: Ints) -> Floats:
-    """Its `_ccmax_per_neuron`. [shape: (neuron, 1)].
+    """Its `_ccmax_per_neuron`, of `reliability.covariance` and `repeated`. [shape: (neuron, 1)].
 
     Of an odd number of trials the last is dropped. Stimuli whose halves do not correlate
     positively are left out; one with a silent half makes the neuron NaN.
-
-    Parameters
-    ----------
-    gram, n_trials, n_bins
-        Of `reliability.covariance` and `reliability.repeated`.
     """
     each = np.full(n_trials.shape, np.nan)
     weights = n_bins.copy()
     for n in np.unique(n_trials[n_bins > 0]):
         even = int(n) - int(n) % 2
         where = (n_trials == n) & (n_bins > 0)
-        r = _correlation(gram[where][:, :even, :even], _splits(even))
+        r = half_correlation(gram[where][:, :even, :even], _splits(even))
         with np.errstate(invalid="ignore"):
             weights[where] *= ~(r <= 0)
             each[where] = np.sqrt(2 * r / (1 + r))
@@ -48,16 +44,3 @@ def _splits(n_trials: int) -> Bools:
     splits = np.zeros((len(chosen), n_trials), bool)
     np.put_along_axis(splits, np.array(chosen), values=True, axis=1)
     return splits
-
-
-def _correlation(gram: Floats, splits: Bools) -> Floats:
-    """Mean correlation of complementary halves. [shape: (stimulus, trial, trial) -> (stimulus)]."""
-    first = splits @ gram
-    within = (first * splits).sum(-1)
-    across = first.sum(-1) - within
-    other = gram.sum((-1, -2))[:, np.newaxis] - within - 2 * across
-    nothing = 1e-12 * np.trace(gram, axis1=-2, axis2=-1)[:, np.newaxis]
-    silent = (within <= nothing) | (other <= nothing)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = np.where(silent, np.nan, across / np.sqrt(within * other))
-    return np.asarray(r.mean(-1))

@@ -1,4 +1,4 @@
-"""When a neuron begins to respond to a sound.
+"""When a neuron begins to respond to a stimulus.
 
 First a test: is there a response at all? It counts the *trials* with a spike in a window of fixed
 length, since trials are independent of each other, and spikes of one trial (bursts) are not. Then
@@ -18,7 +18,7 @@ from aa1xr.typing import Bools, Floats, Ints
 #: Windows in s that the test looks through, whatever the bin width; they end every `_STEP_S`.
 _WINDOWS_S = (0.01, 0.02, 0.04, 0.08)
 _STEP_S = 0.005
-#: A response that begins later than this is not a response to the onset of the sound.
+#: A response that begins later than this is not a response to the onset of the stimulus.
 _LATEST_S = 0.25
 #: The chance, over all windows together, that a neuron without a response gets a latency.
 _RARE = 1e-3
@@ -40,24 +40,11 @@ def latency(
     *,
     pooled: bool,
 ) -> Floats:
-    """When the rate of each pair, or of each neuron, leaves its spontaneous value.
+    """When the rate of each pair leaves its spontaneous value. [shape: (neuron, stimulus or 1)].
 
-    Parameters
-    ----------
-    pairs, before
-        Counts while the sound plays, on all bins, and on the bins before onset.
-    numbers
-        The number of each bin; bin 0 begins at onset.
-    dt
-        Bin width in s.
-    pooled
-        Whether the trials of all stimuli count together; the stimulus that ends first then says
-        how far.
-
-    Returns
-    -------
-    latency : [array, shape: (neuron, stimulus or 1)]
-        In s; see `aa1xr.quality` for what it is, and for when it is NaN.
+    In s; see `aa1xr.quality` for what it is, and for when it is NaN. `pairs` has the counts while
+    the stimulus plays, on all bins, which are `numbers` from onset; `before` those before onset.
+    With `pooled`, the trials of all stimuli count together, as far as the shortest stimulus.
     """
     shape = (pairs.counts.shape[0], 1 if pooled else pairs.counts.shape[1])
     out = np.full(shape, np.nan)
@@ -171,13 +158,7 @@ def _change(counts: Floats, spontaneous: float, dt: float) -> float:
     The likelihood of each time, with the spontaneous rate before and the mean rate of what
     follows after, as in Friedman & Priebe (1998); the mean over it is the estimate. Its maximum
     would lie at the first spike of the response, so one interval between spikes too late.
-
-    Parameters
-    ----------
-    counts
-        Of all trials together [shape: (time,)]; bin 0 begins at onset.
-    spontaneous
-        The count expected in a bin.
+    `counts` are of all trials together from onset; `spontaneous` is expected in a bin.
     """
     from scipy.special import xlogy
 

@@ -78,8 +78,8 @@ def _warn_of_bias(measures: dict[str, xr.DataArray], dim: str) -> None:
     for cells, names in concerned.items():
         messages.warn(
             f"aa1xr.mean_score: the mean of {', '.join(names)} leaves out "
-            f"{messages.listed(cells, dim)}, without positive signal power; where neurons do not "
-            "respond the mean is over those whose noise looks like signal, and biased upwards",
+            f"{messages.count_names(cells, dim)}, without positive signal power; where neurons do "
+            "not respond the mean is over those whose noise looks like signal, and biased upwards",
             BiasWarning,
             site,
         )

@@ -25,8 +25,6 @@ _DIMS = schema.VARIABLES["spikes"].dims
 #: Which bins measures count: see `bins_during`.
 During = Literal["stimulus", "all"]
 
-#: Times on the grid of audio samples that differ by less are equal.
-_ROUNDING_S = 1e-7
 #: Counts in one block, if they do not come in blocks already.
 _BLOCK = 32 * 2**20
 
@@ -35,15 +33,14 @@ _BLOCK = 32 * 2**20
 class CompleteCounts:
     """Counts in which nothing is missing, and what they are counts of."""
 
-    counts: (
-        Floats  #: [shape: (neuron, stimulus, trial, time)]; 0 where `used` or `presented` is not
-    )
+    #: [shape: (neuron, stimulus, trial, time)]; 0 where `used` or `presented` is not
+    counts: Floats
     presented: Bools  #: [shape: (neuron, stimulus, trial)]
-    used: Bools  #: [shape: (neuron, stimulus, time)] bins that all presentations have
+    used: Bools  #: [shape: (neuron, stimulus, time)] bins that all trials have
 
     @property
     def n_trials(self) -> Ints:
-        """Presentations. [shape: (neuron, stimulus)]."""
+        """Trials that were presented. [shape: (neuron, stimulus)]."""
         return np.asarray(self.presented.sum(2))
 
     @property
@@ -55,12 +52,8 @@ class CompleteCounts:
 def drop_incomplete(counts: Floats, inside: Bools) -> CompleteCounts:
     """Keep the trials that were presented, and the bins which all of them have.
 
-    Parameters
-    ----------
-    counts
-        Spike counts [shape: (neuron, stimulus, trial, time)], NaN where there are none.
-    inside
-        The bins wanted; broadcasts to [shape: (neuron, stimulus, time)].
+    `counts` are NaN where there are none [shape: (neuron, stimulus, trial, time)]; `inside` are the
+    bins wanted, and broadcasts to [shape: (neuron, stimulus, time)].
     """
     there = ~np.isnan(counts)
     there &= np.broadcast_to(inside, counts[:, :, 0].shape)[:, :, np.newaxis]
@@ -71,19 +64,9 @@ def drop_incomplete(counts: Floats, inside: Bools) -> CompleteCounts:
 
 
 def weighted_mean(values: Floats, n_bins: Ints) -> Floats:
-    """Average over stimuli by their number of bins; those of none do not count.
+    """Average over stimuli by their number of bins; NaN where there are none.
 
-    Parameters
-    ----------
-    values
-        One for each stimulus [shape: (neuron, stimulus, ...)].
-    n_bins
-        The weights [shape: (neuron, stimulus)].
-
-    Returns
-    -------
-    average : [array, shape: (neuron, 1, ...)]
-        NaN where there is no stimulus.
+    [shape: (neuron, stimulus, ...) and (neuron, stimulus) -> (neuron, 1, ...)].
     """
     weights = n_bins.reshape(n_bins.shape + (1,) * (values.ndim - 2)).astype(np.float64)
     total = np.where(weights > 0, weights * values, 0).sum(1, keepdims=True)
@@ -101,19 +84,7 @@ def divide(numerator: Floats, denominator: Floats) -> Floats:
 
 
 def bins_during(ds: xr.Dataset, during: During) -> Bools:
-    """The bins that a measure counts. [shape: (stimulus, time)].
-
-    Parameters
-    ----------
-    during
-        "stimulus": from stimulus onset to the bin that holds the last sample of the stimulus,
-        0 <= time < duration_s, whatever window `ds` was opened with; "all": every bin of `ds`.
-
-    Raises
-    ------
-    ValueError
-        If `during` is neither, or `ds` does not say how long the stimuli are.
-    """
+    """The bins that a measure counts, by `during` of `aa1xr.score`. [shape: (stimulus, time)]."""
     arguments.choice("during", during, ("stimulus", "all"))
     time = np.atleast_1d(ds["time"].values)
     if during == "all":
@@ -126,7 +97,7 @@ def bins_during(ds: xr.Dataset, during: During) -> Bools:
         )
     duration = np.atleast_1d(ds["duration_s"].values)[:, np.newaxis]
     # Edges are whole numbers of audio samples: rounding is far less than half a sample.
-    edge = _ROUNDING_S
+    edge = 1e-7
     return np.asarray((time > -edge) & (time < duration - edge))
 
 
@@ -168,21 +139,10 @@ Reasons = Mapping[str, Sequence[tuple[Bools, str]]]
 def with_reasons(
     values: Mapping[str, Floats], reasons: Reasons, texts: Mapping[str, str]
 ) -> Floats:
-    """Measures of a block, and why some of them are not what a user expects.
+    """Measures of a block, then for each the number of its reason, 0 where there is none.
 
-    Parameters
-    ----------
-    values
-        By name, each [shape: (neuron, 1 or stimulus)].
-    reasons
-        For any of the names, masks of the same shape, and which of `texts` applies there.
-    texts
-        What to say for each reason: see `map_blocks`.
-
-    Returns
-    -------
-    stacked : [array, shape: (neuron, 1 or stimulus, 2 * measure)]
-        The measures, then for each the number of its reason, 0 where there is none.
+    [shape: (neuron, 1 or stimulus) each -> (neuron, 1 or stimulus, 2 * measure)]. `texts` are those
+    of `map_blocks`.
     """
     numbers = {reason: number for number, reason in enumerate(texts, 1)}
     codes = []
@@ -206,21 +166,9 @@ def map_blocks(
 ) -> dict[str, xr.DataArray]:
     """Call a function for each block of neurons when the result is computed.
 
-    Parameters
-    ----------
-    function
-        It takes blocks of `arrays`, and `options`, and returns what `with_reasons` gives.
-    names
-        What the measures in the result are.
-    of
-        The Dataset whose neurons these are.
-    by
-        Whether a measure is for neurons or for each stimulus.
-    texts
-        What a user is told for each reason; `{cells}` is where the neurons are named. Only the
-        measures that are computed give their reasons.
-    caller
-        The public function that the user called.
+    It takes blocks of `arrays`, and `options`, and returns what `with_reasons` gives for the
+    measures `names`, `by` neuron or stimulus. For measures that are computed, `caller` says why in
+    the words of `texts`, in which `{names}` is where the neurons, those of `of`, are named.
     """
     dim = "stimulus" if by == "stimulus" else "one"
     stacked = xr.apply_ufunc(
@@ -283,9 +231,9 @@ def _pick(
     codes = stacked[..., n_measures + which]
     for number, (reason, text) in enumerate(texts.items(), 1):
         if (concerned := (codes == number).any(1)).any():
-            named = messages.listed(cells[concerned, 0, 0].tolist())
+            named = messages.count_names(cells[concerned, 0, 0].tolist())
             category = UnitsWarning if reason == "units" else UndefinedWarning
-            messages.warn(f"{caller}: {text.format(cells=named)}", category, site)
+            messages.warn(f"{caller}: {text.format(names=named)}", category, site)
     picked = stacked[..., which]
     return picked[:, 0] if squeeze else picked
 

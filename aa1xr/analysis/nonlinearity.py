@@ -106,7 +106,6 @@ def fit_nonlinearity(
     >>> float(aa1xr.mean_score(aa1xr.score(ds, rate)).cc_norm) > 0.95
     True
     """
-    arguments.check_integer("n_levels", n_levels, 2)
     for name, array in (("prediction", prediction), ("response", response)):
         arguments.expect(name, array, xr.DataArray)
         schema.check_dims(name, array, *_BINS, allowed=schema.VARIABLES["psth"].dims)

@@ -74,12 +74,12 @@ def predict(ds: xr.Dataset, fit: xr.Dataset, *, rectify: bool = True) -> xr.Data
     ours, theirs = schema.bin_width_ms(ds), fit["lag"].attrs["dt_ms"]
     theirs = schema.positive("the attribute dt_ms of the lags", theirs)
     if not np.isclose(ours, theirs, rtol=1e-9):
-        raise ValueError(f"the fit has bins of {theirs:g} ms, the sound of {ours:g} ms")
+        raise ValueError(f"the fit has bins of {theirs:g} ms, the spectrogram of {ours:g} ms")
     lags = fit["lag"].values * 1000 / theirs
     if not np.allclose(lags, np.arange(lags.size), rtol=0, atol=1e-6):
         raise ValueError("the lags of fit must be all bins from lag 0 on; select none of them")
     if not np.array_equal(sound["freq"], fit["freq"]):
-        raise ValueError("the bands (freq) of the sound are not those of the fit")
+        raise ValueError("the bands (freq) of the spectrogram are not those of the fit")
     check_fit(fit)
     check_definition(fit["lag"].attrs, sound.attrs, wants="the fit", has="the Dataset")
     quiet = silence(sound)

@@ -36,21 +36,13 @@ def _spec(units: str, long_name: str, comment: str = "") -> schema.Spec:
 #: What `quality` measures.
 MEASURES: dict[str, schema.Spec] = {
     "rate_spontaneous": _spec(_RATE, "firing rate before onset"),
-    "rate_driven": _spec(_RATE, "firing rate while the sound plays"),
+    "rate_driven": _spec(_RATE, "firing rate while the stimulus plays"),
     "rate_z": _spec("1", "z-score of the driven over the spontaneous rate"),
     "signal_power": _spec(_POWER, "signal power", "Sahani & Linden (2003)"),
     "noise_power": _spec(_POWER, "noise power of one trial", "Sahani & Linden (2003)"),
     "snr": _spec("1", "signal power over noise power", "Sahani & Linden (2003)"),
-    "ccmax": _spec(
-        "1",
-        "noise ceiling (CCmax)",
-        "split halves; Hsu, Borst & Theunissen (2004)",
-    ),
-    "ccmax_closed": _spec(
-        "1",
-        "noise ceiling (CCmax)",
-        "closed form; Schoppe et al. (2016)",
-    ),
+    "ccmax": _spec("1", "noise ceiling (CCmax)", "split halves; Hsu, Borst & Theunissen (2004)"),
+    "ccmax_closed": _spec("1", "noise ceiling (CCmax)", "closed form; Schoppe et al. (2016)"),
     "ccmax_within": _spec("1", "noise ceiling (split halves), each stimulus about its own mean"),
     "ccmax_closed_within": _spec(
         "1", "noise ceiling (closed form), each stimulus about its own mean"
@@ -63,24 +55,24 @@ MEASURES: dict[str, schema.Spec] = {
 
 #: Why a measure is not what a user expects.
 _TEXTS = {
-    "before": "rates before onset and latencies are undefined (NaN) for {cells}: there are no bins "
+    "before": "rates before onset and latencies are undefined (NaN) for {names}: there are no bins "
     "before onset; open the data with before_ms=2000",
-    "wide": "latencies are undefined (NaN) for {cells}: bins of more than 10 ms do not resolve "
+    "wide": "latencies are undefined (NaN) for {names}: bins of more than 10 ms do not resolve "
     "them; open the data with dt_ms=5",
-    "once": "reliability is undefined (NaN) for {cells}: no stimulus has two trials, and one trial "
+    "once": "reliability is undefined (NaN) for {names}: no stimulus has two trials, and one trial "
     "does not tell signal from noise",
-    "signal": "the noise ceiling is undefined (NaN) for {cells}: the signal power is not positive, "
+    "signal": "the noise ceiling is undefined (NaN) for {names}: the signal power is not positive, "
     "trials agree no more than by chance",
-    "halves": "the noise ceiling from split halves is undefined (NaN) for {cells}: halves of the "
+    "halves": "the noise ceiling from split halves is undefined (NaN) for {names}: halves of the "
     "trials are not positively correlated, or one half has no spikes",
-    "noise": "the signal-to-noise ratio is undefined (NaN) for {cells}: the noise power is not "
+    "noise": "the signal-to-noise ratio is undefined (NaN) for {names}: the noise power is not "
     "positive",
-    "silent trial": "the trial-to-trial correlation is undefined (NaN) for {cells}: a trial has "
+    "silent trial": "the trial-to-trial correlation is undefined (NaN) for {names}: a trial has "
     "no variance, as when it has no spikes",
-    "silent": "the Fano factor is undefined (NaN) for {cells}: there are no spikes",
-    "alike": "rate_z is undefined (NaN) for {cells}: the difference of the rates is the same in "
+    "silent": "the Fano factor is undefined (NaN) for {names}: there are no spikes",
+    "alike": "rate_z is undefined (NaN) for {names}: the difference of the rates is the same in "
     "every trial",
-    "left out": "stimuli with one trial are left out for {cells}: one trial does not tell signal "
+    "left out": "stimuli with one trial are left out for {names}: one trial does not tell signal "
     "from noise",
 }
 
@@ -287,26 +279,30 @@ def _measure(
     return with_reasons(values, reasons, _TEXTS)
 
 
+#: The reason that makes each measure undefined where stimuli have two trials.
+_UNDEFINED = {
+    "signal_power": "once",
+    "noise_power": "once",
+    "snr": "noise",
+    "ccmax": "halves",
+    "ccmax_within": "halves",
+    "ccmax_closed": "signal",
+    "ccmax_closed_within": "signal",
+    "ttrc": "silent trial",
+    "fano": "silent",
+    "rate_z": "alike",
+}
+
+
 def _reasons(values: dict[str, Floats], *, no_time: bool, once: Bools) -> dict[str, Any]:
-    """Why measures are not defined where the neuron was presented sound."""
+    """Why measures are not defined where the neuron was presented a stimulus."""
     nan = {name: np.isnan(array) for name, array in values.items()}
     there = ~nan["rate_driven"]
     unrepeated = there & nan["noise_power"]
     reasons: dict[str, Any] = {
-        "snr": [(there & nan["snr"], "noise")],
-        "ttrc": [(there & nan["ttrc"], "silent trial")],
-        "fano": [(there & nan["fano"], "silent")],
-        "rate_z": [(there & nan["rate_z"], "alike")],
+        name: [(unrepeated, "once"), (there & nan[name], why), (there & once, "left out")]
+        for name, why in _UNDEFINED.items()
     }
-    for name in ("ccmax", "ccmax_within"):
-        reasons[name] = [(there & nan[name], "halves")]
-    for name in ("ccmax_closed", "ccmax_closed_within"):
-        reasons[name] = [(there & nan[name], "signal")]
-    for name in ("signal_power", "noise_power"):
-        reasons[name] = []
-    for of_measure in reasons.values():
-        of_measure.insert(0, (unrepeated, "once"))
-        of_measure.append((there & once, "left out"))
     for name in ("rate_spontaneous", "rate_z", "latency"):
         reasons[name] = [(there & no_time, "before"), *reasons.get(name, ())]
     return reasons

@@ -1,4 +1,4 @@
-"""How far responses to one sound agree, from inner products between trials alone.
+"""How far responses to one stimulus agree, from inner products between trials alone.
 
 The Gram matrix of a pair, the covariance over time of each two of its trials, holds all that the
 measures need: powers are sums of its elements, and the correlation between two halves of the
@@ -65,12 +65,9 @@ class Powers:
 
 
 def covariance(pairs: CompleteCounts) -> Floats:
-    """Covariance over time between trials, those presented first.
+    """Covariance over time between trials. [shape: (neuron, stimulus, trial, trial)].
 
-    Returns
-    -------
-    gram : [array, shape: (neuron, stimulus, trial, trial)]
-        Zero beyond the trials presented, and for fewer than two bins.
+    Presented trials come first. Zero beyond them, and for fewer than two bins.
     """
     # Counts are whole numbers, whose products single precision adds up exactly.
     gram = (pairs.counts @ pairs.counts.swapaxes(2, 3)).astype(np.float64)
@@ -86,10 +83,7 @@ def covariance(pairs: CompleteCounts) -> Floats:
 
 
 def repeated(n_trials: Ints, n_bins: Ints) -> Ints:
-    """Bins of the stimuli that tell signal from noise: two trials, and two bins, at least.
-
-    [shape: (neuron, stimulus)].
-    """
+    """Bins of stimuli with two or more trials and bins, else 0. [shape: (neuron, stimulus)]."""
     return np.where((n_trials >= 2) & (n_bins >= 2), n_bins, 0)
 
 
@@ -110,20 +104,10 @@ def agreement(
 ) -> tuple[Floats, Floats]:
     """CCmax squared from all half splits, and the trial-to-trial correlation.
 
-    Parameters
-    ----------
-    gram, n_trials, n_bins
-        Of `covariance` and `repeated`.
-    by
-        "stimulus", or "neuron": then covariances are combined over stimuli first, so that a
-        half which is silent for one stimulus does no harm. Stimuli of unequal trial counts
-        have splits of their own: then each count is combined, and the results by bins.
-    max_splits
-        See `halves`.
-
-    Returns
-    -------
-    ceiling, ttrc : [array, shape: (neuron, stimulus or 1)]
+    [shape: (neuron, stimulus or 1)] each, of `covariance` and `repeated`. By neuron, covariances
+    are combined over stimuli first, so that a half which is silent for one stimulus does no harm.
+    Stimuli of unequal trial counts have splits of their own: then each count is combined, and the
+    results by bins.
     """
     shape = (n_trials.shape[0], n_trials.shape[1] if by == "stimulus" else 1)
     ceiling, ttrc = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -161,16 +145,21 @@ def half_split_ceiling(gram: Floats, max_splits: int) -> Floats:
     n = gram.shape[-1]
     splits = halves(n, max_splits)
     n_first = int(splits[0].sum())
+    r = half_correlation(gram, splits)
+    return spearman_brown(np.where(r > _NOTHING, r, np.nan), n_first, n - n_first)
+
+
+def half_correlation(gram: Floats, splits: Bools) -> Floats:
+    """Mean correlation of complementary halves. [shape: (..., trial, trial) -> (...)]."""
     first = splits @ gram
     within_first = (first * splits).sum(-1)
     across = first.sum(-1) - within_first
-    everything = gram.sum((-1, -2))[..., np.newaxis]
-    within_second = everything - within_first - 2 * across
+    within_second = gram.sum((-1, -2))[..., np.newaxis] - within_first - 2 * across
     nothing = _NOTHING * np.trace(gram, axis1=-2, axis2=-1)[..., np.newaxis]
     silent = (within_first <= nothing) | (within_second <= nothing)
     with np.errstate(invalid="ignore", divide="ignore"):
-        r = np.where(silent, np.nan, across / np.sqrt(within_first * within_second)).mean(-1)
-    return spearman_brown(np.where(r > _NOTHING, r, np.nan), n_first, n - n_first)
+        r = np.where(silent, np.nan, across / np.sqrt(within_first * within_second))
+    return np.asarray(r.mean(-1))
 
 
 def spearman_brown(r: Floats, n_first: int, n_second: int) -> Floats:

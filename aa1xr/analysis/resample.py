@@ -157,7 +157,9 @@ def _rebin_sound(
         after_onset = [number for number in missing if number >= 0]
         if after_onset:
             start = float(after_onset[0] * width / 1000)
-            cut = np.asarray(_ends(ds) > start + 1e-9)
+            # A sound whose end is not known never ends.
+            ends = ds["duration_s"].values if "duration_s" in ds.coords else np.inf
+            cut = np.asarray(ends > start + 1e-9)
             if "stimulus" not in wide.dims:
                 cut = np.asarray(cut.any())
             if cut.any():
@@ -170,11 +172,6 @@ def _rebin_sound(
         stop_ms = arguments.number("the attribute frame_stop_ms", attrs["frame_stop_ms"])
         attrs["frame_stop_ms"] = stop_ms + float(width * (factor - 1))
     return xr.Variable(sound.dims, wide.data, attrs)
-
-
-def _ends(ds: xr.Dataset) -> npt.NDArray[Any]:
-    """Where each sound ends, in seconds; where that is not known, it never does."""
-    return np.asarray(ds["duration_s"].values if "duration_s" in ds.coords else np.inf)
 
 
 def _rebin(

@@ -49,18 +49,10 @@ class Moments:
         lowest: float | None,
         after: npt.NDArray[np.bool_] | None = None,
     ) -> Moments:
-        """Add up one stimulus.
+        """Add up one stimulus. [shape: (1, freq, time) and (neuron, 1, time)].
 
-        Parameters
-        ----------
-        sound, rate
-            [shape: (1, freq, time) and (neuron, 1, time)]; the response is NaN where there is none.
-        counted
-            The bins whose responses are fitted [shape: (time,)].
-        silence
-            The value of the spectrogram before the first bin.
-        labels, lowest, after
-            For `check_finite`, of the sound.
+        The response is NaN where there is none; the bins `counted` are fitted. `silence` is the
+        spectrogram before the first bin; `labels`, `lowest` and `after` are for `check_finite`.
         """
         check_finite(sound, labels, lowest=lowest, after=after)
         if np.isinf(rate).any():
@@ -229,7 +221,7 @@ def fit(
         if not to_fit or not to_choose:
             if to_fit or to_choose:  # without any response there is nothing to say
                 missing = "validate" if to_fit else "train"
-                named = messages.listed([cells[n] for n in neurons])
+                named = messages.count_names([cells[n] for n in neurons])
                 messages.warn(
                     f"aa1xr.strf: undefined (NaN) for {named}: no response to {missing} on",
                     UndefinedWarning,
@@ -249,8 +241,4 @@ def fit(
         out["strf"][neurons] = fields.swapaxes(1, 2)
         out["intercept"][neurons] = known.mean_y - (fields * mean).sum((1, 2))
         out["alpha"][neurons], out["cc_validation"][neurons] = alpha, cc
-    return out | {
-        "offset": bands.offset,
-        "deviation": bands.deviation,
-        "scale": bands.scale,
-    }
+    return out | {"offset": bands.offset, "deviation": bands.deviation, "scale": bands.scale}

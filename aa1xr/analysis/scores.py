@@ -58,28 +58,28 @@ SCORES: dict[str, schema.Spec] = {
 
 #: Why a score is not what a user expects.
 _TEXTS = {
-    "infinite": "scores are undefined (NaN) for {cells}: the prediction has infinite values",
-    "gaps": "scores are undefined (NaN) for {cells}: the prediction is NaN in bins that have a "
+    "infinite": "scores are undefined (NaN) for {names}: the prediction has infinite values",
+    "gaps": "scores are undefined (NaN) for {names}: the prediction is NaN in bins that have a "
     "response",
-    "response": "scores are undefined (NaN) for {cells}: the PSTH is constant, as when there are "
+    "response": "scores are undefined (NaN) for {names}: the PSTH is constant, as when there are "
     "no spikes",
-    "prediction": "correlations are undefined (NaN) for {cells}: the prediction is constant",
-    "once": "noise-corrected scores are undefined (NaN) for {cells}: no stimulus has two trials, "
+    "prediction": "correlations are undefined (NaN) for {names}: the prediction is constant",
+    "once": "noise-corrected scores are undefined (NaN) for {names}: no stimulus has two trials, "
     "and one trial does not tell signal from noise",
-    "signal": "noise-corrected scores are undefined (NaN) for {cells}: the signal power is not "
+    "signal": "noise-corrected scores are undefined (NaN) for {names}: the signal power is not "
     "positive, trials agree no more than by chance",
-    "halves": "noise-corrected scores from split halves are undefined (NaN) for {cells}: halves "
+    "halves": "noise-corrected scores from split halves are undefined (NaN) for {names}: halves "
     "of the trials are not positively correlated, or one half has no spikes",
-    "silent": "bits_per_spike is undefined (NaN) for {cells}: there are no spikes",
-    "negative": "bits_per_spike is undefined (NaN) for {cells}: the predicted rate is negative in "
+    "silent": "bits_per_spike is undefined (NaN) for {names}: there are no spikes",
+    "negative": "bits_per_spike is undefined (NaN) for {names}: the predicted rate is negative in "
     "some bins; aa1xr.predict rectifies by default",
-    "zero": "bits_per_spike is undefined (NaN) for {cells}: the predicted rate is zero in bins "
+    "zero": "bits_per_spike is undefined (NaN) for {names}: the predicted rate is zero in bins "
     "that have spikes; set min_rate above zero",
-    "units": "the prediction is taken for spikes/s, but for {cells} its mean is that of counts per "
+    "units": "the prediction is taken for spikes/s, but for {names} its mean is that of counts per "
     "bin; divide counts by the bin width in s",
-    "left out": "noise-corrected scores leave out stimuli with one trial for {cells}: one trial "
+    "left out": "noise-corrected scores leave out stimuli with one trial for {names}: one trial "
     "does not tell signal from noise",
-    "bins": "scores leave out bins for {cells}: the prediction is NaN there, in stimuli for which "
+    "bins": "scores leave out bins for {names}: the prediction is NaN there, in stimuli for which "
     "it has other bins",
 }
 
@@ -193,14 +193,9 @@ def score_by(
 ) -> xr.Dataset:
     """Some of the measures of `score`, as `caller` wants them.
 
-    Parameters
-    ----------
-    any_units
-        Whether the prediction may be in any units, else it must be in spikes/s.
-    allow_gaps
-        Whether bins without a prediction are left out; otherwise the neuron has no score.
+    With `any_units`, the prediction need not be in spikes/s. With `allow_gaps`, bins without a
+    prediction are left out; otherwise the neuron has no score.
     """
-    arguments.expect("prediction", prediction, xr.DataArray)
     check_max_splits(max_splits)
     if arguments.number("min_rate", min_rate, "spikes/s") < 0:
         raise ValueError(f"min_rate must be at least 0 spikes/s; got {min_rate}")

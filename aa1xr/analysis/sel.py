@@ -312,9 +312,6 @@ def _as_slice(positions: Positions) -> slice | Positions:
     )
 
 
-# Messages
-
-
 def _no_match(name: str, value: Any, values: Values) -> KeyError:
     return KeyError(f"no {name} is {_show(value)}{_suggestion(value, _known(values))}")
 

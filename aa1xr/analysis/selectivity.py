@@ -18,7 +18,7 @@ RESPONSIVENESS: dict[str, schema.Spec] = {
     "rate_change": schema.Spec(
         ("neuron",), "f", schema.RATE, "mean rate after onset less that before onset"
     ),
-    "n_presentations": schema.Spec(("neuron",), "f", "1", "number of presentations compared"),
+    "n_presentations": schema.Spec(("neuron",), "f", "1", "number of trials compared"),
     "p_value": schema.Spec(("neuron",), "f", "1", "p-value", "Wilcoxon signed-rank, two-sided"),
     "q_value": schema.Spec(
         ("neuron",), "f", "1", "p-value adjusted over neurons", "Benjamini & Hochberg (1995)"
@@ -82,7 +82,7 @@ def dprime(
     --------
     >>> ds = aa1xr.open_sample()
     >>> d = aa1xr.dprime(ds.sel(type="conspecific"), ds.sel(type="flatrip"))
-    >>> d.dims, int(d.isnull().sum())  # one simulated cell heard no song
+    >>> d.dims, int(d.isnull().sum())  # one neuron was not presented songs
     (('neuron',), 1)
     """
     rates = [_rate(each, start, stop) for each in (ds, other)]
@@ -98,7 +98,7 @@ def dprime(
         n = rate.count(dims)
         mean = rate.sum(dims) / n.where(n > 0)
         means.append(mean)
-        # One presentation has no variance.
+        # One trial has no variance.
         variances.append(((rate - mean) ** 2).sum(dims) / (n - 1).where(n > 1))
     spread = variances[0] + variances[1]
     coords = {n: c for n, c in ds.coords.items() if c.dims == ("neuron",) or n == "neuron"}
@@ -109,7 +109,7 @@ def dprime(
 
 
 def _rate(ds: xr.Dataset, start: float, stop: float | None) -> xr.DataArray:
-    """Spikes/s of each presentation. [shape: (neuron, stimulus, trial)]."""
+    """Spikes/s of each trial. [shape: (neuron, stimulus, trial)]."""
     counts = spike_counts(ds, start=start, stop=stop)
     if stop is not None:
         return counts / (stop - start)
@@ -199,7 +199,7 @@ def responsiveness(ds: xr.Dataset, *, window_s: float | None = None) -> xr.Datas
     if not there.all():
         names = schema.values_along(difference, "neuron")[~there]
         messages.warn(
-            f"aa1xr.responsiveness: undefined (NaN) for {messages.listed(names.tolist())}: no "
+            f"aa1xr.responsiveness: undefined (NaN) for {messages.count_names(names.tolist())}: no "
             "presentation of these stimuli",
             UndefinedWarning,
         )

@@ -3,7 +3,7 @@
 `n_trials` and `psth` have no axis of trials, so a selection of trials by `isel`, `sel` or `where`
 does not reach them. `aa1xr.take_trials` selects in all variables and writes down which trials
 these are, in the attribute "trials" of `trial`, `n_trials` and `psth`. Without this attribute they
-are of all presentations.
+are of all trials.
 """
 
 from __future__ import annotations
@@ -21,11 +21,9 @@ from aa1xr import schema
 from aa1xr.arguments import shown
 from aa1xr.dataset.binning import presentations
 from aa1xr.dataset.events import positions_in_store, store_of
-from aa1xr.dataset.lazy import Spikes
-from aa1xr.dataset.lazy import Trials as NumberOfTrials
+from aa1xr.dataset.lazy import Spikes, Trials
 from aa1xr.dataset.unchanged import is_selection_of
-
-Trials = npt.NDArray[np.integer[Any]]
+from aa1xr.typing import Bools, Ints
 
 #: The attribute that says which trials a variable is of: their numbers, separated by spaces.
 MARK = "trials"
@@ -68,41 +66,29 @@ def presented(ds: xr.Dataset) -> xr.DataArray:
     schema.require(ds, "n_trials")
     schema.validate(ds[["n_trials"]])
     if "trial" not in ds.coords:
-        raise ValueError("the Dataset has no coordinate 'trial', the number of the presentation")
+        raise ValueError("the Dataset has no coordinate 'trial', the trial number")
     mask = mask_of(ds).rename("presented")
-    mask.attrs = {"units": "1", "long_name": "whether there was such a presentation"}
+    mask.attrs = {"units": "1", "long_name": "whether there was such a trial"}
     return _guard(ds, mask, complete=False)
 
 
 def mask_of(ds: xr.Dataset) -> xr.DataArray:
     """`presented`, of the metadata alone: `spikes` is not compared."""
     n_trials = ds["n_trials"]
-    # Presentations are numbered from 0, so those there are come first.
+    # Trials are numbered from 0, so those that were presented come first.
     rank = ds["trial"].copy(data=_ranks(ds).reshape(ds["trial"].shape))
     return (n_trials > rank).transpose(*n_trials.dims, ...)
 
 
 def check_trials(ds: xr.Dataset, *names: str) -> None:
-    """Check that `psth` and `n_trials` are of the trials that the Dataset has.
-
-    Raises
-    ------
-    ValueError
-        If one of `names`, which the Dataset has, is of others, or `spikes` says otherwise.
-    """
+    """Refuse variables `names` of other trials than the Dataset has."""
     _check_marks(ds, *names)
     if _comparable(ds, *names):
         _contradictions(ds, complete=True).compute()
 
 
 def checked_psth(ds: xr.Dataset) -> xr.DataArray:
-    """`ds.psth`, if it is of the trials that the Dataset has.
-
-    Raises
-    ------
-    ValueError
-        As `check_trials`, in part only when it is computed.
-    """
+    """`ds.psth`, checked to be of the trials of the Dataset, in part when it is computed."""
     psth = schema.validate(ds, "psth")["psth"]
     _check_marks(ds, "psth")
     if not _comparable(ds, "psth"):
@@ -111,13 +97,7 @@ def checked_psth(ds: xr.Dataset) -> xr.DataArray:
 
 
 def check_distinct(ds: xr.Dataset | xr.DataArray) -> None:
-    """Refuse trials that were drawn with replacement: a trial is not independent of itself.
-
-    Raises
-    ------
-    ValueError
-        If a trial occurs twice.
-    """
+    """Refuse trials that were drawn with replacement: a trial is not independent of itself."""
     labels = _labels(ds) if "trial" in ds.coords else np.zeros(0, int)
     if (labels != np.round(labels)).any():
         raise ValueError(
@@ -136,10 +116,7 @@ def check_distinct(ds: xr.Dataset | xr.DataArray) -> None:
 def checked_spikes(ds: xr.Dataset) -> xr.DataArray:
     """`ds.spikes`, if it holds counts of single trials and no more of them than `n_trials` counts.
 
-    Raises
-    ------
-    ValueError
-        If not, in part only when it is computed: `fillna(0)` would make trials of missing ones.
+    ValueError if not, in part when it is computed: `fillna(0)` would make trials of missing ones.
     """
     spikes = schema.validate(ds, "spikes")["spikes"]
     schema.check_units("spikes", spikes)
@@ -154,7 +131,7 @@ def checked_spikes(ds: xr.Dataset) -> xr.DataArray:
         return spikes
     # What nobody changed need not be compared.
     n_trials = ds["n_trials"].variable
-    if is_selection_of(spikes.variable, Spikes) and is_selection_of(n_trials, NumberOfTrials):
+    if is_selection_of(spikes.variable, Spikes) and is_selection_of(n_trials, Trials):
         return spikes
     return _guard(ds, spikes, complete=False, fewer=True)
 
@@ -164,8 +141,8 @@ def mark(labels: npt.ArrayLike) -> dict[str, str]:
     return {MARK: " ".join(str(int(label)) for label in np.sort(np.atleast_1d(labels)))}
 
 
-def counted(ds: xr.Dataset) -> Trials | None:
-    """The trials that `n_trials` counts, ascending; None for all presentations."""
+def counted(ds: xr.Dataset) -> Ints | None:
+    """The trials that `n_trials` counts, ascending; None for all of them."""
     marks = {
         str(ds[name].attrs[MARK])
         for name in ("trial", "n_trials")
@@ -178,7 +155,7 @@ def counted(ds: xr.Dataset) -> Trials | None:
     return _parse(marks.pop()) if marks else None
 
 
-def _parse(text: Any) -> Trials:
+def _parse(text: Any) -> Ints:
     if not _TRIALS.fullmatch(str(text)):
         raise ValueError(
             f"the attribute {MARK!r} must be the numbers of trials, such as '0 1 2'; got "
@@ -187,11 +164,11 @@ def _parse(text: Any) -> Trials:
     return np.array(str(text).split(), int)
 
 
-def _labels(ds: xr.Dataset | xr.DataArray) -> Trials:
+def _labels(ds: xr.Dataset | xr.DataArray) -> Ints:
     return np.atleast_1d(ds["trial"].values)
 
 
-def _ranks(ds: xr.Dataset) -> Trials:
+def _ranks(ds: xr.Dataset) -> Ints:
     """The place of each trial among those that `n_trials` counts."""
     labels, numbers = _labels(ds), counted(ds)
     if numbers is None:
@@ -224,7 +201,7 @@ def _check_marks(ds: xr.Dataset, *names: str) -> None:
             if text is None and numbers is not None:
                 _refuse(
                     "`psth` does not say of which trials it is (its attribute 'trials' is gone, "
-                    "or it is of all presentations)"
+                    "or it is of all trials)"
                 )
             of = None if text is None else _parse(text)
         if of is not None and not np.array_equal(of, labels):
@@ -255,7 +232,7 @@ def _contradictions(ds: xr.Dataset, *, complete: bool, fewer: bool = False) -> A
     """
     n_trials = ds["n_trials"] if "n_trials" in ds.data_vars else _n_trials_in_store(ds)
     ranks = _ranks(ds)
-    straight = counted(ds) is None and is_selection_of(n_trials.variable, NumberOfTrials)
+    straight = counted(ds) is None and is_selection_of(n_trials.variable, Trials)
     there, played = None, np.ones(1, bool)
     spikes = ds.get("spikes")
     if (
@@ -277,7 +254,7 @@ def _contradictions(ds: xr.Dataset, *, complete: bool, fewer: bool = False) -> A
     )
 
 
-def _one_bin(ds: xr.Dataset, spikes: xr.DataArray) -> tuple[xr.DataArray, npt.NDArray[np.bool_]]:
+def _one_bin(ds: xr.Dataset, spikes: xr.DataArray) -> tuple[xr.DataArray, Bools]:
     """A bin of the responses, and which stimuli play in it, so that it says what was presented."""
     time = np.atleast_1d(ds["time"].values)
     bin_ = int(np.argmin(np.where(time >= 0, time, np.inf) if (time >= 0).any() else -time))
@@ -295,9 +272,9 @@ def _in_order(array: xr.DataArray, *dims: str) -> xr.DataArray:
 
 def _compare(
     n_trials: npt.NDArray[Any],
-    ranks: Trials,
-    there: npt.NDArray[np.bool_] | None,
-    played: npt.NDArray[np.bool_],
+    ranks: Ints,
+    there: Bools | None,
+    played: Bools,
     *,
     complete: bool,
     fewer: bool,

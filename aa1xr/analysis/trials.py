@@ -68,7 +68,7 @@ def take_trials(ds: xr.Dataset, trials: Trials) -> xr.Dataset:
     schema.validate(ds, "spikes")
     if "trial" not in ds.dims or "trial" not in ds.coords:
         raise ValueError(
-            "the Dataset must have an axis 'trial' with its coordinate, the presentation number; "
+            "the Dataset must have an axis 'trial' with its coordinate, the trial number; "
             "select with a list or slice to keep it"
         )
     trial_checks.check_trials(ds, *({"psth", "n_trials"} & set(ds.data_vars)))

@@ -188,7 +188,7 @@ def _measure_all(
         (cut, _CUT),
     ):
         if which.any():
-            message = f"aa1xr.tuning: for {messages.listed(names[which])} {reason}"
+            message = f"aa1xr.tuning: for {messages.count_names(names[which])} {reason}"
             messages.warn(message, UndefinedWarning, site)
     return found.reshape(*fields.shape[:-2], -1)
 

@@ -21,9 +21,7 @@ from aa1xr.typing import Positions
 
 Data = xr.Dataset | xr.DataArray
 
-_STATISTICS = ["estimate", "bias", "standard_error", "low", "high"]
 _REPLICATE = "replicate"
-_MOST_DRAWS = 100_000
 
 
 def jackknife(
@@ -197,7 +195,7 @@ def bootstrap(
         )
     size = _check(function, data, over, level)
     arguments.check_integer(
-        "n", n, 2, _MOST_DRAWS, "function is called for each, and all results are kept"
+        "n", n, 2, 100_000, "function is called for each, and all results are kept"
     )
     arguments.check_integer("seed", seed, 0, arguments.LARGEST_SEED)
     estimate = _call(function, data, over)
@@ -323,7 +321,7 @@ def _counts(data: Sequence[Data], over: str, estimate: Data) -> xr.DataArray:
 
 
 def _presented(data: Sequence[Data], over: str) -> xr.DataArray | None:
-    """Which presentations there were, by the first of `data` that says so."""
+    """Which trials were presented, by the first of `data` that says so."""
     # A prediction is not NaN where there are no responses: the Datasets say more.
     for each in sorted(data, key=lambda each: isinstance(each, xr.DataArray)):
         if over not in each.dims:
@@ -392,7 +390,7 @@ def _statistics(estimate: Any, *others: Any) -> Any:
     """All of them along a dimension `statistic`, as `function` labelled its result."""
     out = xr.concat(
         [estimate, *others],
-        xr.Variable("statistic", _STATISTICS),
+        xr.Variable("statistic", ["estimate", "bias", "standard_error", "low", "high"]),
         coords="minimal",
         compat="override",
         join="exact",

@@ -5,58 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aa1xr.archive import known
 from aa1xr.archive.contents import MOST_KEPT, Contents, origin
-from aa1xr.archive.known import Cell, Stimulus, plain
+from aa1xr.archive.known import Cell, KnownArchive, Stimulus, plain
 from aa1xr.archive.simulated import Simulation
 from aa1xr.schema import TYPES
 
 Counts = npt.NDArray[np.int32]
-
-
-class Reference(Protocol):
-    """What an archive is compared with."""
-
-    @property
-    def n_stimuli(self) -> Mapping[str, int]:
-        """Stimuli of each type."""
-
-    @property
-    def totals(self) -> Mapping[str, int]:
-        """Numbers of cells, stimuli, pairs and trials."""
-
-    def has_stimulus(self, stimulus: Stimulus) -> bool:
-        """Whether a stimulus belongs to it."""
-
-    def missing_stimuli(self, found: Iterable[Stimulus]) -> list[str]:
-        """Say which stimuli are not among those that were found."""
-
-    def trials(self, cell: Cell) -> Mapping[str, int] | None:
-        """Trials of each stimulus of a type (0: never presented); None of an unknown cell."""
-
-    def digest(self, cell: Cell) -> str | None:
-        """The digest of a cell's responses, if it is known."""
-
-    def missing_cells(self, found: set[Cell]) -> tuple[list[Cell], int]:
-        """The first cells that were not found, and the number of all of them."""
+#: What an archive is compared with.
+Reference = KnownArchive | Simulation
 
 
 class Comparison:
-    """Compares an archive with its reference, cell by cell while the archive is read.
+    """Compares an archive with its reference, neuron by neuron while the archive is read.
 
-    Parameters
-    ----------
-    cells, stimuli
-        All of the archive, in the order of its axes.
-    simulation
-        What the archive says of how it was simulated; None if it was recorded.
+    `cells` and `stimuli` are all of the archive, in the order of its axes; `simulation` is what it
+    says of how it was simulated, or None.
     """
 
     def __init__(
@@ -86,15 +57,7 @@ class Comparison:
     def add(
         self, cell: Cell, n_trials: Counts, file_number: Counts, row_size: Counts, times: Counts
     ) -> None:
-        """Take in the responses of the next cell, as `aa1xr.store.blocks.Block` holds them.
-
-        Parameters
-        ----------
-        n_trials, file_number
-            [shape: (stimulus,)]
-        row_size, times
-            Spikes in each trial, and their times, of one stimulus after another.
-        """
+        """Take in the responses of the next neuron, as `store.blocks.Block` holds them."""
         if self._reference is None:
             return
         trials = self._reference.trials(cell)
@@ -211,10 +174,7 @@ def cell_digest(
     row_size: Counts,
     times: Counts,
 ) -> str:
-    """The digest of a cell's responses: eight bytes of SHA-256 over names, sizes and contents.
-
-    It does not depend on what else is in the archive.
-    """
+    """Eight bytes of SHA-256 over names, sizes and contents of the responses of one neuron."""
     heard = np.flatnonzero(n_trials)
     names = [plain(stimuli[s]) for s in heard.tolist()]
     digest = hashlib.sha256(json.dumps([cell, names]).encode())

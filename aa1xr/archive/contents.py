@@ -31,11 +31,8 @@ def origin(
 ) -> str:
     """Say whose data an archive holds.
 
-    Returns
-    -------
-    str
-        "simulated", if the archive says so; "aa1", if it has any cell or stimulus of AA1; "other"
-        for recordings that only have AA1's layout.
+    "simulated", if the archive says so; "aa1", if it has any neuron or stimulus of AA1; "other" for
+    recordings that only have AA1's layout.
     """
     if simulation is not None:
         return "simulated"
@@ -58,13 +55,7 @@ class Contents:
 
     @classmethod
     def of_attrs(cls, attrs: Mapping[str, Any]) -> Self:
-        """The comparison that the attributes of a store hold.
-
-        Raises
-        ------
-        StoreError
-            If they do not hold one.
-        """
+        """The comparison that the attributes of a store hold, or StoreError."""
         try:
             contents = cls(**attrs["contents"])
             numbers = [*contents.found.values(), *contents.known.values()]
@@ -141,11 +132,9 @@ class Contents:
 
 def _are_statements(said: Any) -> bool:
     # One more says how many are left out.
-    return type(said) is list and len(said) <= MOST_KEPT + 1 and all(map(_is_statement, said))
-
-
-def _is_statement(said: Any) -> bool:
-    return isinstance(said, str) and len(said) <= _LONGEST and said.isprintable()
+    if type(said) is not list or len(said) > MOST_KEPT + 1:
+        return False
+    return all(isinstance(s, str) and len(s) <= _LONGEST and s.isprintable() for s in said)
 
 
 def _cut(statements: Sequence[str]) -> str:

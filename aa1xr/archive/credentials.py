@@ -30,13 +30,7 @@ class Credentials:
 
 
 def find_credentials(username: str | None, password: str | None, *, host: str) -> Credentials:
-    """What is given, else the environment's, else .netrc's for `host`, else what the user types.
-
-    Raises
-    ------
-    DownloadError
-        If something is missing and there is no terminal to ask at.
-    """
+    """What is given, else the environment's, else .netrc's for `host`, else what the user types."""
     username = username or os.environ.get(USERNAME)
     password = password or os.environ.get(PASSWORD)
     if not password and (entry := _netrc_entry(host)) and username in {None, "", entry.username}:

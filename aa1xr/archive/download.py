@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
 from aa1xr.archive.credentials import find_credentials, on_terminal
@@ -19,7 +20,7 @@ from aa1xr.archive.partial import Part, Version, as_size
 from aa1xr.archive.portal import Portal, persistent
 from aa1xr.archive.read import Archive
 from aa1xr.archive.session import BY_HAND, TemporaryError
-from aa1xr.atomic import create, discard, is_regular, locked
+from aa1xr.atomic import discard, is_regular, locked
 from aa1xr.citation import TERMS
 from aa1xr.errors import ArchiveError, DownloadError, WaitingWarning
 from aa1xr.messages import logger, warn
@@ -45,20 +46,7 @@ def download(
     password: str | None = None,
     accept_terms: bool = False,
 ) -> None:
-    """Fetch the AA1 archive to `target`, unless a good one is there.
-
-    Parameters
-    ----------
-    username, password
-        Of a CRCNS account; else from the environment, .netrc or a prompt.
-    accept_terms
-        Whether the terms of CRCNS are accepted; on a terminal they are shown once.
-
-    Raises
-    ------
-    DownloadError
-        If the archive cannot be had, or is damaged; the message says what to do.
-    """
+    """Fetch the AA1 archive to `target`, as `aa1xr.open` says, unless a good one is there."""
     if target.exists() and damage(target) is None:
         return
     if target.is_dir() and not target.is_symlink():
@@ -79,7 +67,11 @@ def download(
         size = _listed_size(portal.read("filelist.txt") or "")
         md5 = _listed_md5(portal.read("checksums.md5") or "")
         part = Part(target)
-        _fetch(portal, part, size)
+        # disable=None: not where standard error is no terminal.
+        with tqdm(
+            desc=f"downloading {ARCHIVE}", unit="B", unit_scale=True, delay=1, disable=None
+        ) as bar:
+            _fetch_rest(portal, part, size, bar)
         if (damaged := damage(part.path, size=size, md5=md5)) is not None:
             part.discard()
             raise DownloadError(
@@ -121,7 +113,7 @@ def _agree(accepted: Path, accept_terms: bool) -> None:
         )
     accepted.parent.mkdir(parents=True, exist_ok=True)
     discard(accepted)  # a link would be followed
-    with create(accepted) as file:
+    with accepted.open("xb") as file:
         file.write(TERMS.encode())
 
 
@@ -135,16 +127,6 @@ def _going_on() -> bool:
     except EOFError:
         return False
     return True
-
-
-def _fetch(portal: Portal, part: Part, size: int | None) -> None:
-    from tqdm import tqdm
-
-    # disable=None: not where standard error is no terminal.
-    with tqdm(
-        desc=f"downloading {ARCHIVE}", unit="B", unit_scale=True, delay=1, disable=None
-    ) as bar:
-        _fetch_rest(portal, part, size, bar)
 
 
 @persistent

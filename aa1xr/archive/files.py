@@ -65,15 +65,7 @@ class Files(Protocol):
 
 @contextmanager
 def open_files(path: str | os.PathLike[str]) -> Iterator[Files]:
-    """Open the zip or folder at `path`, or the zip that is all that a folder holds.
-
-    Raises
-    ------
-    DataNotFoundError
-        If nothing is there.
-    ArchiveError
-        If it is neither a zip nor a folder, or is unsafe to read.
-    """
+    """Open the zip or folder at `path`, or the zip that is all that a folder holds."""
     path = _existing(path)
     files: Files = _Folder(path) if path.is_dir() else _Zip(path)
     try:
@@ -138,7 +130,7 @@ def _only_zip(folder: Path) -> Path:
     if not zips or any(_DATA.search(name) for name in _Folder(folder).names):
         return folder
     if len(zips) > 1:
-        names = ", ".join(shown(path.name) for path in zips)
+        names = ", ".join(one_line(path.name) for path in zips)
         raise ArchiveError(f"{one_line(folder)}: holds several zips, {names}; pass one of them")
     return zips[0]
 
@@ -258,7 +250,7 @@ class _Folder:
                 name = f"{folder}{entry.name}"
                 if (away := evicted(name)) is not None:
                     raise ArchiveError(
-                        f"{shown(str(path / folder / away))}: in iCloud, and not on this machine; "
+                        f"{one_line(path / folder / away)}: in iCloud, and not on this machine; "
                         "download the folder there (in Finder: Download Now), then open it"
                     )
                 if is_junk(entry.name):  # not looked into: nobody else may read lost+found
@@ -267,7 +259,7 @@ class _Folder:
                     self.names.append(name)
                 elif entry.is_symlink():
                     raise ArchiveError(
-                        f"{shown(str(path / name))}: a link to a folder, which is not followed; "
+                        f"{one_line(path / name)}: a link to a folder, which is not followed; "
                         "put the folder itself there"
                     )
                 else:
@@ -278,9 +270,9 @@ class _Folder:
         path = self.path / name
         try:
             if not path.is_file():
-                raise ArchiveError(f"{shown(str(path))}: not a regular file")
+                raise ArchiveError(f"{one_line(path)}: not a regular file")
             if path.stat().st_size > _LARGEST_FILE:
-                raise ArchiveError(f"{shown(str(path))}: larger than {_LARGEST_FILE} bytes")
+                raise ArchiveError(f"{one_line(path)}: larger than {_LARGEST_FILE} bytes")
             return path.read_bytes()
         except OSError as error:
             _raise(error)
@@ -291,21 +283,18 @@ class _Folder:
     def other_contents(self) -> str:
         stores = sorted(entry.name for entry in _entries(self.path) if entry.name.endswith(".zarr"))
         if stores:
-            return f"It holds the store {shown(stores[0])}: open {one_line(self.path / stores[0])}"
+            return (
+                f"It holds the store {one_line(stores[0])}: open {one_line(self.path / stores[0])}"
+            )
         return _nested(self.names)
 
     def close(self) -> None:
         pass
 
 
-def shown(name: str) -> str:
-    """The name of a file as it may be printed: whoever made it may have put anything in it."""
-    return name if name.isprintable() else ascii(name)[1:-1]
-
-
 def _nested(names: list[str]) -> str:
     packed = [name for name in names if name.lower().endswith(PACKED)]
-    return f"It holds {shown(packed[0])}: unpack that, and open what comes out" if packed else ""
+    return f"It holds {one_line(packed[0])}: unpack that, and open what comes out" if packed else ""
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -336,6 +325,4 @@ def _sorted(files: list[str], folders: list[str]) -> tuple[list[str], list[str]]
 
 
 def _raise(error: OSError) -> NoReturn:
-    raise ArchiveError(
-        f"{shown(str(error.filename))}: cannot be read ({error.strerror})"
-    ) from error
+    raise ArchiveError(f"{one_line(error.filename)}: cannot be read ({error.strerror})") from error

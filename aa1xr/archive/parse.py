@@ -25,7 +25,7 @@ _TOKEN = re.compile(rb"[^ \t]+")
 _MICROSECONDS_MAX = 2**31 - 1
 
 # Far beyond what was ever recorded, and small enough to be read into memory.
-MOST_TRIALS = 10_000  #: AA1 has 10 or 15 presentations of a sound
+MOST_TRIALS = 10_000  #: AA1 has 10 or 15 trials of a stimulus
 _LARGEST_SPIKES = 16 * 2**20  #: bytes; a trial of a million spikes is 12 MB
 HIGHEST_RATE = 1_000_000  #: Hz
 
@@ -43,12 +43,8 @@ class Sound:
 def parse_spikes(data: bytes, where: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Read a spike file: a line a trial, spike times in ms between spaces.
 
-    Returns
-    -------
-    times : [array, shape: (n_spikes,)]
-        Microseconds from stimulus onset, in the order of the file.
-    counts : [array, shape: (n_trials,)]
-        Spikes in each trial; an empty line is a trial without spikes.
+    Returns microseconds from onset in the order of the file [shape: (n_spikes,)], and the number of
+    spikes in each trial [shape: (n_trials,)]; an empty line is a trial without spikes.
     """
     lines = _lines(data, where)
     microseconds: npt.NDArray[np.int64]
@@ -89,7 +85,7 @@ def _lines(data: bytes, where: str) -> list[bytes]:
         )
     if (trials := data.count(b"\n")) > MOST_TRIALS:
         raise ArchiveError(
-            f"{where}: {trials} lines; expected one for each presentation of a sound, at most "
+            f"{where}: {trials} lines; expected one for each trial of a stimulus, at most "
             f"{MOST_TRIALS}"
         )
     return data.split(b"\n")[:-1]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from aa1xr.atomic import append_to, create, discard, is_regular
+from aa1xr.atomic import append_to, discard, is_regular
 
 #: Of a file of at most 15 digits; int() takes a time that grows with the square of their number.
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", re.ASCII)
@@ -29,11 +29,7 @@ class Version(NamedTuple):
         size = headers.get("Content-Length") if status == 200 else None
         if match := _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "")):
             size = match[2]
-        return cls(
-            headers.get("ETag"),
-            headers.get("Last-Modified"),
-            as_size(size or ""),
-        )
+        return cls(headers.get("ETag"), headers.get("Last-Modified"), as_size(size or ""))
 
     def agrees(self, other: Version) -> bool:
         """Whether nothing that both know differs; a 206 need not repeat all that a 200 says."""
@@ -100,7 +96,7 @@ class Part:
     def start(self, version: Version) -> None:
         """Begin anew with the first byte of a version."""
         self.discard()
-        with create(self.path), create(self._note) as note:
+        with self.path.open("xb"), self._note.open("xb") as note:  # "x": not through a link
             note.write(json.dumps(version._asdict()).encode())
 
     def append(self, data: bytes) -> None:

@@ -90,13 +90,7 @@ class Portal:
 
     @persistent
     def login(self, credentials: Credentials) -> None:
-        """Log in, and make sure that the data set is open to this account.
-
-        Raises
-        ------
-        DownloadError
-            If the login is refused, or CRCNS cannot be reached.
-        """
+        """Log in, and make sure that the data set is open to this account."""
         form = {
             "__ac_name": credentials.username,
             "__ac_password": credentials.password,
@@ -139,15 +133,7 @@ class Portal:
 
     @contextmanager
     def stream(self, name: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
-        """A file of the data set, its body unread: 200, 206 or 416.
-
-        Raises
-        ------
-        TemporaryError
-            If it is worth another attempt.
-        DownloadError
-            If it is not.
-        """
+        """A file of the data set, its body unread: 200, 206 or 416; otherwise a DownloadError."""
         url = f"{self._files}/{name}"
         with self._session.ask("GET", url, headers=headers) as response:
             _check(response)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aa1xr.archive.files import Files, shown
+from aa1xr.archive.files import Files
 from aa1xr.archive.parse import Sound, parse_spikes, parse_stim, parse_wav
 from aa1xr.archive.system_files import is_conflict
 from aa1xr.errors import ArchiveError
@@ -68,10 +68,7 @@ class Cell:
 class Archive:
     """What an archive holds, by name; `sounds` and `cells` read it.
 
-    Raises
-    ------
-    ArchiveError
-        On construction if the archive is no complete AA1, and on reading if a file is not right.
+    ArchiveError on construction if it is not a complete AA1, and on reading if a file is damaged.
     """
 
     files: Files
@@ -85,7 +82,7 @@ class Archive:
     def __post_init__(self) -> None:
         self.root = _root(self.files)
         for folder in self.files.empty_folders:
-            logger.info("%s: skipped %s, an empty folder", self.files.path, shown(folder))
+            logger.info("%s: skipped %s, an empty folder", self.files.path, folder)
         if self.root + SIMULATION in self.files.names:
             self.simulation = self._read_simulation()
         sounds: set[tuple[str, str]] = set()
@@ -133,7 +130,7 @@ class Archive:
             logger.warning(
                 "%s: skipped %s, a copy that synchronisation made; see which of the two is right",
                 self.files.path,
-                shown(name),
+                name,
             )
             return False
         top, *rest = name.split("/")
@@ -142,19 +139,19 @@ class Archive:
             # Documents are expected here; data would belong to a folder with a wrong name.
             data = name.lower().endswith(".wav") or _PAIR.fullmatch(name.rpartition("/")[2])
             level = WARNING if data else DEBUG
-            logger.log(level, "%s: skipped %s, in no folder of AA1", self.files.path, shown(name))
+            logger.log(level, "%s: skipped %s, in no folder of AA1", self.files.path, name)
             return False
         area = match["area"]
         if area is None and len(rest) == 2 and rest[1].lower().endswith(".wav"):
             if _COPY.fullmatch(rest[1]):
-                logger.warning("%s: skipped %s, a copy of a sound", self.files.path, shown(name))
+                logger.warning("%s: skipped %s, a copy of a sound", self.files.path, name)
                 return False
             self._expect(rest[0], TYPES, name, "stimulus type")
             sounds.add((rest[0], rest[1]))
             return True
         file = _PAIR.fullmatch(rest[-1])
         if area is None or len(rest) != 3 or file is None:
-            logger.warning("%s: skipped %s, no file of AA1", self.files.path, shown(name))
+            logger.warning("%s: skipped %s, no file of AA1", self.files.path, name)
             return False
         self._expect(area, AREAS, name, "area")
         self._expect(rest[1], TYPES, name, "stimulus type")
@@ -202,7 +199,7 @@ class Archive:
                     )
 
     def _where(self, name: str) -> str:
-        return f"{one_line(self.files.path)}: {shown(self.root + name)}"
+        return f"{one_line(self.files.path)}: {one_line(self.root + name)}"
 
     def sounds(self) -> list[Sound]:
         """All sounds, sorted by type and name."""
@@ -270,7 +267,7 @@ def _root(files: Files) -> str:
     """The folder in which all_stims and the <area>_cells lie: "" or "some-folder/"."""
     roots = {match["root"] for match in map(_DATA.fullmatch, files.names) if match}
     if len(roots) > 1:
-        places = ", ".join(shown(root or ".") for root in sorted(roots))
+        places = ", ".join(one_line(root or ".") for root in sorted(roots))
         raise ArchiveError(
             f"{one_line(files.path)}: holds several archives, in {places}; expected one"
         )

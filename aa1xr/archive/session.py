@@ -51,7 +51,7 @@ class Session(requests.Session):
         # A compressed body would not have the size of the file, nor its ranges.
         self.headers["Accept-Encoding"] = "identity"
         # With none, requests would send what .netrc has for the host as an Authorization header.
-        self.auth = _unchanged
+        self.auth = lambda request: request
         self.hooks["response"].append(self._drop_body_of_redirect)
 
     def knows(self, url: str) -> bool:
@@ -116,15 +116,7 @@ class Session(requests.Session):
 
 
 def read_page(response: requests.Response) -> str:
-    """The text of a page or list, which must be small and come in time.
-
-    Raises
-    ------
-    DownloadError
-        If it is too large.
-    TemporaryError
-        If it breaks off or takes too long.
-    """
+    """The text of a page or list, or DownloadError if it is not small or does not come in time."""
     page = bytearray()
     end = time.monotonic() + PAGE_SECONDS
     try:
@@ -145,10 +137,6 @@ def read_page(response: requests.Response) -> str:
 def shown_url(response: requests.Response) -> str:
     """The address of an answer without its query, to be shown."""
     return printable(response.url.partition("?")[0])
-
-
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def base_url(variable: str, default: str) -> str:

@@ -30,12 +30,8 @@ class UnreadableMethodError(Exception):
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> bytes:
     """The first `size` bytes of a member.
 
-    Raises
-    ------
-    UnreadableMethodError
-        If it is encrypted, or compressed by a method that this Python does not have.
-    Exception
-        Whatever `zipfile` and the decompressors raise about damage.
+    UnreadableMethodError if it is encrypted, or compressed by a method that this Python does not
+    have; `zipfile` and the decompressors raise whatever they like about damage.
     """
     if info.flag_bits & _ENCRYPTED or info.compress_type == _AES:
         raise UnreadableMethodError(f"it is encrypted{_doubt(archive, info)}")

@@ -65,21 +65,8 @@ def write_archive(
 ) -> Path:
     """Write a zip (if `path` ends in .zip) or a folder in the raw AA1 layout.
 
-    It appears under its name only when it is whole. Equal content gives an equal zip.
-
-    Parameters
-    ----------
-    path
-        Where to; nothing may be there yet.
-    sounds, cells
-        What to write; cells are taken one at a time.
-    extra
-        Further files by name, put at the top.
-
-    Raises
-    ------
-    FileExistsError
-        If something is at `path`.
+    It appears under its name only when it is whole, and nothing may be there. Equal content gives
+    an equal zip. `cells` are taken one at a time; `extra` are further files, at the top.
     """
     path = arguments.expand_user("path", path)
     files = _contents(sounds, cells, extra or {})

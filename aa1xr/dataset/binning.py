@@ -27,20 +27,11 @@ def count(
     *,
     total: bool = False,
 ) -> npt.NDArray[np.float32]:
-    """Count spikes.
+    """Count spikes. [shape: (neurons, stimuli, trials, bins), or without trials for their total].
 
-    Parameters
-    ----------
-    neurons, stimuli, trials, bins
-        Positions on each axis, increasing. `trials=None` means all of them.
-    total
-        Add up the trials, without ever making the trial axis.
-
-    Returns
-    -------
-    counts : [array, shape: (neurons, stimuli, trials, bins) or (neurons, stimuli, bins)]
-        NaN where the bin is outside the stimulus' window or was not recorded from edge to edge
-        and, of single trials, where there was no such presentation; a sum over none is zero.
+    Positions increase on each axis; `trials=None` means all, and `total` adds them up without
+    ever making their axis. NaN where the bin is outside the stimulus' window or was not recorded
+    from edge to edge and, of single trials, where there was none; a sum over none is zero.
     """
     n_rows = 1 if trials is None or total else trials.size
     counts = np.zeros((neurons.size, stimuli.size, n_rows, bins.size), np.float32)
@@ -67,19 +58,10 @@ def count_between(
     start: npt.NDArray[np.int64],
     stop: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """Count the spikes with start <= t < stop in each presentation.
+    """Count the spikes with start <= t < stop in each trial. [shape: (neurons, stimuli, trials)].
 
-    Parameters
-    ----------
-    neurons, stimuli, trials
-        Positions on each axis, in any order.
-    start, stop
-        Microseconds from onset [shape: (stimuli,)].
-
-    Returns
-    -------
-    counts : [array, shape: (neurons, stimuli, trials)]
-        NaN where there was no such presentation.
+    Positions are in any order; `start` and `stop` in microseconds from onset [shape: (stimuli,)].
+    NaN where there was no such trial.
     """
     counts = np.zeros((neurons.size, stimuli.size, trials.size))
     for run in runs(neurons):
@@ -106,7 +88,7 @@ def presentations(store: Store, neurons: Positions, stimuli: Positions) -> npt.N
 def read_spikes(
     store: Store, neurons: Positions, stimuli: Positions, trials: Positions | None
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """The spikes of consecutive neurons, in microseconds, and how many each presentation has.
+    """The spikes of consecutive neurons, in microseconds, and how many each trial has.
 
     `stimuli` and `trials` may be in any order, which is then that of the spikes.
     """
@@ -114,12 +96,10 @@ def read_spikes(
     first = store.first_spike
     start, stop = int(first[neurons[0]]), int(first[neurons[-1] + 1])
 
-    # The wanted rows (presentations) in the order of the output, and where their spikes lie.
+    # The wanted rows (trials) in the order of the output, and where their spikes lie.
     row_end = row_size.cumsum().reshape(row_size.shape)
     wanted = np.ix_(
-        np.arange(neurons.size),
-        stimuli,
-        np.arange(row_size.shape[2]) if trials is None else trials,
+        np.arange(neurons.size), stimuli, np.arange(row_size.shape[2]) if trials is None else trials
     )
     sizes, ends = row_size[wanted], row_end[wanted]
     if sizes.sum() == 0:

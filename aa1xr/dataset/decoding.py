@@ -21,18 +21,7 @@ _LARGEST = 1e30
 
 
 def check_decoding(variable: xr.Variable) -> None:
-    """Check that xarray can decode the values of a variable by its attributes.
-
-    Parameters
-    ----------
-    variable
-        As it is stored; its values are not read.
-
-    Raises
-    ------
-    ValueError
-        If it cannot; the message names the attribute.
-    """
+    """Check that xarray can decode a stored variable by its attributes; reads no values."""
     attrs = variable.attrs
     if attrs.keys().isdisjoint(DECODED):
         return

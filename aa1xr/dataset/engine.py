@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,30 +24,30 @@ from aa1xr.dataset.spectrogram import make_mel
 from aa1xr.errors import IncompleteArchiveWarning
 from aa1xr.messages import warn
 from aa1xr.printable import printable
-from aa1xr.store.location import is_url, resolve
 from aa1xr.store.read import Store
-from aa1xr.store.source import check_store_url
+from aa1xr.store.source import find_source
 from aa1xr.version import VERSION
 
 #: A dask block is a stretch of neurons of about this size: large enough that AA1 is some ten
 #: tasks, small enough that a worker holds several.
 _BLOCK = 32 * 2**20
 
-_RECORDED = {
-    "species": "Taenopygia guttata (adult male, urethane-anaesthetised)",
-    "doi": citation.DOI,
-    "citation": citation.CITATION,
-    "license": citation.LICENSE,
+_ORIGINS = {
+    "aa1": {
+        "species": "Taenopygia guttata (adult male, urethane-anaesthetised)",
+        "doi": citation.DOI,
+        "citation": citation.CITATION,
+        "license": citation.LICENSE,
+    },
+    "simulated": {
+        "species": "none: simulated",
+        "doi": "",
+        "citation": "Simulated with aa1xr.simulate_archive; no recorded data.",
+        "license": "CC0-1.0",
+    },
+    # Recordings that are not of AA1: nothing is known of them.
+    "other": {"species": "unknown", "doi": "", "citation": "unknown", "license": "unknown"},
 }
-_SIMULATED = {
-    "species": "none: simulated",
-    "doi": "",
-    "citation": "Simulated with aa1xr.simulate_archive; no recorded data.",
-    "license": "CC0-1.0",
-}
-#: For recordings that are not of AA1: nothing is known of them.
-_OTHER = {"species": "unknown", "doi": "", "citation": "unknown", "license": "unknown"}
-_ORIGINS = {"aa1": _RECORDED, "simulated": _SIMULATED, "other": _OTHER}
 
 
 class AA1Backend(BackendEntrypoint):
@@ -80,10 +83,8 @@ class AA1Backend(BackendEntrypoint):
             store = filename_or_obj
         else:
             # Absolute: the Dataset outlives the folder that a path is relative to.
-            place = resolve("filename_or_obj", filename_or_obj)
-            if is_url(place):
-                check_store_url("filename_or_obj", place)
-            store = Store(place, storage_options)
+            place = find_source(filename_or_obj, "filename_or_obj")
+            store = Store(str(place) if isinstance(place, Path) else place, storage_options)
         labels = store.labels
         bins = BinOptions(dt_ms, before_ms, after_ms)
         sound = SpectrogramOptions(n_mels, window_ms, fmin, fmax, compression, frames)
@@ -125,7 +126,7 @@ class AA1Backend(BackendEntrypoint):
         # The bin width goes where the bins are, so that it outlives any selection.
         variables["time"].attrs["dt_ms"] = grid.dt_ms
         ds = xr.Dataset(
-            {name: _variable(name, data[name]) for name in schema.VARIABLES},
+            {name: _variable(name, array) for name, array in data.items()},
             variables,
             attrs={"title": contents.title}
             | _ORIGINS[contents.origin]
@@ -165,9 +166,5 @@ def _variable(name: str, array: Any) -> xr.Variable:
 
 def _stimulus_labels(types: Any) -> Any:
     """`type-00`, `type-01`, ...: stimuli are sorted by type and wav name."""
-    seen: dict[str, int] = {}
-    out = []
-    for type_ in types:
-        number = seen[type_] = seen.get(type_, -1) + 1
-        out.append(f"{type_}-{number:02d}")
-    return np.array(out)
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(count)
+    return np.array([f"{type_}-{next(numbers[type_]):02d}" for type_ in types])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ from aa1xr import arguments, schema
 from aa1xr.dataset.binning import presentations, read_spikes, runs
 from aa1xr.dataset.engine import AA1Backend
 from aa1xr.dataset.open import open as open_source
+from aa1xr.dataset.unchanged import lazy_arrays
 from aa1xr.store.layout import METADATA, is_sealed
 from aa1xr.store.location import resolve
 from aa1xr.store.read import Store, opened_store
 from aa1xr.typing import Positions
 
-#: The axes of the presentations.
+#: The axes of the trials.
 AXES = ("neuron", "stimulus", "trial")
 
 #: What of the Dataset's attributes is about the recordings and not about bins.
@@ -100,26 +101,22 @@ def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:
     times, row_size = _read(store, neurons, stimuli, trials)
     variables = {
         "spike_time": xr.Variable(
-            "spike",
-            times,
-            {"units": "us", "long_name": "spike time from stimulus onset"},
+            "spike", times, {"units": "us", "long_name": "spike time from stimulus onset"}
         ),
         "row_size": xr.Variable(
             AXES,
             row_size,
             {
                 "units": schema.COUNT,
-                "long_name": "spikes in the presentation",
+                "long_name": "spikes in the trial",
                 "sample_dimension": "spike",
             },
         ),
         "row_start": xr.Variable(
-            AXES, _row_starts(row_size), {"long_name": "first spike of the presentation"}
+            AXES, _row_starts(row_size), {"long_name": "first spike of the trial"}
         ),
         "n_trials": xr.Variable(
-            AXES[:2],
-            presentations(store, neurons, stimuli),
-            schema.VARIABLES["n_trials"].attrs,
+            AXES[:2], presentations(store, neurons, stimuli), schema.VARIABLES["n_trials"].attrs
         ),
     }
     # An axis that was dropped by selecting one element has that element's labels.
@@ -130,7 +127,7 @@ def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:
         for name, c in ds.coords.items()
         if c.ndim and set(c.dims) <= set(AXES)
     }
-    # `n_trials` is of all presentations here: of those that aa1xr.take_trials took, it is not.
+    # `n_trials` is of all trials here: of those that aa1xr.take_trials took, it is not.
     trial = coords["trial"]
     coords["trial"] = xr.Variable(trial.dims, trial.values, schema.COORDINATES["trial"].attrs)
     out = xr.Dataset(variables, coords, provenance(everything))
@@ -140,18 +137,7 @@ def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:
 
 
 def as_events(ds: xr.Dataset, store: Store | None = None) -> xr.Dataset:
-    """`ds` if it is events already, not a selection of events; otherwise its events.
-
-    Parameters
-    ----------
-    store
-        That of `ds`, if it is open already.
-
-    Raises
-    ------
-    ValueError
-        If they were selected or sorted after they were made, or what `events` raises.
-    """
+    """`ds` if it is events already, not a selection of events; otherwise its events."""
     schema.require(ds)
     if "spike_time" not in ds:
         store = store or store_of(ds)
@@ -172,13 +158,7 @@ def as_events(ds: xr.Dataset, store: Store | None = None) -> xr.Dataset:
 
 
 def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None) -> Store:
-    """The store that a Dataset was opened from.
-
-    Raises
-    ------
-    ValueError
-        If the Dataset does not say.
-    """
+    """The store that a Dataset was opened from, or ValueError if the Dataset does not say."""
     arguments.options("storage_options", storage_options)
     schema.require(ds)
     store = _store_of_arrays(ds)
@@ -210,7 +190,8 @@ def store_of(ds: xr.Dataset, *, storage_options: Mapping[str, Any] | None = None
 
 def _store_of_arrays(ds: xr.Dataset) -> Store | None:
     """The store that the variables are still computed from."""
-    stores = {store.identity: store for store in _stores_of_arrays(ds)}
+    arrays = [array for variable in ds.variables.values() for array in lazy_arrays(variable)]
+    stores = {array.store.identity: array.store for array in arrays}
     here = ds.attrs.get("source_sha256")
     if len(stores) > 1 and here is not None:
         same = {k: s for k, s in stores.items() if s.attrs["source_sha256"] == here}
@@ -223,36 +204,8 @@ def _store_of_arrays(ds: xr.Dataset) -> Store | None:
     return next(iter(stores.values()), None)
 
 
-def _stores_of_arrays(ds: xr.Dataset) -> Iterator[Store]:
-    for variable in ds.variables.values():
-        data: Any = variable._data  # noqa: SLF001 - .data would compute what is lazy without dask
-        arrays = [data]
-        for name, layer in getattr(getattr(data, "dask", None), "layers", {}).items():
-            # dask keeps an array that it was made of under a key of its own.
-            if str(name).startswith("original-") and name in layer:
-                arrays.append(getattr(layer[name], "value", layer[name]))
-        for array in arrays:
-            if (store := _find_store(array)) is not None:
-                yield store
-
-
-def _find_store(array: Any) -> Store | None:
-    """The store of an array of ours, in whatever xarray has wrapped it."""
-    while array is not None:
-        if isinstance(store := getattr(array, "store", None), Store):
-            return store
-        array = getattr(array, "array", None)
-    return None
-
-
 def positions_in_store(ds: xr.Dataset, store: Store) -> tuple[Positions, Positions, Positions]:
-    """Where in the store the neurons, stimuli and trials of a Dataset are, by their labels.
-
-    Raises
-    ------
-    ValueError
-        If the store has no such labels, or another sound by the label of a stimulus.
-    """
+    """Where in the store the neurons, stimuli and trials of a Dataset are, by their labels."""
     everything = open_all(store)
     neurons, stimuli, trials = (positions_along(ds, everything, dim) for dim in AXES)
     return neurons, stimuli, trials
@@ -295,7 +248,7 @@ def positions_along(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Positio
 
 
 def _row_starts(row_size: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Where the spikes of each presentation begin, as they lie end to end."""
+    """Where the spikes of each trial begin, as they lie end to end."""
     sizes = row_size.astype(np.int64)
     return (sizes.cumsum() - sizes.ravel()).reshape(sizes.shape)
 
@@ -303,7 +256,7 @@ def _row_starts(row_size: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
 def _read(
     store: Store, neurons: Positions, stimuli: Positions, trials: Positions
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Spike times, and how many each presentation has. [shape: (neuron, stimulus, trial)]."""
+    """Spike times, and how many each trial has. [shape: (neuron, stimulus, trial)]."""
     row_size = np.zeros((neurons.size, stimuli.size, trials.size), np.int32)
     times = [np.zeros(0, np.int32)]
     for run in runs(neurons):
@@ -315,7 +268,7 @@ def _read(
 def _ascending(
     times: npt.NDArray[np.int32], row_size: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int32]:
-    """Spike times sorted within each presentation, as all of AA1 are in its files."""
+    """Spike times sorted within each trial, as all of AA1 are in its files."""
     row = np.repeat(np.arange(row_size.size), row_size.ravel())
     descends = (times[1:] < times[:-1]) & (row[1:] == row[:-1])
     return times[np.lexsort((times, row))] if descends.any() else times

@@ -66,19 +66,8 @@ class Grid:
         return index
 
 
-def make_grid(
-    n_samples: npt.NDArray[np.int64],
-    sample_rate: int,
-    options: BinOptions,
-) -> Grid:
-    """The grid of bins over sounds of `n_samples`.
-
-    Raises
-    ------
-    ValueError
-        If `dt_ms` is not a whole number of samples or longer than what was recorded after an
-        onset, or if the window is wider than the recording.
-    """
+def make_grid(n_samples: npt.NDArray[np.int64], sample_rate: int, options: BinOptions) -> Grid:
+    """The grid of bins over stimuli of `n_samples`, or ValueError if an option is out of range."""
     dt_ms, before_ms, after_ms = options
     dt = exact_ms("dt_ms", dt_ms) * sample_rate / 1000
     if dt.denominator != 1 or dt <= 0:

@@ -94,18 +94,18 @@ class Spikes(BinnedArray):
     """Spike counts. [shape: (neuron, stimulus, trial, time)]."""
 
     def compute(self, *indices: Positions) -> npt.NDArray[Any]:
-        """Count the spikes of each presentation."""
+        """Count the spikes of each trial."""
         return count(self.store, self.grid, *indices)
 
 
 @dataclass(frozen=True, eq=False)
 class Psth(BinnedArray):
-    """Mean rate over presentations. [shape: (neuron, stimulus, time)]."""
+    """Mean rate over trials. [shape: (neuron, stimulus, time)]."""
 
     trials: tuple[int, ...] | None = None  #: which; None for all
 
     def compute(self, *indices: Positions) -> npt.NDArray[Any]:
-        """Count over presentations, then divide as `spikes.mean("trial") / dt` does."""
+        """Count over trials, then divide as `spikes.mean("trial") / dt` does."""
         neurons, stimuli, bins = indices
         n_trials: npt.NDArray[Any] = presentations(self.store, neurons, stimuli)
         trials = None if self.trials is None else np.array(self.trials, np.intp)
@@ -120,7 +120,7 @@ class Psth(BinnedArray):
 
 
 class Trials(LazyArray):
-    """Number of presentations. [shape: (neuron, stimulus)]."""
+    """Number of trials. [shape: (neuron, stimulus)]."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int32)
 
@@ -131,12 +131,12 @@ class Trials(LazyArray):
 
 @dataclass(frozen=True, eq=False)
 class Spectrogram(BinnedArray):
-    """Mel spectrogram, silence where no sound plays. [shape: (stimulus, freq, time)]."""
+    """Mel spectrogram, silence where no stimulus plays. [shape: (stimulus, freq, time)]."""
 
     mel: Mel
 
     def compute(self, *indices: Positions) -> npt.NDArray[Any]:
-        """Take them from the bins in which sounds play."""
+        """Take them from the bins in which stimuli play."""
         stimuli, bands, bins = indices
         sound = spectrograms(self.store, self.grid, self.mel, stimuli)
         sound = take(sound, bands, axis=1)

@@ -123,12 +123,9 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     >>> ds.psth.sel(area="MLd", type="conspecific").mean("neuron").dims
     ('stimulus', 'time')
     """
-    for name, value in (
-        ("rebuild", rebuild),
-        ("download", download),
-        ("accept_terms", accept_terms),
-    ):
-        arguments.flag(name, value)
+    arguments.flag("rebuild", rebuild)
+    arguments.flag("download", download)
+    arguments.flag("accept_terms", accept_terms)
     arguments.options("storage_options", storage_options)
     if download:
         if source is not None:

@@ -24,14 +24,7 @@ from aa1xr.dataset.saved import UNFINISHED, Saved, SavedStore
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.store.chunks import chunk_keys
 from aa1xr.store.layout import CONSOLIDATED, METADATA, consolidated, seal
-from aa1xr.store.location import (
-    LARGEST_METADATA,
-    Location,
-    describe,
-    is_path,
-    resolve,
-    zarr_store,
-)
+from aa1xr.store.location import LARGEST_METADATA, Location, describe, is_path, resolve, zarr_store
 from aa1xr.store.storage import Storage, missing, open_storage
 
 #: A chunk in the file; read whole even for one neuron's response.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import sys
 import uuid
@@ -26,7 +25,7 @@ from xarray.backends.zarr import ZarrArrayWrapper
 from xarray.core import indexing
 from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest, Store
-from zarr.storage import WrapperStore
+from zarr.storage import StorePath
 
 from aa1xr.arguments import shown
 from aa1xr.dataset.decoding import DECODED, check_decoding
@@ -36,6 +35,7 @@ from aa1xr.store.connection import Connection, OtherVersionError, parse
 from aa1xr.store.layout import CONSOLIDATED, METADATA, SEAL, is_sealed
 from aa1xr.store.location import is_path, zarr_store
 from aa1xr.store.storage import missing
+from aa1xr.store.wrapper import Wrapper
 
 #: An attribute of the root until everything is written.
 UNFINISHED = "aa1xr_unfinished"
@@ -111,12 +111,13 @@ class Saved(Connection):
     @cached_property
     def group(self) -> zarr.Group:
         """The root, of these metadata: what is read a second time may be something else."""
-        metadata = json.dumps(self.root).encode()
-        store = _CheckedRoot(self.zarr_store, metadata)
+        document = dict(self.root)
+        if not self.zarr_store.supports_consolidated_metadata:
+            document.pop(CONSOLIDATED, None)
         with self.reading():
             try:
-                return zarr.open_group(store, mode="r", zarr_format=3)
-            except FileNotFoundError as error:  # so zarr calls metadata that it does not understand
+                return zarr.Group(zarr.AsyncGroup.from_dict(StorePath(self.zarr_store), document))
+            except KeyError as error:
                 raise StoreError(f"{self.url}: its {METADATA} is damaged. {_DAMAGED}") from error
 
     def make_array(self, name: str) -> zarr.Array[Any]:
@@ -152,13 +153,6 @@ class Saved(Connection):
 
         What xarray writes beside an array does no harm. At a URL only what `save` wrote can be
         told from another of the same shape.
-
-        Raises
-        ------
-        StoreError
-            If another did.
-        DataNotFoundError
-            If nothing is there any more.
         """
         if is_path(self.place):
             is_there = Path(self.place, METADATA).exists()
@@ -185,7 +179,12 @@ class Saved(Connection):
 
     def _check_array(self, array: zarr.Array[Any]) -> None:
         """Refuse what no reader should try: another format, or too much for any memory."""
-        _require_format_3(self.url, array)
+        # Metadata of format 3 can list arrays of format 2. Any codec of numcodecs may be in these,
+        # and one of them runs what it reads.
+        if (version := array.metadata.zarr_format) != 3:
+            raise StoreError(
+                f"{self.url}: {array.path} is of Zarr format {version}; expected 3, as aa1xr writes"
+            )
         codecs = [type(codec).__name__ for codec in array.compressors]
         if self.sealed and codecs != ["ZstdCodec", "Crc32cCodec"]:
             raise StoreError(
@@ -211,18 +210,10 @@ class Saved(Connection):
         return _Unchanged(store, self) if is_path(self.place) else store
 
     def check(self) -> str:
-        """Check what can be checked without reading values.
+        """Check what can be checked without values; return a text that differs for other data.
 
-        Returns
-        -------
-        str
-            A text that is another one when the data are others.
-
-        Raises
-        ------
-        StoreError
-            If it is empty, an array is of another Zarr format, or chunks are missing that
-            `aa1xr.save` wrote.
+        StoreError if it is empty, an array is of another Zarr format, or chunks are missing that
+        `aa1xr.save` wrote.
         """
         group, reason = self.group, ""
         arrays: dict[str, Any] = {}
@@ -292,17 +283,6 @@ class Saved(Connection):
             raise StoreError(f"{self.url}: damaged ({error}). {_DAMAGED}") from error
 
 
-def _require_format_3(place: str, array: zarr.Array[Any]) -> None:
-    """Refuse an array of Zarr format 2, which metadata of format 3 can list among their own.
-
-    Any codec of numcodecs may be in it, and one of them runs what it reads.
-    """
-    if (found := array.metadata.zarr_format) != 3:
-        raise StoreError(
-            f"{place}: {array.path} is of Zarr format {found}; expected 3, as aa1xr writes"
-        )
-
-
 def _is_text(values: npt.NDArray[np.str_]) -> bool:
     """Whether all characters are ones; NumPy reads any, and Python fails later."""
     codes = np.ascontiguousarray(values).view(np.dtype("u4").newbyteorder(values.dtype.byteorder))
@@ -315,15 +295,12 @@ def _chunk_bytes(array: zarr.Array[Any]) -> int:
     return size * prod(array.chunks)
 
 
-class _Unchanged(WrapperStore[Store]):
+class _Unchanged(Wrapper):
     """A zarr store on a disk whose chunks are as they were when the Dataset was opened."""
 
     def __init__(self, store: Store, saved: Saved) -> None:
         super().__init__(store)
         self._saved = saved
-
-    def _with_store(self, store: Store) -> _Unchanged:
-        return type(self)(store, self._saved)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -333,25 +310,6 @@ class _Unchanged(WrapperStore[Store]):
         if found is not None and self._saved.is_newer(key):
             raise StoreError(f"{self._saved.url}: {key} {WRITTEN_AGAIN}")
         return found
-
-
-class _CheckedRoot(WrapperStore[Store]):
-    """A zarr store whose root has the metadata that were checked."""
-
-    def __init__(self, store: Store, metadata: bytes) -> None:
-        super().__init__(store)
-        self._metadata = metadata
-
-    def _with_store(self, store: Store) -> _CheckedRoot:
-        return type(self)(store, self._metadata)
-
-    async def get(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        """The bytes of an object."""
-        if key == METADATA:
-            return prototype.buffer.from_bytes(self._metadata)
-        return await super().get(key, prototype, byte_range)
 
 
 class SavedStore(ZarrStore):
@@ -391,13 +349,7 @@ class _Part(BackendArray):
     """One variable. It pickles as the place and its name."""
 
     def __init__(
-        self,
-        saved: Saved,
-        name: str,
-        shape: tuple[int, ...],
-        dtype: Any,
-        token: str,
-        metadata: str,
+        self, saved: Saved, name: str, shape: tuple[int, ...], dtype: Any, token: str, metadata: str
     ):
         self._saved = saved
         self._name = name

@@ -22,6 +22,16 @@ _SELECT = ("original-", "array-", "getitem-", "rechunk-")
 _ARRANGE = ("transpose-", "concatenate-")
 
 
+def lazy_arrays(variable: xr.Variable) -> list[LazyArray]:
+    """The arrays of a store that a variable is computed from."""
+    arrays: list[Any] = [_lazy(variable)]
+    if variable.chunks is not None:
+        arrays = [
+            v for name, la in _layers(variable).items() if _is_source(name) for v in la.values()
+        ]
+    return [array for array in map(_unwrap, arrays) if isinstance(array, LazyArray)]
+
+
 def is_selection_of(variable: xr.Variable, kind: type[LazyArray]) -> bool:
     """Whether a lazy variable is what such an array holds: selected and reordered, not changed.
 
@@ -110,7 +120,8 @@ def _of_indexed(lazy: Any) -> tuple[Any, tuple[npt.NDArray[np.intp], ...]] | Non
 
 
 def _layers(variable: xr.Variable) -> dict[str, Any]:
-    return dict(getattr(getattr(variable.data, "dask", None), "layers", {}))
+    layers = getattr(getattr(variable.data, "dask", None), "layers", {})
+    return {str(name): layer for name, layer in layers.items()}
 
 
 def _is_source(name: str) -> bool:

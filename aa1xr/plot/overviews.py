@@ -18,7 +18,7 @@ from aa1xr.typing import Floats
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: More names than this, or more numbers of presentations, would overlap.
+#: More names than this, or more numbers of trials, would overlap.
 _MOST_NAMES, _MOST_NUMBERS = 30, 10
 
 

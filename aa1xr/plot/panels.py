@@ -47,15 +47,10 @@ def new_figure(width: float = 6.4, height: float = 4) -> Figure:
 def axes(ax: Axes | None, width: float = 6.4, height: float = 4) -> Axes:
     """The axes that were given, or new ones."""
     if ax is None:
-        return new_axes(width, height)
+        return new_figure(width, height).subplots()
     if not hasattr(ax, "pcolormesh"):
         raise TypeError(f"ax is {type(ax).__name__}; expected one matplotlib Axes, such as axes[0]")
     return ax
-
-
-def new_axes(width: float = 6.4, height: float = 4) -> Axes:
-    """The axes of such a figure."""
-    return new_figure(width, height).subplots()
 
 
 def variable(data: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
@@ -70,15 +65,7 @@ def variable(data: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
 
 
 def one(array: xr.DataArray, **wanted: str | None) -> xr.DataArray:
-    """Select one neuron, one stimulus; None takes the one that there is.
-
-    Raises
-    ------
-    KeyError
-        If there is none of that name.
-    ValueError
-        If there are several and none is named.
-    """
+    """Select one neuron, one stimulus; None takes the one that there is."""
     for dim, label in wanted.items():
         if callable(label):  # `sel` would call it
             raise TypeError(f"{dim} must be one name; got {arguments.shown(label)}")
@@ -106,20 +93,14 @@ def one(array: xr.DataArray, **wanted: str | None) -> xr.DataArray:
 
 
 def window(array: xr.DataArray) -> xr.DataArray:
-    """Leave out the time before and after all data.
-
-    Raises
-    ------
-    ValueError
-        If there is no data at all.
-    """
+    """Leave out the time before and after all data, or ValueError if there is no data at all."""
     schema.check_dims(f"{array.name!r}", array, "time")
     there = array.notnull().any([dim for dim in array.dims if dim != "time"])
     bins = np.flatnonzero(there.values)
     if bins.size == 0:
         raise ValueError(
             f"{title(array)}: never presented, or not in these trials and times, so there is "
-            "nothing to draw; aa1xr.plot.coverage(ds) shows which neuron heard what"
+            "nothing to draw; aa1xr.plot.coverage(ds) shows which neuron was presented what"
         )
     return array.isel(time=slice(bins[0], bins[-1] + 1))
 
@@ -162,7 +143,7 @@ def by_area(array: xr.DataArray) -> dict[str, xr.DataArray]:
 
 
 def time_axis(ax: Axes, array: xr.DataArray, *, colour: str = "0.4") -> Floats:
-    """Label the time, mark where the sound begins and ends, and give the edges of the bins."""
+    """Label the time, mark where the stimulus begins and ends, and give the edges of the bins."""
     width = schema.bin_width_ms(array) / 1000
     bins = schema.bin_numbers(array)
     edges = np.append(bins, bins[-1] + 1) * width

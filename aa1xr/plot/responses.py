@@ -250,7 +250,7 @@ def psth(
             rate.values, edges, fill=True, color=panels.BLUE, edgecolor=panels.BLUE, linewidth=0.6
         )
     if float(rate.min()) >= 0:
-        # A silent cell would else have an axis of hundredths around nothing.
+        # A silent neuron would otherwise have an axis of hundredths around nothing.
         ax.set_ylim(0, None if float(rate.max()) > 0 else 1)
     ax.set_ylabel(panels.quantity("rate", rate))
     ax.set_title(panels.title(rate))

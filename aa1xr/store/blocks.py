@@ -20,17 +20,15 @@ class Block:
 
     n_trials: npt.NDArray[np.int32]  #: [shape: (neurons, stimuli)]
     file_number: npt.NDArray[np.int32]  #: [shape: (neurons, stimuli)]
-    row_size: npt.NDArray[np.int32]  #: spikes in each presentation that there was
+    row_size: npt.NDArray[np.int32]  #: spikes in each trial that was presented
     spike_time: npt.NDArray[np.int32]
 
     def by_neuron(self) -> Iterator[tuple[npt.NDArray[np.int32], ...]]:
         """`n_trials`, `file_number`, `row_size` and `spike_time` of one neuron after another."""
         rows = np.cumsum(self.n_trials.sum(1))
         ends = np.concatenate([[0], np.cumsum(self.row_size)])[rows]
-        row_size, spike_time = (
-            np.split(self.row_size, rows[:-1]),
-            np.split(self.spike_time, ends[:-1]),
-        )
+        row_size = np.split(self.row_size, rows[:-1])
+        spike_time = np.split(self.spike_time, ends[:-1])
         yield from zip(self.n_trials, self.file_number, row_size, spike_time, strict=True)
 
 
@@ -54,12 +52,6 @@ def read_block(archive: Archive) -> Block:
 
 
 def read_blocks(archive: Archive) -> Iterator[Block]:
-    """Parse all responses, in order; one block is in memory at a time.
-
-    Raises
-    ------
-    ArchiveError
-        If a file is damaged; the message names the first.
-    """
+    """Parse all responses, in order; one block is in memory at a time."""
     for n in range(0, len(archive.cell_ids), _NEURONS):
         yield read_block(archive.part(slice(n, n + _NEURONS)))

@@ -30,7 +30,7 @@ from aa1xr.store.layout import (
     MOST_PRESENTATIONS,
     Digest,
     consolidated,
-    create,
+    create_array,
     find_stranger,
     is_sealed,
     seal,
@@ -40,41 +40,17 @@ from aa1xr.store.location import read_object
 from aa1xr.version import VERSION
 
 
-def build_store(
-    archive: Archive,
-    path: Path,
-    *,
-    key: str,
-    replace: bool = False,
-) -> None:
-    """Write the store of `archive` to `path`, where nothing is yet.
+def build_store(archive: Archive, path: Path, *, key: str, replace: bool = False) -> None:
+    """Write the store of `archive`, which has the SHA-256 `key`, to `path`, where nothing is yet.
 
     It is written beside its name and moved there when it is whole and sealed, so a process
-    killed at any instant leaves no store, or all of it.
-
-    Parameters
-    ----------
-    key
-        The archive's SHA-256, recorded as provenance.
-    replace
-        Put it in the place of a store of the same archive, which may be damaged.
-
-    Raises
-    ------
-    FileExistsError
-        If something is at `path` that is not to be replaced.
-    ArchiveError
-        If a file of the archive is not right, or it has changed in the meantime.
-    StoreError
-        If the folder that is to be replaced holds more than a store, or the store of another
-        archive.
+    killed at any instant leaves no store, or all of it. With `replace`, it takes the place of a
+    store of the same archive, which may be damaged; StoreError if something else is there.
+    ArchiveError if a file of the archive is not right, or it has changed in the meantime.
     """
     if replace:
         _check_is_store(path, key)
-    with (
-        atomic_write(path, replace=replace) as partial,
-        _bar(archive) as bar,
-    ):
+    with atomic_write(path, replace=replace) as partial, _bar(archive) as bar:
         _write(archive, read_blocks(archive), partial, key=key, bar=bar)
         # Such as a folder into which an archive is still being extracted.
         if identity(archive.files.path) != key:
@@ -115,7 +91,7 @@ def _write(archive: Archive, blocks: Iterable[Block], path: Path, *, key: str, b
     digests: dict[str, str] = {}
 
     def put(name: str, values: npt.NDArray[Any]) -> None:
-        create(group, name, values.shape)[...] = values
+        create_array(group.store, ARRAYS[name], values.shape, name=name)[...] = values
         digests[name] = Digest().update(values.astype(ARRAYS[name].dtype, copy=False)).hex()
 
     put("name", np.array([sound.name for sound in sounds]))
@@ -179,7 +155,7 @@ def _checksums(path: Path, name: str, group: zarr.Group) -> str:
 
 
 def _check_size(archive: Archive, trials: int) -> None:
-    """Refuse an archive that is small only because hardly any cell heard any of its sounds."""
+    """Refuse an archive that is small only because hardly any neuron was presented its stimuli."""
     sizes = len(archive.cell_ids), len(archive.sound_names), trials
     if max(sizes[:2]) > MOST_LABELS:
         raise ArchiveError(
@@ -210,7 +186,7 @@ class _Flat:
     """A flat array of the layout, written chunk by chunk as its values arrive."""
 
     def __init__(self, group: zarr.Group, name: str) -> None:
-        self._array = create(group, name, (0,))
+        self._array = create_array(group.store, ARRAYS[name], (0,), name=name)
         self._chunk = ARRAYS[name].chunks[0]
         self._waiting: list[npt.NDArray[Any]] = []
         self._n_waiting = 0

@@ -17,21 +17,22 @@ from itertools import product
 from math import prod
 from typing import Any
 
+import numpy as np
 import zarr
 from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.codec import BytesBytesCodec
 from zarr.abc.store import ByteRequest, RangeByteRequest, Store
 from zarr.codecs import VLenBytesCodec, VLenUTF8Codec
-from zarr.storage import StorePath, WrapperStore
+from zarr.storage import StorePath
 
 from aa1xr.arguments import shown
+from aa1xr.store.wrapper import Wrapper
 
 #: Where sealed metadata list the checksum of each chunk, by array.
 CHECKSUMS = "crc32c"
 #: Bytes of a checksum, which are the last of a chunk.
 CHECKSUM = 4
 
-_HEX = re.compile("[0-9a-f]*")
 #: Bytes of the longest header of a frame (RFC 8878, section 3.1.1).
 _HEADER = 18
 _MAGIC = b"\x28\xb5\x2f\xfd"
@@ -51,7 +52,11 @@ def chunk_keys(array: zarr.Array[Any]) -> list[str]:
 def check_listed(name: str, found: Any, shape: Iterable[int], chunks: Iterable[int]) -> None:
     """Raise ValueError unless this is a list of checksums, one for each chunk of an array."""
     n = prod(chunk_counts(shape, chunks))
-    if not (isinstance(found, str) and _HEX.fullmatch(found) and len(found) == 2 * CHECKSUM * n):
+    if not (
+        isinstance(found, str)
+        and re.fullmatch("[0-9a-f]*", found)
+        and len(found) == 2 * CHECKSUM * n
+    ):
         raise ValueError(f"{name}: must list the checksums of its {n} chunks; got {shown(found)}")
 
 
@@ -65,19 +70,10 @@ def check_chunks(
 ) -> zarr.Array[Any]:
     """An array whose chunks are compared with what the metadata say before they are unpacked.
 
-    Parameters
-    ----------
-    limit
-        Bytes that a chunk may unpack to.
-    checksums
-        The last four bytes of each chunk in C order, as hexadecimal digits; None: not known.
-    ranged
-        Whether the store answers a request for more bytes than an object has with all of them.
-
-    Raises
-    ------
-    ValueError
-        If it is packed in a way of which the size cannot be told before it is unpacked.
+    A chunk may unpack to `limit` bytes. `checksums` are the last four bytes of each chunk in C
+    order, as hexadecimal digits. `ranged` says whether the store answers a request for more bytes
+    than an object has with all of them. ValueError if it is packed in a way of which the size
+    cannot be told before it is unpacked.
     """
     counts = chunk_counts(array.shape, array.chunks)
     size_of = _size_of(array)
@@ -93,7 +89,7 @@ def check_chunks(
     return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=path))
 
 
-class _CheckedChunks(WrapperStore[Store]):
+class _CheckedChunks(Wrapper):
     """A zarr store that gives the chunks of one array; others than listed are ValueErrors."""
 
     def __init__(
@@ -114,11 +110,6 @@ class _CheckedChunks(WrapperStore[Store]):
         self._size_of = size_of
         self._checksums = checksums
         self._ranged = ranged
-
-    def _with_store(self, store: Store) -> _CheckedChunks:
-        path = self._prefix.removesuffix("/c")
-        args = path, self._counts, self._limit, self._size_of, self._checksums
-        return type(self)(store, *args, ranged=self._ranged)
 
     async def get(
         self,
@@ -145,11 +136,8 @@ class _CheckedChunks(WrapperStore[Store]):
         return found
 
     def _number(self, key: str) -> int:
-        number = 0
-        indices = key.removeprefix(self._prefix).split("/")[1:]
-        for index, count in zip(map(int, indices), self._counts, strict=True):
-            number = number * count + index
-        return number
+        indices = tuple(map(int, key.removeprefix(self._prefix).split("/")[1:]))
+        return int(np.ravel_multi_index(indices, self._counts))
 
 
 @dataclass(frozen=True)

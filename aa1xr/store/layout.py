@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Self
 
@@ -76,8 +77,8 @@ ARRAYS: dict[str, Array] = {
     "type": Array(("stimulus",), "str", (-1,), ""),
     "n_samples": Array(("stimulus",), "int64", (-1,), -1),
 }
-#: What is derived from a store and added to it: a spectrogram, in chunks of some stimuli.
-ADDED = Array(("stimulus", "freq", "time"), "float32", (-1, -1, -1), float("nan"))
+#: Bytes of a chunk of what is derived from a store and added to it.
+ADDED_CHUNK = 2**20
 #: Attribute of what is added: the digest of the waveforms that it was derived from.
 DERIVED_FROM = "waveform_sha256"
 
@@ -134,29 +135,18 @@ class Digest:
         return self._sha256.hexdigest()
 
 
-def create(group: zarr.Group, name: str, shape: tuple[int, ...]) -> zarr.Array[Any]:
-    """Create the array `name` of the layout."""
-    spec = ARRAYS[name]
-    return create_array(
-        group.store,
-        shape,
-        name=name,
-        dtype=spec.dtype,
-        chunks=spec.chunk_shape(shape),
-        fill_value=spec.fill_value,
-        dims=spec.dims,
-    )
+def added_array(shape: tuple[int, ...]) -> Array:
+    """A spectrogram that is added, in chunks of a few stimuli."""
+    rows = max(1, ADDED_CHUNK // max(1, 4 * prod(shape[1:])))
+    return Array(("stimulus", "freq", "time"), "float32", (rows, -1, -1), float("nan"))
 
 
 def create_array(
     store: Store,
+    spec: Array,
     shape: tuple[int, ...],
     *,
     name: str | None = None,
-    dtype: str,
-    chunks: tuple[int, ...],
-    fill_value: float | str,
-    dims: tuple[str, ...],
     attrs: Mapping[str, Any] | None = None,
 ) -> zarr.Array[Any]:
     """Create an array every chunk of which will carry a CRC-32C."""
@@ -164,11 +154,11 @@ def create_array(
         store,
         name=name,
         shape=shape,
-        dtype=dtype,
-        chunks=chunks,
+        dtype=spec.dtype,
+        chunks=spec.chunk_shape(shape),
         compressors=[ZstdCodec(level=5), Crc32cCodec()],
-        fill_value=fill_value,
-        dimension_names=dims,
+        fill_value=spec.fill_value,
+        dimension_names=spec.dims,
         attributes=dict(attrs or {}),
         zarr_format=3,
         # Else chunks that hold nothing but the fill value are left out, and look lost.

@@ -23,10 +23,7 @@ from aa1xr.store.source import find_folder, find_source
 
 
 def find_data_dir(path: str | os.PathLike[str] | None = None) -> Path:
-    """The data directory: `path`, else $AA1XR_DATA_DIR, else the user's cache directory.
-
-    It is not created here.
-    """
+    """The data directory: `path`, else $AA1XR_DATA_DIR, else the user's cache; not created here."""
     name = "data_dir"
     if path is None and (path := os.environ.get("AA1XR_DATA_DIR") or None):
         name = "$AA1XR_DATA_DIR"
@@ -64,25 +61,10 @@ def find_store(
     storage_options: Mapping[str, Any] | None = None,
     rebuild: bool = False,
 ) -> Store:
-    """The store of `source`, which is built in `data_dir` if it is not there yet.
+    """The store of `source` as `aa1xr.open` takes it, which is built in `data_dir` if need be.
 
-    Parameters
-    ----------
-    source
-        A zip, an extracted folder, a store (path, URL or `zarr.abc.store.Store`), or None: what is
-        in `data_dir`.
-    data_dir
-        As `find_data_dir` takes it; not looked for where `source` is a store.
-    rebuild
-        Build it also if it is there, in its place.
-
-    Raises
-    ------
-    DataNotFoundError
-        If nothing is there.
-    ValueError
-        If `source` is None and there are several stores to choose from, or it is a store and is to
-        be rebuilt.
+    `data_dir` is not looked for where `source` is a store. ValueError if `source` is None and there
+    are several stores to choose from, or it is a store and is to be rebuilt.
     """
     if source is None:
         found = _in_data_dir(find_data_dir(data_dir), rebuild=rebuild)
@@ -114,15 +96,7 @@ def ensure_data(
     password: str | None = None,
     accept_terms: bool = False,
 ) -> None:
-    """Download the archive into `data_dir`, unless it or a store of it is there and good.
-
-    Takes what `aa1xr.open` takes of these. Only what is missing or damaged is fetched.
-
-    Raises
-    ------
-    DownloadError
-        If the archive cannot be had.
-    """
+    """Download the archive into `data_dir`, unless it or a store of it is there and good."""
     archive = data_dir / ARCHIVE
     # A store of a part of AA1 is not what a download is for.
     stores = [path for path in _stores(data_dir) if _is_complete(path)]
@@ -147,11 +121,6 @@ def ensure_store(source: Path, *, data_dir: Path, rebuild: bool = False) -> Path
 
     The name of a store is made of the archive's content and the store's format, so a changed
     archive or a new format is built anew and what was there before stays.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written to `data_dir`; the message says what to do.
     """
     key = identity(source)
     if not rebuild and (built := _built(key, data_dir)):
@@ -193,11 +162,8 @@ def writing(what: str, folder: Path) -> Iterator[None]:
 def _built(key: str, data_dir: Path) -> Path | None:
     """The store of the archive with this SHA-256, if it was built.
 
-    Raises
-    ------
-    StoreError
-        If what has its name says that it is of another archive: the name has a part of the
-        SHA-256, and anybody may have given it.
+    Its name has a part of the SHA-256, and anybody may have given it: StoreError if its metadata
+    say that it is of another archive.
     """
     paths = (_store_path(whose, key, data_dir) for whose in ORIGINS)
     path = next((path for path in paths if path.exists()), None)
@@ -311,13 +277,7 @@ def _is_same(store: Store, other: Store) -> bool:
 
 
 def _archive_in(data_dir: Path) -> Path | None:
-    """The archive in the data directory, also as browsers name and unpack it.
-
-    Raises
-    ------
-    ValueError
-        If there are several to choose from.
-    """
+    """The archive in the data directory, also as browsers name and unpack it."""
     if (archive := data_dir / ARCHIVE).exists():
         return archive
     if not data_dir.is_dir():
@@ -351,7 +311,7 @@ def _nothing_in(data_dir: Path) -> str:
         "aa1xr.open(download=True), or `aa1xr download` on the command line;\n"
         '  2. say where it is: aa1xr.open("path/to/crcns-aa1.zip"), or a folder or store, '
         "or set $AA1XR_DATA_DIR;\n"
-        "  3. try the package on simulated cells: aa1xr.open_sample()."
+        "  3. try the package on simulated neurons: aa1xr.open_sample()."
     )
     others = "".join(f"\n  {one_line(store)}" for store in _stores(data_dir, "other"))
     if others:

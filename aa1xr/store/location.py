@@ -17,13 +17,14 @@ from urllib.parse import unquote_to_bytes
 import fsspec
 from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest, RangeByteRequest, Store
-from zarr.storage import FsspecStore, LocalStore, WrapperStore
+from zarr.storage import FsspecStore, LocalStore
 
 from aa1xr import arguments
 from aa1xr.arguments import shown
 from aa1xr.errors import StoreError
 from aa1xr.printable import message, one_line, without_secrets
 from aa1xr.store.layout import METADATA
+from aa1xr.store.wrapper import Wrapper
 
 #: An absolute path, a URL that fsspec reads, or a zarr store.
 Location: TypeAlias = str | Store
@@ -42,27 +43,11 @@ _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+"
 
 
 def resolve(name: str, value: Any) -> Location:
-    """The place that an argument names.
+    """The place that an argument names, or ValueError if it would become another one in silence.
 
-    Parameters
-    ----------
-    name
-        The argument's name, for errors.
-    value
-        A path: `~` is expanded, and it becomes absolute, since another process may have another
-        working directory. A `file://` or `local://` URL is a path with percent-encoding. Any
-        other URL, and any other `zarr.abc.store.Store`, is kept as it is.
+    Paths become absolute, since another process may have another working directory. A URL that
+    lost a slash, and a variable or `~` that cannot be expanded, would be folders in it.
 
-    Raises
-    ------
-    TypeError
-        If it is something else.
-    ValueError
-        If it is empty, or would silently become a folder in the working directory: a URL that
-        lost a slash, a variable or a `~` that cannot be expanded.
-
-    Examples
-    --------
     >>> resolve("path", "file:///data/my%20store.zarr")
     '/data/my store.zarr'
     >>> resolve("path", "s3://bucket/aa1.zarr")
@@ -88,13 +73,7 @@ def resolve(name: str, value: Any) -> Location:
 
 
 def resolve_path(name: str, value: Any) -> Path:
-    """The absolute path that an argument names, which must be on this machine.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `resolve`, and if it is a URL of another machine.
-    """
+    """The absolute path that an argument names, or ValueError if it is not of this machine."""
     place = resolve(name, value)
     if not is_path(place):
         raise ValueError(f"{name} must be a path of this machine; got {describe(place)}")
@@ -197,7 +176,7 @@ def as_os_error(place: str) -> Iterator[None]:
         raise kind(f"{place}: {said}") from cause
 
 
-class _Named(WrapperStore[Store]):
+class _Named(Wrapper):
     """A zarr store whose errors are the system's and name the place, and which always answers.
 
     Objects at URLs are read up to the size that they may have.
@@ -207,9 +186,6 @@ class _Named(WrapperStore[Store]):
         super().__init__(store)
         self._place = place
         self._at_url = at_url
-
-    def _with_store(self, store: Store) -> _Named:
-        return type(self)(store, self._place, at_url=self._at_url)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -248,15 +224,12 @@ class _Named(WrapperStore[Store]):
                 yield key
 
 
-class _Complete(WrapperStore[Store]):
+class _Complete(Wrapper):
     """A zarr store in which no chunk may be missing: zarr would make up its values."""
 
     def __init__(self, store: Store, place: str) -> None:
         super().__init__(store)
         self._place = place
-
-    def _with_store(self, store: Store) -> _Complete:
-        return type(self)(store, self._place)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -267,15 +240,12 @@ class _Complete(WrapperStore[Store]):
         return found
 
 
-class _RegularFiles(WrapperStore[Store]):
+class _RegularFiles(Wrapper):
     """A zarr store on a disk, of which regular files alone are read (see `read_object`)."""
 
     def __init__(self, store: Store, root: Path) -> None:
         super().__init__(store)
         self._root = root
-
-    def _with_store(self, store: Store) -> _RegularFiles:
-        return type(self)(store, self._root)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -300,16 +270,10 @@ def zarr_store(
     read_only: bool,
     complete: bool = True,
 ) -> Store:
-    """The zarr store at a place.
+    """The zarr store at a place; in a `complete` one that is read, a missing chunk is an error.
 
     URLs are fsspec's, S3's too: with `max_concurrency` below, s3fs needs as many requests as
     obstore, and users write the same `storage_options` for every kind of URL.
-
-    Parameters
-    ----------
-    complete
-        In a store that is read: whether a chunk that is missing is an error. Otherwise it is the
-        fill value, as Zarr has it.
     """
     store: Store
     if not isinstance(place, str):
@@ -371,13 +335,8 @@ def check_size(place: str, name: str, size: int) -> None:
 def read_object(root: Path, name: str, most: int | None = None) -> bytes:
     """The bytes of an object of a store on a disk, or the first of them.
 
-    Raises
-    ------
-    StoreError
-        If it is not a regular file, or larger than any object is. A link would make a file from
-        elsewhere part of the store, and of its copies; a pipe or device would never end.
-    OSError
-        If it cannot be read.
+    StoreError if it is not a regular file, or larger than any object is. A link would make a file
+    from elsewhere part of the store, and of its copies; a pipe or device would never end.
     """
     path = root / name
     try:

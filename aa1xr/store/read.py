@@ -22,10 +22,10 @@ from aa1xr.atomic import atomic_write, discard, is_leftover
 from aa1xr.errors import DataNotFoundError, StoreError
 from aa1xr.printable import one_line
 from aa1xr.schema import fixed_width, parse_cell_id
+from aa1xr.store import validate
 from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, check_chunks, chunk_keys
 from aa1xr.store.connection import Connection, parse
 from aa1xr.store.layout import (
-    ADDED,
     ARRAYS,
     CONSOLIDATED,
     DERIVED_FROM,
@@ -34,6 +34,7 @@ from aa1xr.store.layout import (
     METADATA,
     SEAL,
     Digest,
+    added_array,
     content_id,
     create_array,
     find_stranger,
@@ -41,20 +42,6 @@ from aa1xr.store.layout import (
     seal,
 )
 from aa1xr.store.location import Location, describe, is_path
-from aa1xr.store.validate import (
-    LARGEST_ADDED,
-    LONGEST_LABEL,
-    added_chunks,
-    check_added,
-    check_arrays,
-    check_attributes,
-    check_checksums,
-    check_labels,
-    check_lengths,
-    check_rows,
-    check_trials,
-    metadata_of,
-)
 
 _ONLY_STORES = (
     "At URLs only stores are read: if it is an archive, download it, and open the copy on this "
@@ -78,7 +65,7 @@ _OPENED: dict[str, tuple[Location, dict[str, Any], str | None]] = {}
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """What there is in a store, but for the spikes and the sounds themselves."""
+    """What there is in a store, but for the spikes and the waveforms themselves."""
 
     neuron: npt.NDArray[Any]
     animal_id: npt.NDArray[Any]
@@ -88,30 +75,20 @@ class Labels:
     name: npt.NDArray[Any]
     type: npt.NDArray[Any]
     n_samples: npt.NDArray[np.int64]
-    n_trials: int  #: the most presentations any sound had
+    n_trials: int  #: the most that any stimulus has
     sample_rate: int
 
 
 class Store(Connection):
     """A store of aa1xr at a place; nothing is read before it is asked for.
 
-    Raises
-    ------
-    DataNotFoundError
-        On first use, if there is none.
-    StoreError
-        If it is damaged, foreign or of another format: no damaged byte ever becomes data.
+    No damaged byte becomes data: reading raises StoreError if it is damaged, foreign or of another
+    format, and DataNotFoundError if there is none.
     """
 
-    def __init__(
-        self,
-        place: Location,
-        storage_options: Mapping[str, Any] | None = None,
-        *,
-        identity: str | None = None,
-    ) -> None:
-        super().__init__(place, storage_options, identity=identity)
-        self._chunks: dict[tuple[str, int], npt.NDArray[Any]] = {}
+    @cached_property
+    def _chunks(self) -> dict[tuple[str, int], npt.NDArray[Any]]:
+        return {}
 
     @cached_property
     def root(self) -> dict[str, Any]:
@@ -146,10 +123,10 @@ class Store(Connection):
             )
         self.recognize(content_id(attributes), "store")
         with self._held_against_the_layout():
-            check_attributes(attributes)
-            self._sizes = check_arrays(document)
+            validate.check_attributes(attributes)
+            self._sizes = validate.check_arrays(document)
             self._documents = document[CONSOLIDATED]["metadata"]
-            check_checksums(attributes, self._sizes)
+            validate.check_checksums(attributes, self._sizes)
         if len(_OPENED) >= 64:
             _OPENED.clear()
         for key in (self.url, str(attributes.get("source_sha256"))):
@@ -170,7 +147,7 @@ class Store(Connection):
     def make_array(self, name: str) -> zarr.Array[Any]:
         """An array that it was built with."""
         spec = ARRAYS[name]
-        document = metadata_of(spec, tuple(self.sizes[dim] for dim in spec.dims))
+        document = validate.metadata_of(spec, tuple(self.sizes[dim] for dim in spec.dims))
         checksums = self.root["attributes"][CHECKSUMS][name]
         return self._make_array(name, {**document, "attributes": {}}, spec.dtype, checksums)
 
@@ -178,7 +155,7 @@ class Store(Connection):
         self, path: str, document: dict[str, Any], dtype: str, checksums: str
     ) -> zarr.Array[Any]:
         # A string has its length before it, and so has their list.
-        size = 4 + LONGEST_LABEL if dtype == "str" else np.dtype(dtype).itemsize
+        size = 4 + validate.LONGEST_LABEL if dtype == "str" else np.dtype(dtype).itemsize
         limit = 4 + size * prod(document["chunk_grid"]["configuration"]["chunk_shape"])
         array = zarr.Array.from_dict(StorePath(self.zarr_store, path), document)
         return check_chunks(
@@ -212,39 +189,31 @@ class Store(Connection):
         """
         size = self.array(name).chunks[0]
         first, after = start // size, -(-stop // size)
+        kept = self._chunks
         for number in range(first, after):
-            if (name, number) not in self._chunks:
-                self._chunks[name, number] = self._read_rows(
-                    name, slice(number * size, (number + 1) * size)
-                )
-        chunks = [self._chunks[name, number] for number in range(first, after)]
+            if (name, number) not in kept:
+                part = slice(number * size, (number + 1) * size)
+                kept[name, number] = self._read_rows(name, part)
+        chunks = [kept[name, number] for number in range(first, after)]
         return np.concatenate(chunks)[start - first * size : stop - first * size]
 
     def _read_rows(self, name: str, part: slice) -> npt.NDArray[Any]:
         values = self.read(name, part)
         if name == "n_trials":
             with self._held_against_the_layout():
-                check_trials(values, self.sizes["trial"])
+                validate.check_trials(values, self.sizes["trial"])
         if name == "row_size":
             n_trials = self.rows("n_trials", part.start, part.start + len(values))
             with self._held_against_the_layout():
-                check_rows(values, n_trials, np.diff(self.first_spike)[part])
+                validate.check_rows(values, n_trials, np.diff(self.first_spike)[part])
         return values
 
     def read_added(
         self, path: str, selection: Any = ..., *, attrs: Mapping[str, Any] | None = None
     ) -> npt.NDArray[Any] | None:
-        """The values of an array that `add` put there, all or some, or None.
+        """The values of an array that `add` put there with these attributes, all or some, or None.
 
-        Parameters
-        ----------
-        attrs
-            The attributes that it was added with; by default any.
-
-        Raises
-        ------
-        StoreError, OSError
-            If it is damaged or cannot be read. It can be derived again: do without it.
+        StoreError or OSError if it cannot be read. It can be derived again: do without it.
         """
         for _ in range(4):
             # A rebuild takes it away; so it may go, and come again, while it is read.
@@ -273,7 +242,7 @@ class Store(Connection):
             raise StoreError(f"{self.url}: {path}/{METADATA} is damaged. {_DERIVE_AGAIN}")
         found = parse(metadata)
         with self._held_against_the_layout(_DERIVE_AGAIN):
-            document = check_added(path, found, self.sizes, self.n_samples)
+            document = validate.check_added(path, found, self.sizes, self.n_samples)
             said = dict(document["attributes"])
             del said[SEAL]
             checksums = said.pop(CHECKSUMS)
@@ -281,27 +250,18 @@ class Store(Connection):
                 raise ValueError(f"{path}: it must be of the waveforms of this store; it is not")
             if attrs is not None and said != attrs:
                 raise ValueError(f"{path}: its attributes must be {attrs}; got others")
-        return self._make_array(path, document, ADDED.dtype, checksums)
+        return self._make_array(path, document, document["data_type"], checksums)
 
-    def add(
-        self,
-        path: str,
-        values: npt.NDArray[np.float32],
-        *,
-        attrs: Mapping[str, Any],
-    ) -> None:
-        """Keep a spectrogram beside what the store was built with. [shape: as `ADDED.dims`].
+    def add(self, path: str, values: npt.NDArray[np.float32], *, attrs: Mapping[str, Any]) -> None:
+        """Keep a spectrogram beside what the store was built with. [shape: (stimulus, freq, time)].
 
         A reader finds all of it or none, and several processes that add the same do no harm.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written, is too large, or the place is a zarr store: those are their
-            owner's, and may be part of a transaction.
+        PermissionError for a zarr store of the user's, which may be part of a transaction.
         """
-        if (size := values[:1].nbytes) > LARGEST_ADDED:
-            raise OSError(f"{path}: {size} bytes a stimulus; at most {LARGEST_ADDED} are kept")
+        if (size := values[:1].nbytes) > validate.LARGEST_ADDED:
+            raise OSError(
+                f"{path}: {size} bytes a stimulus; at most {validate.LARGEST_ADDED} are kept"
+            )
         attrs = {**attrs, DERIVED_FROM: self.attrs[DIGESTS]["waveform"]}
         if not isinstance(self.place, str):
             raise PermissionError(f"{self.url}: nothing is added to a zarr store of the user's")
@@ -347,17 +307,9 @@ class Store(Connection):
         return found
 
     def check(self) -> list[str]:
-        """Read all of it, in small parts, and so verify every checksum.
+        """Read all of it, in small parts, and so verify every checksum, or raise StoreError.
 
-        Returns
-        -------
-        list of str
-            The names of all arrays; of what was added, as far as the storage lists it (`added`).
-
-        Raises
-        ------
-        StoreError
-            If any of it is damaged, missing or in the wrong place.
+        Returns the names of all arrays; of those added, as far as the storage lists them (`added`).
         """
         self.check_built()
         added = self.added() or []
@@ -423,13 +375,13 @@ class Store(Connection):
 
     @cached_property
     def n_samples(self) -> npt.NDArray[np.int64]:
-        """The length of each sound. [shape: (n_stimuli,)]."""
+        """The length of each stimulus. [shape: (n_stimuli,)]."""
         return self._lengths("n_samples")
 
     def _lengths(self, name: str) -> npt.NDArray[np.int64]:
         lengths = self.read(name)
         with self._held_against_the_layout():
-            check_lengths(name, lengths, self.sizes)
+            validate.check_lengths(name, lengths, self.sizes)
         return lengths
 
     @cached_property
@@ -449,7 +401,7 @@ class Store(Connection):
         found = dict(zip(strings, map(fixed_width, texts), strict=True))
         with self._held_against_the_layout():
             cells = [parse_cell_id(cell) for cell in found["neuron"].tolist()]
-            check_labels(found, cells)
+            validate.check_labels(found, cells)
         animals, seqs, rigs = map(np.array, zip(*cells, strict=True))
         return Labels(
             **found,
@@ -467,16 +419,8 @@ def _files(
 ) -> Iterator[tuple[str, bytes]]:
     """The files of an array, its metadata last: without them it is not there."""
     files: dict[str, Any] = {}
-    rows, *_ = chunks = added_chunks(values.shape)
-    array = create_array(
-        MemoryStore(files),
-        values.shape,
-        dtype=ADDED.dtype,
-        chunks=chunks,
-        fill_value=ADDED.fill_value,
-        dims=ADDED.dims,
-        attrs=attrs,
-    )
+    array = create_array(MemoryStore(files), added_array(values.shape), values.shape, attrs=attrs)
+    rows = array.chunks[0]
     document = parse(files.pop(METADATA).to_bytes())
     checksums = ""
     for start in range(0, len(values), rows):

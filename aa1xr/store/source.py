@@ -25,13 +25,7 @@ _IN_ARCHIVE = ("zip", "tar", "libarchive")
 
 
 def find_source(source: Any, name: str = "source") -> Path | str | zarr.abc.store.Store:
-    """The path that `source` names, the URL of a store, or a zarr store.
-
-    Raises
-    ------
-    ValueError
-        If it is a URL of something else: an archive, or one signed object.
-    """
+    """The path that `source` names, the URL of a store, or a zarr store."""
     place = resolve(name, source)
     if is_path(place):
         return Path(place)
@@ -41,13 +35,7 @@ def find_source(source: Any, name: str = "source") -> Path | str | zarr.abc.stor
 
 
 def find_folder(name: str, value: Any) -> Path:
-    """The folder of this machine that a data directory is named by.
-
-    Raises
-    ------
-    ValueError
-        If it is a URL, or has a variable that nobody expanded.
-    """
+    """The folder of this machine that a data directory is named by."""
     folder = arguments.path(name, value)
     if (local := path_of_file_url(name, folder)) is not None:
         return Path(local).absolute()
@@ -58,7 +46,8 @@ def find_folder(name: str, value: Any) -> Path:
             "there"
         )
     path = arguments.expand_user(name, folder)
-    if _VARIABLE.search(folder) and not (_is_absolute(folder) and path.is_dir()):
+    absolute = folder.startswith("~") or Path(folder).is_absolute()
+    if _VARIABLE.search(folder) and not (absolute and path.is_dir()):
         raise ValueError(
             f"{name}={shown(folder)} has a variable in it that was not expanded, as happens "
             "in single quotes and in files that no shell reads; write the path itself, or pass "
@@ -68,22 +57,17 @@ def find_folder(name: str, value: Any) -> Path:
 
 
 def check_store_url(name: str, url: str) -> None:
-    """Refuse a URL that cannot be one of a store.
-
-    Raises
-    ------
-    ValueError
-        If it names an archive, or has a query, which signs one object alone.
-    """
+    """Refuse a URL of an archive, or with a query, which signs one object alone."""
     parts = url.split("::")
     if parts[0].partition("://")[0] in _IN_ARCHIVE:
         return
     last = parts[-1]
     bare = _unsigned(last)
-    if bare.rstrip("/").lower().endswith(PACKED):
+    name_of_copy = bare.rstrip("/").rpartition("/")[2]
+    if name_of_copy.lower().endswith(PACKED):
         raise ValueError(
             f"{name}={bare!r} is the URL of an archive, and only stores are read at URLs. Download "
-            f"the archive, and open the copy on this machine: aa1xr.open({_name(bare)!r}). "
+            f"the archive, and open the copy on this machine: aa1xr.open({name_of_copy!r}). "
             "aa1xr.open(download=True) fetches it from CRCNS; aa1xr.copy_store puts its store at a "
             "URL"
         )
@@ -95,14 +79,6 @@ def check_store_url(name: str, url: str) -> None:
         )
 
 
-def _is_absolute(path: str) -> bool:
-    return path.startswith("~") or Path(path).is_absolute()
-
-
 def _unsigned(url: str) -> str:
     """A URL without what may be a secret of its user."""
     return without_secrets(url.partition("?")[0]) if "://" in url else url
-
-
-def _name(url: str) -> str:
-    return url.rstrip("/").rpartition("/")[2]

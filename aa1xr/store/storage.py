@@ -17,16 +17,7 @@ from zarr.buffer import default_buffer_prototype
 from zarr.core.sync import sync as zarr_sync  # zarr has no other way to ask a store and wait
 
 from aa1xr.store import location
-from aa1xr.store.location import (
-    Location,
-    as_os_error,
-    check_size,
-    describe,
-    is_path,
-    largest,
-    options_for,
-    read_object,
-)
+from aa1xr.store.location import Location
 
 #: What fsspec says of an object that changes when it is replaced; each kind of storage has some.
 _CHANGES = ("mtime", "modified", "LastModified", "last_modified", "created", "ETag", "etag")
@@ -77,7 +68,7 @@ def open_storage(place: Location, storage_options: Mapping[str, Any] | None = No
     """The objects at a place."""
     if not isinstance(place, str):
         return _InZarrStore(place)
-    return _OnDisk(place) if is_path(place) else _AtUrl(place, storage_options)
+    return _OnDisk(place) if location.is_path(place) else _AtUrl(place, storage_options)
 
 
 class _OnDisk:
@@ -88,7 +79,7 @@ class _OnDisk:
     """
 
     def __init__(self, place: str) -> None:
-        self.place = describe(place)
+        self.place = location.describe(place)
         self._root = Path(place)
 
     def listing(self) -> dict[str, str]:
@@ -107,7 +98,7 @@ class _OnDisk:
         return found
 
     def read(self, name: str) -> bytes:
-        return read_object(self._root, name)
+        return location.read_object(self._root, name)
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         return {name: self.read(name) for name in names}
@@ -123,9 +114,9 @@ class _AtUrl:
     """Object storage and web servers, through fsspec."""
 
     def __init__(self, place: str, storage_options: Mapping[str, Any] | None) -> None:
-        self.place = describe(place)
-        with as_os_error(place):
-            self.fs, root = url_to_fs(place, **options_for(place, storage_options))
+        self.place = location.describe(place)
+        with location.as_os_error(place):
+            self.fs, root = url_to_fs(place, **location.options_for(place, storage_options))
         self.root = root.rstrip("/")
 
     def listing(self) -> dict[str, str] | None:
@@ -150,9 +141,11 @@ class _AtUrl:
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         # One by one: of several, fsspec expands names with `[` or `*` in them as patterns.
         cat = self._method("cat_file")
-        found = self._each({n: partial(cat, n, start=0, end=largest(n) + 1) for n in names})
+        found = self._each(
+            {n: partial(cat, n, start=0, end=location.largest(n) + 1) for n in names}
+        )
         for name, data in found.items():
-            check_size(self.place, name, len(data))
+            location.check_size(self.place, name, len(data))
         return found
 
     def write_all(self, data: Mapping[str, bytes]) -> None:
@@ -160,7 +153,7 @@ class _AtUrl:
         self._each({name: partial(pipe, name, content) for name, content in data.items()})
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        with as_os_error(self.place):
+        with location.as_os_error(self.place):
             if not self.fs.async_impl:
                 return getattr(self.fs, method)(*args, **kwargs)
             call = getattr(self.fs, f"_{method}")
@@ -173,7 +166,7 @@ class _AtUrl:
 
     def _each(self, calls: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
         """Return the result of each call by its name. Async file systems run them concurrently."""
-        with as_os_error(self.place):
+        with location.as_os_error(self.place):
             if not self.fs.async_impl:
                 return {name: call() for name, call in calls.items()}
             result: dict[str, Any] = fsspec_sync(
@@ -186,7 +179,7 @@ class _InZarrStore:
     """A zarr store that the user made: obstore's, Icechunk's, or any other."""
 
     def __init__(self, store: Store) -> None:
-        self.place = describe(store)
+        self.place = location.describe(store)
         self._store = store
 
     def listing(self) -> dict[str, str] | None:
@@ -217,7 +210,7 @@ class _InZarrStore:
         self._wait(_gather(calls))
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        with as_os_error(self.place):
+        with location.as_os_error(self.place):
             return zarr_sync(coroutine, timeout=location.LONGEST)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -24,7 +23,6 @@ from aa1xr.printable import printable
 from aa1xr.schema import AREAS, TYPES
 from aa1xr.store.chunks import CHECKSUMS, check_listed
 from aa1xr.store.layout import (
-    ADDED,
     ADDED_NAME,
     ARRAYS,
     CONSOLIDATED,
@@ -32,11 +30,9 @@ from aa1xr.store.layout import (
     MOST_LABELS,
     MOST_PRESENTATIONS,
     Array,
+    added_array,
 )
 
-_SHA256 = re.compile("[0-9a-f]{64}")
-_WAV = re.compile(r"[0-9A-Fa-f]{32}\.[wW][aA][vV]")
-_LONGEST_TEXT = 1000
 #: Of a label, in bytes: the longest name of a file or folder.
 LONGEST_LABEL = 255
 #: Bands of a cached spectrogram; `n_mels` is at most as large.
@@ -86,11 +82,11 @@ def check_attributes(attrs: Mapping[str, Any]) -> None:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT
+    return isinstance(value, str) and 0 < len(value) <= 1000
 
 
 def _is_sha256(value: Any) -> bool:
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def check_arrays(document: Mapping[str, Any]) -> dict[str, int]:
@@ -139,24 +135,16 @@ def check_added(
     shape = sizes["stimulus"], bands, int(-(-n_samples.max() // hop))
     if (size := 4 * prod(shape[1:])) > LARGEST_ADDED:
         raise ValueError(f"{name}: must have at most {LARGEST_ADDED} bytes a stimulus; got {size}")
-    check_listed(name, attrs.get(CHECKSUMS), shape, added_chunks(shape))
-    spec = replace(ADDED, chunks=added_chunks(shape))
+    spec = added_array(shape)
+    check_listed(name, attrs.get(CHECKSUMS), shape, spec.chunk_shape(shape))
     expected = dict(zip(spec.dims, shape, strict=True))
     return check_array(name, document, spec, expected)
-
-
-def added_chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Chunks of what is added: a few stimuli, which can be read without the others."""
-    return (max(1, 2**20 // max(1, 4 * prod(shape[1:]))), *shape[1:])
 
 
 def check_array(name: str, document: Any, spec: Array, sizes: dict[str, int]) -> dict[str, Any]:
     """The metadata of an array as aa1xr writes them, of those that were found.
 
-    Parameters
-    ----------
-    sizes
-        The length of each dimension that is known; others are added.
+    `sizes` has the length of each dimension that is known; others are added.
     """
     if not isinstance(document, dict) or not document.keys() <= _KEYS:
         raise ValueError(f"{name}: its metadata must be those of an array; got {shown(document)}")
@@ -220,24 +208,15 @@ def _decoding(codecs: Any) -> Any:
 
 
 def check_labels(
-    texts: Mapping[str, npt.NDArray[Any]],
-    cells: Iterable[tuple[str, int, str]],
+    texts: Mapping[str, npt.NDArray[Any]], cells: Iterable[tuple[str, int, str]]
 ) -> None:
-    """Check labels.
-
-    Parameters
-    ----------
-    texts
-        The labels that are strings, by their names.
-    cells
-        Animal, number of the recording site and rig of each neuron.
-    """
+    """Check the labels that are strings, and the parts of the id of each neuron."""
     for name, allowed in (("area", AREAS), ("type", TYPES)):
         if unknown := set(texts[name].tolist()).difference(allowed):
             raise ValueError(f"{name} must be of {allowed}; got {shown(unknown.pop())}")
     stimuli = list(zip(texts["type"].tolist(), map(str.lower, texts["name"].tolist()), strict=True))
     for _, name in stimuli:
-        if _WAV.fullmatch(name) is None:
+        if re.fullmatch(r"[0-9a-f]{32}\.wav", name) is None:
             raise ValueError(f"name must be an MD5 and .wav; got {shown(name)}")
     names = [(animal.lower(), seq, rig.lower()) for animal, seq, rig in cells]
     for what, each in (("neuron", names), ("stimulus", stimuli)):
@@ -257,7 +236,7 @@ def check_lengths(name: str, lengths: npt.NDArray[np.int64], sizes: Mapping[str,
 
 
 def check_trials(n_trials: npt.NDArray[np.int32], trials: int) -> None:
-    """Check the numbers of presentations."""
+    """Check the numbers of trials."""
     if n_trials.min() < 0 or n_trials.max() > trials:
         raise ValueError(f"n_trials must be 0 to {trials}; got {n_trials.min()}, {n_trials.max()}")
 
@@ -267,11 +246,11 @@ def check_rows(
     n_trials: npt.NDArray[np.int32],
     n_spikes: npt.NDArray[np.int64],
 ) -> None:
-    """Check that presentations that took place, and no others, have the spikes of each neuron."""
+    """Check that trials that were presented, and no others, have the spikes of each neuron."""
     trials = row_size.shape[2]
     if row_size.min(initial=0) < 0:
         raise ValueError(f"row_size must be at least 0; got {row_size.min()}")
     if row_size[np.arange(trials) >= n_trials[..., np.newaxis]].any():
-        raise ValueError("row_size must be 0 where there was no presentation; it is not")
+        raise ValueError("row_size must be 0 where there was no trial; it is not")
     if not np.array_equal(row_size.sum((1, 2), dtype=np.int64), n_spikes):
         raise ValueError("row_size must add up to n_spikes for each neuron; it does not")

@@ -139,7 +139,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     ("benchmark.true_rate", "a misspelt protocol", lambda t: _truth(t, protocol="cv"),
      UNKNOWN_PROTOCOL),
     ("benchmark.true_rate", "sounds of another bin width", lambda t: _truth(t, ds=t.ds),
-     "the fit has bins of 5 ms, the sound of 20 ms"),
+     "the fit has bins of 5 ms, the spectrogram of 20 ms"),
     ("benchmark.true_rate", "a protocol of wider bins",
      lambda t: _truth(t, protocol=_protocol(dt_ms=20.0)), "bins of 20 ms do not divide those of 5"),
     ("benchmark.true_rate", "a truth that lost its attributes",

@@ -14,7 +14,7 @@ from tests.small_archives import RATE, archives, fewer, open_temporary
 
 
 def by_loops(made, ds, start, stop):
-    """What the counts must be; start and stop in microseconds, None for the end of each sound."""
+    """What the counts must be; start and stop in microseconds, None for the end of the sound."""
     expected = np.full([ds.sizes[d] for d in ("neuron", "stimulus", "trial")], np.nan)
     lengths = {(s.type, s.name): s.samples.size for s in made.sounds}
     for n, cell in enumerate(ds.neuron.values):
@@ -180,7 +180,7 @@ def test_spike_counts__of_another_archive(tmp_path):
         ({"start": -2.001}, "start=-2.001 must be between -2 and 4 s"),
         ({"stop": 4.5}, "stop=4.5 must be between -2 and 4 s"),
         ({"start": 1, "stop": 1}, "start=1 must be before stop=1"),
-        ({"start": 1.9}, "start=1.9 must be before the end of each sound"),
+        ({"start": 1.9}, "start=1.9 must be before the end of each stimulus"),
         ({"start": None}, "start=None"),
         ({"stop": "1"}, "stop='1'"),
         ({"stop": float("nan")}, "stop=nan"),

@@ -183,7 +183,7 @@ def test_predict__of_the_sample(sample_archive):
     for name, value in {"compression": "none", "window_ms": 40}.items():
         with pytest.raises(ValueError, match=f"the Dataset has {name}="):
             aa1xr.predict(aa1xr.open(source, **{name: value}), fit)
-    with pytest.raises(ValueError, match="bins of 5 ms, the sound of 10 ms"):
+    with pytest.raises(ValueError, match="bins of 5 ms, the spectrogram of 10 ms"):
         aa1xr.predict(aa1xr.resample(ds, dt_ms=10), fit)
 
 

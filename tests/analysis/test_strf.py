@@ -198,7 +198,7 @@ def test_predict__of_one_neuron_or_sound_and_of_nan():
 def test_predict__refuses_other_sounds():
     ds, _ = linear_neurons()
     fit = fit_to(ds).compute()
-    with pytest.raises(ValueError, match="bins of 5 ms, the sound of 10 ms"):
+    with pytest.raises(ValueError, match="bins of 5 ms, the spectrogram of 10 ms"):
         aa1xr.predict(aa1xr.resample(ds, dt_ms=10), fit)
     with pytest.raises(ValueError, match="bands"):
         aa1xr.predict(ds.isel(freq=[0, 2, 1]), fit)

@@ -263,8 +263,7 @@ def test_read_added__nan_is_refused(store):
 
 
 def test_read_added__chunks_that_were_exchanged(store, monkeypatch):
-    monkeypatch.setattr("aa1xr.store.read.added_chunks", lambda shape: (1, *shape[1:]))
-    monkeypatch.setattr("aa1xr.store.validate.added_chunks", lambda shape: (1, *shape[1:]))
+    monkeypatch.setattr("aa1xr.store.layout.ADDED_CHUNK", 1)
     add(store)
     first, second = (store / ADDED / "c" / n / "0" / "0" for n in "01")
     first.rename(store / "x")
@@ -278,7 +277,7 @@ def test_read_added__chunks_that_were_exchanged(store, monkeypatch):
 
 
 def test_add__too_large(store, monkeypatch):
-    monkeypatch.setattr("aa1xr.store.read.LARGEST_ADDED", 7)
+    monkeypatch.setattr("aa1xr.store.validate.LARGEST_ADDED", 7)
     with pytest.raises(OSError, match="8 bytes a stimulus; at most 7 are kept"):
         add(store)
 

@@ -14,7 +14,7 @@ from numcodecs import Blosc, Zstd
 import aa1xr
 from aa1xr import StoreError
 from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, content_size
-from aa1xr.store.layout import ARRAYS, CONSOLIDATED, METADATA, create, seal
+from aa1xr.store.layout import ARRAYS, CONSOLIDATED, METADATA, create_array, seal
 from aa1xr.store.read import Store
 from aa1xr.store.storage import open_storage
 from aa1xr.store.validate import metadata_of
@@ -39,7 +39,7 @@ def test_metadata_of__is_what_is_written():
         files = {}
         group = zarr.create_group(zarr.storage.MemoryStore(files))
         sizes = tuple(shape[dim] for dim in spec.dims)
-        create(group, name, sizes)
+        create_array(group.store, spec, sizes, name=name)
         written = json.loads(files[f"{name}/{METADATA}"].to_bytes())
         assert written | metadata_of(spec, sizes) == written
 
@@ -105,7 +105,7 @@ def rewritten(store, name, values):
 
 
 VALUE_CHANGES = [
-    ("neuron", lambda a: np.array(["x" * 300, *a[1:]]), "is no cell id|is damaged"),
+    ("neuron", lambda a: np.array(["x" * 300, *a[1:]]), "is not a neuron id|is damaged"),
     ("neuron", lambda a: np.array([a[1], *a[1:]]), "each neuron must be there once"),
     ("area", lambda a: np.array(["../x", *a[1:]]), "area must be of"),
     ("type", lambda a: np.array(["", *a[1:]]), "type must be of"),
@@ -116,7 +116,7 @@ VALUE_CHANGES = [
     ("n_spikes", lambda a: a + 1, "n_spikes must add up to"),
     ("n_spikes", lambda a: a - 10**6, "n_spikes must be 0 to"),
     ("n_trials", lambda a: a + 100, "n_trials must be 0 to"),
-    ("n_trials", lambda a: a * 0, "row_size must be 0 where there was no presentation"),
+    ("n_trials", lambda a: a * 0, "row_size must be 0 where there was no trial"),
     ("row_size", lambda a: a - 5, "row_size must be at least 0"),
     ("row_size", lambda a: a * 2, "row_size must add up to n_spikes"),
 ]
