@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 from aa1xr.store.read import Store
+from benchmarks import suite
 from benchmarks.archives import KEPT, Source
 from benchmarks.measure import alternated, peaks, ready, time_of
 from benchmarks.report import Row, mib, seconds, times
-from benchmarks.suite import ON_WORKERS, SELECTED, Build, OnWorkers, Open, Select
 
 #: The size that has targets, about 70 million spikes.
 LARGE = 10_000
@@ -25,12 +25,12 @@ NOTES = f"""\
 def rows(sources: dict[int, Source], runs: int) -> Iterator[Row]:
     """Of each number of neurons in `sources`, which are sorted."""
     yield from _build(sources)
-    yield _timed("open at 5 ms", sources, 3 * runs, 0.3, Open, "store", 5)
-    for what in SELECTED:
+    yield _timed("open at 5 ms", sources, 3 * runs, 0.3, suite.Open, "store", 5)
+    for what in suite.SELECTED:
         one = "one neuron" in what
         runs_, most = (3 * runs, 0.05) if one else (runs, None)
-        yield _timed(what, sources, runs_, most, Select, what)
-    for what in ON_WORKERS:
+        yield _timed(what, sources, runs_, most, suite.Select, what)
+    for what in suite.ON_WORKERS:
         yield from _on_workers(what, sources, runs)
 
 
@@ -42,11 +42,11 @@ def _build(sources) -> Iterator[Row]:
     stores = [f"{s.size() / 1e6:,.0f} MB in {len(s.files()):,} files" for s in sources.values()]
     yield Row("store", tuple(stores))
 
-    taken = [time_of(1, Build, sources, n)[0] for n in sources]
+    taken = [time_of(1, suite.Build, sources, n)[0] for n in sources]
     yield Row("build, one run", tuple(map(seconds, taken)))
     # Linear in spikes, and flat in memory.
     each = [1e6 * time / n for time, n in zip(taken, spikes, strict=True)]
-    peak = [peaks("peakmem_build", Build, sources, n)[1] for n in sources]
+    peak = [peaks("peakmem_build", suite.Build, sources, n)[1] for n in sources]
     for what, values, show in (
         ("build, of a million spikes", each, seconds),
         ("build, peak memory", peak, mib),
@@ -68,7 +68,7 @@ def _timed(what, sources, runs, most, benchmark, *params) -> Row:
 def _on_workers(what, sources, runs) -> Iterator[Row]:
     taken, peak, n_tasks = [], [], []
     for n in sources:
-        of = (OnWorkers, sources, n, what)
+        of = (suite.OnWorkers, sources, n, what)
         with ready(*of, 1) as one, ready(*of, 2) as two:
             taken.append(alternated(one("time_compute"), two("time_compute"), runs))
             peak.append(max(method("track_peak")() for method in (one, two)))

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
+from benchmarks import suite
 from benchmarks.archives import Source
 from benchmarks.measure import alternated, ready
 from benchmarks.report import Row, seconds, times
-from benchmarks.suite import LowerBound
 
 
 def rows(aa1: Source, runs: int) -> Iterator[Row]:
     files = f"{len(aa1.files())} files, {aa1.size() / 1e6:.1f} MB"
-    with ready(LowerBound, {"AA1": aa1}, "AA1") as method:
+    with ready(suite.LowerBound, {"AA1": aa1}, "AA1") as method:
         for what, bare, most in (
             ("bincount of event times in memory", "time_bincount", 5),
             ("bincount alone, every event's place known", "time_bincount_alone", None),

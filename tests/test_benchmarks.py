@@ -99,10 +99,10 @@ class NoWorkers:
 @pytest.mark.parametrize("table", [operations, limits, growth])
 def test_rows__have_a_value_and_a_verdict(table, sources, monkeypatch):
     monkeypatch.setattr(measure, "median_time", lambda function, runs: 0.04)
+    monkeypatch.setattr(suite, "OnWorkers", NoWorkers)
     for name, value in (
         ("alternated", lambda *_: measure.Compared(1.0, 2.0, 2.0)),
         ("peaks", lambda *_: (100.0, 200.0)),
-        ("OnWorkers", NoWorkers),
         ("LARGE", 6),
     ):
         monkeypatch.setattr(table, name, value, raising=False)
