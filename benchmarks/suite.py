@@ -62,6 +62,8 @@ aa1xr.open({store!r}, dt_ms=5).psth.compute()
 
 
 class Benchmark:
+    params = (("AA1",),)
+    param_names = ("source",)
     timeout = 1200  # seconds
     unit = "tasks"  # of what is tracked
 
@@ -76,7 +78,6 @@ class Benchmark:
 
 class Build(Benchmark):
     params = (SOURCES,)
-    param_names = ("source",)
     number = repeat = rounds = 1
     warmup_time = 0
 
@@ -139,9 +140,6 @@ class Select(Benchmark):
 
 
 class WithoutDask(Benchmark):
-    params = (("AA1",),)
-    param_names = ("source",)
-
     def setup(self, sources, source):
         self.ds = aa1xr.open(sources[source].store, dt_ms=5, chunks=None)
 
@@ -151,9 +149,6 @@ class WithoutDask(Benchmark):
 
 
 class AllSpikes(Benchmark):
-    params = (("AA1",),)
-    param_names = ("source",)
-
     def setup(self, sources, source):
         self.sum = aa1xr.open(sources[source].store, dt_ms=1).spikes.sum()
 
@@ -167,8 +162,6 @@ class AllSpikes(Benchmark):
 class Process(Benchmark):
     """Whole processes, the start of Python included."""
 
-    params = (("AA1",),)
-    param_names = ("source",)
     number = 1
 
     def time_required_imports(self, *params):
@@ -183,9 +176,6 @@ class Process(Benchmark):
 
 class LowerBound(Benchmark):
     """The PSTH of all cells, and what no code could beat: a bare count, and a bare read."""
-
-    params = (("AA1",),)
-    param_names = ("source",)
 
     def setup(self, sources, source):
         self.files = sources[source].files()
