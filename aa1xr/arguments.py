@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from aa1xr.printable import printable, without_secrets
+from aa1xr.printable import is_name_on_windows, printable, without_secrets
 
 #: Nothing of AA1 has as many parts; a longer list, or one without an end, is a mistake.
 _LONGEST_LIST = 100_000
@@ -24,6 +24,8 @@ LARGEST_SEED = 2**63 - 1
 
 #: As of Linux; longer ones are refused by the system, in its own words.
 _LONGEST_PATH = 4096
+
+_WINDOWS = os.name == "nt"
 
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 80
@@ -130,7 +132,8 @@ def names(name: str, value: Any) -> list[str]:
 
 def check_file_name(name: str, value: str) -> str:
     """A label that becomes the name of a file in a folder, or ValueError if it leads elsewhere."""
-    if value in {"", ".", ".."} or any(character in value for character in "/\\\0"):
+    leads_elsewhere = value in {"", ".", ".."} or any(c in value for c in "/\\\0")
+    if leads_elsewhere or (_WINDOWS and not is_name_on_windows(value)):
         raise ValueError(
             f"{name} must be a name that a file can have, since a file is named by it; got "
             f"{value!r}. Relabel it with ds.assign_coords"

@@ -43,6 +43,12 @@ _LEFTOVER = re.compile(
 #: Seconds after which a process says that it waits for another.
 _PATIENCE = 5
 
+#: Windows moves and removes nothing that a program has open, and syncs no folder.
+_WINDOWS = os.name == "nt"
+
+#: Seconds for which readers, indexers and virus scanners of Windows may have a file open.
+_HELD = 2
+
 #: Bytes of a name beside which there is room for those of its lock and of what is being written.
 _LONGEST_NAME = 255 - len(f".{32 * '0'}.aa1xr-partial.")
 
@@ -81,7 +87,8 @@ def atomic_write(target: Path, *, replace: bool = False) -> Iterator[Path]:
         except BaseException as error:
             # zarr does not wait for what else it has begun when a part of it fails.
             for _ in range(5):
-                _remove(partial)
+                with contextlib.suppress(OSError):  # still open, on Windows; the error counts
+                    _remove(partial)
                 time.sleep(0.02)
             if isinstance(error, OSError) and error.errno is not None and error.filename is None:
                 raise OSError(error.errno, error.strerror, str(target)) from error  # say of what
@@ -158,8 +165,32 @@ def discard(target: Path, *, folder: bool = False) -> None:
         )
     aside = _beside(target)
     with contextlib.suppress(FileNotFoundError):
-        target.rename(aside)
+        move(target, aside)
         _remove(aside)
+
+
+def move(source: Path, target: Path, *, replace: bool = False) -> None:
+    """Rename a file or folder; on Windows, as soon as no other program has it open.
+
+    PermissionError if one keeps it open. Without `replace`, POSIX replaces files all the same.
+    """
+    rename = source.replace if replace else source.rename
+    end = time.monotonic() + _HELD
+    while True:
+        try:
+            rename(target)
+        except PermissionError as error:
+            if not _WINDOWS:
+                raise
+            if time.monotonic() > end:
+                raise PermissionError(
+                    error.errno,
+                    f"{error.strerror}; close it in other programs, and try again",
+                    str(target),
+                ) from error
+        else:
+            return
+        time.sleep(0.02)
 
 
 def append_to(path: Path) -> BinaryIO:
@@ -238,7 +269,7 @@ def _rename(partial: Path, target: Path) -> None:
     Another program, or a process of ours where there are no locks, may have been quicker; renaming
     a file would overwrite that file.
     """
-    if not partial.is_dir():
+    if not (partial.is_dir() or _WINDOWS):  # Windows renames to no name that is taken
         try:
             os.link(partial, target)
         except OSError:  # something is there, or this file system has no hard links
@@ -247,7 +278,7 @@ def _rename(partial: Path, target: Path) -> None:
             partial.unlink()
             return
     try:
-        partial.rename(target)
+        move(partial, target)
     except OSError:
         refuse_existing(target)
         raise
@@ -264,7 +295,7 @@ def _replace(partial: Path, target: Path) -> None:
         else:
             _rename(partial, target)
     elif target.is_symlink() or is_regular(target):
-        partial.replace(target)
+        move(partial, target, replace=True)
     else:
         _rename(partial, target)
 
@@ -283,7 +314,7 @@ def _move_into(partial: Path, target: Path) -> None:
     for file in sorted(ours - set(folders), key=lambda file: (-len(file.parts), file)):
         if _is_folder(target / file):
             discard(target / file, folder=True)
-        (partial / file).replace(target / file)
+        move(partial / file, target / file, replace=True)
     _remove_leftovers(target)
     for folder in [target, *(target / path for path in folders)]:
         for path in folder.iterdir():
@@ -300,9 +331,10 @@ def _sync(path: Path) -> None:
 
 
 def _sync_entry(path: Path) -> None:
-    if os.name == "nt":  # Windows knows no fsync of a folder, nor of what is opened to be read
+    if _WINDOWS and path.is_dir():
         return
-    descriptor = os.open(path, os.O_RDONLY)
+    # Windows syncs only what is opened to be written.
+    descriptor = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError:

@@ -16,7 +16,10 @@ _LONGEST_MESSAGE = 4000
 _LONGEST_NAME = 120
 #: What Windows, or any system, does not take in a name, or reads as something else.
 _RESERVED = frozenset('<>:"/\\|?*')
-_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10))}
+#: A device of Windows, whatever follows its first dot.
+_DEVICE = re.compile(
+    r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE
+)
 _USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)[^/?#\s]*@")
 _QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://[^?\s'\"]*)\?(?!\*\*\*)[^\s'\")]+")
 _MARKDOWN = re.compile(r"[\\`*\[\]<|]")
@@ -78,12 +81,22 @@ def file_name(text: object) -> str:
     """
     label = str(text)
     name = "".join(c if c.isprintable() and c not in _RESERVED else "_" for c in label)
-    # "." and ".." are folders; Windows drops dots and spaces at the end.
+    name = f"_{name}" if _DEVICE.match(name) else name
+    # "." and ".." are folders.
     plain = name == label and 0 < len(label.encode()) <= _LONGEST_NAME and label[0] != "."
-    if plain and label[-1] not in ". " and label.upper() not in _DEVICES:
+    if plain and is_name_on_windows(label):
         return label
     digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name.encode()[:_LONGEST_NAME].decode(errors='ignore').lstrip('.')}-{digest}"
+
+
+def is_name_on_windows(text: str) -> bool:
+    """Whether Windows takes a text as the name of a file, and as no other's.
+
+    It drops dots and spaces at the end, and what follows a colon is a hidden stream of a file.
+    """
+    taken = all(c >= " " and c not in _RESERVED for c in text)
+    return taken and text[-1:] not in {"", ".", " "} and not _DEVICE.match(text)
 
 
 def plot_text(text: object) -> str:

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from aa1xr.store.locate import find_store
-from benchmarks import growth, limits, ours, peer
+from benchmarks import archives, growth, limits, operations, peer
 from benchmarks.report import Table, load, preface
 
-SECTIONS = ("peer", "limits", "growth", "ours")
+SECTIONS = ("peer", "limits", "growth", "operations")
 
 
 def main() -> None:
@@ -49,21 +48,21 @@ def report(args: argparse.Namespace, work: Path) -> Iterator[str]:
 
 
 def tables(args: argparse.Namespace, work: Path) -> Iterator[Table]:
-    data_dir = work / "aa1"
-    store = find_store(args.archive, data_dir=data_dir).url
+    aa1 = archives.prepare(args.archive, work / "aa1")
     if "peer" in args.only and args.peer_python:
         notes = f"{peer.NOTES}\n- {peer.peer_versions(args.peer_python)}"
-        measured = peer.rows(args.archive, store, args.peer_python, args.runs)
+        measured = peer.rows(aa1.archive, aa1.store, args.peer_python, args.runs)
         yield Table("Beside deepSTRF", ("aa1xr", "deepSTRF", "deepSTRF / aa1xr"), measured, notes)
     if "limits" in args.only:
         columns = ("aa1xr", "limit", "aa1xr / limit")
-        yield Table("Against the limit", columns, limits.rows(store, args.runs))
+        yield Table("Against the limit", columns, limits.rows(aa1, args.runs))
     if "growth" in args.only:
         columns = tuple(f"{n:,} neurons" for n in args.scale)
-        measured = growth.rows(work, args.scale, args.runs)
+        sources = archives.grow(archives.simulate(work), args.scale)
+        measured = growth.rows(sources, args.runs)
         yield Table("How cost grows", columns, measured, growth.NOTES)
-    if "ours" in args.only:
-        measured = ours.rows(args.archive, store, str(data_dir), args.runs)
+    if "operations" in args.only:
+        measured = operations.rows(aa1, args.runs)
         yield Table("Each operation on AA1", ("measured",), measured)
 
 
@@ -79,7 +78,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--out", type=Path, help="write the tables here too")
     args = parser.parse_args()
-    args.scale.sort()
+    args.archive, args.scale = args.archive.absolute(), sorted(args.scale)
+    if args.work:
+        args.work = args.work.absolute()
     if "growth" in args.only and find_spec("distributed") is None:
         parser.error("growth needs dask.distributed; install it, or leave growth out with --only")
     return args

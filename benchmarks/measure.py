@@ -1,15 +1,70 @@
 """Time, memory and processes of their own."""
 
 import json
+import pickle
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
+
+#: A `peakmem_` method in a process of its own, as in a plain install, which has no distributed.
+_PEAKS = """
+import pickle, sys
+sys.modules["distributed"] = None
+import dask.array, aa1xr
+from benchmarks.measure import ready
+from benchmarks.stages import peak_mib
+benchmark, name, cache, params = pickle.load(sys.stdin.buffer)
+imports = peak_mib()
+with ready(benchmark, cache, *params) as method:
+    method(name)()
+print(imports, peak_mib())
+"""
+
+
+@contextmanager
+def ready(
+    benchmark: type, cache: Any, *params: Any
+) -> Iterator[Callable[[str], Callable[[], Any]]]:
+    """The methods of a benchmark by their names, set up and torn down as asv does."""
+    it = benchmark()
+
+    def method(name: str) -> Callable[[], Any]:
+        return partial(getattr(it, name, lambda *_: None), cache, *params)
+
+    method("setup")()
+    try:
+        yield method
+    finally:
+        method("teardown")()
+
+
+def peaks(name: str, benchmark: type, cache: Any, *params: Any) -> tuple[float, float]:
+    """Peak memory (MiB) of a process after its imports, and after a method of a benchmark."""
+    given = pickle.dumps((benchmark, name, cache, params))
+    command = [sys.executable, "-c", _PEAKS]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=HERE.parent, input=given)
+    imports, peak = map(float, done.stdout.split())
+    return imports, peak
+
+
+def tracked(name: str, benchmark: type, cache: Any, *params: Any) -> Any:
+    with ready(benchmark, cache, *params) as method:
+        return method(name)()
+
+
+def time_of(runs: int, benchmark: type, cache: Any, *params: Any) -> tuple[float, int | None]:
+    """The median time of the one `time_` method of a benchmark, and the tasks that it tracks."""
+    (name,) = (name for name in dir(benchmark) if name.startswith("time_"))
+    with ready(benchmark, cache, *params) as method:
+        return median_time(method(name), runs), method("track_tasks")()
 
 
 def timed(function: Callable[[], Any], runs: int) -> list[float]:
@@ -22,8 +77,9 @@ def timed(function: Callable[[], Any], runs: int) -> list[float]:
 
 
 def median_time(function: Callable[[], Any], runs: int) -> float:
-    """Median of `runs`, after one that warms up."""
-    function()
+    """Median of `runs`, after one that warms up unless there is but one."""
+    if runs > 1:
+        function()
     return statistics.median(timed(function, runs))
 
 
@@ -63,6 +119,6 @@ def side(script: str, *arguments: object, python: str = sys.executable) -> dict[
     return {"process": time.perf_counter() - start} | json.loads(out)
 
 
-def tasks(lazy: Any) -> str:
+def tasks(lazy: Any) -> int:
     """The number of tasks in the graph of something that dask computes."""
-    return f"{len(lazy.__dask_graph__()):,}"
+    return len(lazy.__dask_graph__())

@@ -17,13 +17,14 @@ PACKAGES = ("aa1xr", "xarray", "zarr", "dask", "distributed", "numpy", "scipy", 
 class Row:
     what: str
     values: tuple[str, ...]
-    tasks: str = ""
+    tasks: int | str | None = None
     target: str = ""
     met: bool | None = None  #: None where there is no target, or not at this size
 
     def line(self) -> str:
         verdict = {None: "", True: "yes", False: "**missed**"}[self.met]
-        return _line(self.what, *self.values, self.tasks, self.target, verdict)
+        tasks = f"{self.tasks:,}" if isinstance(self.tasks, int) else self.tasks or ""
+        return _line(self.what, *self.values, tasks, self.target, verdict)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Table:
         return [f"## {self.title}", "", _line(*columns), "|---" * len(columns) + "|"]
 
 
-def at_most(what: str, value: float, limit: float, show, tasks: str = "") -> Row:
+def at_most(what: str, limit: float, show, value: float, tasks: int | str | None = None) -> Row:
     return Row(what, (show(value),), tasks, f"≤ {show(limit)}", value <= limit)
 
 

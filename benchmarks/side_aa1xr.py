@@ -1,14 +1,7 @@
 """Our side of each comparison: `python side_aa1xr.py TASK SOURCE ...`, as a user writes it."""
 
-import shutil
 import sys
 import tempfile
-from pathlib import Path
-
-from stages import Stages, peak_mib
-
-# Not what a plain install brings, and dask imports it, where it is, at the first computation.
-sys.modules["distributed"] = None
 
 
 def cold(stages, archive, dt_ms, *, spectrogram):
@@ -45,15 +38,6 @@ def counts(stages, store, dt_ms, *, held):
     stages.done("counts")
 
 
-def build(stages, archive, data_dir):
-    """A store of its own, also where there is one; it stays."""
-    for store in Path(data_dir).glob(f"simulated-{identity(archive)[:16]}-*.zarr"):
-        shutil.rmtree(store)
-    stages.done("identity")
-    find_store(archive, data_dir=Path(data_dir))
-    stages.done("build")
-
-
 def quality(stages, store, dt_ms):
     ds = aa1xr.open(store, dt_ms=dt_ms)
     stages.done("open")
@@ -68,15 +52,16 @@ TASKS = {
     "counts-held": lambda *a: counts(*a, held=True),
     "counts-in-blocks": lambda *a: counts(*a, held=False),
     "quality": quality,
-    "build": build,
 }
 
 if __name__ == "__main__":
+    from stages import Stages
+
+    # Not what a plain install brings, and dask imports it, where it is, at the first computation.
+    sys.modules["distributed"] = None
     task, source, *arguments = sys.argv[1:]
     stages = Stages()
     import aa1xr
-    from aa1xr.archive.files import identity
-    from aa1xr.store.locate import find_store
 
     stages.done("import")
     # xarray imports this at the first open. It is an import, and so belongs to no stage; the time
@@ -84,6 +69,5 @@ if __name__ == "__main__":
     import dask.array  # noqa: F401
 
     stages.done("import of what is used")
-    stages.note("peak of imports", peak_mib())
     TASKS[task](stages, source, *(int(a) if a.isdigit() else a for a in arguments))
     stages.print()

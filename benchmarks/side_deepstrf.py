@@ -6,8 +6,6 @@ the PSTH of aa1xr are; the constructor parses the archive and computes all spect
 
 import sys
 
-from stages import Stages
-
 
 def dataset(folder, dt_ms):
     return CRCNSAA1Dataset(folder, dt_ms=dt_ms, smooth=False)
@@ -42,6 +40,8 @@ def quality(stages, folder, dt_ms):
 TASKS = {"cold": cold, "widths": widths, "quality": quality}
 
 if __name__ == "__main__":
+    from stages import Stages
+
     task, source, *arguments = sys.argv[1:]
     stages = Stages()
     from deepSTRF.datasets.audio import CRCNSAA1Dataset

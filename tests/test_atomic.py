@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aa1xr import atomic
 from aa1xr.atomic import atomic_write, discard, is_leftover, locked
 from aa1xr.errors import WaitingWarning
 
@@ -341,3 +342,113 @@ def test_atomic_write__names_as_long_as_may_be(tmp_path, name):
     with atomic_write(target) as partial:
         partial.write_bytes(b"again")
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+# Windows, whose refusals are patched in: it moves and removes nothing that is open elsewhere
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """The times that a rename is refused, by each number that is put into this list."""
+    refusals = []
+
+    def refusing(rename):
+        def call(source, target):
+            if refusals and refusals[0] > 0:
+                refusals[0] -= 1
+                raise PermissionError(errno.EACCES, "Access is denied", str(source))
+            if rename is os_rename and os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, "exists", str(source))
+            rename(source, target)
+
+        return call
+
+    os_rename = os.rename
+    monkeypatch.setattr(atomic, "_WINDOWS", True)
+    monkeypatch.setattr(atomic, "_HELD", 0.2)
+    monkeypatch.setattr(os, "rename", refusing(os.rename))
+    monkeypatch.setattr(os, "replace", refusing(os.replace))
+    monkeypatch.setattr(os, "link", lambda *_: pytest.fail("Windows needs no hard links"))
+    return refusals
+
+
+def write(target, replace=False):
+    with atomic_write(target, replace=replace) as partial:
+        partial.write_text("new")
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_atomic_write__on_windows_waits_for_a_reader(replace, windows, tmp_path):
+    if replace:
+        (tmp_path / "a").write_text("old")
+    windows.append(3)
+    write(tmp_path / "a", replace=replace)
+    assert (tmp_path / "a").read_text() == "new"
+    assert names(tmp_path) == ["a"]
+
+
+def test_atomic_write__on_windows_replaces_a_folder_that_is_read(windows, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "part").write_text("damaged")
+    with atomic_write(tmp_path / "a", replace=True) as partial:
+        partial.mkdir()
+        (partial / "part").write_text("new")
+        windows.append(2)
+    assert (tmp_path / "a" / "part").read_text() == "new"
+    assert names(tmp_path) == ["a"]
+
+
+def test_atomic_write__on_windows_names_what_is_open_for_long(windows, tmp_path):
+    (tmp_path / "a").write_text("old")
+    windows.append(10**6)
+    with pytest.raises(PermissionError, match=r"close it in other programs.*/a'$"):
+        write(tmp_path / "a", replace=True)
+    assert (tmp_path / "a").read_text() == "old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_atomic_write__on_windows_overwrites_nothing(windows, tmp_path):
+    def write():
+        with atomic_write(tmp_path / "a") as partial:
+            partial.write_text("new")
+            (tmp_path / "a").write_text("of another program")
+
+    with pytest.raises(FileExistsError, match="a exists"):
+        write()
+    assert (tmp_path / "a").read_text() == "of another program"
+
+
+def test_atomic_write__an_open_partial_hides_no_error(tmp_path, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, "The file is being used by another process", str(path))
+
+    def fail():
+        with atomic_write(tmp_path / "a") as partial:
+            partial.write_text("half")
+            monkeypatch.setattr(Path, "unlink", refuse)
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        fail()
+    monkeypatch.undo()
+    assert not (tmp_path / "a").exists()
+    write(tmp_path / "b")  # and the next writer removes what was left
+    assert [name for name in names(tmp_path) if "partial" in name] == []
+
+
+def test_atomic_write__on_windows_syncs_files_opened_to_be_written(windows, tmp_path, monkeypatch):
+    opened, synced = [], []
+    os_open = os.open
+
+    def record(path, flags, *mode, **options):
+        opened.append(flags)
+        return os_open(path, flags, *mode, **options)
+
+    monkeypatch.setattr(os, "open", record)
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with atomic_write(tmp_path / "a") as partial:
+        partial.mkdir()
+        (partial / "file").write_text("new")
+        opened.clear()
+    assert opened == [os.O_RDWR]  # no folder
+    assert len(synced) == 1

@@ -2,6 +2,7 @@ import io
 import logging
 import pickle
 import time
+from pathlib import PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,21 @@ def test_command_line__escapes_what_is_logged(capsys):
 
 @pytest.mark.parametrize(
     "label",
-    ["x/../..", "..", ".", "", "a\\b", "a\0b", "CON", "x" * 300, "ä" * 300, "a.", "a:b", "$x"],
+    [
+        "x/../..",
+        "..",
+        ".",
+        "",
+        "a\\b",
+        "a\0b",
+        "CON",
+        "x" * 300,
+        "ä" * 300,
+        "a.",
+        "a:b",
+        "$x",
+        "nul.txt",
+    ],
 )
 def test_file_name__stays_in_its_folder(label, tmp_path):
     name = printable.file_name(label)
@@ -74,6 +89,20 @@ def test_file_name__stays_in_its_folder(label, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert len({printable.file_name(f"{label}{end}") for end in ("", "/", "_", "\0")}) == 4
     assert "/" not in str(Unit("ridge", label, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "label", ["CON", "nul.txt", "con.x?", "LPT1", "COM².a.b", "AUX .x", "conin$"]
+)
+def test_file_name__is_no_device_of_windows(label):
+    assert printable.is_name_on_windows(printable.file_name(label))
+    assert not printable.is_name_on_windows(label)
+    assert PureWindowsPath(printable.file_name(label)).name == printable.file_name(label)
+
+
+def test_is_name_on_windows__keeps_ordinary_names():
+    for name in ("gg0304_10.nwb", "con_1.nwb", "console", "com", "a.con", "sim0000_1_A"):
+        assert printable.is_name_on_windows(name)
 
 
 def test_file_name__keeps_ordinary_labels():

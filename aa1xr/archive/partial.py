@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from aa1xr.atomic import append_to, discard, is_regular
+from aa1xr.atomic import append_to, discard, is_regular, move
 
 #: Of a file of at most 15 digits; int() takes a time that grows with the square of their number.
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", re.ASCII)
@@ -106,7 +106,7 @@ class Part:
 
     def finish(self) -> None:
         """Give the file its name, in place of what may have been there."""
-        self.path.replace(self._target)
+        move(self.path, self._target, replace=True)
         discard(self._note)
 
     def discard(self) -> None:

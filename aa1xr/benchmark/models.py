@@ -22,7 +22,7 @@ Model = Callable[[xr.Dataset, Split, xr.Dataset, int, Path | None], xr.DataArray
 #: How far back a field may reach, in ms.
 _LAGS_MS = (50, 75, 100)
 #: Every band has a scale of its own: the choice of the validation responses in every split, though
-#: not the default of `aa1xr.strf`. benchmarks/MODEL_SCORES.md has both, and why they differ.
+#: not the default of `aa1xr.strf`. docs/guide/model-scores.md has both, and why they differ.
 _SCALE_FLOOR = 1e-4
 #: Networks of an ensemble.
 _N_MEMBERS = 5

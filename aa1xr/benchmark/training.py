@@ -28,7 +28,7 @@ from aa1xr.printable import one_line
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; chosen by validation scores, see benchmarks/MODEL_SCORES.md."""
+    """How a network is trained; chosen by validation scores, see docs/guide/model-scores.md."""
 
     n_epochs: int = 60
     patience: int = 20  #: epochs without a better validation score, after which it stops

@@ -39,6 +39,8 @@ LONGEST = 300
 #: Files whose absence tells a reader something: metadata, of either format.
 _METADATA = {METADATA, ".zgroup", ".zarray", ".zattrs", ".zmetadata"}
 
+_WINDOWS = os.name == "nt"
+
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+"
 
 
@@ -120,7 +122,7 @@ def path_of_file_url(name: str, text: str) -> str | None:
             f"names the machine {match[1][2:]!r}"
         )
     encoded = text[match.end() :]
-    if os.name == "nt":
+    if _WINDOWS:
         from urllib.request import url2pathname
 
         return url2pathname(encoded)
@@ -136,13 +138,16 @@ def _expanded(name: str, text: str) -> str:
             f"{name} must be a path or URL; got {shown(text)}, which has one slash after its "
             "colon, as a URL has that went through pathlib.Path. Pass URLs as strings"
         )
-    if re.match(r"\$\w+|\$\{\w+\}", text) and not Path(text.partition("/")[0]).exists():
+    variable, separator = r"\$\w+|\$\{\w+\}", "/"
+    if _WINDOWS:
+        variable, separator = rf"{variable}|%\w+%", r"[/\\]"
+    if re.match(variable, text) and not Path(re.split(separator, text)[0]).exists():
         raise ValueError(
             f"{name} must be a path or URL; got {shown(text)}, in which the variable is not "
             "expanded. Use os.path.expandvars"
         )
     expanded = os.path.expanduser(text)  # noqa: PTH111 - pathlib refuses '~x' if x is no user
-    if re.match(r"~(/|$)", expanded):
+    if re.match(f"~({separator}|$)", expanded):
         raise ValueError(
             f"{name} must be a path or URL; got {shown(text)}, and the home directory is not "
             "known. Set $HOME, or give an absolute path"
@@ -354,14 +359,17 @@ def read_object(root: Path, name: str, most: int | None = None) -> bytes:
 def open_object(root: Path, name: str) -> int:
     """A file descriptor of an object; raises as `read_object`."""
     path = root / name
-    for folder in list(path.parents)[: name.count("/")]:
-        if folder.is_symlink():
-            raise StoreError(_not_regular(folder, "a link"))
+    parts = list(path.parents)[: name.count("/")]
+    for part in [path, *parts] if _WINDOWS else parts:  # Windows has no O_NOFOLLOW
+        if part.is_symlink():
+            raise StoreError(_not_regular(part, "a link"))
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:  # ENXIO: a socket
             raise StoreError(_not_regular(path, "a link or socket")) from error
+        if _WINDOWS and path.is_dir():  # which Windows does not open
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) from error
         raise
     try:
         status = os.fstat(descriptor)

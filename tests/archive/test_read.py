@@ -167,7 +167,7 @@ DAMAGES = {
      r"ripples/.*: unknown stimulus type 'ripples'; expected conspecific or flatrip"),
     "type of sound": (move("all_stims/flatrip", "all_stims/songrip"),
      r"all_stims/songrip/.*: unknown stimulus type 'songrip'"),
-    "cell id": (move(CELL, "MLd_cells/a1"), r"MLd_cells/a1: 'a1' is not a neuron id; expected"),
+    "cell id": (move(CELL, "MLd_cells/a1"), r"MLd_cells/a1: 'a1' is not a neuron id; expected <animal>"),
     "cell number": (move(CELL, "MLd_cells/a1_x_A"), r"'a1_x_A' is not a neuron id"),
     "both areas": (both_areas, r"MLd_cells/a1_10_A: this cell is in Field_L_cells too"),
     "other case": (copy(CELL, "MLd_cells/A1_10_a"), r"a1_10_A: this cell is in .*, as A1_10_a"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import aa1xr
+from aa1xr import arguments
 from aa1xr.export import nwb
 from tests.archive.pretend_known import known_archive, pretend
 from tests.small_archives import SmallArchive
@@ -167,8 +168,10 @@ def test_to_nwb__without_pynwb_says_so(ds, tmp_path, monkeypatch):
         nwb.to_nwb(ds, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../../x", "/x", "a\\b"])
-def test_to_nwb__an_animal_leads_nowhere(name, ds, tmp_path):
+@pytest.mark.parametrize("name", ["../../x", "/x", "a\\b", "a:b", "NUL.", "a?"])
+def test_to_nwb__an_animal_leads_nowhere(name, ds, tmp_path, monkeypatch):
+    # Windows would write "a:b_1.nwb" into a hidden stream of a file "a".
+    monkeypatch.setattr(arguments, "_WINDOWS", name in {"a:b", "NUL.", "a?"})
     ds = ds.assign_coords(animal_id=("neuron", [name] * ds.sizes["neuron"]))
     with pytest.raises(ValueError, match="animal_id must be a name that a file can have"):
         aa1xr.to_nwb(ds, tmp_path / "a" / "b")

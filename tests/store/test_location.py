@@ -1,13 +1,16 @@
 """What names a place, and what does not."""
 
+import errno
 import os
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
+from aa1xr.errors import StoreError
+from aa1xr.store import location
 from aa1xr.store.location import is_path, is_url, options_for, resolve, resolve_path
 from tests.odd_names import NAMES
 
@@ -65,6 +68,29 @@ def test_resolve__refuses(given, message, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("%USERPROFILE%\\x", "not expanded"),
+        ("$HOME\\x", "not expanded"),
+        ("~\\x", "home directory is not known"),
+    ],
+)
+def test_resolve__refuses_on_windows(given, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(location, "_WINDOWS", True)
+    with pytest.raises(ValueError, match=message):
+        resolve("path", given)
+
+
+@pytest.mark.parametrize(
+    "path", ["C:\\data\\aa1.zarr", "C:/data", "\\\\server\\share\\x", "a\\b::c"]
+)
+def test_is_path__of_windows(path):
+    assert is_path(path)
+    assert is_path(str(PureWindowsPath(path)))
+
+
 def test_resolve__home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert resolve("path", "~/x") == f"{tmp_path}/x"
@@ -107,3 +133,24 @@ def test_options_for__another_package_for_s3(monkeypatch):
 
     monkeypatch.setattr("fsspec.get_filesystem_class", lambda protocol: Other)
     assert options_for("s3://b/x", {"region": "x"}) == {"region": "x"}
+
+
+def test_open_object__on_windows(tmp_path, monkeypatch):
+    """Windows follows links in opening, and opens no folder."""
+    monkeypatch.setattr(location, "_WINDOWS", True)
+    monkeypatch.setattr(location, "_FLAGS", os.O_RDONLY)
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "folder").mkdir()
+    assert location.read_object(tmp_path, "file") == b"x"
+    with pytest.raises(StoreError, match=r"link: every part of a store must be a file itself"):
+        location.read_object(tmp_path, "link")
+
+    def refuse(path, flags):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(IsADirectoryError):
+        location.read_object(tmp_path, "folder")
+    with pytest.raises(PermissionError, match="ask its owner"):
+        location.read_object(tmp_path, "file")
