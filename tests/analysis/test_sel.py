@@ -12,15 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aa1xr
+from tests.analysis.small_datasets import refuse
 
 
-@pytest.fixture(scope="module")
-def ds(sample_archive) -> xr.Dataset:
-    return aa1xr.open_sample()
 
 
-def refuse(*args, **kwargs):
-    raise AssertionError("something was computed")
 
 
 @pytest.mark.parametrize(

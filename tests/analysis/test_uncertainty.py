@@ -16,7 +16,7 @@ def covered(result, truth):
     return np.mean((part(result, "low") <= truth) & (part(result, "high") >= truth))
 
 
-def cells(*, n_cells=150, n_trials=8, gain=10.0):
+def cells(*, n_cells=100, n_trials=8, gain=10.0):
     """Poisson cells that share a rate; the SNR and the mean rate that they have."""
     rng = np.random.default_rng(3)
     rate = (20 + gain * rng.standard_normal((3, 120))).clip(0)
@@ -102,14 +102,14 @@ def test_jackknife__counts_the_trials_and_stimuli_that_a_neuron_has():
 
 def test_errors_over_stimuli__cover_the_snr_of_all_such_stimuli():
     rng = np.random.default_rng(2)
-    n_cells, n_stimuli = 100, 12
+    n_cells, n_stimuli = 60, 12
     gain = rng.uniform(2, 12, (n_cells, n_stimuli, 1))
     rate = (30 + gain * rng.standard_normal((n_cells, n_stimuli, 80))).clip(0)
     counts = rng.poisson(np.repeat(rate[:, :, np.newaxis] * DT, 4, 2))
     ds = dataset(counts, [80] * n_stimuli).compute()
     snr = (12**3 - 2**3) / 3 / 10 * DT**2 / (30 * DT)
     for errors in (aa1xr.jackknife, aa1xr.bootstrap):
-        options = {} if errors is aa1xr.jackknife else {"n": 60}
+        options = {} if errors is aa1xr.jackknife else {"n": 40}
         got = errors(lambda d: aa1xr.quality(d).snr, ds, over="stimulus", **options)
         assert 0.88 < covered(got, snr) <= 0.99
         ratio = part(got, "standard_error").mean() / part(got, "estimate").std()
@@ -122,7 +122,7 @@ def test_bootstrap__over_neurons_of_a_mean_and_a_median():
     for seed in range(20):
         values = rng.normal(5, 2, 20)
         snr = xr.DataArray(values, {"neuron": [f"b{k}" for k in range(20)]}, ("neuron",))
-        got = aa1xr.bootstrap(lambda x: x.mean(), snr, over="neuron", n=100, seed=seed)
+        got = aa1xr.bootstrap(lambda x: x.mean(), snr, over="neuron", n=60, seed=seed)
         means.append(covered(got, 5))
         errors.append(part(got, "standard_error") / (values.std(ddof=1) / 20**0.5))
     assert 0.88 < np.mean(means) <= 1
@@ -136,7 +136,7 @@ def test_uncertainty__takes_predictions_and_responses_alike(sample_archive):
     ds = aa1xr.open_sample().sel(type="flatrip").isel(neuron=slice(3)).compute()
     prediction = aa1xr.smooth(ds.psth)
     for errors in (aa1xr.jackknife, aa1xr.bootstrap):
-        options = {} if errors is aa1xr.jackknife else {"n": 20}
+        options = {} if errors is aa1xr.jackknife else {"n": 5}
         got = errors(aa1xr.score, ds, prediction, over="stimulus", **options)
         assert (part(got.cc_raw, "standard_error") > 0).all()
         assert got.cc_raw.dims == ("statistic", "neuron")
@@ -149,10 +149,6 @@ def test_uncertainty__refuses_what_it_cannot_take(sample_archive):
     ds = aa1xr.open_sample()
     with pytest.raises(ValueError, match="must not have the dimension 'neuron'"):
         aa1xr.jackknife(aa1xr.quality, ds, over="neuron")
-    with pytest.raises(ValueError, match="over='time'; expected one of"):
-        aa1xr.jackknife(aa1xr.quality, ds, over="time")
-    with pytest.raises(TypeError, match="function must be a function"):
-        aa1xr.jackknife(ds, ds, over="trial")
     with pytest.raises(ValueError, match="same labels along 'stimulus'"):
         aa1xr.jackknife(aa1xr.score, ds, ds.psth[:, :3], over="stimulus")
     with pytest.raises(ValueError, match="at least two along 'trial'"):
