@@ -6,7 +6,6 @@ Here is what could break it: our lazy arrays, encoding, attributes and labels.
 
 import copy
 import pickle
-import warnings
 from functools import cache
 
 import dask
@@ -192,7 +191,6 @@ OPERATIONS = {
     "groupby_bins": lambda ds: ds.psth.groupby_bins("duration_s", [0, 1.9, 3]).mean(),
     "coarsen": lambda ds: ds.coarsen(time=5, boundary="trim").mean(),
     "rolling": lambda ds: ds.psth.rolling(time=5, center=True).mean(),
-    "interp": lambda ds: ds.psth.interp(time=[0.105, 0.5]),
     "stack": lambda ds: ds.psth.stack(pair=("neuron", "stimulus")).dropna("pair").unstack("pair"),
     "transpose, chunk": lambda ds: ds.transpose("time", ...).chunk(neuron=2, time=50),
     # Tables, copies, files and trees.

@@ -9,8 +9,6 @@ import xarray as xr
 import aa1xr
 
 
-
-
 @pytest.fixture(scope="module")
 def other(tmp_path_factory):
     """Another archive: it has a conspecific-00 too, which is another sound."""
@@ -18,12 +16,6 @@ def other(tmp_path_factory):
     sizes = {"n_neurons": 4, "n_songs": 3, "n_ripples": 2}
     aa1xr.simulate_archive(folder / "other.zip", seed=1, **sizes)
     return aa1xr.open(folder / "other.zip", data_dir=folder)
-
-
-
-
-
-
 
 
 def test_two_areas__are_the_whole(ds):

@@ -79,8 +79,6 @@ def test_spike_counts__does_not_depend_on_the_bins(ds, options, window):
     np.testing.assert_array_equal(aa1xr.spike_counts(wide, **window), expected)
 
 
-
-
 def test_spike_counts__of_one(ds):
     whole = aa1xr.spike_counts(ds)
     one = ds.isel(neuron=2, trial=3)
@@ -166,12 +164,10 @@ def test_spike_counts__of_another_archive(tmp_path):
         aa1xr.events(other)
 
 
-
-
 def test_spike_counts__refuses_windows_that_were_not_recorded(ds):
-    with pytest.raises(ValueError, match="stop=4.5 must be between -2 and 4 s"):
+    with pytest.raises(ValueError, match=r"stop=4\.5 must be between -2 and 4 s"):
         aa1xr.spike_counts(ds, stop=4.5)
-    with pytest.raises(ValueError, match="start=1.9 must be before the end of each sound"):
+    with pytest.raises(ValueError, match=r"start=1\.9 must be before the end of each sound"):
         aa1xr.spike_counts(ds, start=1.9)
 
 

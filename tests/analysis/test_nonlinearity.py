@@ -55,8 +55,6 @@ def test_fit_nonlinearity__of_too_little_is_nan():
         aa1xr.fit_nonlinearity(drive, few, n_levels=5)
 
 
-
-
 def test_apply__takes_fewer_neurons_in_any_order():
     drive = linear([[[0, 0, 1, 1, 2, 2]]] * 3)
     rate = linear([[[4, 4, 5, 5, 9, 9]], [[1, 1, 2, 2, 3, 3]], [[7, 7, 8, 8, 9, 9]]])

@@ -1,9 +1,6 @@
 import numpy as np
-import pytest
 
 import aa1xr
-
-
 
 
 def test_psth__of_all_trials_is_the_variable(ds):
@@ -20,8 +17,6 @@ def test_psth__of_selected_trials_by_loops(ds):
         counts = [c for c in spikes[n, s, :, t] if not np.isnan(c)]
         expected = sum(counts) / len(counts) / 0.005 if counts else np.nan
         np.testing.assert_allclose(got[n, s, t], expected, rtol=1e-6)
-
-
 
 
 def test_psth__of_one_trial(ds):

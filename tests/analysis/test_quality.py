@@ -1,6 +1,5 @@
 import warnings
 
-import dask
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +7,7 @@ from hypothesis import given
 import aa1xr
 from aa1xr.analysis.quality import MEASURES
 from tests.analysis.scores_by_loops import averaged, ceiling, concatenated
-from tests.analysis.small_datasets import DT, dataset, ragged_datasets, refuse, trials, weighted
+from tests.analysis.small_datasets import DT, dataset, ragged_datasets, trials, weighted
 from tests.analysis.splits_by_loops import trial_correlation
 
 #: What is undefined is said by a warning, which has a test of its own.
@@ -144,8 +143,6 @@ def test_quality__is_of_the_sound_whatever_the_window(sample_archive):
     assert wide.rate_spontaneous.notnull().all()
 
 
-
-
 def test_quality__of_one_neuron_and_of_some_trials(sample_archive):
     ds = aa1xr.open_sample()
     whole = aa1xr.quality(ds).compute()
@@ -199,8 +196,6 @@ def test_quality__speaks_of_what_is_computed_alone(sample_archive):
         aa1xr.quality(ds)[["snr", "ccmax"]].compute()
         with pytest.raises(aa1xr.UndefinedWarning, match="no bins before onset"):
             aa1xr.quality(ds).latency.compute()
-
-
 
 
 def test_with_quality__selects(sample_archive):

@@ -151,8 +151,6 @@ def test_resample__keeps_attributes(ds):
     assert ds.time.attrs["dt_ms"] == 5
 
 
-
-
 def test_resample__saves_and_loads(ds, tmp_path):
     got = aa1xr.resample(ds.sel(area="MLd"), dt_ms=20)
     aa1xr.save(got, tmp_path / "wide.zarr")
@@ -165,12 +163,6 @@ def test_resample__own_variables_average_unless_they_are_counts(ds):
     got = aa1xr.resample(some[["late", "licks"]], dt_ms=10)
     assert got.late.values[:2].tolist() == [0.5, 2.5]
     assert got.licks.values[:2].tolist() == [1, 5]
-
-
-
-
-
-
 
 
 def test_resample__refuses_broken_axes(ds):

@@ -109,10 +109,6 @@ def test_scaling__constants_and_silence():
     np.testing.assert_array_equal(scaling.undo(tenth), silent + np.float32(0.1))
 
 
-
-
-
-
 @pytest.mark.parametrize("options", [{}, {"before_ms": 500, "after_ms": 300}, {"dt_ms": 20}])
 def test_standardize__over_sounds_and_not_over_padding(options):
     ds = aa1xr.open_sample(**options)

@@ -1,6 +1,5 @@
 import warnings
 
-import dask
 import numpy as np
 import pytest
 import scipy.stats
@@ -16,7 +15,6 @@ from tests.analysis.small_datasets import (
     as_prediction,
     dataset,
     ragged_datasets,
-    refuse,
     trials,
 )
 
@@ -223,14 +221,6 @@ def test_score__constant_predictions_are_nan_exactly(ds):
     for name in SCORES:
         if name.startswith("cc_"):
             assert got[name].isnull().all(), name
-
-
-
-
-
-
-
-
 
 
 def test_score__is_of_what_prediction_and_data_have_in_common(sample_archive):

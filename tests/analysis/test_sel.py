@@ -15,10 +15,6 @@ import aa1xr
 from tests.analysis.small_datasets import refuse
 
 
-
-
-
-
 @pytest.mark.parametrize(
     ("labels", "n_neurons", "n_stimuli"),
     [

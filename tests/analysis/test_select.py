@@ -26,8 +26,6 @@ def test_presented__is_where_spikes_are(ds):
     np.testing.assert_array_equal(aa1xr.presented(one), there[1, :, 1])
 
 
-
-
 def test_presented__needs_trials_and_their_numbers(ds):
     with pytest.raises(ValueError, match="no variable 'n_trials'"):
         aa1xr.presented(ds[["psth"]])

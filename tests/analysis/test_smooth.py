@@ -115,10 +115,6 @@ def test_smooth__missing_neither_leaks_nor_fills(ds):
     np.testing.assert_array_equal(aa1xr.smooth(rate)[..., :190], aa1xr.smooth(other)[..., :190])
 
 
-
-
-
-
 def test_smooth__takes_integers_and_any_variable(ds):
     assert aa1xr.smooth(response([0, 1, 2]).astype("i2")).dtype == np.float32
     assert aa1xr.smooth(ds.spectrogram).dims == ds.spectrogram.dims

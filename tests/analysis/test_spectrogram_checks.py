@@ -61,8 +61,6 @@ def test_delays__are_those_of_all_pairs_of_sound_and_response(dt_ms, start, stop
         np.testing.assert_allclose(longest, expected.max(), atol=1e-9)
 
 
-
-
 @pytest.mark.parametrize("hop", [32, 160, 320, 1280])
 @pytest.mark.parametrize("compression", ["cubic", "none"])
 @pytest.mark.parametrize("frames", ["centred", "causal"])

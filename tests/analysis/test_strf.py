@@ -79,8 +79,6 @@ def test_strf__recovers_known_fields():
         assert np.corrcoef(truth.ravel(), fit.strf[n].values.ravel())[0, 1] > 0.95
 
 
-
-
 def test_strf__of_missing_pairs():
     ds, _ = linear_neurons()
     psth = ds.psth.values.copy()
@@ -97,10 +95,6 @@ def test_strf__of_missing_pairs():
     xr.testing.assert_allclose(fit.sel(neuron=others), fit_to(ds).compute().sel(neuron=others))
 
 
-
-
-
-
 def test_strf__on_a_cluster(ds):
     distributed = pytest.importorskip("distributed")
     lists = {"train": ds.stimulus.values[10:12], "validation": ds.stimulus.values[12:13]}
@@ -108,10 +102,6 @@ def test_strf__on_a_cluster(ds):
     expected = aa1xr.strf(ds, **options).compute(scheduler="synchronous")
     with distributed.Client(processes=False, n_workers=1, dashboard_address=":0"):
         xr.testing.assert_allclose(aa1xr.strf(ds, **options).compute(), expected)
-
-
-
-
 
 
 @pytest.mark.parametrize("rectify", [False, True])
@@ -145,8 +135,6 @@ def test_predict__of_one_neuron_or_sound_and_of_nan():
     assert aa1xr.predict(ds, unknown).isnull().all(["stimulus", "time"]).sum() == 1
 
 
-
-
 def test_predict__is_scored_as_it_is(ds):
     songs = aa1xr.take_trials(ds.sel(type="conspecific", area="MLd"), slice(10))
     songs = songs.isel(neuron=slice(4))
@@ -159,10 +147,6 @@ def test_predict__is_scored_as_it_is(ds):
     assert scores.cc_norm > 0.85
     assert scores.n_left_out.sel(measure="cc_norm") == 1
     assert spectra.information.notnull().sum() == 3
-
-
-
-
 
 
 @pytest.mark.parametrize("window", [{"before_ms": 300}, {"after_ms": 1000}])

@@ -313,8 +313,6 @@ def test_summary__counts_the_trials_taken(ds):
     assert summarize(part)["presentations"] == summarize(odd)["presentations"]
 
 
-
-
 def test_take_trials__of_one_neuron_or_stimulus(ds):
     whole = aa1xr.take_trials(ds, "odd")
     for one in ({"neuron": 3}, {"stimulus": 2}, {"neuron": 3, "stimulus": 2}):
