@@ -241,10 +241,10 @@ def test_quality__of_the_real_archive_has_known_reliability(real):
 
 def test_quality__of_the_real_archive_has_known_rates_and_latencies(real):
     songs, ripples = (
-        aa1xr.quality(real.sel(type=type_))[["rate_driven"]].compute()
+        aa1xr.quality(real.sel(type=type_), max_splits=1)[["rate_driven"]].compute()
         for type_ in ("conspecific", "flatrip")
     )
-    whole = aa1xr.quality(real)[["rate_spontaneous", "latency"]].compute()
+    whole = aa1xr.quality(real, max_splits=1)[["rate_spontaneous", "latency"]].compute()
     for area, still, song, ripple in (("Field_L", 2.15, 9.4, 10.9), ("MLd", 0.41, 8.4, 10.3)):
         assert abs(float(whole.rate_spontaneous.sel(area=area).mean()) - still) < 0.005
         assert abs(float(songs.rate_driven.sel(area=area).mean()) - song) < 0.05

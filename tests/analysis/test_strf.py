@@ -79,6 +79,18 @@ def test_strf__recovers_known_fields():
         assert np.corrcoef(truth.ravel(), fit.strf[n].values.ravel())[0, 1] > 0.95
 
 
+def test_strf__recovers_the_fields_of_simulated_cells(tmp_path):
+    truth = aa1xr.simulate_archive(
+        tmp_path / "a.zip", n_neurons=2, n_songs=0, n_ripples=5, n_trials=150, seed=1
+    )
+    ds = aa1xr.open(tmp_path / "a.zip", data_dir=tmp_path)
+    train, validation, _ = aa1xr.split(ds, test=1, validation=1)
+    fit = aa1xr.strf(ds, train=train, validation=validation).compute()
+    for n in range(2):
+        field = truth.strf[n].values * fit.scale.values[:, np.newaxis]
+        assert np.corrcoef(field.ravel(), fit.strf[n].values.ravel())[0, 1] > 0.85
+
+
 def test_strf__of_missing_pairs():
     ds, _ = linear_neurons()
     psth = ds.psth.values.copy()

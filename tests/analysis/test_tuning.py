@@ -139,22 +139,18 @@ def test_tuning__is_of_weights_for_one_unit_in_bands_with_sound():
         assert np.isnan(aa1xr.tuning(ds).bandwidth.item())
 
 
-def test_strf_and_tuning__of_simulated_cells_are_those_of_their_true_fields(tmp_path):
+def test_tuning__of_simulated_cells_is_that_of_their_true_fields(tmp_path):
     truth = aa1xr.simulate_archive(
         tmp_path / "a.zip", n_neurons=4, n_songs=0, n_ripples=7, n_trials=60, seed=3
     )
     ds = aa1xr.open(tmp_path / "a.zip", data_dir=tmp_path)
     train, validation, _ = aa1xr.split(ds, test=1, validation=2)
-    fit = aa1xr.strf(ds, train=train, validation=validation, alphas=[0.1, 1]).compute()
+    fit = aa1xr.strf(ds, train=train, validation=validation).compute()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedWarning)
         true, got = aa1xr.tuning(truth), aa1xr.tuning(fit)
     use = (fit.cc_validation > 0.3).values
     assert use.sum() >= 3
-    fields = truth.strf * fit.scale.values[:, np.newaxis]
-    r = xr.corr(fields.drop_vars(fields.coords), fit.strf.drop_vars(fit.strf.coords),
-                ["freq", "lag"])  # fmt: skip
-    assert (r[use] > 0.85).all(), r
     band = np.searchsorted(ds.freq, true.best_frequency) - np.searchsorted(
         ds.freq, got.best_frequency
     )

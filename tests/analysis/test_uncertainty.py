@@ -25,6 +25,14 @@ def cells(*, n_cells=100, n_trials=8, gain=10.0):
     return dataset(rng.poisson(mean), [120] * 3), snr, rate.mean()
 
 
+def snr_of(ds):
+    return aa1xr.quality(ds, max_splits=1).snr  # which needs no splits
+
+
+def rate_of(ds):
+    return aa1xr.quality(ds, max_splits=1).rate_driven
+
+
 def test_jackknife__of_a_mean_is_the_standard_error():
     values = np.random.default_rng(0).standard_normal((4, 9))
     counts = xr.DataArray(values, {"trial": np.arange(9)}, ("neuron", "trial"))
@@ -57,7 +65,7 @@ def test_jackknife__of_means_over_pairs_does_not_count_them_twice():
 def test_jackknife__over_trials_covers_the_true_snr():
     ds, snr, rate = cells()
     names = ["snr", "rate_driven"]
-    got = aa1xr.jackknife(lambda ds: aa1xr.quality(ds)[names], ds, over="trial")
+    got = aa1xr.jackknife(lambda ds: aa1xr.quality(ds, max_splits=1)[names], ds, over="trial")
     assert 0.9 < covered(got.snr, snr) <= 0.99
     assert 0.85 < part(got.snr, "standard_error").mean() / part(got.snr, "estimate").std() < 1.15
     assert covered(got.rate_driven, rate) > 0.9
@@ -84,33 +92,33 @@ def test_jackknife__counts_the_trials_and_stimuli_that_a_neuron_has():
     ds, _, _ = cells(n_cells=2)
     fewer = ds.copy(deep=True)
     fewer.spikes[1, :, 5:] = np.nan
-    got = aa1xr.jackknife(lambda d: aa1xr.quality(d).snr, fewer, over="trial")
+    got = aa1xr.jackknife(snr_of, fewer, over="trial")
     for neuron, n in ((0, 8), (1, 5)):
         alone = ds.isel(neuron=[neuron], trial=slice(n))
-        expected = aa1xr.jackknife(lambda d: aa1xr.quality(d).snr, alone, over="trial")
+        expected = aa1xr.jackknife(snr_of, alone, over="trial")
         np.testing.assert_allclose(got.isel(neuron=[neuron]).values, expected.values)
     fewer.spikes[1, 0, 3:] = np.nan
     with pytest.raises(ValueError, match="numbers of trials must be equal"):
-        aa1xr.jackknife(lambda d: aa1xr.quality(d).snr, fewer, over="trial")
+        aa1xr.jackknife(snr_of, fewer, over="trial")
     fewer = ds.copy(deep=True)
     fewer.spikes[1, 2] = np.nan
-    got = aa1xr.jackknife(lambda d: aa1xr.quality(d).rate_driven, fewer, over="stimulus")
+    got = aa1xr.jackknife(rate_of, fewer, over="stimulus")
     alone = ds.isel(neuron=[1], stimulus=[0, 1])
-    expected = aa1xr.jackknife(lambda d: aa1xr.quality(d).rate_driven, alone, over="stimulus")
+    expected = aa1xr.jackknife(rate_of, alone, over="stimulus")
     np.testing.assert_allclose(got.isel(neuron=[1]).values, expected.values)
 
 
 def test_errors_over_stimuli__cover_the_snr_of_all_such_stimuli():
     rng = np.random.default_rng(2)
-    n_cells, n_stimuli = 60, 12
+    n_cells, n_stimuli = 100, 12
     gain = rng.uniform(2, 12, (n_cells, n_stimuli, 1))
     rate = (30 + gain * rng.standard_normal((n_cells, n_stimuli, 80))).clip(0)
     counts = rng.poisson(np.repeat(rate[:, :, np.newaxis] * DT, 4, 2))
     ds = dataset(counts, [80] * n_stimuli).compute()
     snr = (12**3 - 2**3) / 3 / 10 * DT**2 / (30 * DT)
     for errors in (aa1xr.jackknife, aa1xr.bootstrap):
-        options = {} if errors is aa1xr.jackknife else {"n": 40}
-        got = errors(lambda d: aa1xr.quality(d).snr, ds, over="stimulus", **options)
+        options = {} if errors is aa1xr.jackknife else {"n": 60}
+        got = errors(snr_of, ds, over="stimulus", **options)
         assert 0.88 < covered(got, snr) <= 0.99
         ratio = part(got, "standard_error").mean() / part(got, "estimate").std()
         assert 0.85 < ratio < 1.15
