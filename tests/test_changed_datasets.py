@@ -218,6 +218,7 @@ FUNCTIONS: dict[str, Function] = {
     "score": Function(lambda t, ds: aa1xr.score(ds, t.rate)),
     "coherence": Function(lambda t, ds: aa1xr.coherence(ds, t.rate)),
     "events": Function(lambda t, ds: aa1xr.events(ds)),
+    "sounds": Function(lambda t, ds: aa1xr.sounds(ds), "time"),
     "spike_counts": Function(lambda t, ds: aa1xr.spike_counts(ds)),
     "dprime": Function(lambda t, ds: aa1xr.dprime(*sets(ds))),
     "responsiveness": Function(lambda t, ds: aa1xr.responsiveness(ds, window_s=0.1)),
