@@ -6,6 +6,10 @@ Nothing here or in any test touches the network or the user's own data directory
 import os
 from pathlib import Path
 
+# Before NumPy: dask's threads and pytest's workers share the cores, and threads of BLAS beside them
+# would take several times the time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import fsspec
 import hypothesis
 import pytest

@@ -1,4 +1,3 @@
-import subprocess
 import sys
 
 import matplotlib as mpl
@@ -81,6 +80,22 @@ def test_response__is_three_pictures_on_one_axis(ds):
     assert labels == ["frequency (kHz)", "trial", "rate (spikes/s)"]
 
 
+@pytest.mark.parametrize("draw", [plot.response, plot.raster, plot.psth])
+def test_plots__of_what_was_never_heard_leave_no_figure(draw, ds):
+    with pytest.raises(ValueError, match=r"sim0000_2_A \(MLd\), conspecific-00: never presented"):
+        draw(ds, NO_SONGS, "conspecific-00")
+    assert plt.get_fignums() == []
+
+
+def test_plots__without_matplotlib_say_so(ds, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    for draw in (ds.aa1.plot.coverage, ds.sel(stimulus="flatrip-00").aa1.plot.psth):
+        with pytest.raises(
+            ImportError, match=r"plots need matplotlib: pip install 'aa1xr\[plot\]'"
+        ):
+            draw()
+
+
 def test_response__goes_into_a_subfigure(ds):
     left, right = Figure().subfigures(1, 2)
     axes = plot.response(ds, CELL, "flatrip-00", figure=right)
@@ -98,37 +113,6 @@ def test_response__rate_is_of_the_trials_above_it(ds):
         stairs(rate)[0].get_data().values, aa1xr.psth(one).dropna("time"), rtol=1e-6
     )
     assert not np.allclose(stairs(rate)[0].get_data().values, one.psth.dropna("time"))
-
-
-@pytest.mark.parametrize("dt_ms", [1, 20])
-def test_response__at_any_bin_width(dt_ms, sample_archive):
-    ds = aa1xr.open_sample(dt_ms=dt_ms)
-    _, raster, _ = plot.response(ds, CELL, "conspecific-00")
-    spikes = ds.spikes.sel(neuron=CELL, stimulus="conspecific-00")
-    (lines,) = raster.collections
-    assert len(lines.get_segments()) == int(spikes.sum())
-    raster.figure.canvas.draw()
-
-
-@pytest.mark.parametrize("draw", [plot.response, plot.raster, plot.psth])
-def test_plots__of_what_was_never_heard(draw, ds):
-    with pytest.raises(ValueError, match=r"sim0000_2_A \(MLd\), conspecific-00: never presented"):
-        draw(ds, NO_SONGS, "conspecific-00")
-    with pytest.raises(KeyError, match="did you mean 'flatrip-0"):
-        draw(ds, CELL, "flatrip-9")
-    with pytest.raises(KeyError, match="did you mean 'sim0000_1_B'"):
-        draw(ds, "sim0000_1_b", "flatrip-00")
-    with pytest.raises(ValueError, match="one stimulus is drawn, and the data has 15; name one"):
-        draw(ds, CELL)
-    with pytest.raises(ValueError, match="of 'sim0000_1_B' alone"):
-        draw(ds.sel(neuron=CELL), "sim0000_1_A", "flatrip-00")
-    assert plt.get_fignums() == []
-
-
-@pytest.mark.parametrize("draw", [plot.response, plot.raster])
-def test_plots__of_several_neurons(draw, ds):
-    with pytest.raises(ValueError, match="one neuron is drawn, and the data has 6"):
-        draw(ds.sel(area="MLd"), stimulus="flatrip-00")
 
 
 @pytest.mark.parametrize("name", ["raster", "psth"])
@@ -153,16 +137,6 @@ def test_plots__take_the_variable_itself(name, ds, ax):
 def test_plots__without_axes_make_a_figure_of_pyplots(ds):
     axes = plot.coverage(ds)
     assert plt.get_fignums() == [axes.figure.number]
-
-
-def test_plots__say_what_variable_is_missing(ds):
-    with pytest.raises(ValueError, match="no variable 'spikes'; it has: psth"):
-        plot.raster(ds[["psth"]], CELL, "flatrip-00")
-
-
-def test_plots__of_bins_with_gaps(ds, ax):
-    with pytest.raises(ValueError, match="adjacent bins"):
-        plot.psth(ds.isel(time=[0, 1, 5]), CELL, "flatrip-00", ax=ax)
 
 
 def test_plots__of_a_masked_dataset(ds, ax):
@@ -339,13 +313,9 @@ def test_strf__of_a_dataset_in_any_order_of_dimensions(fields, ax):
     np.testing.assert_array_equal(ax.collections[0].get_array(), fields.sel(neuron="a"))
 
 
-def test_strf__of_zeros_or_nothing_or_several(fields, ax):
+def test_strf__of_zeros(fields, ax):
     plot.strf(fields, "b", ax=ax)
     assert ax.collections[0].get_clim() == (-1, 1)
-    with pytest.raises(ValueError, match=r"a \(MLd\): the receptive field is NaN"):
-        plot.strf(fields * np.nan, "a", ax=ax)
-    with pytest.raises(ValueError, match="one neuron is drawn, and the data has 2"):
-        plot.strf(fields, ax=ax)
 
 
 # coverage
@@ -443,56 +413,14 @@ def test_quality__takes_what_was_measured_already(ds, ax, monkeypatch):
     assert ax.get_ylabel() == "firing rate while the stimulus plays (spikes/s)"
 
 
-@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
-def test_quality__of_what_is_no_measure(ds):
-    with pytest.raises(ValueError, match=r"measure='cc'; expected .* ccmax"):
-        plot.quality(ds, measure="cc")
-    with pytest.raises(ValueError, match="one value for each neuron is drawn; 'snr' is"):
-        plot.quality(aa1xr.quality(ds, by="stimulus"), measure="snr")
-    with pytest.raises(ValueError, match="rate_z is NaN for all neurons"):
-        plot.quality(aa1xr.open_sample(), measure="rate_z")
-    assert plt.get_fignums() == []
-
-
-def test_plots__without_matplotlib_say_so(sample_archive):
-    code = """
-import sys
-sys.modules["matplotlib"] = sys.modules["matplotlib.pyplot"] = None
-import aa1xr
-ds = aa1xr.open_sample()
-for draw in (ds.aa1.plot.coverage, ds.sel(stimulus="flatrip-00").aa1.plot.psth):
-    try:
-        draw()
-    except ImportError as error:
-        print(error)
-"""
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.splitlines() == ["plots need matplotlib: pip install 'aa1xr[plot]'"] * 2
-
-
-def test_ax__is_one_axes(ds):
-    for wrong in (plt.subplots(2)[1], plt.figure(), 3):
-        with pytest.raises(TypeError, match=r"ax is .*; expected one matplotlib Axes"):
-            plot.coverage(ds, ax=wrong)
-    plt.close("all")
-
-
-def test_raster__is_not_of_rates(ds):
-    with pytest.raises(ValueError, match="'psth' has no 'trial'"):
-        plot.raster(ds.psth, "sim0000_1_B", "flatrip-00")
-    with pytest.raises(ValueError, match="one too many, 'trial'"):
-        plot.psth(ds.spikes, "sim0000_1_B", "flatrip-00")
-    with pytest.raises(ValueError, match=r"neuron=\[.*\] is 1 of them; expected one name"):
-        plot.raster(ds, ["sim0000_1_B"], "flatrip-00")
-
-
 @pytest.mark.parametrize("dt_ms", [1, 20])
 def test_response__sound_lies_beside_its_spikes(sample_archive, dt_ms):
     ds = aa1xr.open_sample(dt_ms=dt_ms, before_ms=100)
     sound, raster, rate = plot.response(ds, "sim0000_1_A", "conspecific-00")
     (mesh,) = sound.collections
     edges = mesh.get_coordinates()[0, :, 0]
-    one = ds.sel(neuron="sim0000_1_A", stimulus="conspecific-00")
+    one = ds.sel(neuron="sim0000_1_A", stimulus="conspecific-00").compute()
+    assert len(raster.collections[0].get_segments()) == int(one.spikes.sum())
     n_bins = int(one.psth.notnull().sum())
     left = one.time.values[:n_bins]
     np.testing.assert_allclose(edges, np.append(left, left[-1] + dt_ms / 1000), atol=1e-12)

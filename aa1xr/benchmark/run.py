@@ -103,10 +103,13 @@ def run(
 
     Examples
     --------
-    >>> ds = aa1xr.open_sample(dt_ms=5).sel(animal_id="sim0000")
-    >>> result = aa1xr.benchmark.run(ds, "cv10", "ridge", areas=["MLd"])
+    One split in wide bins, which takes a second; "cv10" has ten splits in bins of 5 ms.
+
+    >>> protocol = aa1xr.benchmark.Protocol("quick", 10.0, ("conspecific",), "random", n_splits=1)
+    >>> ds = aa1xr.open_sample(dt_ms=protocol.dt_ms).sel(animal_id="sim0000")
+    >>> result = aa1xr.benchmark.run(ds, protocol, "ridge", areas=["MLd"])
     >>> float(result.cc_norm.mean()) > 0.8, result.attrs["protocol"]
-    (True, 'cv10')
+    (True, 'quick')
     """
     protocol = find_protocol(protocol)
     arguments.choice("model", model, MODELS)

@@ -44,7 +44,7 @@ PARTS = {
     "benchmarks": benchmark.rows,
     "commands": command_line.rows,
 }
-SLOW = {"Datasets", "exports", "benchmarks"}
+SLOW = {"Datasets", "exports"}
 
 
 def table() -> dict[str, list[Case]]:

@@ -150,8 +150,9 @@ def gaussian(*, n_cells, n_stimuli, n_trials, signal, error, seed=0, n_bins=400)
     )
 
 
-@pytest.mark.parametrize(("n_stimuli", "n_trials"), [(3, 10), (3, 2), (12, 10)])
-@pytest.mark.parametrize("signal", [0.5, 0.2])
+@pytest.mark.parametrize(
+    ("n_stimuli", "n_trials", "signal"), [(3, 10, 0.2), (3, 2, 0.5), (12, 10, 0.5), (12, 10, 0.2)]
+)
 def test_information__of_gaussian_signals_is_the_closed_form(n_stimuli, n_trials, signal):
     ds, prediction, truth = gaussian(
         n_cells=80, n_stimuli=n_stimuli, n_trials=n_trials, signal=signal, error=1

@@ -7,12 +7,6 @@ import pytest
 import xarray as xr
 
 import aa1xr
-from aa1xr.export.stimuli import Stimuli
-
-
-@pytest.fixture(scope="module")
-def ds(sample_archive):
-    return aa1xr.open_sample()
 
 
 @pytest.fixture(scope="module")
@@ -22,41 +16,6 @@ def other(tmp_path_factory):
     sizes = {"n_neurons": 4, "n_songs": 3, "n_ripples": 2}
     aa1xr.simulate_archive(folder / "other.zip", seed=1, **sizes)
     return aa1xr.open(folder / "other.zip", data_dir=folder)
-
-
-@pytest.fixture(scope="module")
-def spread(ds):
-    """Two areas, put together with xarray's default."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        return xr.concat([ds.sel(area="MLd"), ds.sel(area="Field_L")], "neuron")
-
-
-LABELS = {"train": ["flatrip-00", "flatrip-01"], "validation": ["flatrip-02"]}
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda ds: aa1xr.strf(ds, **LABELS),
-        aa1xr.quality,
-        aa1xr.with_quality,
-        aa1xr.psth,
-        aa1xr.spike_counts,
-        aa1xr.drop_missing,
-        lambda ds: aa1xr.take_trials(ds, "odd"),
-        lambda ds: aa1xr.score(ds, ds.psth),
-        lambda ds: aa1xr.coherence(ds, ds.psth),
-        aa1xr.benchmark.PROTOCOLS["cv10"].prepare,
-        lambda ds: aa1xr.plot.spectrogram(ds, "flatrip-00"),
-        lambda ds: aa1xr.plot.response(ds, "sim0000_1_B", "flatrip-00"),
-        lambda ds: Stimuli(ds, "psth"),
-    ],
-)
-def test_spread_spectrogram__is_refused_with_the_way_on(spread, function):
-    assert "neuron" in spread.spectrogram.dims
-    with pytest.raises(ValueError, match='data_vars="minimal"'):
-        function(spread)
 
 
 def test_two_areas__are_the_whole(ds):
@@ -128,14 +87,3 @@ def test_strf__of_a_response_to_other_sounds(ds, other):
     sounds = ds.sel(stimulus=other.stimulus.values[-2:])
     with pytest.raises(ValueError, match="another sound"):
         aa1xr.strf(sounds, train=["flatrip-00"], validation=["flatrip-01"], response=response)
-
-
-def test_check_distinct__is_asked_by_the_measures(ds):
-    drawn = ds.isel(trial=[0, 0, 1])
-    for function in (
-        aa1xr.quality,
-        lambda d: aa1xr.score(d, d.psth),
-        lambda d: aa1xr.coherence(d, d.psth),
-    ):
-        with pytest.raises(ValueError, match="trial 0 occurs 2 times"):
-            function(drawn)

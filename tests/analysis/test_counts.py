@@ -79,16 +79,6 @@ def test_spike_counts__does_not_depend_on_the_bins(ds, options, window):
     np.testing.assert_array_equal(aa1xr.spike_counts(wide, **window), expected)
 
 
-def test_spike_counts__is_lazy_and_keeps_labels(ds, lazily):
-    with lazily():
-        got = aa1xr.spike_counts(ds)
-    assert got.chunks is not None
-    assert got.sel(area="MLd", type="flatrip").shape == (6, 5, 15)
-    assert got.attrs["units"] == "count"
-    assert aa1xr.spike_counts(aa1xr.open_sample(chunks=None)).chunks is None
-    xr.testing.assert_identical(got, ds.aa1.spike_counts())
-
-
 def test_spike_counts__of_one(ds):
     whole = aa1xr.spike_counts(ds)
     one = ds.isel(neuron=2, trial=3)
@@ -174,21 +164,11 @@ def test_spike_counts__of_another_archive(tmp_path):
         aa1xr.events(other)
 
 
-@pytest.mark.parametrize(
-    ("window", "message"),
-    [
-        ({"start": -2.001}, "start=-2.001 must be between -2 and 4 s"),
-        ({"stop": 4.5}, "stop=4.5 must be between -2 and 4 s"),
-        ({"start": 1, "stop": 1}, "start=1 must be before stop=1"),
-        ({"start": 1.9}, "start=1.9 must be before the end of each stimulus"),
-        ({"start": None}, "start=None"),
-        ({"stop": "1"}, "stop='1'"),
-        ({"stop": float("nan")}, "stop=nan"),
-    ],
-)
-def test_spike_counts__of_windows_that_were_not_recorded(ds, window, message):
-    with pytest.raises(ValueError, match=message):
-        aa1xr.spike_counts(ds, **window)
+def test_spike_counts__refuses_windows_that_were_not_recorded(ds):
+    with pytest.raises(ValueError, match=r"stop=4\.5 must be between -2 and 4 s"):
+        aa1xr.spike_counts(ds, stop=4.5)
+    with pytest.raises(ValueError, match=r"start=1\.9 must be before the end of each stimulus"):
+        aa1xr.spike_counts(ds, start=1.9)
 
 
 def test_spike_counts__needs_the_ends_of_sounds(ds):

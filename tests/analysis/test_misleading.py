@@ -144,12 +144,6 @@ def test_strf__refuses_bins_that_were_joined_by_hand(ds, parts):
         aa1xr.strf(wide, **parts)
 
 
-def test_strf__refuses_a_psth_of_counts(ds, parts):
-    counts = ds.assign(psth=ds.spikes.sum("trial", min_count=1).assign_attrs(units="spikes"))
-    with pytest.raises(ValueError, match="the response must be in spikes/s; got units of 'spikes'"):
-        aa1xr.strf(counts, **parts)
-
-
 def test_predict__refuses_fits_that_were_joined_with_a_scale_for_each_neuron(ds, parts):
     one, other = (aa1xr.strf(ds.isel(neuron=part), **parts).compute() for part in ([0, 1], [2, 3]))
     spread = xr.concat([one, other.assign(offset=other.offset + 1)], "neuron", data_vars="all")

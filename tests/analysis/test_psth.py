@@ -1,12 +1,6 @@
 import numpy as np
-import pytest
 
 import aa1xr
-
-
-@pytest.fixture(scope="module")
-def ds(sample_archive):
-    return aa1xr.open_sample()
 
 
 def test_psth__of_all_trials_is_the_variable(ds):
@@ -25,19 +19,5 @@ def test_psth__of_selected_trials_by_loops(ds):
         np.testing.assert_allclose(got[n, s, t], expected, rtol=1e-6)
 
 
-def test_psth__is_lazy_and_keeps_labels(ds):
-    got = aa1xr.psth(ds.isel(trial=slice(5)))
-    assert got.chunks is not None
-    assert got.sel(area="MLd", type="flatrip").sizes == {"neuron": 6, "stimulus": 5, "time": 434}
-
-
 def test_psth__of_one_trial(ds):
     np.testing.assert_allclose(aa1xr.psth(ds.isel(trial=2)), ds.spikes.isel(trial=2) / 0.005)
-
-
-def test_psth__needs_spikes_and_a_bin_width(ds):
-    with pytest.raises(ValueError, match="no variable 'spikes'; it has: psth"):
-        aa1xr.psth(ds[["psth"]])
-    bare = ds.assign_coords(time=("time", ds.time.values))
-    with pytest.raises(ValueError, match="dt_ms"):
-        aa1xr.psth(bare)

@@ -1,6 +1,5 @@
 import warnings
 
-import dask
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +7,7 @@ from hypothesis import given
 import aa1xr
 from aa1xr.analysis.quality import MEASURES
 from tests.analysis.scores_by_loops import averaged, ceiling, concatenated
-from tests.analysis.small_datasets import DT, dataset, ragged_datasets, refuse, trials, weighted
+from tests.analysis.small_datasets import DT, dataset, ragged_datasets, trials, weighted
 from tests.analysis.splits_by_loops import trial_correlation
 
 #: What is undefined is said by a warning, which has a test of its own.
@@ -85,7 +84,7 @@ def test_quality__of_ragged_data_by_loops(ds):
 
 
 def test_quality__of_the_sample_by_loops(sample_archive):
-    ds = aa1xr.open_sample(before_ms=500).isel(stimulus=[0, 1, 11])
+    ds = aa1xr.open_sample(before_ms=500).isel(stimulus=[0, 1, 11], trial=slice(12))
     assert_as_by_loops(ds.sel(neuron=["sim0000_1_B", "sim0000_2_A"]))
     # 11 trials have 462 splits.
     few = ds.sel(neuron=["sim0000_1_A"]).isel(stimulus=[2], trial=slice(11))
@@ -144,24 +143,6 @@ def test_quality__is_of_the_sound_whatever_the_window(sample_archive):
     assert wide.rate_spontaneous.notnull().all()
 
 
-@pytest.mark.parametrize("chunks", [{}, None, {"neuron": 5, "stimulus": 4, "time": 100}])
-@pytest.mark.parametrize("by", ["neuron", "stimulus"])
-def test_quality__is_lazy_and_keeps_labels(sample_archive, by, chunks):
-    ds = aa1xr.open_sample(chunks=chunks)
-    with dask.config.set(scheduler=refuse):
-        got = aa1xr.quality(ds, by=by)
-    assert set(got.data_vars) == set(MEASURES)
-    assert all(array.chunks is not None for array in got.values())
-    assert aa1xr.sel(got, area="MLd", animal_id="sim0000").sizes["neuron"] == 5
-    assert got.indexes["neuron"].equals(ds.indexes["neuron"])
-    if by == "stimulus":
-        assert got.sel(type="flatrip").sizes["stimulus"] == 5
-    reference = aa1xr.quality(aa1xr.open_sample(), by=by).compute()
-    np.testing.assert_array_equal(got.compute().to_dataarray(), reference.to_dataarray())
-    assert got.snr.attrs["units"] == "1"
-    assert len(got.__dask_graph__()) < 150
-
-
 def test_quality__of_one_neuron_and_of_some_trials(sample_archive):
     ds = aa1xr.open_sample()
     whole = aa1xr.quality(ds).compute()
@@ -217,18 +198,6 @@ def test_quality__speaks_of_what_is_computed_alone(sample_archive):
             aa1xr.quality(ds).latency.compute()
 
 
-def test_quality__refuses_what_it_cannot_take(sample_archive):
-    ds = aa1xr.open_sample()
-    with pytest.raises(ValueError, match="by='trial'; expected one of 'neuron', 'stimulus'"):
-        aa1xr.quality(ds, by="trial")
-    with pytest.raises(ValueError, match="max_splits=0"):
-        aa1xr.quality(ds, max_splits=0)
-    with pytest.raises(ValueError, match="no variable 'spikes'"):
-        aa1xr.quality(ds[["psth"]])
-    with pytest.raises(ValueError, match="duration_s"):
-        aa1xr.quality(ds.drop_vars("duration_s"))
-
-
 def test_with_quality__selects(sample_archive):
     ds = aa1xr.open_sample(before_ms=500)
     with_labels = aa1xr.with_quality(ds)
@@ -270,14 +239,18 @@ def test_quality__of_the_real_archive_has_known_reliability(real):
         assert abs(float(songs.sel(area=area).median()) - expected) < 0.005
 
 
-def test_quality__of_the_real_archive_has_known_rates(real):
+def test_quality__of_the_real_archive_has_known_rates_and_latencies(real):
     songs, ripples = (
-        aa1xr.quality(real.sel(type=type_)).compute() for type_ in ("conspecific", "flatrip")
+        aa1xr.quality(real.sel(type=type_), max_splits=1)[["rate_driven"]].compute()
+        for type_ in ("conspecific", "flatrip")
     )
-    whole = aa1xr.quality(real)[["rate_spontaneous", "latency", "ccmax"]].compute()
+    whole = aa1xr.quality(real, max_splits=1)[["rate_spontaneous", "latency"]].compute()
     for area, still, song, ripple in (("Field_L", 2.15, 9.4, 10.9), ("MLd", 0.41, 8.4, 10.3)):
         assert abs(float(whole.rate_spontaneous.sel(area=area).mean()) - still) < 0.005
         assert abs(float(songs.rate_driven.sel(area=area).mean()) - song) < 0.05
         assert abs(float(ripples.rate_driven.sel(area=area).mean()) - ripple) < 0.05
-    assert whole.latency.sel(area="MLd").mean() < whole.latency.sel(area="Field_L").mean()
-    assert whole.ccmax.sel(neuron="pipu1018_11_B").notnull()
+    mld, field_l = (whole.latency.sel(area=area) for area in ("MLd", "Field_L"))
+    assert 0.008 < mld.median() < 0.015 < field_l.median() < 0.022
+    assert mld.mean() < field_l.mean()
+    assert whole.latency.min() > 0.004
+    assert aa1xr.quality(real.sel(neuron=["pipu1018_11_B"])).ccmax.notnull().all()

@@ -23,9 +23,8 @@ def by_loops(values, *, first, factor, average):
     return out
 
 
-@pytest.mark.parametrize("chunks", [{}, {"neuron": 5, "time": 37}, None])
-def test_resample__by_loops(sample_archive, chunks):
-    ds = aa1xr.open_sample(before_ms=15, chunks=chunks).isel(
+def test_resample__by_loops(sample_archive):
+    ds = aa1xr.open_sample(before_ms=15, chunks=None).isel(
         neuron=[0, 2, 8], stimulus=[1, 12], trial=[0, 12]
     )
     got = aa1xr.resample(ds, dt_ms=20)
@@ -54,10 +53,8 @@ def test_resample__is_what_open_gives(made, hop, factor, before, after, chunks):
     fine_ms, wide_ms = hop * 1000 / RATE, hop * factor * 1000 / RATE
     # The spectrogram is not computed, but its parameters must be possible ones.
     options |= {"n_mels": 1}
-    with (
-        open_temporary(made, dt_ms=fine_ms, chunks=chunks, **options) as ds,
-        open_temporary(made, dt_ms=wide_ms, chunks=None, **options) as wide,
-    ):
+    with open_temporary(made, dt_ms=fine_ms, chunks=chunks, **options) as ds:
+        wide = aa1xr.open(ds.encoding["source"], dt_ms=wide_ms, chunks=None, **options)
         got = aa1xr.resample(ds.drop_vars("spectrogram"), dt_ms=wide_ms)
         np.testing.assert_array_equal(got.time, wide.time)
         assert got.time.attrs == wide.time.attrs
@@ -113,8 +110,9 @@ def test_resample__of_a_stretch_keeps_the_edges(ds):
     assert cut.isnull().any(["stimulus", "freq"]).values.tolist() == [False] * 4 + [True]
 
 
-@pytest.mark.parametrize("compression", ["cubic", "db", "log1p", "none"])
-@pytest.mark.parametrize("dt_ms", [10, 15, 40])
+@pytest.mark.parametrize(
+    ("dt_ms", "compression"), [(10, "db"), (15, "cubic"), (40, "log1p"), (10, "none")]
+)
 def test_resample__the_spectrogram_is_what_open_computes(sample_archive, dt_ms, compression):
     options = {"compression": compression, "before_ms": 35}
     for more in ({}, {"window_ms": 20, "frames": "causal"}):
@@ -142,12 +140,8 @@ def test_resample__refuses_a_spectrogram_that_was_scaled(ds):
         wide.spectrogram.compute()
 
 
-def test_resample__keeps_labels_and_attributes(ds, lazily):
-    with lazily():
-        got = aa1xr.resample(ds.sel(area="MLd"), dt_ms=10)
-        songs = aa1xr.sel(got, type="conspecific", animal_id=["sim0000"])
-    assert songs.sizes["neuron"] == 5
-    assert all(got[name].chunks is not None for name in ds.data_vars)
+def test_resample__keeps_attributes(ds):
+    got = aa1xr.resample(ds, dt_ms=10)
     assert list(got.data_vars) == list(ds.data_vars)
     for name in ("spikes", "psth", "n_trials", "neuron", "freq"):
         assert got[name].attrs == ds[name].attrs
@@ -155,14 +149,6 @@ def test_resample__keeps_labels_and_attributes(ds, lazily):
     assert got.time.attrs == ds.time.attrs | {"dt_ms": 10.0}
     assert got.attrs == ds.attrs | {"dt_ms": 10.0}
     assert ds.time.attrs["dt_ms"] == 5
-
-
-@pytest.mark.parametrize("time", [-1, 37, 64, 5])
-def test_resample__adds_few_tasks(ds, time):
-    chunked = ds.chunk(neuron=3, time=time)
-    for name in ("spikes", "psth", "spectrogram"):
-        before = len(chunked[name].__dask_graph__())
-        assert len(aa1xr.resample(chunked, dt_ms=20)[name].__dask_graph__()) <= 3 * before
 
 
 def test_resample__saves_and_loads(ds, tmp_path):
@@ -177,24 +163,6 @@ def test_resample__own_variables_average_unless_they_are_counts(ds):
     got = aa1xr.resample(some[["late", "licks"]], dt_ms=10)
     assert got.late.values[:2].tolist() == [0.5, 2.5]
     assert got.licks.values[:2].tolist() == [1, 5]
-
-
-@pytest.mark.parametrize("dt_ms", [2, 7.5, 0, -5, 5.0000001, float("nan"), "20", None])
-def test_resample__refuses_other_widths(ds, dt_ms):
-    with pytest.raises(ValueError, match=r"dt_ms"):
-        aa1xr.resample(ds, dt_ms=dt_ms)
-
-
-def test_resample__refusal_says_what_to_do(ds):
-    with pytest.raises(ValueError, match=r"such as 10 or 15; .* aa1xr.open\(dt_ms=12\)"):
-        aa1xr.resample(ds, dt_ms=12)
-
-
-@pytest.mark.parametrize("chunks", [{}, None])
-def test_resample__of_no_neurons(sample_archive, chunks):
-    none = aa1xr.open_sample(chunks=chunks).isel(neuron=[])
-    got = aa1xr.resample(none, dt_ms=20).compute()
-    assert got.spikes.shape == (0, 15, 15, 109)
 
 
 def test_resample__refuses_broken_axes(ds):
@@ -220,13 +188,8 @@ def test_resample__of_the_real_archive_is_what_open_gives(real_archive):
     np.testing.assert_allclose(got.psth, expected.transpose(*got.psth.dims), rtol=1e-5)
     counts = got.spikes.sum(["trial", "time"]).compute()
     np.testing.assert_array_equal(counts, wide.spikes.where(whole).sum(["trial", "time"]))
-
-
-@pytest.mark.parametrize("dt_ms", [10, 20, 40])
-def test_resample__of_the_real_spectrogram_is_what_open_computes(real_archive, dt_ms):
-    got = aa1xr.resample(aa1xr.open(real_archive, dt_ms=5), dt_ms=dt_ms).spectrogram
-    wide = aa1xr.open(real_archive, dt_ms=dt_ms).spectrogram
-    np.testing.assert_allclose(got, wide, rtol=0, atol=3e-6)
+    got = aa1xr.resample(aa1xr.open(real_archive, dt_ms=5), dt_ms=20).spectrogram
+    np.testing.assert_allclose(got, wide.spectrogram, rtol=0, atol=3e-6)
 
 
 @pytest.mark.parametrize("dim", ["neuron", "stimulus", "trial", "freq"])
@@ -245,10 +208,6 @@ def test_resample__knows_counts_and_rates_by_name(ds):
     ds = ds.drop_vars("spectrogram")
     expected = aa1xr.resample(ds, dt_ms=20)
     xr.testing.assert_equal(aa1xr.resample(bare(ds), dt_ms=20), expected)
-    for name, units in (("spikes", "spikes/s"), ("psth", "spikes")):
-        lying = ds.assign({name: ds[name].assign_attrs(units=units)})
-        with pytest.raises(ValueError, match=f"'{name}' must be in .*; its units are '{units}'"):
-            aa1xr.resample(lying, dt_ms=20)
 
 
 def test_resample__of_assigned_counts_keeps_their_number(ds):

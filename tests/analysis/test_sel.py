@@ -12,15 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aa1xr
-
-
-@pytest.fixture(scope="module")
-def ds(sample_archive) -> xr.Dataset:
-    return aa1xr.open_sample()
-
-
-def refuse(*args, **kwargs):
-    raise AssertionError("something was computed")
+from tests.analysis.small_datasets import refuse
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from aa1xr.analysis.spectrogram_checks import (
     click_response,
     definition,
     delays,
-    finite,
 )
 from aa1xr.dataset.spectrogram import Mel
 from tests.analysis.linear_neurons import linear_neurons
@@ -60,10 +59,6 @@ def test_delays__are_those_of_all_pairs_of_sound_and_response(dt_ms, start, stop
         np.testing.assert_allclose(shortest, max(0, expected.min()), atol=1e-9)
         np.testing.assert_allclose(middle, expected.mean(), atol=1e-9)
         np.testing.assert_allclose(longest, expected.max(), atol=1e-9)
-
-
-def test_delays__are_unknown_without_frames():
-    assert delays(0.0, {"dt_ms": 5}) is None
 
 
 @pytest.mark.parametrize("hop", [32, 160, 320, 1280])
@@ -315,11 +310,3 @@ def test_fit_nonlinearity__refuses_infinite_predictions():
     curve = aa1xr.fit_nonlinearity(linear, ds.psth)
     with pytest.raises(ValueError, match=message):
         curve.apply(infinite)
-
-
-def test_finite__is_lazy_and_changes_nothing(lazily):
-    ds, _ = linear_neurons()
-    sound = ds.spectrogram.chunk(stimulus=2)
-    with lazily():
-        got = finite(sound)
-    xr.testing.assert_identical(got.compute(), ds.spectrogram)

@@ -1,15 +1,17 @@
 """Selections of trials: every variable is of them, and what is not is refused."""
 
+import pickle
+
 import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given
 
 import aa1xr
-from aa1xr.analysis.trial_checks import check_distinct
 from aa1xr.dataset import lazy
-from tests.analysis.small_datasets import dataset
-from tests.small_archives import archives, fewer, open_temporary
+from aa1xr.export.stimuli import Stimuli
+from aa1xr.summary import summarize
+from tests.analysis.small_datasets import dataset, ragged_datasets
 
 
 def check_all_variables(got, ds, positions):
@@ -48,13 +50,13 @@ def test_take_trials__takes_them_in_all_variables(sample_archive, chunks, trials
     check_all_variables(got, ds, positions)
 
 
-@fewer
-@given(archives())
-def test_take_trials__of_ragged_archives(made):
-    with open_temporary(made, dt_ms=5, chunks=None) as ds:
-        order = np.random.default_rng(0).permutation(ds.sizes["trial"])
-        positions = order[: 1 + ds.sizes["trial"] // 2].tolist()
-        check_all_variables(aa1xr.take_trials(ds, positions), ds, positions)
+@given(ragged_datasets())
+def test_take_trials__of_ragged_data(ds):
+    ds["n_trials"] = ds.spikes.notnull().any("time").sum("trial")
+    ds["psth"] = aa1xr.psth(ds)
+    order = np.random.default_rng(0).permutation(ds.sizes["trial"])
+    positions = order[: 1 + ds.sizes["trial"] // 2].tolist()
+    check_all_variables(aa1xr.take_trials(ds, positions), ds, positions)
 
 
 def test_take_trials__is_lazy(ds):
@@ -112,16 +114,12 @@ def test_take_trials__leaves_the_dataset_as_it_was(ds):
 
 @pytest.mark.parametrize("how", ["save", "netcdf", "pickle", "select", "concat", "load"])
 def test_take_trials__outlives(ds, tmp_path, how):
-    import pickle
-
     odd = aa1xr.take_trials(ds, "odd")
     if how == "save":
         aa1xr.save(odd, tmp_path / "odd.zarr")
         got = aa1xr.load(tmp_path / "odd.zarr")
     elif how == "netcdf":
-        pytest.importorskip("h5netcdf")
-        odd.to_netcdf(tmp_path / "odd.nc", engine="h5netcdf")
-        got = xr.open_dataset(tmp_path / "odd.nc", engine="h5netcdf")
+        got = xr.open_dataset(bytes(odd.drop_encoding().to_netcdf(engine="scipy")), engine="scipy")
     elif how == "pickle":
         got = pickle.loads(pickle.dumps(odd))
     elif how == "concat":
@@ -157,16 +155,9 @@ def test_take_trials__refuses_rates_that_were_changed(ds):
 @pytest.mark.parametrize(
     ("trials", "message"),
     [
-        ("first", "'odd', 'even'"),
         (np.zeros(15, bool), "at least one"),
-        (slice(20, None), "at least one"),
-        ([0, 0], "each trial once"),
         ([0, -15], "each trial once"),
-        (15, "no trial at position 15 of 15"),
-        ([0.5], "must be 'odd', 'even', positions"),
         (True, "must be 'odd', 'even', positions"),
-        (None, "must be 'odd', 'even', positions"),
-        ([True, False], "must be 15 booleans"),
         (xr.DataArray(np.ones(15, bool), dims="neuron"), "along 'trial'"),
     ],
 )
@@ -184,11 +175,11 @@ def test_take_trials__needs_an_axis_of_trials(ds):
 
 
 def test_trial_halves__have_half_of_each_pair(ds):
-    for first, second in aa1xr.trial_halves(ds, n=20):
+    halves = aa1xr.trial_halves(ds, n=20)
+    for first, second in halves[:3]:
         assert sorted(first + second) == list(range(15))
         one, other = (aa1xr.take_trials(ds, half).n_trials for half in (first, second))
         assert int(abs(one - other).max()) <= 1
-    halves = aa1xr.trial_halves(ds, n=20)
     assert len({tuple(sorted([tuple(a), tuple(b)])) for a, b in halves}) > 15
     assert halves == aa1xr.trial_halves(ds, n=20) != aa1xr.trial_halves(ds, n=20, seed=1)
     with pytest.raises(ValueError, match="at least two trials"):
@@ -198,32 +189,28 @@ def test_trial_halves__have_half_of_each_pair(ds):
 # Which trials `psth` and `n_trials` are of
 
 
-def selected(ds):
-    """Datasets in which `psth` or `n_trials` is not of the trials that are there."""
-    odd = aa1xr.take_trials(ds, "odd")
-    return {
-        "isel": ds.isel(trial=slice(0, 2)),
-        "sel": ds.sel(trial=[3, 4]),
-        "one": ds.isel(trial=3),
-        "where": ds.assign(spikes=ds.spikes.where(ds.trial < 2)),
-        "where, in memory": ds.assign(spikes=ds.spikes.where(ds.trial < 2)).compute(),
-        "taken, then isel": odd.isel(trial=[0, 4]),
-        "psth of all": odd.assign(psth=ds.psth),
-        "psth without attributes": odd.assign(psth=(odd.psth.dims, odd.psth.data)),
-        "isel without n_trials": ds.drop_vars("n_trials").isel(trial=slice(0, 2)),
-        "drawn with replacement": ds.isel(trial=[0, 0, 1]),
-    }
+def odd(ds):
+    return aa1xr.take_trials(ds, "odd")
 
 
-SELECTED = [
-    "isel", "sel", "one", "where", "where, in memory", "taken, then isel", "psth of all",
-    "psth without attributes", "isel without n_trials", "drawn with replacement",
-]  # fmt: skip
+#: Datasets in which `psth` or `n_trials` is not of the trials that are there.
+SELECTED = {
+    "isel": lambda ds: ds.isel(trial=slice(0, 2)),
+    "sel": lambda ds: ds.sel(trial=[3, 4]),
+    "one": lambda ds: ds.isel(trial=3),
+    "where": lambda ds: ds.assign(spikes=ds.spikes.where(ds.trial < 2)),
+    "where, in memory": lambda ds: ds.assign(spikes=ds.spikes.where(ds.trial < 2)).compute(),
+    "taken, then isel": lambda ds: odd(ds).isel(trial=[0, 4]),
+    "psth of all": lambda ds: odd(ds).assign(psth=ds.psth),
+    "psth without attributes": lambda ds: odd(ds).assign(psth=odd(ds).psth.drop_attrs(deep=False)),
+    "isel without n_trials": lambda ds: ds.drop_vars("n_trials").isel(trial=slice(0, 2)),
+    "drawn with replacement": lambda ds: ds.isel(trial=[0, 0, 1]),
+}
 
 
 @pytest.mark.parametrize("name", SELECTED)
 def test_psth_of_other_trials__is_refused(ds, name):
-    other = selected(ds)[name]
+    other = SELECTED[name](ds)
     train, validation, _ = aa1xr.split(ds, test=2, validation=2)
     with pytest.raises(ValueError, match=r"take_trials|replacement"):
         aa1xr.strf(other, train=train, validation=validation).compute()
@@ -232,15 +219,13 @@ def test_psth_of_other_trials__is_refused(ds, name):
     with pytest.raises(ValueError, match=r"trial"):
         aa1xr.take_trials(other, "odd").psth.compute()
     if "n_trials" in other:
-        from aa1xr.export.stimuli import Stimuli
-
         with pytest.raises(ValueError, match=r"take_trials|replacement"):
             Stimuli(other, "psth")
 
 
 @pytest.mark.parametrize("name", SELECTED)
 def test_presented__is_right_or_refused(ds, name):
-    other = selected(ds)[name]
+    other = SELECTED[name](ds)
     if "n_trials" not in other:
         return
     if name.startswith("where"):
@@ -275,9 +260,9 @@ def test_take_trials__attributes_that_were_lost(ds, lost):
 
 
 def test_psth_of_other_trials__the_ways_on(ds):
-    ds = ds.drop_sel(neuron="sim0000_2_A")  # it was not presented any song
-    train, validation, _ = aa1xr.split(ds, test=2, validation=2)
-    options = {"train": train, "validation": validation, "lags_ms": 40}
+    ds = ds.isel(neuron=[0, 2], stimulus=[4, 6, 10, 11])
+    train, validation, _ = aa1xr.split(ds, test=1, validation=1)
+    options = {"train": train, "validation": validation, "lags_ms": 20, "alphas": [1]}
     part = ds.isel(trial=slice(0, 4))
     fits = [
         aa1xr.strf(d, **options).compute()
@@ -289,11 +274,11 @@ def test_psth_of_other_trials__the_ways_on(ds):
 
 
 def test_psth_of_all_trials__is_taken(ds):
-    part = {"neuron": [0, 1, 2, 3], "stimulus": [4, 6, 8, 10, 11]}
+    part = {"neuron": [0, 2, 3], "stimulus": [4, 10, 11]}
     without = {"neuron": "sim0000_2_A"}  # it was not presented any song
     ds = ds.drop_sel(without).isel(part)
     train, validation, _ = aa1xr.split(ds, test=1, validation=1, stratify=None)
-    options = {"train": train, "validation": validation, "lags_ms": 50, "alphas": [1]}
+    options = {"train": train, "validation": validation, "lags_ms": 10, "alphas": [1]}
     expected = aa1xr.strf(ds, **options).compute()
     for same in (
         ds.isel(trial=slice(None, None, -1)),
@@ -306,7 +291,7 @@ def test_psth_of_all_trials__is_taken(ds):
     ):
         got = aa1xr.strf(same, **options).compute()
         np.testing.assert_allclose(got.strf, expected.strf, rtol=1e-6, atol=1e-9)
-    ten = ds.isel(neuron=[2, 3], trial=slice(0, 10))  # these neurons have ten presentations
+    ten = ds.isel(neuron=[1, 2], trial=slice(0, 10))  # these neurons have ten presentations
     aa1xr.strf(ten, **options).compute()
 
 
@@ -322,19 +307,10 @@ def test_events__of_trials_taken(ds):
 
 
 def test_summary__counts_the_trials_taken(ds):
-    from aa1xr.summary import summarize
-
     odd = aa1xr.take_trials(ds, "odd")
     assert summarize(odd)["presentations"]["count"] == int(odd.n_trials.sum())
     part = ds.isel(trial=slice(1, None, 2))
     assert summarize(part)["presentations"] == summarize(odd)["presentations"]
-
-
-def test_check_distinct__of_trials_drawn_with_replacement(ds):
-    check_distinct(ds)
-    check_distinct(ds.isel(trial=0))
-    with pytest.raises(ValueError, match="trial 3 occurs 2 times"):
-        check_distinct(ds.isel(trial=[3, 1, 3]))
 
 
 def test_take_trials__of_one_neuron_or_stimulus(ds):
@@ -345,8 +321,6 @@ def test_take_trials__of_one_neuron_or_stimulus(ds):
 
 
 def test_summary__of_n_trials_that_are_of_other_trials(ds):
-    from aa1xr.summary import summarize
-
     odd = aa1xr.take_trials(ds, "odd")
     assert "presentations" not in summarize(odd.assign_coords(trial=odd.trial + 1))
 
@@ -360,12 +334,12 @@ def test_take_trials__learning_curve_is_the_closed_form():
     ds["n_trials"] = (("neuron", "stimulus"), np.full((3, 2), 20))
     ds["psth"] = aa1xr.psth(ds)
     signal, noise = rate.var((1, 2)), rate.mean((1, 2))
-    for n in (1, 3, 8):
+    for n in (1, 8):
         found = [
             aa1xr.score(
                 aa1xr.take_trials(ds, rest), aa1xr.take_trials(ds, half[:n]).psth
             ).cc_norm.values
-            for half, rest in aa1xr.trial_halves(ds, n=4)
+            for half, rest in aa1xr.trial_halves(ds, n=2)
         ]
         closed = 1 / np.sqrt(1 + noise / (n * signal))
         np.testing.assert_allclose(np.mean(found, 0), closed, atol=0.02)

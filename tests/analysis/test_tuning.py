@@ -175,20 +175,3 @@ def test_tuning__bands_are_placed_on_a_linear_axis():
     ripple = np.cos(2 * np.pi * freq[:, np.newaxis] / 1000) * np.exp(-LAG / 0.02)
     got = aa1xr.tuning(fields([ripple], freq))
     assert abs(got.best_spectral_modulation.item() - 1) < 0.05
-
-
-def test_tuning__is_lazy(lazily):
-    values = np.random.default_rng(0).standard_normal((4, 8, 10))
-    values[:, 2:6, 3:7] += 8
-    ds = fields(values, np.arange(1, 9) * 500.0)
-    with lazily():
-        got = aa1xr.tuning(ds.chunk(neuron=2))
-    assert got.latency.chunks == ((2, 2),)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedWarning)
-        xr.testing.assert_equal(got.compute(), aa1xr.tuning(ds))
-
-
-def test_tuning__refuses():
-    with pytest.raises(ValueError, match="no variable 'strf'"):
-        aa1xr.tuning(xr.Dataset())

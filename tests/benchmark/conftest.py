@@ -13,7 +13,7 @@ NEURONS = ["sim0000_1_B", "sim0000_3_B", "sim0000_1_A", "sim0000_2_A"]
 @pytest.fixture(autouse=True)
 def few_lags(monkeypatch):
     """The benchmark's ridge with short fields, which take less time."""
-    monkeypatch.setattr("aa1xr.benchmark.models._LAGS_MS", (30, 40))
+    monkeypatch.setattr("aa1xr.benchmark.models._LAGS_MS", (30,))
 
 
 @pytest.fixture(scope="session")

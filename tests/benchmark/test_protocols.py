@@ -1,17 +1,12 @@
-import dataclasses
-
 import numpy as np
-import pytest
 
 import aa1xr
 from aa1xr.benchmark import PROTOCOLS
 
 
-def test_protocols__are_frozen_and_know_their_name():
+def test_protocols__know_their_name():
     for name, protocol in PROTOCOLS.items():
         assert protocol.name == protocol.attrs["protocol"] == name
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            protocol.dt_ms = 2
 
 
 def test_rancon2025__is_what_was_published():
@@ -57,11 +52,6 @@ def test_splits__are_disjoint_and_differ(ds):
     assert len({tuple(sorted(split.test)) for split in splits}) > 5
 
 
-def test_splits__of_too_few(ds, protocol):
-    with pytest.raises(ValueError, match="2 conspecific sounds are too few"):
-        protocol.splits(ds.isel(stimulus=[0, 1]))
-
-
 def test_prepare__smooths_with_the_raw_window(ds, protocol):
     got = protocol.prepare(ds)
     assert set(got.type.values) == {"conspecific"}
@@ -73,19 +63,3 @@ def test_prepare__smooths_with_the_raw_window(ds, protocol):
         got.spikes[0, 0, 0].values[:n], np.convolve(row, kernel, "same"), atol=1e-5
     )
     np.testing.assert_allclose(got.psth, got.spikes.mean("trial") / 0.005, rtol=1e-4, atol=1e-3)
-
-
-def test_prepare__refuses_what_was_opened_otherwise(ds, protocol):
-    with pytest.raises(ValueError, match=r"needs dt_ms=1.0, and the Dataset has 5.0"):
-        PROTOCOLS["rancon2025"].prepare(ds)
-    with pytest.raises(ValueError, match="needs before_ms=0"):
-        protocol.prepare(aa1xr.open_sample(before_ms=100))
-    with pytest.raises(ValueError, match="needs sounds of type 'conspecific'"):
-        protocol.prepare(ds.sel(type="flatrip"))
-
-
-def test_prepare__refuses_part_of_a_response(ds, protocol):
-    with pytest.raises(ValueError, match="over whole sounds; select no times"):
-        protocol.prepare(ds.sel(time=slice(0, 1)))
-    with pytest.raises(ValueError, match="more presentations than the Dataset has trials"):
-        protocol.prepare(ds.isel(trial=[0, 1]))

@@ -38,9 +38,8 @@ def test_run__ridge_comes_near_the_signal(ds, protocol):
 
 
 def test_run__ridge_ln_beats_ridge_on_cells_with_a_nonlinearity(ds, protocol):
-    linear, ln = (
-        run(ds, protocol, name, areas=["MLd"]).cc_raw.mean() for name in ("ridge", "ridge-ln")
-    )
+    one = dataclasses.replace(protocol, n_splits=1)
+    linear, ln = (run(ds, one, name, areas=["MLd"]).cc_raw.mean() for name in ("ridge", "ridge-ln"))
     assert ln > linear
 
 
@@ -93,13 +92,6 @@ def test_run__refuses_a_folder_of_other_results(ds, protocol, guess, tmp_path):
         run(ds, other, "guess", path=tmp_path / "a.zarr")
 
 
-def test_run__refuses_unknown_names(ds, protocol):
-    with pytest.raises(ValueError, match="model='lstm'; expected one of 'ridge'"):
-        run(ds, protocol, "lstm")
-    with pytest.raises(ValueError, match="no area 'A1'; there are Field_L, MLd"):
-        run(ds, protocol, areas=["A1"])
-
-
 def test_run__on_a_cluster(ds, protocol, guess):
     distributed = pytest.importorskip("distributed")
     expected = run(ds, protocol, "guess", areas=["MLd"])
@@ -120,26 +112,9 @@ def test_score_prediction__of_the_psth(ds, protocol):
     assert some.sel(area="MLd").sizes["neuron"] == 2
 
 
-def test_score_prediction__refuses_what_is_incomplete(ds, protocol):
-    with pytest.raises(ValueError, match=r"1 split\(s\), protocol 'cv2' 2"):
-        score_prediction(ds, ds.psth, protocol)
-    songs = ds.psth.expand_dims(split=2)
-    with pytest.raises(ValueError, match="no prediction of its test stimulus"):
-        score_prediction(ds, songs.sel(type="flatrip"), protocol)
-
-
 def test_score_prediction__one_split_needs_no_axis(ds):
     protocol = dataclasses.replace(PROTOCOLS["rancon2025"], dt_ms=5.0)
     assert score_prediction(ds, ds.psth, protocol).sizes["split"] == 1
-
-
-def test_run__takes_lists(ds, protocol):
-    with pytest.raises(TypeError, match=r"areas is one str; expected a list: \['MLd'\]"):
-        run(ds, protocol, areas="MLd")
-    with pytest.raises(TypeError, match=r"seeds is one int; expected a list: \[0\]"):
-        run(ds, protocol, seeds=0)
-    with pytest.raises(ValueError, match="protocol='cv2'; expected one of 'rancon2025'"):
-        run(ds, "cv2")
 
 
 def test_score_prediction__a_prediction_with_gaps_has_no_score(ds, protocol):
@@ -153,14 +128,6 @@ def test_score_prediction__a_prediction_with_gaps_has_no_score(ds, protocol):
     assert result.cc_raw.isel(neuron=1).isnull().all()
     rest = result.isel(neuron=[0, 2, 3])
     xr.testing.assert_allclose(rest, expected.isel(neuron=[0, 2, 3]))
-
-
-def test_score_prediction__constant_predictions_have_no_score(ds, protocol):
-    rates = np.linspace(0.1, 20.3, ds.sizes["neuron"])[:, np.newaxis, np.newaxis]
-    constant = (protocol.prepare(ds).psth * 0 + rates).expand_dims(split=2)
-    with pytest.warns(aa1xr.UndefinedWarning, match="the prediction is constant"):
-        result = score_prediction(ds, constant, protocol)
-    assert all(scores.isnull().all() for scores in result.values())
 
 
 def test_score_prediction__is_that_of_score(ds, protocol):

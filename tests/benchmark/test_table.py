@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 import xarray as xr
 
 from aa1xr.benchmark import PUBLISHED, table
@@ -38,8 +37,3 @@ def test_table__published_rows():
     assert text.count("published") == len(PUBLISHED) == 6
     assert "| StateNet GRU, published | Field_L | conspecific | 71.0 |" in text
     assert text.count("label may be swapped") == 2
-
-
-def test_table__takes_a_list():
-    with pytest.raises(TypeError, match="results is one Dataset; expected a list"):
-        table(result(np.zeros((1, 1, 2, 3))))

@@ -29,11 +29,3 @@ def test_true_rate__is_what_many_trials_come_to(simulated, name):
     error = (songs.values - psth.values)[inside]
     assert abs(error.mean()) < 0.02 * psth.values[inside].mean()
     assert np.corrcoef(songs.values[inside], psth.values[inside])[0, 1] > 0.95
-
-
-def test_true_rate__refuses_bins_that_do_not_divide(simulated):
-    truth, folder = simulated
-    ds = aa1xr.open(folder / "a.zip", data_dir=folder)
-    wide = aa1xr.benchmark.Protocol("wide", 10.0, ("conspecific",), "sorted", 1)
-    with pytest.raises(ValueError, match="bins of 10 ms do not divide those of 5 ms"):
-        true_rate(ds, truth, wide)

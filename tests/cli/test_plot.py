@@ -1,7 +1,5 @@
 import sys
 
-import pytest
-
 from aa1xr import cli
 
 
@@ -17,29 +15,6 @@ def test_plot__is_named_after_what_it_shows(sample_archive, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert cli.main(["plot", "sim0000_1_B", "flatrip-00", str(sample_archive)]) == 0
     assert (tmp_path / "sim0000_1_B_flatrip-00.png").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["sim0000_1_b", "flatrip-00"], "no neuron is 'sim0000_1_b'; did you mean 'sim0000_1_B'"),
-        (["sim0000_1_B", "flatrip-9"], "did you mean 'flatrip-0"),
-        (["sim0000_2_A", "conspecific-00"], "never presented"),
-        (["sim0000_1_B", "flatrip-00", "--dt-ms", "0.3"], "nearest bin widths"),
-        (["sim0000_1_B", "flatrip-00", "-o", "nowhere/a.png"], "nowhere/a.png"),
-        (["sim0000_1_B", "flatrip-00", "-o", "a.txt"], "supported formats"),
-    ],
-)
-def test_plot__errors_are_one_line(
-    arguments, message, sample_archive, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.chdir(tmp_path)
-    cell, stimulus, *options = arguments
-    assert cli.main(["plot", cell, stimulus, str(sample_archive), *options]) == 1
-    err = capsys.readouterr().err
-    assert message in err
-    assert err.count("\n") == 1
-    assert not list(tmp_path.iterdir())
 
 
 def test_plot__without_matplotlib_says_so(sample_archive, monkeypatch, capsys):

@@ -1,13 +1,10 @@
 """Held against pynwb, and the NWB community's own inspector."""
 
-import sys
-
 import numpy as np
 import pytest
 
 import aa1xr
 from aa1xr import arguments
-from aa1xr.export import nwb
 from tests.archive.pretend_known import known_archive, pretend
 from tests.small_archives import SmallArchive
 
@@ -160,12 +157,6 @@ def test_to_nwb__of_events_and_one_cell(ds, trains, tmp_path):
     assert found.keys() == {("sim0001_1_A", f"flatrip-0{k}", 2) for k in range(5)}
     for key, times in found.items():
         np.testing.assert_array_equal(times, trains[key])
-
-
-def test_to_nwb__without_pynwb_says_so(ds, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pynwb", None)
-    with pytest.raises(ModuleNotFoundError, match=r"aa1xr\[nwb\]"):
-        nwb.to_nwb(ds, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../../x", "/x", "a\\b", "a:b", "NUL.", "a?"])

@@ -81,6 +81,8 @@ def test_stimuli__refuses_what_has_no_data(ds):
         Stimuli(ds, "n_trials")
     with pytest.raises(ValueError, match="no variable 'rate'"):
         Stimuli(ds, "rate")
+    with pytest.raises(ValueError, match='data_vars="minimal"'):
+        Stimuli(ds.assign(spectrogram=ds.spectrogram.expand_dims(neuron=ds.neuron)), "psth")
 
 
 def test_stimuli__trials_held_out_are_not_in_the_rates(ds):
