@@ -71,7 +71,7 @@ def check_model(model: Any) -> ModelCheck:
     ...     return known.psth.mean(["stimulus", "time"]).broadcast_like(stimuli.spectrogram[:, 0])
     >>> check = aa1xr.benchmark.check_model(mean_rate)
     >>> check.shape, check.repeatable, check.seeded, check.causal
-    ((5, 3, 433), True, False, True)
+    ((5, 3, 434), True, False, True)
     """
     entrant = find_model(model)
     protocol = PROTOCOLS["cv10"]

@@ -213,7 +213,7 @@ def test_run__says_what_is_wrong_with_a_model(ds, protocol, model, error, words)
 
 def test_check_model__of_models_that_are_right():
     check = check_model("ridge")
-    assert check[:5] == ("ridge", (5, 3, 433), True, False, True)
+    assert check[:5] == ("ridge", (5, 3, 434), True, False, True)
     assert check.correlation > 0.5
 
     def noise(known, split, stimuli, seed):
