@@ -8,10 +8,12 @@
 >>> [part.size for part in protocol.splits(prepared)[0]]  # train, validation, test
 [6, 2, 2]
 
-`run` fits and scores a model; `score_prediction` scores a prediction that comes from anywhere;
+`run` fits and scores a model, also your own, which `check_model` checks first;
+`score_prediction` scores a prediction that comes from anywhere;
 `table` puts results beside the published ones. On the command line: `aa1xr benchmark`.
 """
 
+from aa1xr.benchmark.check_model import ModelCheck, check_model
 from aa1xr.benchmark.models import MODELS, Model
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.run import run, score_prediction
@@ -23,7 +25,9 @@ __all__ = [
     "PROTOCOLS",
     "PUBLISHED",
     "Model",
+    "ModelCheck",
     "Protocol",
+    "check_model",
     "run",
     "score_prediction",
     "table",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -13,11 +14,12 @@ from aa1xr.analysis.split import Split
 from aa1xr.analysis.strf import strf
 from aa1xr.export.optional import import_optional
 
-#: From a Dataset of the training and validation stimuli, which of them are which, a Dataset with
-#: the `spectrogram` of the test stimuli alone, and a seed, to a prediction for the latter
-#: [shape: (neuron, stimulus, time)]. Test responses are out of reach. Last, a path or None: a
-#: model that takes long may keep its state, to go on from, in files whose names begin so.
-Model = Callable[[xr.Dataset, Split, xr.Dataset, int, Path | None], xr.DataArray]
+#: From a Dataset of the training and validation stimuli, which of them are which, and a Dataset
+#: with the `spectrogram` of the test stimuli alone, to a prediction for the latter
+#: [shape: (neuron, stimulus, time)]. Test responses are out of reach. By their names, it may also
+#: take `seed`, and `checkpoint`, a path or None: a model that takes long may keep its state, to
+#: go on from, in files whose names begin so.
+Model = Callable[..., xr.DataArray]
 
 #: How far back a field may reach, in ms.
 _LAGS_MS = (50, 75, 100)
@@ -28,9 +30,7 @@ _SCALE_FLOOR = 1e-4
 _N_MEMBERS = 5
 
 
-def ridge(
-    known: xr.Dataset, split: Split, sounds: xr.Dataset, _seed: int, _checkpoint: Path | None
-) -> xr.DataArray:
+def ridge(known: xr.Dataset, split: Split, sounds: xr.Dataset) -> xr.DataArray:
     """A linear receptive field, rectified.
 
     The penalty of each neuron, and one number of lags for all neurons, maximise the correlation
@@ -40,21 +40,12 @@ def ridge(
     return predict(sounds, _best_fit(known, split))
 
 
-def ridge_ln(
-    known: xr.Dataset, split: Split, sounds: xr.Dataset, _seed: int, _checkpoint: Path | None
-) -> xr.DataArray:
+def ridge_ln(known: xr.Dataset, split: Split, sounds: xr.Dataset) -> xr.DataArray:
     """The model `ridge` with an output nonlinearity, estimated on the same stimuli."""
     known = known[["psth", "spectrogram"]].compute()
     fit = _best_fit(known, split)
     curve = fit_nonlinearity(predict(known, fit, rectify=False), known["psth"])
     return curve.apply(predict(sounds, fit, rectify=False))
-
-
-def gru(
-    known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
-) -> xr.DataArray:
-    """A recurrent network for all neurons: `aa1xr.benchmark.networks.GRU`. Needs torch."""
-    return _network("GRU", known, split, sounds, seed, checkpoint)
 
 
 def gru_ensemble(
@@ -65,8 +56,7 @@ def gru_ensemble(
     Seed 0 uses seeds 0 to 4, the next one 5 to 9.
     """
     rates = [
-        _network(
-            "GRU",
+        gru(
             known,
             split,
             sounds,
@@ -78,28 +68,22 @@ def gru_ensemble(
     return xr.concat(rates, "member").mean("member")
 
 
-def cnn(
-    known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
-) -> xr.DataArray:
-    """A convolutional network for all neurons: `aa1xr.benchmark.networks.CNN`. Needs torch."""
-    return _network("CNN", known, split, sounds, seed, checkpoint)
+def from_network(kind: type[Any] | str) -> Model:
+    """The model that trains a class of torch.nn.Module; by name, one of `networks`."""
 
+    def fit_and_predict(
+        known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
+    ) -> xr.DataArray:
+        import_optional("torch", extra="torch")
+        from aa1xr.benchmark import networks, training
 
-def _network(
-    kind: str,
-    known: xr.Dataset,
-    split: Split,
-    sounds: xr.Dataset,
-    seed: int,
-    checkpoint: Path | None,
-) -> xr.DataArray:
-    import_optional("torch", extra="torch")
-    from aa1xr.benchmark import networks, training
+        made = getattr(networks, kind) if isinstance(kind, str) else kind
+        network = training.fit(made, known, split, seed=seed, checkpoint=checkpoint)
+        labels = {"neuron": known["neuron"], "stimulus": sounds["stimulus"], "time": sounds["time"]}
+        coords = {name: label.variable for name, label in labels.items()}
+        return xr.DataArray(training.predict(network, sounds).numpy(), coords, tuple(coords))
 
-    network = training.fit(getattr(networks, kind), known, split, seed=seed, checkpoint=checkpoint)
-    labels = {"neuron": known["neuron"], "stimulus": sounds["stimulus"], "time": sounds["time"]}
-    coords = {name: label.variable for name, label in labels.items()}
-    return xr.DataArray(training.predict(network, sounds).numpy(), coords, tuple(coords))
+    return fit_and_predict
 
 
 def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
@@ -117,6 +101,9 @@ def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
     ]
     return max(fits, key=lambda fit: float(fit["cc_validation"].mean()))
 
+
+#: Recurrent and convolutional networks for all neurons: `aa1xr.benchmark.networks`. Need torch.
+gru, cnn = from_network("GRU"), from_network("CNN")
 
 MODELS: dict[str, Model] = {
     "ridge": ridge,

@@ -14,6 +14,13 @@ _WINDOW_MS = 40
 _LEAD_MS = 120
 
 
+def spread(values: Tensor) -> Tensor:
+    """Standard deviations over time, without NaN; 1 where nothing varies. [shape: (n, 1)]."""
+    about = values - values.nanmean(1, keepdim=True)
+    scale = about.square().nanmean(1, keepdim=True).sqrt()
+    return torch.where(scale > 1e-6, scale, 1)
+
+
 class Network(nn.Module):  # type: ignore[misc]
     """From spectrograms [shape: (batch, freq, time)] to rates [shape: (batch, neuron, time)].
 
@@ -50,10 +57,8 @@ class Network(nn.Module):  # type: ignore[misc]
             self.silence.copy_(silence.unsqueeze(1))
         for name, values in (("band", spectrogram), ("rate", rates)):
             mean = values.nanmean(1, keepdim=True)
-            scale = (values - mean).square().nanmean(1, keepdim=True).sqrt()
             getattr(self, f"{name}_mean").copy_(mean.nan_to_num(0))
-            # What never varies, or is not there, keeps its scale.
-            getattr(self, f"{name}_scale").copy_(torch.where(scale > 1e-6, scale, 1))
+            getattr(self, f"{name}_scale").copy_(spread(values))
         start = (self.rate_mean / self.rate_scale).clamp(1e-2, 20)
         with torch.no_grad():  # begin at the mean rates: the inverse of softplus
             self.read_out.bias.copy_(start.expm1().log().repeat_interleave(self.step))

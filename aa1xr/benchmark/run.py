@@ -20,7 +20,8 @@ from aa1xr.analysis.scores import score_by
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.split import Split
 from aa1xr.atomic import discard, is_regular
-from aa1xr.benchmark.models import MODELS
+from aa1xr.benchmark.causality import is_causal, with_probe
+from aa1xr.benchmark.external import Entrant, find_model
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.cluster import open_client, own_threads
 from aa1xr.dataset.persist import load, save
@@ -39,7 +40,7 @@ SCORES = ("cc_norm", "cc_norm_deepstrf", "cc_raw")
 class Unit:
     """One fit: a model, an area, a split and a seed. Its scores are saved when it is complete."""
 
-    model: str
+    model: str  #: `Entrant.key`
     area: str
     split: int
     seed: int
@@ -55,7 +56,7 @@ _LARGEST_SEED = 2**32 - 1
 def run(
     ds: xr.Dataset,
     protocol: Protocol | str,
-    model: str = "ridge",
+    model: Any = "ridge",
     *,
     areas: Iterable[str] | None = None,
     seeds: Iterable[int] = (0,),
@@ -70,7 +71,26 @@ def run(
     protocol
         A `Protocol`, or the name of one of `aa1xr.benchmark.PROTOCOLS`.
     model
-        One of `aa1xr.benchmark.MODELS`.
+        One of:
+
+        - the name of one of `aa1xr.benchmark.MODELS`, or of an entry point of the group
+          "aa1xr.models";
+        - "package.module:attribute", or one of the following itself;
+        - a function `(known, split, stimuli)` that returns rates [shape: (neuron, stimulus, time)]
+          for `stimuli`, as a DataArray or in this order. `known` is the Dataset of the training and
+          validation stimuli, `split` says which are which, and `stimuli` has the spectrograms to
+          predict from. If it has a parameter `seed` or `checkpoint`, it gets the seed, and a path
+          for its unfinished state or None;
+        - an object with `fit(X, y)` and `predict(X)`, as in scikit-learn. A row of X is the
+          spectrogram of a bin and of the 100 ms before it [shape: (bins, lag * freq)]; y are the
+          rates of the neurons that were presented the same stimuli [shape: (bins, neuron)]. It is
+          fitted to training and validation stimuli together;
+        - a class of `torch.nn.Module`, made by `model(n_freq, n_neurons)` (and `dt_ms=`, if it has
+          such a parameter), from (batch, freq, time) to rates (batch, neuron, time). It is trained
+          like the networks of this package. A subclass of `aa1xr.benchmark.networks.Network` also
+          shares their units, lead-in and read-out.
+
+        See `aa1xr.benchmark.check_model`.
     areas
         The areas, each with its own models. The default is all areas of `ds`.
     seeds
@@ -85,10 +105,11 @@ def run(
     xarray.Dataset
         `cc_norm`, `cc_norm_deepstrf` and `cc_raw` [shape: (split, seed, stimulus_type, neuron)] of
         `aa1xr.score` for the test stimuli. NaN if a prediction is NaN where there is a response,
-        because a model must not choose the bins that are scored. The attributes record the protocol
-        and the model. The attribute `spectrogram` is "protocol" for the spectrogram of the
-        protocol, and "custom" for another one, whose own attributes then replace those of the
-        protocol.
+        because a model must not choose the bins that are scored. `causal` [shape: (split, seed,
+        neuron)] is False if the predicted rate depends on later bins of the spectrogram. The
+        attributes record the protocol and the model. The attribute `spectrogram` is "protocol" for
+        the spectrogram of the protocol, and "custom" for another one, whose own attributes then
+        replace those of the protocol.
 
     Raises
     ------
@@ -99,7 +120,12 @@ def run(
     Notes
     -----
     With a `dask.distributed.Client`, units are distributed over its workers, which must be able to
-    read the store of `ds`. Otherwise they run one after the other.
+    read the store of `ds`. Otherwise they run one after the other. A model of your own travels with
+    its code, and the code of the modules in its folder or package that are loaded; packages that
+    are installed must be installed on the workers.
+
+    In `path`, your own model is known by its code and state: after a change, nothing is reused. A
+    model that was defined in a notebook is a new one in every session.
 
     Examples
     --------
@@ -112,7 +138,7 @@ def run(
     (True, 'quick')
     """
     protocol = find_protocol(protocol)
-    arguments.choice("model", model, MODELS)
+    entrant = find_model(model)
     seeds = [
         arguments.check_integer("seeds", seed, 0, _LARGEST_SEED)
         for seed in arguments.listed("seeds", seeds, 1000)
@@ -132,7 +158,7 @@ def run(
             arguments.check_file_name("area", area)
     folder = None if path is None else _folder(resolve_path("path", path), attrs)
     units = [
-        Unit(model, area, split, seed)
+        Unit(entrant.key, area, split, seed)
         for area, split, seed in itertools.product(areas, range(protocol.n_splits), seeds)
     ]
     results = {
@@ -141,7 +167,7 @@ def run(
         if folder is not None and os.path.lexists(folder / str(unit))
     }
     todo = [unit for unit in units if unit not in results]
-    for unit, result in _evaluate_all(prepared, protocol, todo, folder):
+    for unit, result in _evaluate_all(prepared, protocol, entrant, todo, folder):
         results[unit] = result
         if folder is not None:
             save(result, folder / str(unit))
@@ -149,7 +175,7 @@ def run(
             for left in folder.iterdir():  # of an ensemble, one for each member
                 if re.fullmatch(rf"{name}(-\d+)?", left.name):
                     discard(left)
-    return _combine(results, areas).assign_attrs(attrs, model=model)
+    return _combine(results, areas).assign_attrs(attrs, model=entrant.name)
 
 
 def score_prediction(
@@ -222,7 +248,11 @@ def find_protocol(protocol: Protocol | str) -> Protocol:
 
 
 def evaluate(
-    prepared: xr.Dataset, protocol: Protocol, unit: Unit, folder: Path | None = None
+    prepared: xr.Dataset,
+    protocol: Protocol,
+    entrant: Entrant,
+    unit: Unit,
+    folder: Path | None = None,
 ) -> xr.Dataset:
     """Fit and score one unit, in this process; `folder` is for what is unfinished."""
     # On a worker of a cluster, its own threads: the cluster is busy with other units.
@@ -230,10 +260,11 @@ def evaluate(
         ds = sel(prepared, area=unit.area)
         split = protocol.splits(ds)[unit.split]
         known = ds.sel(stimulus=[*split.train, *split.validation])
-        sounds = ds.sel(stimulus=split.test)[["spectrogram"]]
+        stimuli = with_probe(ds.sel(stimulus=split.test)[["spectrogram"]])
         checkpoint = None if folder is None else _checkpoint(folder, unit)
-        prediction = MODELS[unit.model](known, split, sounds, unit.seed, checkpoint)
-        return _scores(prediction, ds, split).compute()
+        found = entrant.predict(known, split, stimuli, unit.seed, checkpoint).compute()
+        scores = _scores(found.sel(stimulus=split.test), ds, split).compute()
+        return scores.assign(causal=is_causal(found, stimuli))
 
 
 def _scores(prediction: xr.DataArray, ds: xr.Dataset, split: Split) -> xr.Dataset:
@@ -265,7 +296,11 @@ def _all_neurons(scores: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
 
 
 def _evaluate_all(
-    prepared: xr.Dataset, protocol: Protocol, units: list[Unit], folder: Path | None
+    prepared: xr.Dataset,
+    protocol: Protocol,
+    entrant: Entrant,
+    units: list[Unit],
+    folder: Path | None,
 ) -> Iterator[tuple[Unit, xr.Dataset]]:
     """Every unit, as it is finished."""
     from tqdm.auto import tqdm
@@ -273,11 +308,11 @@ def _evaluate_all(
     with tqdm(total=len(units), unit="fit", disable=None) as progress:
         if (client := open_client()) is None:
             for unit in units:
-                yield unit, evaluate(prepared, protocol, unit, folder)
+                yield unit, evaluate(prepared, protocol, entrant, unit, folder)
                 progress.update()
             return
         futures = {
-            client.submit(evaluate, prepared, protocol, unit, folder, pure=False): unit
+            client.submit(evaluate, prepared, protocol, entrant, unit, folder, pure=False): unit
             for unit in units
         }
         for future in import_module("distributed").as_completed(futures):

@@ -53,6 +53,7 @@ def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
     Returns
     -------
     str
+        A model that predicts from later sound is marked "(not causal)".
         Means over neurons, then over splits and seeds, with the standard deviation if there are
         several; and the number of neurons with a score (out of all, in the worst split).
 
@@ -99,6 +100,9 @@ def _row(scores: xr.Dataset, area: str, type_: str) -> str:
         spread = f" ± {of_run.std(ddof=1):.1f}" if of_run.size > 1 else ""
         figures.append(f"{of_run.mean():.1f}{spread}")
     scored = int(scores["cc_norm"].notnull().sum("neuron").min())
-    labels = map(cell_text, (scores.attrs["model"], area, type_))
+    model = scores.attrs["model"]
+    if "causal" in scores and not scores["causal"].all():
+        model += " (not causal)"
+    labels = map(cell_text, (model, area, type_))
     cells = (*labels, *figures, f"{scored} of {scores.sizes['neuron']}")
     return f"| {' | '.join(cells)} |"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import os
 from copy import deepcopy
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 import xarray as xr
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
@@ -20,7 +21,7 @@ from tqdm.auto import tqdm
 from aa1xr import schema
 from aa1xr.analysis.split import Split
 from aa1xr.atomic import atomic_write, is_regular
-from aa1xr.benchmark.networks import CNN, GRU, Network
+from aa1xr.benchmark.networks import Network, spread
 from aa1xr.export.torch import to_torch
 from aa1xr.export.torch_dataset import Item, StimulusDataset
 from aa1xr.printable import one_line
@@ -39,14 +40,14 @@ class Recipe:
 
 
 def fit(
-    kind: type[GRU | CNN],
+    kind: type[nn.Module],
     known: xr.Dataset,
     split: Split,
     *,
     seed: int,
     recipe: Recipe | None = None,
     checkpoint: Path | None = None,
-) -> Network:
+) -> nn.Module:
     """Train on training stimuli for as long as validation stimuli are predicted better.
 
     On a GPU if there is one. The network is that of the epoch with the best correlation with the
@@ -55,7 +56,7 @@ def fit(
     Parameters
     ----------
     kind, known, split
-        Which network, and a Dataset of training and validation stimuli.
+        Which network (see `make`), and a Dataset of training and validation stimuli.
     seed
         Of weights, order and dropout. On one kind of CPU the same seed gives the same network.
     recipe
@@ -78,14 +79,17 @@ def fit(
         stack.enter_context(bar)
         torch.manual_seed(seed)
         dt_ms = schema.bin_width_ms(known)
-        network = kind(known.sizes["freq"], known.sizes["neuron"], dt_ms=dt_ms)
-        network.calibrate(
-            torch.cat([item.spectrogram for item in train], 1),
-            torch.cat([item.responses.where(item.mask, math.nan) for item in train], 1),
-            # In the units of the spectrogram: the shortest sound is followed by silence.
-            min(train, key=lambda item: item.mask.shape[-1]).silence,
-        )
-        training = _Training(network, train, recipe)
+        network = make(kind, known.sizes["freq"], known.sizes["neuron"], dt_ms=dt_ms)
+        rates = torch.cat([item.responses.where(item.mask, math.nan) for item in train], 1)
+        if isinstance(network, Network):
+            network.calibrate(
+                torch.cat([item.spectrogram for item in train], 1),
+                rates,
+                # In the units of the spectrogram: the shortest sound is followed by silence.
+                min(train, key=lambda item: item.mask.shape[-1]).silence,
+            )
+        check_shape(network, held_out)
+        training = _Training(network, train, recipe, spread(rates))
         parts = [known["neuron"].values.tolist(), *(part.tolist() for part in split)]
         label = f"{kind.__name__}, seed {seed}, {dt_ms:g} ms, {recipe}, {parts}"
         if checkpoint is not None and os.path.lexists(checkpoint):
@@ -103,7 +107,41 @@ def fit(
     return network
 
 
-def predict(network: Network, sounds: xr.Dataset) -> Tensor:
+def make(kind: type[nn.Module], n_freq: int, n_neurons: int, *, dt_ms: float) -> nn.Module:
+    """A network from (batch, freq, time) to (batch, neuron, time).
+
+    `kind` takes the numbers of bands and neurons, and by its name `dt_ms` if it wants to.
+    """
+    try:
+        takes = inspect.signature(kind).parameters
+        options = {"dt_ms": dt_ms} if "dt_ms" in takes else {}
+        inspect.signature(kind).bind(n_freq, n_neurons, **options)
+    except TypeError as error:
+        raise TypeError(
+            f"the network {kind.__name__} must be made by {kind.__name__}(n_freq, n_neurons), and "
+            f"may take dt_ms=; {error}"
+        ) from None
+    return kind(n_freq, n_neurons, **options)
+
+
+def check_shape(network: nn.Module, item: Item) -> None:
+    """Check that a network has weights, and gives rates of the right shape."""
+    if not any(each.requires_grad for each in network.parameters()):
+        raise ValueError(f"the network {type(network).__name__} has no weights to train")
+    network.eval()
+    with torch.no_grad():
+        rates = network(item.spectrogram)
+    wanted = tuple(item.responses.shape)
+    if not isinstance(rates, Tensor) or tuple(rates.shape) != wanted:
+        got = tuple(rates.shape) if isinstance(rates, Tensor) else type(rates).__name__
+        raise ValueError(
+            f"the network {type(network).__name__} must give rates [shape: (batch, neuron, time)], "
+            f"here {wanted}, of a spectrogram (batch, freq, time) of shape "
+            f"{tuple(item.spectrogram.shape)}; got {got}"
+        )
+
+
+def predict(network: nn.Module, sounds: xr.Dataset) -> Tensor:
     """Rates for the `spectrogram` of a Dataset. [shape: (neuron, stimulus, time)].
 
     `ValueError` if its time axis begins after onset: the sound before is not known.
@@ -116,16 +154,19 @@ def predict(network: Network, sounds: xr.Dataset) -> Tensor:
     spectrograms = sounds["spectrogram"].transpose("stimulus", "freq", "time").values
     network.eval()
     with torch.no_grad():
-        rates = network(torch.from_numpy(spectrograms).to(network.band_mean.device))
+        rates = network(torch.from_numpy(spectrograms).to(next(network.parameters()).device))
     return rates.transpose(0, 1).cpu()
 
 
 class _Training:
     """A network on its way: what an epoch changes, and a checkpoint keeps."""
 
-    def __init__(self, network: Network, train: StimulusDataset, recipe: Recipe) -> None:
+    def __init__(
+        self, network: nn.Module, train: StimulusDataset, recipe: Recipe, scale: Tensor
+    ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = network.to(self.device)
+        self.scale = scale.to(self.device)
         self.recipe = recipe
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
         self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.weight_decay)
@@ -140,7 +181,7 @@ class _Training:
         self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * fraction
         for item in self.batches:
             sound, responses, mask = (tensor.to(self.device) for tensor in item[:3])
-            error = loss(self.network(sound), responses, mask, self.network.rate_scale)
+            error = loss(self.network(sound), responses, mask, self.scale)
             self.optimizer.zero_grad()
             error.backward()
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

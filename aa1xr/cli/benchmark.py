@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import import_module
@@ -16,10 +17,9 @@ import aa1xr
 from aa1xr.archive.contents import Contents
 from aa1xr.arguments import shown
 from aa1xr.benchmark import MODELS, PROTOCOLS, Protocol, run, score_prediction, table, true_rate
-from aa1xr.benchmark.models import NEEDS_TORCH
+from aa1xr.benchmark.external import find_model
 from aa1xr.cli.options import Commands, add_source, place_options
 from aa1xr.cluster import require_workers
-from aa1xr.export.optional import import_optional
 from aa1xr.printable import one_line
 from aa1xr.schema import AREAS
 from aa1xr.store import locate
@@ -38,7 +38,12 @@ def add(commands: Commands) -> None:
     parser.add_argument("--sample", action="store_true", help="take the simulated sample")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="cv10", help="default: cv10")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--model", choices=MODELS, default="ridge", help="default: ridge")
+    what.add_argument(
+        "--model",
+        default="ridge",
+        help=f"{', '.join(MODELS)}, an installed model, or 'package.module:attribute' (also of the "
+        "working directory): see aa1xr.benchmark.run; default: ridge",
+    )
     what.add_argument(
         "--prediction",
         metavar="FILE",
@@ -85,8 +90,9 @@ def _check(args: argparse.Namespace) -> xr.DataArray | None:
             if getattr(args, option) is not None:
                 raise ValueError(f"--{option} is for a --model that is fitted, not a --prediction")
         return _read(args.prediction)
-    if args.model in NEEDS_TORCH:
-        import_optional("torch", extra="torch")
+    # As `python -m` has it: a module of the working directory is found.
+    sys.path.insert(0, str(Path.cwd()))
+    args.model = find_model(args.model)
     if args.out is not None and Path(args.out).is_file():
         raise ValueError(f"--out {one_line(args.out)} is a file; expected a folder for results")
     return None

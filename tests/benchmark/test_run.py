@@ -7,6 +7,7 @@ import zarr
 
 import aa1xr
 from aa1xr.benchmark import MODELS, PROTOCOLS, run, score_prediction
+from aa1xr.benchmark.causality import PROBE
 from tests.analysis.small_datasets import refuse
 
 
@@ -15,7 +16,7 @@ def guess(monkeypatch):
     """A model that needs no time; what it was called with."""
     calls = []
 
-    def model(known, split, sounds, seed, _checkpoint):
+    def model(known, split, sounds, seed):
         calls.append((known, split, sounds, seed))
         power = sounds.spectrogram.sum("freq").expand_dims(neuron=known.neuron.values)
         noise = np.random.default_rng(seed).standard_normal(power.shape)
@@ -50,7 +51,7 @@ def test_run__a_model_never_sees_test_responses(ds, protocol, guess):
         assert seed == 3
         assert set(known.stimulus.values) == {*split.train, *split.validation}
         assert list(sounds.data_vars) == ["spectrogram"]
-        assert set(sounds.stimulus.values) == set(split.test)
+        assert set(sounds.stimulus.values) == {*split.test, PROBE}
         assert len(set(known.area.values)) == 1
 
 
@@ -67,10 +68,10 @@ def test_run__goes_on_after_an_interruption(ds, protocol, guess, monkeypatch, tm
     model, out = MODELS["guess"], tmp_path / "results.zarr"
     guess.clear()
 
-    def interrupted(*args):
+    def interrupted(known, split, stimuli, seed):
         if len(guess) == 3:
             raise KeyboardInterrupt
-        return model(*args)
+        return model(known, split, stimuli, seed)
 
     monkeypatch.setitem(MODELS, "guess", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,61 @@
+"""Whether a model predicts from later sound: one more stimulus to predict tells."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+#: The label of the stimulus that is like the first one until half of its duration.
+PROBE = "causality-probe"
+#: Rates that differ by less than this part of the largest rate are equal: sums may be in another
+#: order.
+_ROUNDING = 1e-4
+
+
+def with_probe(stimuli: xr.Dataset) -> xr.Dataset:
+    """`stimuli`, and the first one again, with another sound from one of its bins on."""
+    first = stimuli.isel(stimulus=[0]).compute()
+    sound = first["spectrogram"]
+    change, other = _change(first)
+    playing = (first["time"] >= change) & (first["time"] < first["duration_s"].item())
+    changed = other.where(playing, sound).transpose(*sound.dims).assign_attrs(sound.attrs)
+    probe = first.assign(spectrogram=changed.astype(sound.dtype)).assign_coords(
+        stimulus=("stimulus", [PROBE], first["stimulus"].attrs)
+    )
+    return xr.concat([stimuli, probe], "stimulus", data_vars="minimal", coords="minimal")
+
+
+def _change(first: xr.Dataset) -> tuple[float, xr.DataArray]:
+    """When the sound changes, in s, and the other sound.
+
+    That is upside down and fainter, so that no sum over bands stays as it is. It begins in the bin
+    in which it differs most, of the middle half of the stimulus: one more bin of look-ahead shows.
+    """
+    sound = first["spectrogram"]
+    other = sound.copy(data=sound.isel(freq=slice(None, None, -1)).values / 2)
+    quarter = first["duration_s"].item() / 4
+    middle = (sound["time"] >= quarter) & (sound["time"] < 3 * quarter)
+    differs = abs(other - sound).sum(["stimulus", "freq"]).where(middle, -1)
+    return float(sound["time"][int(differs.argmax("time"))]), other
+
+
+def is_causal(rate: xr.DataArray, stimuli: xr.Dataset) -> xr.DataArray:
+    """Whether the rate before the change is that of the first stimulus. [shape: (neuron,)].
+
+    Parameters
+    ----------
+    rate
+        A prediction for `stimuli` [shape: (neuron, stimulus, time)].
+    stimuli
+        From `with_probe`.
+    """
+    first = stimuli.isel(stimulus=[0]).compute()
+    before = stimuli["time"].values < _change(first)[0]
+    one, other = (
+        rate.sel(stimulus=label, drop=True).transpose("neuron", "time").values[:, before]
+        for label in (first["stimulus"].item(), PROBE)
+    )
+    largest = np.nanmax(np.abs(np.where(np.isfinite(one), one, 0)), axis=1, initial=0)
+    differ = np.abs(one - other) > _ROUNDING * largest[:, np.newaxis]
+    differ |= np.isnan(one) != np.isnan(other)
+    return xr.DataArray(~differ.any(1), {"neuron": rate["neuron"].variable}, "neuron")

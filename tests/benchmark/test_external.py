@@ -1,0 +1,242 @@
+"""Models of others: functions, estimators, networks, by name and by place."""
+
+import importlib
+import pickle
+import sys
+from importlib.metadata import EntryPoint, EntryPoints
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import aa1xr
+from aa1xr.benchmark import check_model, run, table
+from aa1xr.benchmark.external import find_model
+
+#: A module of a user. {scale} is changed by a test; {helper} is in another file of it.
+MODULE = """
+from my_helper import power
+
+SCALE = {scale}
+
+
+def rates(known, split, stimuli):
+    return SCALE * power(stimuli).expand_dims(neuron=known.neuron.values)
+
+
+class Mean:
+    def fit(self, x, y):
+        self.mean = y.mean(0)
+        return self
+
+    def predict(self, x):
+        return x.sum(1)[:, None] + self.mean
+"""
+HELPER = """
+def power(stimuli):
+    return stimuli.spectrogram.sum("freq")
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A function that writes the module and imports it."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two versions within one second
+
+    def write(scale=1, helper=HELPER):
+        (folder / "my_model.py").write_text(MODULE.format(scale=scale))
+        (folder / "my_helper.py").write_text(helper)
+        for name in ("my_model", "my_helper"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        return importlib.import_module("my_model")
+
+    yield write
+    for name in ("my_model", "my_helper"):
+        sys.modules.pop(name, None)
+
+
+def later(known, split, stimuli):
+    """Of the sound one bin later."""
+    power = stimuli.spectrogram.sum("freq").shift(time=-1, fill_value=0)
+    return power.expand_dims(neuron=known.neuron.values)
+
+
+def test_run__a_function_by_its_place(ds, protocol, module):
+    given = module()
+    result = run(ds, protocol, "my_model:rates", areas=["MLd"])
+    assert result.attrs["model"] == "my_model:rates"
+    xr.testing.assert_equal(result, run(ds, protocol, given.rates, areas=["MLd"]))
+    assert result.causal.all()
+    assert float(result.cc_raw.mean()) > 0.1
+
+
+def test_run__an_estimator_is_linear_regression(ds, protocol):
+    """Against the normal equations of one neuron, with lags made by hand."""
+
+    class LeastSquares:
+        def fit(self, x, y):
+            self.weights = np.linalg.lstsq(x.T @ x + np.eye(x.shape[1]), x.T @ y)[0]
+
+        def predict(self, x):
+            return x @ self.weights
+
+    prepared = protocol.prepare(ds.sel(area="MLd")).compute()
+    split = protocol.splits(prepared)[0]
+    known = prepared.sel(stimulus=[*split.train, *split.validation])
+    stimuli = prepared.sel(stimulus=split.test)[["spectrogram"]]
+    found = find_model(LeastSquares()).predict(known, split, stimuli, 0, None)
+    heard = (known.n_trials > 0).all("stimulus").values
+    assert np.isnan(found.values[~heard]).all()
+    neuron = found.neuron.values[heard][0]
+
+    def rows(of):
+        sound = of.spectrogram.transpose("stimulus", "time", "freq").values
+        lagged = [
+            np.pad(sound, ((0, 0), (lag, 0), (0, 0)))[:, : sound.shape[1]] for lag in range(20)
+        ]
+        return np.concatenate(lagged, 2)
+
+    rate = known.psth.sel(neuron=neuron).transpose("stimulus", "time").values
+    x, y = rows(known)[~np.isnan(rate)].astype(float), rate[~np.isnan(rate)]
+    weights = np.linalg.solve(x.T @ x + np.eye(640), x.T @ y)
+    np.testing.assert_allclose(found.sel(neuron=neuron), rows(stimuli) @ weights, atol=0.05)
+
+
+def test_run__an_installed_model(ds, protocol, module, monkeypatch):
+    module()
+    entry = EntryPoint("theirs", "my_model:Mean", "aa1xr.models")
+    monkeypatch.setattr(
+        "aa1xr.benchmark.external.entry_points",
+        lambda group, **name: EntryPoints([entry]).select(group=group, **name),
+    )
+    assert run(ds, protocol, "theirs", areas=["MLd"]).attrs["model"] == "theirs"
+    with pytest.raises(ValueError, match=r"'gru'.*'theirs'"):
+        find_model("others")
+
+
+@pytest.mark.parametrize("change", ["scale", "helper"])
+def test_run__a_changed_model_reuses_nothing(ds, protocol, module, tmp_path, change):
+    def score():
+        return run(ds, protocol, "my_model:rates", areas=["MLd"], path=tmp_path / "out")
+
+    module()
+    first = score()
+    module()
+    assert find_model("my_model:rates").digest == find_model("my_model:rates").digest
+    xr.testing.assert_identical(score(), first)
+    assert len(list((tmp_path / "out").glob("my_model*"))) == 2
+    module(**{"scale": {"scale": -1}, "helper": {"helper": HELPER.replace("sum", "max")}}[change])
+    assert not score().cc_raw.equals(first.cc_raw)
+    assert len(list((tmp_path / "out").glob("my_model*"))) == 4
+
+
+def test_run__the_state_of_an_estimator_counts():
+    class Model:
+        def __init__(self, alpha):
+            self.alpha = alpha
+
+        def fit(self, x, y): ...
+        def predict(self, x): ...
+
+    one, same, other = (find_model(Model(alpha)) for alpha in (1, 1, 2))
+    assert one.key == same.key != other.key
+    assert one.name == other.name
+
+
+def test_entrant__travels_without_its_files(module):
+    """As to a worker of a cluster, which has no such module."""
+    pickled = pickle.dumps(find_model(module().rates))
+    sys.modules.pop("my_model")
+    sys.modules.pop("my_helper")
+    sys.path_importer_cache.clear()
+    path, sys.path[:] = sys.path[:], [p for p in sys.path if "models" not in p]
+    try:
+        stimuli = xr.Dataset({"spectrogram": (("freq", "time"), np.ones((2, 3)))})
+        assert pickle.loads(pickled).model.__globals__["power"](stimuli).values.tolist() == [2] * 3
+    finally:
+        sys.path[:] = path
+
+
+def test_run__an_own_model_on_a_cluster(ds, protocol, module):
+    distributed = pytest.importorskip("distributed")
+    expected = run(ds, protocol, module().rates, areas=["MLd"])
+    with distributed.Client(n_workers=1, threads_per_worker=1, dashboard_address=":0") as client:
+        client.run(
+            lambda: sys.path.__setitem__(slice(None), [p for p in sys.path if "models" not in p])
+        )
+        xr.testing.assert_allclose(run(ds, protocol, "my_model:rates", areas=["MLd"]), expected)
+
+
+def test_run__marks_models_that_are_not_causal(ds, protocol):
+    result = run(ds, protocol, later, areas=["MLd"])
+    assert not result.causal.any()
+    assert "| later (not causal) | MLd |" in table([result], published=False)
+    assert "not causal" not in table([run(ds, protocol, areas=["MLd"])], published=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "words"),
+    [
+        ("nothing", ValueError, "model='nothing'; expected one of 'ridge', 'ridge-ln', 'gru'"),
+        ("no_such_module:model", ValueError, "cannot be imported: ModuleNotFoundError"),
+        ("aa1xr.benchmark:nothing", ValueError, "cannot be imported: AttributeError"),
+        (3, TypeError, "is int; expected a function"),
+        (lambda known: known, TypeError, r"must be a function \(known, split, stimuli\)"),
+        (lambda known, split, stimuli, alpha: 0, TypeError, "a required argument: 'alpha'"),
+        (
+            lambda known, split, stimuli: None,
+            ValueError,
+            r"must return rates .*got NoneType of shape",
+        ),
+        (
+            lambda known, split, stimuli: known.psth.values,
+            ValueError,
+            r"got ndarray of shape \(2, 8,",
+        ),
+        (lambda known, split, stimuli: known.psth[..., 0], ValueError, "with the dimensions"),
+        (lambda known, split, stimuli: known.psth, ValueError, "without stimulus 'conspecific-"),
+        (
+            lambda known, split, stimuli: later(known, split, stimuli).drop_vars("neuron"),
+            ValueError,
+            "without the coor",
+        ),
+    ],
+)
+def test_run__says_what_is_wrong_with_a_model(ds, protocol, model, error, words):
+    with pytest.raises(error, match=words):
+        run(ds, protocol, model, areas=["MLd"])
+
+
+def test_check_model__of_models_that_are_right():
+    check = check_model("ridge")
+    assert check[:5] == ("ridge", (5, 3, 434), True, False, True)
+    assert check.correlation > 0.5
+
+    def noise(known, split, stimuli, seed):
+        rates = later(known, split, stimuli)
+        return rates + np.random.default_rng(seed).standard_normal(rates.shape)
+
+    assert check_model(noise)[2:5] == (True, True, False)
+
+
+def upside_down(known, split, stimuli):
+    return aa1xr.benchmark.MODELS["ridge"](known, split, stimuli).values[::-1]
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (
+            lambda known, split, stimuli: later(known, split, stimuli) * np.nan,
+            "must predict finite",
+        ),
+        (upside_down, "must predict the neurons in the order"),
+    ],
+)
+def test_check_model__refuses(model, words):
+    with pytest.raises(ValueError, match=words):
+        check_model(model)
