@@ -47,10 +47,12 @@ from aa1xr.errors import (
     WaitingWarning,
 )
 from aa1xr.export.deepstrf import to_deepstrf
+from aa1xr.export.listen import listen
 from aa1xr.export.nwb import to_nwb
 from aa1xr.export.pandas import to_pandas
 from aa1xr.export.pynapple import to_pynapple
 from aa1xr.export.torch import to_torch
+from aa1xr.export.wav import to_wav
 from aa1xr.simulation import open_sample, simulate_archive
 from aa1xr.store.copy import copy_store
 from aa1xr.store.prepare import build, download, verify
@@ -86,6 +88,7 @@ __all__ = [
     "events",
     "fit_nonlinearity",
     "jackknife",
+    "listen",
     "load",
     "mean_score",
     "normalize",
@@ -114,6 +117,7 @@ __all__ = [
     "to_pandas",
     "to_pynapple",
     "to_torch",
+    "to_wav",
     "trial_halves",
     "tuning",
     "verify",

@@ -36,10 +36,12 @@ from aa1xr.dataset.events import events
 from aa1xr.dataset.persist import save
 from aa1xr.dataset.sounds import sounds
 from aa1xr.export.deepstrf import to_deepstrf
+from aa1xr.export.listen import listen
 from aa1xr.export.nwb import to_nwb
 from aa1xr.export.pandas import to_pandas
 from aa1xr.export.pynapple import to_pynapple
 from aa1xr.export.torch import to_torch
+from aa1xr.export.wav import to_wav
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -100,6 +102,7 @@ class DatasetAccessor(_Accessor):
     dprime = _Method(dprime)
     drop_missing = _Method(drop_missing)
     events = _Method(events)
+    listen = _Method(listen)
     mean_score = _Method(mean_score)
     predict = _Method(predict)
     presented = _Method(presented)
@@ -120,7 +123,8 @@ class DatasetAccessor(_Accessor):
     to_nwb = _Method(to_nwb)
     to_pandas = _Method(to_pandas)
     to_pynapple = _Method(to_pynapple)
-    to_torch = _Method(to_torch)
+    to_torch = _Method[..., Any](to_torch)  # overloaded
+    to_wav = _Method(to_wav)
     trial_halves = _Method(trial_halves)
     tuning = _Method(tuning)
     with_quality = _Method(with_quality)

@@ -9,7 +9,8 @@ pip=("$folder/bin/pip" install --quiet)
 # torch first, so that nothing else pulls a newer one.
 "${pip[@]}" torch==2.13.0
 "${pip[@]}" numpy scipy pandas matplotlib h5py soundfile requests platformdirs tqdm pyyaml
-"${pip[@]}" --no-deps torchaudio==2.11.0 deepSTRF==0.1.0
+# einops and mambapy are what its models need.
+"${pip[@]}" --no-deps torchaudio==2.11.0 deepSTRF==0.1.0 einops mambapy
 
 # Built against another torch, these do not load, and torchaudio does without where they are missing.
 site=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')

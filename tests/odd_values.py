@@ -137,6 +137,7 @@ class Calls:
                 {"n_neurons": 1, "n_songs": 0, "n_ripples": 1, "n_trials": 1},
             ),
             "events": (aa1xr.events, (), {"source": ds}),
+            "sounds": (aa1xr.sounds, (), {"source": ds}),
             "load": (aa1xr.load, (), {"path": self.saved}),
             "save": (aa1xr.save, (), {"ds": ds}),
             "copy_store": (aa1xr.copy_store, (), {"source": ds.encoding["source"]}),
@@ -175,6 +176,8 @@ class Calls:
             "to_pandas": (aa1xr.to_pandas, (), {"ds": ds}),
             "to_pynapple": (aa1xr.to_pynapple, (), {"ds": ds}),
             "to_nwb": (aa1xr.to_nwb, (), {"ds": ds}),
+            "to_wav": (aa1xr.to_wav, (), {"ds": ds}),
+            "listen": (aa1xr.listen, (), {"ds": ds, **self.one}),
             "to_torch": (aa1xr.to_torch, (), {"ds": ds}),
             "to_deepstrf": (aa1xr.to_deepstrf, (), {"ds": ds}),
             "Protocol": (
@@ -229,7 +232,8 @@ class Calls:
 
     def call(self, name: str, argument: str, value: Any) -> Any:
         function, args, kwargs = self.table[name]
-        for needed, suffix in {("path", "" if name == "to_nwb" else ".zip"), ("target", ".zarr")}:
+        into_folder = name in {"to_nwb", "to_wav"}
+        for needed, suffix in {("path", "" if into_folder else ".zip"), ("target", ".zarr")}:
             if (
                 name != "run"  # it need not write
                 and needed in inspect.signature(function).parameters

@@ -7,6 +7,7 @@ package that names what the change took away.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import inspect
 import os
 import pickle
@@ -169,6 +170,10 @@ def nwb(t: Inputs, ds: xr.Dataset) -> Any:
     return out
 
 
+def md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
 def pynapple(t: Inputs, ds: xr.Dataset) -> Any:
     sites = aa1xr.to_pynapple(ds)
     return {
@@ -218,7 +223,6 @@ FUNCTIONS: dict[str, Function] = {
     "score": Function(lambda t, ds: aa1xr.score(ds, t.rate)),
     "coherence": Function(lambda t, ds: aa1xr.coherence(ds, t.rate)),
     "events": Function(lambda t, ds: aa1xr.events(ds)),
-    "sounds": Function(lambda t, ds: aa1xr.sounds(ds), "time"),
     "spike_counts": Function(lambda t, ds: aa1xr.spike_counts(ds)),
     "dprime": Function(lambda t, ds: aa1xr.dprime(*sets(ds))),
     "responsiveness": Function(lambda t, ds: aa1xr.responsiveness(ds, window_s=0.1)),
@@ -242,6 +246,10 @@ FUNCTIONS: dict[str, Function] = {
     "save": Function(by_save),
     "to_pandas": Function(lambda t, ds: aa1xr.to_pandas(ds)),
     "to_pynapple": Function(pynapple),
+    # Of the whole stimulus where there are no bins.
+    "sounds": Function(lambda t, ds: {"time": aa1xr.sounds(ds).compute()}),
+    "listen": Function(lambda t, ds: {"time": md5(aa1xr.listen(ds, SOUND, neuron=CELL).data)}),
+    "to_wav": Function(lambda t, ds: [md5(p.read_bytes()) for p in aa1xr.to_wav(ds, t.new())]),
     "to_nwb": Function(nwb),
     "benchmark.run": Function(lambda t, ds: benchmark.run(ds, ONE), fine=True),
     "benchmark.score_prediction": Function(

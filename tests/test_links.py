@@ -54,6 +54,7 @@ NEW = {
     "sim0000_1.nwb": lambda ds, path: aa1xr.to_nwb(
         ds.sel(neuron=["sim0000_1_A"], type="flatrip"), path.parent
     ),
+    "flatrip-00.wav": lambda ds, path: aa1xr.to_wav(ds.sel(stimulus="flatrip-00"), path.parent),
     "a.csv": command("export", "{store}", "--to", "csv", "-o", "{path}", "--area", "MLd"),
 }
 #: What replaces a file of its own.

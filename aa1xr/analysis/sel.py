@@ -74,6 +74,49 @@ def sel(obj: Data, /, **labels: Any) -> Data:
     return obj.isel({dim: _positions(obj, dim, wanted) for dim, wanted in by_dim.items()})
 
 
+def sel_one(obj: Data, done: str, /, **wanted: Any) -> Data:
+    """Select one neuron, one stimulus; None takes the one that there is.
+
+    Parameters
+    ----------
+    done
+        What is done with it, for the message: "drawn".
+
+    Raises
+    ------
+    KeyError
+        If there is none of that name.
+    ValueError
+        If there are several and none is named.
+    """
+    for dim, label in wanted.items():
+        if callable(label):  # `sel` would call it
+            raise TypeError(f"{dim} must be one name; got {arguments.shown(label)}")
+        if dim not in obj.dims:
+            there = obj.coords[dim].item() if dim in obj.coords else None
+            same = label is None or (isinstance(label, Hashable) and label == there)
+            if not same:
+                raise ValueError(
+                    f"{dim}={arguments.shown(label)}, but the data is of {there!r} alone"
+                )
+            continue
+        if obj.sizes[dim] == 0:
+            raise ValueError(f"one {dim} is {done}, and nothing is selected along {dim!r}")
+        if label is None and obj.sizes[dim] != 1:
+            raise ValueError(
+                f"one {dim} is {done}, and the data has {obj.sizes[dim]}; name one, "
+                f"as in {dim}={obj[dim].values[-1].item()!r}"
+            )
+        if label is not None:
+            schema.values_along(obj, dim)
+        obj = obj.isel({dim: 0}) if label is None else sel(obj, **{dim: label})
+        if dim in obj.dims:
+            raise ValueError(
+                f"{dim}={arguments.shown(label)} is {obj.sizes[dim]} of them; expected one name"
+            )
+    return obj
+
+
 def _dimension(obj: xr.Dataset | xr.DataArray, name: str) -> Hashable:
     """The dimension of the coordinate `name`."""
     if name not in obj.coords:

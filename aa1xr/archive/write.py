@@ -40,10 +40,10 @@ def _milliseconds(microseconds: int) -> str:
 
 
 def wav_bytes(samples: npt.NDArray[np.int16], sample_rate: int) -> bytes:
-    """A mono 16-bit wav file with the plain 44-byte header."""
+    """A 16-bit wav file with the plain 44-byte header. [shape: (n_samples[, n_channels])]."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
         file.setsampwidth(2)
         file.setframerate(sample_rate)
         file.writeframes(samples.astype("<i2").tobytes())

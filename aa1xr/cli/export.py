@@ -22,21 +22,22 @@ def add(commands: Commands) -> None:
     """Add `export` to the command line."""
     parser = commands.add_parser(
         "export",
-        help="write spikes as NWB or CSV",
+        help="write spikes as NWB or CSV, or stimuli as wav",
         description="Write the spikes, all or a selection, for other programs: an NWB file for "
         "each recording site, or one CSV table with a row for each spike (in CSV, a label that a "
-        "spreadsheet would take for a formula begins with an apostrophe). Nothing is overwritten. "
+        "spreadsheet would take for a formula begins with an apostrophe). Or write the stimuli: a "
+        "wav file for each, as recorded. Nothing is overwritten. "
         "What is made of the recordings may not be redistributed.",
     )
     add_source(parser)
-    parser.add_argument("--to", required=True, choices=("nwb", "csv"), help="format")
+    parser.add_argument("--to", required=True, choices=("nwb", "csv", "wav"), help="format")
     parser.add_argument(
         "-o",
         "--out",
         required=True,
         type=local_path,
         metavar="PATH",
-        help="where to: a folder for NWB, a file for CSV (.gz compresses)",
+        help="where to: a folder for NWB and wav, a file for CSV (.gz compresses)",
     )
     for label in _LABELS:
         parser.add_argument(
@@ -51,16 +52,22 @@ def add(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> None:
     if args.to == "nwb":
         import_optional("pynwb", extra="nwb")
-    else:
+    elif args.to == "csv":
         refuse_existing(args.out)
+    elif args.area:
+        raise ValueError(
+            "--area must not be given with --to wav, since both areas heard the same stimuli; "
+            "select stimuli with --type"
+        )
     ds = _select(aa1xr.open(args.source, chunks=None, **place_options(args)), args)
-    if args.to == "nwb":
-        paths = aa1xr.to_nwb(ds, args.out, storage_options=args.storage_options)
-    else:
+    if args.to == "csv":
         args.out.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(args.out) as partial:
             _as_text(aa1xr.to_pandas(ds)).to_csv(partial, index=False)
         paths = [args.out]
+    else:
+        write = aa1xr.to_nwb if args.to == "nwb" else aa1xr.to_wav
+        paths = write(ds, args.out, storage_options=args.storage_options)
     for path in paths:
         print(one_line(path))
 

@@ -25,8 +25,9 @@ from aa1xr.typing import Floats, Positions
 _FULL_SCALE = 2**15
 #: The range of rates that `sample_rate=` takes, in Hz.
 _SAMPLE_RATES = (1000, 384_000)
-#: Stimuli in a dask block: AA1 has four blocks of 1.3 MB.
-_STIMULI_IN_BLOCK = 8
+#: A dask block has stimuli of about this many samples: those of AA1 are one block of 10 MB, since
+#: each block decodes chunks of the store that others need too.
+_BLOCK = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +152,7 @@ def sounds_of(
         )
     n_samples = -(-store.n_samples * rate // recorded)
     first, n_axis = 0, int(n_samples.max())
-    if ds.coords.get("time") is not None and ds["time"].dims == ("time",):
+    if "time" in ds.coords and ds["time"].dims == ("time",):
         bins, hop = schema.bin_numbers(ds), samples_in_bin(ds, rate, recorded)
         first, n_axis = int(bins[0]) * hop, bins.size * hop
     make = Samples if dtype == "int16" else Waveforms
@@ -168,7 +169,7 @@ def sounds_of(
     # One selected stimulus stays one.
     waveform = waveform.isel(stimulus=positions if ds["stimulus"].ndim else int(positions[0]))
     if any(variable.chunks for variable in ds.variables.values()):
-        waveform = waveform.chunk({"stimulus": _STIMULI_IN_BLOCK} if ds["stimulus"].ndim else {})
+        waveform = waveform.chunk({dim: max(1, _BLOCK // n_axis) for dim in ds["stimulus"].dims})
     coords = {
         name: c.variable.compute()
         for name, c in ds.coords.items()
@@ -176,10 +177,9 @@ def sounds_of(
     }
     of_rate = {"sample_rate": np.full(n_samples.size, rate), "n_samples": n_samples}
     for name, values in of_rate.items():
-        if name in coords:
-            there = coords[name]
-            picked = values[positions] if there.ndim else values[positions[0]]
-            coords[name] = xr.Variable(there.dims, picked, there.attrs)
+        picked = values[positions] if ds["stimulus"].ndim else values[positions[0]]
+        attrs = coords[name].attrs if name in coords else schema.COORDINATES[name].attrs
+        coords[name] = xr.Variable(ds["stimulus"].dims, picked, attrs)
     seconds = (np.arange(n_axis) + first) / rate
     coords["time"] = xr.Variable(
         "sample", seconds, {"units": "s", "long_name": "time from stimulus onset"}

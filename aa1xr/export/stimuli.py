@@ -1,4 +1,4 @@
-"""Spectrogram and responses of one stimulus at a time, for fitting models."""
+"""Sound and responses of one stimulus at a time, for fitting models."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from aa1xr import arguments, schema
 from aa1xr.analysis.select import drop_missing
 from aa1xr.analysis.spectrogram_checks import check_finite
 from aa1xr.analysis.trial_checks import check_trials
+from aa1xr.dataset.sounds import sounds
 from aa1xr.typing import Floats
 
 
 class Stimuli:
-    """Spectrogram and responses of each stimulus; read when asked for, and only that one.
+    """Sound and responses of each stimulus; read when asked for, and only that one.
 
     Pickles small as long as the Dataset is lazy.
 
@@ -25,18 +26,30 @@ class Stimuli:
         A Dataset from `aa1xr.open`, or a selection of one.
     responses
         The name of the variable, along stimulus, time and maybe neuron and trial.
+    waveform
+        Whether the sound is the waveform, instead of the spectrogram.
+    sample_rate
+        Of the waveform, as in `aa1xr.sounds`.
 
     Raises
     ------
     ValueError
         If a variable is missing, a stimulus was presented to none of the neurons, or a selection
-        of trials would be lost on `psth`.
+        of trials would be lost on `psth`. For waveforms, as in `aa1xr.sounds`.
     """
 
-    def __init__(self, ds: xr.Dataset, responses: str) -> None:
+    def __init__(
+        self,
+        ds: xr.Dataset,
+        responses: str,
+        *,
+        waveform: bool = False,
+        sample_rate: int | None = None,
+    ) -> None:
         arguments.expect("responses", responses, str, "the name of a variable, such as 'psth'")
-        schema.validate(ds, "spectrogram", "n_trials", responses)
-        for name in ("spectrogram", responses):
+        variables = [responses] if waveform else ["spectrogram", responses]
+        schema.validate(ds, "n_trials", *variables)
+        for name in variables:
             schema.check_dims(f"{name!r}", ds[name], "stimulus", "time")
         unheard = set(ds["stimulus"].values) - set(drop_missing(ds)["stimulus"].values)
         if unheard:
@@ -47,16 +60,26 @@ class Stimuli:
         if responses == "psth":
             check_trials(ds, "psth")
         self.labels: list[str] = ds["stimulus"].values.tolist()
-        sound = ds["spectrogram"]
-        self._axes = {dim: sound[dim].values for dim in ("freq", "time")}
-        self._spectrogram = sound.variable
         self._responses = ds[responses].variable
+        if not waveform and sample_rate is not None:
+            raise ValueError(
+                f"sample_rate={arguments.shown(sample_rate)} is for waveforms, and the stimuli are "
+                "spectrograms; leave it out, or choose waveforms"
+            )
+        if waveform:
+            sound = sounds(ds, sample_rate=sample_rate)["waveform"]
+            self._hop = sound.sizes["sample"] // ds.sizes["time"]
+            self.sample_rate = round(self._hop * 1000 / schema.bin_width_ms(ds))
+        else:
+            sound = ds["spectrogram"]
+            self._axes = {dim: sound[dim].values for dim in ("freq", "time")}
+        self._sound = sound.variable
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def read(self, stimulus: int) -> tuple[Floats, Floats, Floats]:
-        """The sound and the responses to it, to the end of the stimulus' window.
+        """The spectrogram and the responses to it, to the end of the stimulus' window.
 
         Returns
         -------
@@ -68,20 +91,38 @@ class Stimuli:
             the end of the axis, after the window. A stimulus whose window ends there is never
             padded, and has the attribute `silence` of the spectrogram.
         """
-        spectrogram = _read(self._spectrogram, stimulus)
-        responses = _read(self._responses, stimulus)
-        there = ~np.isnan(responses).reshape(-1, responses.shape[-1]).all(0)
-        window = slice(int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0)
+        responses = self._read_responses(stimulus)
+        spectrogram = _read(self._sound, stimulus)
+        window = slice(responses.shape[-1])
         axes = {dim: label[window] if dim == "time" else label for dim, label in self._axes.items()}
         labels = {"stimulus": np.array(self.labels[stimulus : stimulus + 1])} | axes
         check_finite(spectrogram[np.newaxis, :, window], labels)
-        known = arguments.number("the attribute silence", self._spectrogram.attrs.get("silence", 0))
+        known = arguments.number("the attribute silence", self._sound.attrs.get("silence", 0))
         silence = np.full(len(spectrogram), known, np.float32)
         if window.stop < spectrogram.shape[1]:
             after = spectrogram[:, -1]
             silence = np.where(np.isnan(after), silence, after)
-        # Copies, for a tensor to own: these may be views of the Dataset.
-        return spectrogram[:, window].copy(), responses[..., window].copy(), silence
+        # A copy, for a tensor to own: this may be a view of the Dataset.
+        return spectrogram[:, window].copy(), responses, silence
+
+    def read_waveform(self, stimulus: int) -> tuple[Floats, Floats]:
+        """The waveform and the responses to it, to the end of the stimulus' window.
+
+        Returns
+        -------
+        waveform : [array, shape: (time * hop,)]
+        responses : [array, shape: (neuron, time) or (neuron, trial, time)]
+            NaN where there is no data.
+        """
+        responses = self._read_responses(stimulus)
+        n_samples = responses.shape[-1] * self._hop
+        return _read(self._sound, stimulus)[:n_samples].copy(), responses
+
+    def _read_responses(self, stimulus: int) -> Floats:
+        responses = _read(self._responses, stimulus)
+        there = ~np.isnan(responses).reshape(-1, responses.shape[-1]).all(0)
+        n_bins = int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0
+        return responses[..., :n_bins].copy()
 
 
 def _read(variable: xr.Variable, stimulus: int) -> Floats:
@@ -90,5 +131,6 @@ def _read(variable: xr.Variable, stimulus: int) -> Floats:
     # fork by which torch makes its workers.
     one: Any = variable.isel(stimulus=slice(stimulus, stimulus + 1))
     one = one.compute(scheduler="synchronous").isel(stimulus=0)
-    ordered = one.transpose("neuron", "trial", "freq", "time", missing_dims="ignore")
+    dims = ("neuron", "trial", "freq", "time", "sample")
+    ordered = one.transpose(*dims, missing_dims="ignore")
     return np.asarray(ordered.values, dtype=np.float32)

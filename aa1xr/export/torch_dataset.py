@@ -1,9 +1,9 @@
-"""The torch Dataset of `to_torch`; the one module that cannot be imported without torch."""
+"""The torch Datasets of `to_torch`; the one module that cannot be imported without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, SupportsIndex, overload
+from typing import Any, Generic, NamedTuple, SupportsIndex, TypeVar, overload
 
 import numpy as np
 import torch
@@ -22,21 +22,33 @@ class Item(NamedTuple):
     silence: torch.Tensor
 
 
-class StimulusDataset(torch.utils.data.Dataset[Item]):  # type: ignore[misc]
-    """Items over the stimuli of a Dataset; see `aa1xr.to_torch`."""
+class WaveformItem(NamedTuple):
+    """The same with the waveform of the stimulus."""
+
+    waveform: torch.Tensor
+    responses: torch.Tensor
+    mask: torch.Tensor
+    stimulus: str | list[str]
+
+
+ItemT = TypeVar("ItemT", Item, WaveformItem)
+
+
+class _Items(torch.utils.data.Dataset[ItemT], Generic[ItemT]):  # type: ignore[misc]
+    """Items over the stimuli of a Dataset."""
 
     def __init__(self, stimuli: Stimuli, *, cache: bool) -> None:
         self._stimuli = stimuli
-        self._kept: dict[int, Item] | None = {} if cache else None
+        self._kept: dict[int, ItemT] | None = {} if cache else None
 
     def __len__(self) -> int:
         return len(self._stimuli)
 
     @overload
-    def __getitem__(self, index: SupportsIndex) -> Item: ...
+    def __getitem__(self, index: SupportsIndex) -> ItemT: ...
     @overload
-    def __getitem__(self, index: slice | Iterable[int]) -> torch.utils.data.Subset[Item]: ...
-    def __getitem__(self, index: Any) -> Item | torch.utils.data.Subset[Item]:
+    def __getitem__(self, index: slice | Iterable[int]) -> torch.utils.data.Subset[ItemT]: ...
+    def __getitem__(self, index: Any) -> ItemT | torch.utils.data.Subset[ItemT]:
         """An item; for a slice or a list of numbers, a `torch.utils.data.Subset` of them."""
         numbers = range(len(self))  # negative ones too, and the IndexError that ends a loop
         if isinstance(index, slice):
@@ -52,7 +64,15 @@ class StimulusDataset(torch.utils.data.Dataset[Item]):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         # What was kept stays here: a worker computes its own share.
-        return vars(self) | {"_kept": None if self._kept is None else {}}
+        state: dict[str, Any] = vars(self) | {"_kept": None if self._kept is None else {}}
+        return state
+
+    def _read(self, number: int) -> ItemT:
+        raise NotImplementedError
+
+
+class StimulusDataset(_Items[Item]):
+    """Items with spectrograms; see `aa1xr.to_torch`."""
 
     def _read(self, number: int) -> Item:
         spectrogram, responses, silence = map(torch.from_numpy, self._stimuli.read(number))
@@ -62,21 +82,38 @@ class StimulusDataset(torch.utils.data.Dataset[Item]):  # type: ignore[misc]
     @staticmethod
     def collate(items: Sequence[Item]) -> Item:
         """A batch: each item padded at its end to the longest, the spectrogram with silence."""
-        longest = max(item.mask.shape[-1] for item in items)
+        sounds, responses, masks, labels, silences = zip(*items, strict=True)
+        longest = max(sound.shape[1] for sound in sounds)
 
-        def batch(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-            return torch.stack([pad(each, (0, longest - each.shape[-1])) for each in tensors])
+        def lengthen(sound: torch.Tensor, silence: torch.Tensor) -> torch.Tensor:
+            after = silence.unsqueeze(1).expand(-1, longest - sound.shape[1])
+            return torch.cat([sound, after], 1)
 
-        def lengthen(item: Item) -> torch.Tensor:
-            n_missing = longest - item.mask.shape[-1]
-            after = item.silence.unsqueeze(1).expand(-1, n_missing)
-            return torch.cat([item.spectrogram, after], 1)
-
-        _, responses, masks, labels, silences = zip(*items, strict=True)
         return Item(
-            torch.stack([lengthen(item) for item in items]),
-            batch(responses),
-            batch(masks),
+            torch.stack([lengthen(*each) for each in zip(sounds, silences, strict=True)]),
+            _pad_with_zeros(responses),
+            _pad_with_zeros(masks),
             list(labels),
             torch.stack(silences),
         )
+
+
+class WaveformDataset(_Items[WaveformItem]):
+    """Items with waveforms; see `aa1xr.to_torch`."""
+
+    def _read(self, number: int) -> WaveformItem:
+        waveform, responses = map(torch.from_numpy, self._stimuli.read_waveform(number))
+        label = self._stimuli.labels[number]
+        return WaveformItem(waveform, responses.nan_to_num(0), ~responses.isnan(), label)
+
+    @staticmethod
+    def collate(items: Sequence[WaveformItem]) -> WaveformItem:
+        """A batch: each item padded at its end with zeros, to the longest."""
+        waveforms, responses, masks, labels = zip(*items, strict=True)
+        waveform, response, mask = map(_pad_with_zeros, (waveforms, responses, masks))
+        return WaveformItem(waveform, response, mask, list(labels))
+
+
+def _pad_with_zeros(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    longest = max(each.shape[-1] for each in tensors)
+    return torch.stack([pad(each, (0, longest - each.shape[-1])) for each in tensors])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from aa1xr import arguments, schema
-from aa1xr.analysis.sel import sel
+from aa1xr import schema
 from aa1xr.printable import plot_text
 from aa1xr.typing import Floats
 
@@ -62,34 +61,6 @@ def variable(data: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
     schema.require(data, name)
     # Of that alone, since masking with .where widens others.
     return schema.validate(data[[name]], name)[name]
-
-
-def one(array: xr.DataArray, **wanted: str | None) -> xr.DataArray:
-    """Select one neuron, one stimulus; None takes the one that there is."""
-    for dim, label in wanted.items():
-        if callable(label):  # `sel` would call it
-            raise TypeError(f"{dim} must be one name; got {arguments.shown(label)}")
-        if dim not in array.dims:
-            there = array.coords[dim].item() if dim in array.coords else None
-            same = label is None or (isinstance(label, Hashable) and label == there)
-            if not same:
-                raise ValueError(
-                    f"{dim}={arguments.shown(label)}, but the data is of {there!r} alone"
-                )
-            continue
-        if label is None and array.sizes[dim] != 1:
-            raise ValueError(
-                f"one {dim} is drawn, and the data has {array.sizes[dim]}; name one, "
-                f"as in {dim}={array[dim].values[-1].item()!r}"
-            )
-        if label is not None:
-            schema.values_along(array, dim)
-        array = array.isel({dim: 0}) if label is None else sel(array, **{dim: label})
-        if dim in array.dims:
-            raise ValueError(
-                f"{dim}={arguments.shown(label)} is {array.sizes[dim]} of them; expected one name"
-            )
-    return array
 
 
 def window(array: xr.DataArray) -> xr.DataArray:

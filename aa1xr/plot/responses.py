@@ -9,6 +9,7 @@ import xarray as xr
 
 from aa1xr import schema
 from aa1xr.analysis import psth as rates
+from aa1xr.analysis.sel import sel_one
 from aa1xr.analysis.trial_checks import check_trials
 from aa1xr.plot import panels
 from aa1xr.printable import plot_text
@@ -59,10 +60,11 @@ def response(
     'time from stimulus onset (s)'
     """
     schema.require(ds, "spikes")
-    spikes = panels.one(panels.variable(ds, "spikes"), neuron=neuron, stimulus=stimulus).compute()
-    heard = panels.window(spikes)
+    spikes = sel_one(panels.variable(ds, "spikes"), "drawn", neuron=neuron, stimulus=stimulus)
+    heard = panels.window(spikes.compute())
     rate = rates.psth(heard.to_dataset())
-    sound = panels.one(panels.variable(ds, "spectrogram"), stimulus=stimulus).sel(time=heard.time)
+    sound = sel_one(panels.variable(ds, "spectrogram"), "drawn", stimulus=stimulus)
+    sound = sound.sel(time=heard.time)
 
     if figure is not None and not hasattr(figure, "subplots"):
         raise TypeError(f"figure is {type(figure).__name__}; expected a matplotlib Figure")
@@ -112,7 +114,7 @@ def spectrogram(
     >>> aa1xr.plot.spectrogram(aa1xr.open_sample(), "flatrip-00").get_ylabel()
     'frequency (kHz)'
     """
-    sound = panels.one(panels.variable(data, "spectrogram"), stimulus=stimulus).compute()
+    sound = sel_one(panels.variable(data, "spectrogram"), "drawn", stimulus=stimulus).compute()
     schema.check_dims("'spectrogram'", sound, "freq", "time")
     ax = panels.axes(ax, height=3)
     bands = panels.frequency_axis(ax, sound)
@@ -161,7 +163,7 @@ def raster(
     'trial'
     """
     spikes = panels.variable(data, "spikes")
-    spikes = panels.window(panels.one(spikes, neuron=neuron, stimulus=stimulus).compute())
+    spikes = panels.window(sel_one(spikes, "drawn", neuron=neuron, stimulus=stimulus).compute())
     if "trial" not in spikes.coords:
         raise ValueError(f"{spikes.name!r} has no 'trial': a raster needs single trials")
     if "trial" not in spikes.dims:
@@ -232,9 +234,9 @@ def psth(
     if isinstance(data, xr.Dataset) and "psth" in data.data_vars:
         responses = data[[name for name in ("psth", "spikes", "n_trials") if name in data]]
         check_trials(schema.validate(responses), "psth")
-    rate = panels.one(panels.variable(data, "psth"), stimulus=stimulus)
+    rate = sel_one(panels.variable(data, "psth"), "drawn", stimulus=stimulus)
     if neuron is not None or rate.sizes.get("neuron", 1) == 1:
-        rate = panels.one(rate, neuron=neuron)
+        rate = sel_one(rate, "drawn", neuron=neuron)
     rate = panels.window(rate.compute())
     ax = panels.axes(ax, height=3)
     edges = panels.time_axis(ax, rate)

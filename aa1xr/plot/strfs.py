@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import schema
+from aa1xr.analysis.sel import sel_one
 from aa1xr.analysis.spectrogram_checks import delays
 from aa1xr.plot import panels
 
@@ -49,7 +50,7 @@ def strf(
     >>> aa1xr.plot.strf(truth, "sim0000_1_A").get_xlabel()
     'delay from sound to response (ms)'
     """
-    field = panels.one(panels.variable(data, "strf"), neuron=neuron).compute()
+    field = sel_one(panels.variable(data, "strf"), "drawn", neuron=neuron).compute()
     schema.check_dims("'strf'", field, "freq", "lag", allowed=("freq", "lag"))
     field = field.transpose("freq", "lag")
     if not (largest := float(abs(field).max())) >= 0:

@@ -97,6 +97,13 @@ def _twice(t: Inputs) -> Any:
     return aa1xr.to_nwb(t.ds, folder)
 
 
+def _same_wav(t: Inputs) -> Any:
+    folder = t.new()
+    folder.mkdir()
+    (folder / "flatrip-00.wav").touch()
+    return aa1xr.to_wav(t.ds, folder)
+
+
 ROWS: tuple[tuple[Any, ...], ...] = (
     ("to_torch", "responses that are not there",
      lambda t: aa1xr.to_torch(t.ds, responses="rates"), "no variable 'rates'; it has: .*psth"),
@@ -108,6 +115,52 @@ ROWS: tuple[tuple[Any, ...], ...] = (
      r"'n_trials' has dimensions \('neuron', 'stimulus'\); expected stimulus and time"),
     ("to_nwb", "into a folder that has such a file", _twice, "sim0000_1.nwb.*exists",
      FileExistsError),
+    ("to_torch", "a misspelt sound", lambda t: aa1xr.to_torch(t.ds, sound="wave"),
+     "sound='wave'; expected one of 'spectrogram', 'waveform'"),
+    ("to_torch", "the rate of CDs",
+     lambda t: aa1xr.to_torch(t.fine, sound="waveform", sample_rate=44_100),
+     "no whole number of samples in a bin of 5 ms; .* 44000 or 44200 Hz"),
+    ("to_torch", "a rate in kHz",
+     lambda t: aa1xr.to_torch(t.ds, sound="waveform", sample_rate=16), "sample_rate=16; expected"),
+    ("to_torch", "a rate for spectrograms", lambda t: aa1xr.to_torch(t.ds, sample_rate=16_000),
+     "sample_rate=16000 is for waveforms"),
+    ("to_deepstrf", "a rate that does not fit",
+     lambda t: aa1xr.to_deepstrf(t.ds, waveform=True, sample_rate=44_110),
+     "no whole number of samples in a bin of 20 ms; .* 44100 or 44150 Hz"),
+    ("to_deepstrf", "a rate for spectrograms",
+     lambda t: aa1xr.to_deepstrf(t.ds, sample_rate=16_000), "sample_rate=16000 is for waveforms"),
+    ("to_deepstrf", "waveform='yes'", lambda t: aa1xr.to_deepstrf(t.ds, waveform="yes"),
+     "waveform must be True or False", TypeError),
+    ("to_wav", "into a folder that has such a file", _same_wav, "flatrip-00.wav.*exists",
+     FileExistsError),
+    ("to_wav", "a stimulus twice", lambda t: aa1xr.to_wav(t.ds.isel(stimulus=[0, 0]), t.new()),
+     "stimulus must be unique.*occurs 2 times"),
+    ("to_wav", "no stimulus", lambda t: aa1xr.to_wav(t.ds.isel(stimulus=[]), t.new()),
+     "no stimuli: nothing is selected"),
+    ("to_wav", "a label that leads elsewhere",
+     lambda t: aa1xr.to_wav(t.ds.isel(stimulus=[0]).assign_coords(stimulus=["../a"]), t.new()),
+     "stimulus ../a: not in the store"),
+    ("listen", "several stimuli", lambda t: aa1xr.listen(t.ds),
+     "one stimulus is played, and the data has 7; name one"),
+    ("listen", "a misspelt stimulus", lambda t: t.ds.aa1.listen("conspecific0"),
+     "no stimulus is 'conspecific0'; did you mean", KeyError),
+    ("listen", "several neurons",
+     lambda t: t.ds.aa1.listen("flatrip-00", neuron=["sim0000_1_A", "sim0000_1_B"]),
+     "is 2 of them; expected one name"),
+    ("listen", "an area for a neuron", lambda t: t.ds.aa1.listen("flatrip-00", neuron="MLd"),
+     "no neuron is 'MLd'", KeyError),
+    ("listen", "a sound that the neuron was never presented",
+     lambda t: t.ds.aa1.listen("conspecific-00", neuron="sim0000_2_A"),
+     "must have been presented conspecific-00.*never was"),
+    ("listen", "a trial that is not there",
+     lambda t: t.ds.aa1.listen("flatrip-00", neuron="sim0000_1_A", trial=50), "no trial is 50",
+     KeyError),
+    ("listen", "a trial without a neuron", lambda t: t.ds.aa1.listen("flatrip-00", trial=1),
+     "trial=1 is of the spikes of one neuron"),
+    ("listen", "an array", lambda t: aa1xr.listen(t.ds.spectrogram, "flatrip-00"),
+     "ds is DataArray; expected a Dataset", TypeError),
+    ("listen", "samples", lambda t: aa1xr.listen(t.ds.spectrogram.values), "ds is ndarray",
+     TypeError),
     ("to_pandas", "events without labels",
      lambda t: aa1xr.to_pandas(t.events.drop_vars("row_start")), "no variable 'row_start'"),
 )  # fmt: skip

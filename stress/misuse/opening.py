@@ -28,6 +28,7 @@ PATHS: dict[str, tuple[str, Callable[[Inputs, Any], Any]]] = {
     "copy_store": ("target", lambda t, path: aa1xr.copy_store(t.store, path)),
     "simulate_archive": ("path", lambda t, path: aa1xr.simulate_archive(path, n_neurons=1)),
     "to_nwb": ("path", lambda t, path: aa1xr.to_nwb(t.ds, path)),
+    "to_wav": ("path", lambda t, path: aa1xr.to_wav(t.ds, path)),
     "open_dataset": ("filename_or_obj", lambda t, path: xr.open_dataset(path, engine="aa1xr")),
     "benchmark.run": (
         "path",
@@ -46,7 +47,7 @@ def paths() -> Iterator[Case]:
                 rf"{argument} is .*; expected a path or URL",
                 TypeError,
             )
-    for name in ("load", "save", "copy_store", "simulate_archive", "to_nwb"):
+    for name in ("load", "save", "copy_store", "simulate_archive", "to_nwb", "to_wav"):
         argument, call = PATHS[name]
         yield refused(
             name,

@@ -37,6 +37,18 @@ def test_export__nwb_is_a_file_for_each_site(export, tmp_path, capsys):
     assert [line.rpartition("/")[2] for line in capsys.readouterr().out.split()] == names
 
 
+def test_export__wav_is_a_file_for_each_stimulus(export, tmp_path, capsys):
+    assert export("--to", "wav", "--type", "flatrip", out="sounds") == 0
+    names = [f"flatrip-{n:02d}.wav" for n in range(5)]
+    assert sorted(path.name for path in (tmp_path / "sounds").iterdir()) == names
+    assert [line.rpartition("/")[2] for line in capsys.readouterr().out.split()] == names
+    assert export("--to", "wav", "--area", "MLd", out="again") == 1
+    assert "--area must not be given with --to wav" in capsys.readouterr().err
+    assert export("--to", "wav", out="sounds") == 1
+    assert "flatrip-00.wav exists" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "sounds").iterdir()) == names
+
+
 def test_export__overwrites_and_leaves_nothing_after_an_error(
     export, tmp_path, capsys, monkeypatch
 ):

@@ -67,6 +67,61 @@ def test_stimuli__read_one_and_no_other(sample_archive, monkeypatch):
         assert len(pickle.dumps(stimuli)) < 100_000
 
 
+@pytest.mark.parametrize("rate", [None, 16_000])
+@pytest.mark.parametrize("window", [{}, {"before_ms": 12, "after_ms": 40}, {"dt_ms": 20}])
+def test_stimuli__waveforms_have_the_window_of_the_responses(sample_archive, window, rate):
+    ds = aa1xr.open_sample(**window)
+    stimuli = Stimuli(ds.drop_vars("spectrogram"), "psth", waveform=True, sample_rate=rate)
+    assert stimuli.sample_rate == (rate or 32_000)
+    hop = int(stimuli.sample_rate * ds.time.attrs["dt_ms"] / 1000)
+    sounds = aa1xr.sounds(ds, sample_rate=rate).waveform
+    for number in (0, int(ds.n_samples.values.argmax()), 14):
+        waveform, responses = stimuli.read_waveform(number)
+        np.testing.assert_array_equal(responses, Stimuli(ds, "psth").read(number)[1])
+        assert waveform.shape == (responses.shape[1] * hop,)
+        assert waveform.dtype == np.float32
+        whole = sounds[number].values
+        np.testing.assert_array_equal(waveform, whole[: waveform.size])
+        assert not whole[waveform.size :].any()
+
+
+def test_stimuli__waveforms_of_a_part(ds):
+    some = ds.isel(stimulus=[7, 0], time=slice(100, 180))
+    stimuli = Stimuli(some, "psth", waveform=True)
+    whole = Stimuli(ds, "psth", waveform=True)
+    for number, stimulus in enumerate((7, 0)):
+        part, _ = stimuli.read_waveform(number)
+        np.testing.assert_array_equal(part, whole.read_waveform(stimulus)[0][16_000:28_800])
+
+
+@pytest.mark.parametrize("chunks", [{}, None])
+def test_stimuli__read_one_waveform_and_no_other(sample_archive, monkeypatch, chunks):
+    from aa1xr.dataset.sounds import Waveforms
+
+    asked = []
+
+    def spy(self, *indices):
+        asked.append(indices[0].tolist())
+        return original(self, *indices)
+
+    original = Waveforms.compute
+    monkeypatch.setattr(Waveforms, "compute", spy)
+    stimuli = Stimuli(aa1xr.open_sample(chunks=chunks), "psth", waveform=True)
+    assert asked == []
+    stimuli.read_waveform(4)
+    assert asked == [[4]]
+    assert len(pickle.dumps(stimuli)) < 100_000
+
+
+def test_stimuli__refuses_other_rates(ds):
+    with pytest.raises(ValueError, match="nearest rates that have are 44000 or 44200 Hz"):
+        Stimuli(ds, "psth", waveform=True, sample_rate=44_100)
+    with pytest.raises(ValueError, match="sample_rate=16000 is for waveforms"):
+        Stimuli(ds, "psth", sample_rate=16_000)
+    with pytest.raises(ValueError, match="not one of adjacent bins"):
+        Stimuli(ds.isel(time=[0, 1, 5]), "psth", waveform=True)
+
+
 def test_stimuli__of_one_neuron(ds):
     spectrogram, responses, _ = Stimuli(ds.isel(neuron=0), "spikes").read(0)
     assert responses.shape == (15, spectrogram.shape[1])

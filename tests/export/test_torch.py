@@ -110,6 +110,77 @@ def test_to_torch__in_workers(sample_archive, chunks):
     assert torch.equal(batches[0].spectrogram[1], here[1].spectrogram)
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("chunks", [{}, None])
+def test_to_torch__waveforms(sample_archive, chunks):
+    ds = aa1xr.open_sample(chunks=chunks).sel(type="flatrip")
+    sounds = aa1xr.sounds(ds).waveform
+    dataset = aa1xr.to_torch(ds, sound="waveform", cache=True)
+    rates = aa1xr.to_torch(ds)
+    items = list(dataset)
+    for number, item in enumerate(items):
+        assert item._fields == ("waveform", "responses", "mask", "stimulus")
+        assert item.stimulus == ds.stimulus[number].item()
+        assert torch.equal(item.responses, rates[number].responses)
+        assert torch.equal(item.mask, rates[number].mask)
+        assert item.waveform.dtype == torch.float32
+        assert item.waveform.shape == (item.mask.shape[-1] * 160,)
+        np.testing.assert_array_equal(item.waveform, sounds[number, : len(item.waveform)])
+    assert len(pickle.dumps(dataset)) < 100_000
+    batches = list(DataLoader(dataset, 2, num_workers=2, collate_fn=dataset.collate))
+    assert [batch.stimulus for batch in batches] == [
+        ["flatrip-00", "flatrip-01"],
+        ["flatrip-02", "flatrip-03"],
+        ["flatrip-04"],
+    ]
+    for batch in batches:
+        for row, label in enumerate(batch.stimulus):
+            item = items[[item.stimulus for item in items].index(label)]
+            n = len(item.waveform)
+            assert torch.equal(batch.waveform[row, :n], item.waveform)
+            assert not batch.waveform[row, n:].any()
+        assert batch.waveform.shape[1] == batch.responses.shape[-1] * 160
+
+
+def test_to_torch__waveforms_of_unequal_lengths(songs):
+    dataset = aa1xr.to_torch(songs, sound="waveform", sample_rate=16_000)
+    items = [dataset[0], dataset[2]]
+    assert len(items[0].waveform) != len(items[1].waveform)
+    batch = dataset.collate(items)
+    assert batch.waveform.shape == (2, batch.mask.shape[-1] * 80)
+    for row, item in zip(batch.waveform, items, strict=True):
+        assert torch.equal(row[: len(item.waveform)], item.waveform)
+        assert not row[len(item.waveform) :].any()
+    with pytest.raises(ValueError, match="sound='wave'; expected one of 'spectrogram', 'waveform'"):
+        aa1xr.to_torch(songs, sound="wave")
+
+
+def test_to_torch__trains_a_front_end_on_waveforms(songs):
+    """A convolution with a stride of one bin, and a readout of what it gives."""
+    torch.manual_seed(0)
+    songs = aa1xr.resample(songs, dt_ms=40)
+    dataset = aa1xr.to_torch(songs, sound="waveform", sample_rate=8000, cache=True)
+    loader = DataLoader(dataset, 5, collate_fn=dataset.collate)
+    front_end = torch.nn.Conv1d(1, 16, 320, stride=320)
+    readout = torch.nn.Conv1d(16, 11, 5, padding=4)
+    optimizer = torch.optim.Adam([*front_end.parameters(), *readout.parameters()], lr=0.01)
+
+    def loss(batch):
+        bands = (front_end(batch.waveform.unsqueeze(1)) ** 2 + 1e-4).log()
+        log_rate = readout(bands)[..., : batch.mask.shape[-1]]
+        each = torch.nn.functional.poisson_nll_loss(log_rate, batch.responses, reduction="none")
+        return each[batch.mask].mean()
+
+    losses = []
+    for _ in range(12):
+        for batch in loader:
+            optimizer.zero_grad()
+            losses.append(loss(batch))
+            losses[-1].backward()
+            optimizer.step()
+    assert sum(losses[-2:]) < sum(losses[:2])  # two batches
+
+
 def test_to_torch__cache(songs):
     plain, kept = (aa1xr.to_torch(songs, cache=cache) for cache in (False, True))
     assert plain[1] is not plain[1]
