@@ -54,7 +54,9 @@ def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
     -------
     str
         Means over neurons, then over splits and seeds, with the standard deviation if there are
-        several; and the number of neurons with a score (out of all, in the worst split).
+        several; and the number of neurons with a score (out of all, in the worst split). A model
+        whose stimulus is not the spectrogram of the protocol is marked with the kind of its
+        spectrogram.
 
     Examples
     --------
@@ -99,6 +101,9 @@ def _row(scores: xr.Dataset, area: str, type_: str) -> str:
         spread = f" ± {of_run.std(ddof=1):.1f}" if of_run.size > 1 else ""
         figures.append(f"{of_run.mean():.1f}{spread}")
     scored = int(scores["cc_norm"].notnull().sum("neuron").min())
-    labels = map(cell_text, (scores.attrs["model"], area, type_))
+    model = scores.attrs["model"]
+    if scores.attrs.get("spectrogram") == "custom":
+        model += f" ({scores.attrs.get('spectrogram_kind', 'custom')} spectrogram)"
+    labels = map(cell_text, (model, area, type_))
     cells = (*labels, *figures, f"{scored} of {scores.sizes['neuron']}")
     return f"| {' | '.join(cells)} |"
