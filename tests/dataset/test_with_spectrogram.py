@@ -285,7 +285,7 @@ def test_predict__takes_the_kind_of_the_fit_alone(replaced, fits):
         assert rate.notnull().any()
         assert definition(rate.attrs) == definition(ds.spectrogram.attrs) != {}
         for other in range(k):
-            with pytest.raises(ValueError, match=r"bands \(freq\) of the sound are not those"):
+            with pytest.raises(ValueError, match=r"bands \(freq\) of the spectrogram are not"):
                 aa1xr.predict(replaced[other], fits[k])
             same_bands = fits[k].isel(freq=[0, 1]).assign_coords(freq=[1.0, 2.0])
             sound = replaced[other].isel(freq=[0, 1]).assign_coords(freq=[1.0, 2.0])
