@@ -32,6 +32,7 @@ from aa1xr.dataset.events import events
 from aa1xr.dataset.open import open  # noqa: A004 - as in xarray and zarr
 from aa1xr.dataset.persist import load, save
 from aa1xr.dataset.sounds import sounds
+from aa1xr.dataset.with_spectrogram import spectrogram, with_spectrogram
 from aa1xr.errors import (
     AA1Error,
     AA1Warning,
@@ -107,6 +108,7 @@ __all__ = [
     "simultaneous",
     "smooth",
     "sounds",
+    "spectrogram",
     "spike_counts",
     "split",
     "standardize",
@@ -122,4 +124,5 @@ __all__ = [
     "tuning",
     "verify",
     "with_quality",
+    "with_spectrogram",
 ]

@@ -35,6 +35,7 @@ from aa1xr.analysis.tuning import tuning
 from aa1xr.dataset.events import events
 from aa1xr.dataset.persist import save
 from aa1xr.dataset.sounds import sounds
+from aa1xr.dataset.with_spectrogram import spectrogram, with_spectrogram
 from aa1xr.export.deepstrf import to_deepstrf
 from aa1xr.export.listen import listen
 from aa1xr.export.nwb import to_nwb
@@ -115,6 +116,7 @@ class DatasetAccessor(_Accessor):
     sel = _Method(sel)
     simultaneous = _Method(simultaneous)
     sounds = _Method(sounds)
+    spectrogram = _Method(spectrogram)
     spike_counts = _Method(spike_counts)
     split = _Method[..., Any](split)  # overloaded
     strf = _Method(strf)
@@ -128,6 +130,7 @@ class DatasetAccessor(_Accessor):
     trial_halves = _Method(trial_halves)
     tuning = _Method(tuning)
     with_quality = _Method(with_quality)
+    with_spectrogram = _Method(with_spectrogram)
 
     def __repr__(self) -> str:
         return summary.as_text(summary.summarize(self._data))

@@ -26,7 +26,7 @@ from aa1xr.atomic import refuse_existing
 from aa1xr.dataset.grid import RECORDED_MS
 from aa1xr.dataset.open import Chunks
 from aa1xr.dataset.open import open as open_archive
-from aa1xr.dataset.spectrogram import Mel
+from aa1xr.dataset.spectrogram import Mel, as_floats
 from aa1xr.schema import parse_cell_id
 from aa1xr.store import locate
 from aa1xr.store.location import resolve_path
@@ -214,7 +214,7 @@ class _Stimuli:
     def __init__(self, sounds: list[Sound], seed: int) -> None:
         self.sounds = sounds
         #: Lagged spectrograms with silence around them. [shape: (n_bins, n_mels * LAGS)] each
-        self.lagged = [_lagged(MEL(sound.samples)) for sound in sounds]
+        self.lagged = [_lagged(MEL(as_floats(sound.samples))) for sound in sounds]
         rng = _rng(seed, 2)
         self.numbers = np.zeros(len(sounds), int)
         types = np.array([sound.type for sound in sounds])

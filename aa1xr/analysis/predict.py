@@ -13,6 +13,7 @@ from aa1xr.analysis.spectrogram_checks import (
     check_fit,
     definition,
     finite,
+    lowest,
     n_unknown,
     silence,
 )
@@ -89,7 +90,9 @@ def predict(ds: xr.Dataset, fit: xr.Dataset, *, rectify: bool = True) -> xr.Data
     rate: xr.DataArray = xr.apply_ufunc(
         _convolve,
         field.transpose(..., "freq", "lag"),
-        finite(sound, lowest=quiet, after=after_sounds(sound)).transpose(..., "freq", "time"),
+        finite(sound, lowest=lowest(sound), after=after_sounds(sound)).transpose(
+            ..., "freq", "time"
+        ),
         kwargs={"level": level, "n_nan": n_unknown(sound, lags.size)},
         input_core_dims=[["freq", "lag"], ["freq", "time"]],
         output_core_dims=[["time"]],

@@ -14,7 +14,7 @@ import xarray as xr
 from aa1xr import arguments, schema
 from aa1xr.arguments import shown
 from aa1xr.dataset.grid import RECORDED_MS, exact_ms
-from aa1xr.dataset.spectrogram import COMPRESSIONS, compress, expand, silence
+from aa1xr.dataset.spectrogram import COMPRESSIONS, FLOOR_DB, compress, expand, silence
 
 #: Takes an array and `axis`, and leaves that axis out.
 Join = Callable[..., npt.NDArray[Any]]
@@ -25,9 +25,9 @@ def resample(ds: xr.Dataset, dt_ms: float) -> xr.Dataset:
 
     Counts add up: `spikes`, whatever its attributes, and other variables with the units "count".
     All other variables are averaged, such as `psth`. `spectrogram` is averaged as power: its
-    compression is undone and applied again afterwards. The new time axis equals that of
-    `aa1xr.open(dt_ms=dt_ms)`: left edges are multiples of `dt_ms` from onset, also before it, and
-    the first and last bins may be incomplete.
+    compression is undone and applied again afterwards, unless a function of your own made it. The
+    new time axis equals that of `aa1xr.open(dt_ms=dt_ms)`: left edges are multiples of `dt_ms` from
+    onset, also before it, and the first and last bins may be incomplete.
 
     An incomplete bin is NaN. A bin is incomplete if one of the bins that it joins is NaN or not in
     `ds`, as at the end of most stimuli: some of its spikes are outside the old window, and a
@@ -138,16 +138,20 @@ def _rebin_sound(
         return sound
     compression = sound.attrs.get("compression", "none")
     arguments.choice("the attribute compression", compression, COMPRESSIONS)
+    floor_db = arguments.number("the attribute floor_db", sound.attrs.get("floor_db", FLOOR_DB))
+    join: Join = partial(_mean_power, compression=compression, floor_db=float(floor_db))
+    if sound.attrs.get("kind") == "function":
+        join = np.mean
     first, stop = int(numbers[0]), int(numbers[-1]) + 1
     lead, trail = first % factor, -stop % factor
     wide = _rebin(
         sound,
         lead=lead,
         factor=factor,
-        join=partial(_mean_power, compression=compression),
+        join=join,
         outside=arguments.number(
             "the attribute silence",
-            sound.attrs.get("silence", silence(compression)),
+            sound.attrs.get("silence", silence(compression, floor_db)),
             "a level of the spectrogram",
         ),
     )
@@ -236,9 +240,11 @@ def _join(
     return np.asarray(join(values.reshape(shape), axis=axis + 1))
 
 
-def _mean_power(values: npt.NDArray[Any], *, axis: int, compression: str) -> npt.NDArray[Any]:
+def _mean_power(
+    values: npt.NDArray[Any], *, axis: int, compression: str, floor_db: float
+) -> npt.NDArray[Any]:
     """The mean of the powers that were compressed to `values`, compressed again."""
-    lowest = silence(compression)
+    lowest = silence(compression, floor_db)
     if (values < lowest - 1e-4).any():
         raise ValueError(
             f"spectrogram has values below {lowest:g}, which is silence, so it is not the power "
@@ -247,4 +253,4 @@ def _mean_power(values: npt.NDArray[Any], *, axis: int, compression: str) -> npt
         )
     # In double precision, so that undoing and doing the compression does not add up.
     mean = expand(values.astype(np.float64), compression).mean(axis)
-    return compress(mean, compression).astype(values.dtype)
+    return compress(mean, compression, floor_db).astype(values.dtype)

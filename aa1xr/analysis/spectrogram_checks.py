@@ -11,14 +11,28 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.dataset.kinds import gammatone_decay, same_fingerprint
 from aa1xr.dataset.options import SpectrogramOptions
 from aa1xr.typing import Floats
 
-#: What defines a spectrogram: attributes by the names of the arguments of `aa1xr.open`, and what
-#: of the sound the frame of a bin covers.
-PARAMETERS = (*SpectrogramOptions._fields, "dt_ms", "frame_start_ms", "frame_stop_ms")
-#: What was done to it afterwards: attributes that `aa1xr.standardize` and `aa1xr.smooth` set.
-PROCESSING = ("scaled", "smoothed")
+#: What of the sound the frame of a bin covers.
+_FRAME = ("dt_ms", "frame_start_ms", "frame_stop_ms")
+#: What defines a mel spectrogram: attributes by the names of the arguments of `aa1xr.open`.
+PARAMETERS = (*SpectrogramOptions._fields, *_FRAME)
+#: What defines those of other kinds, by the names of the arguments of `aa1xr.spectrogram`.
+_KINDS = {
+    "mel": PARAMETERS,
+    "gaussian": (
+        "bandwidth", "window_ms", "fmin", "fmax", "compression", "floor_db", "frames", *_FRAME,
+    ),
+    "gammatone": ("n_bands", "fmin", "fmax", "compression", "floor_db", "frames", *_FRAME),
+    "function": ("function", "fingerprint", "dt_ms"),
+}  # fmt: skip
+#: What was done to it: attributes that `aa1xr.standardize` and `aa1xr.smooth` set, and the sample
+#: rate of waveforms that were resampled.
+PROCESSING = ("scaled", "smoothed", "sample_rate")
+#: All attributes that a fit keeps of the spectrogram.
+KEPT = tuple(dict.fromkeys(["kind", *(n for names in _KINDS.values() for n in names), *PROCESSING]))
 
 #: Values are that much below silence by rounding, in single precision.
 _ROUNDING = 1e-4
@@ -30,9 +44,15 @@ def definition(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     Empty if one of them is missing: the spectrogram is then a custom one, of which nothing is
     known but its bands and bins.
     """
-    if not all(name in attrs for name in PARAMETERS):
+    names = _parameters(attrs)
+    if not names or not all(name in attrs for name in names):
         return {}
-    return {name: attrs[name] for name in PARAMETERS + PROCESSING if name in attrs}
+    return {name: attrs[name] for name in KEPT if name in attrs}
+
+
+def _parameters(attrs: Mapping[Any, Any]) -> tuple[str, ...]:
+    """The names of the attributes that define this kind of spectrogram; none if it is unknown."""
+    return _KINDS.get(str(attrs.get("kind", "mel")), ())
 
 
 def check_definition(
@@ -55,14 +75,18 @@ def check_definition(
         custom, known = (wants, has) if got else (has, wants)
         raise ValueError(
             f"{wants} and {has} must have the same spectrogram; that of {known} has "
-            f"{_listed(expected or got, PARAMETERS[:6])}, and that of {custom} does not say its "
-            f"parameters: its attributes lack {_missing(found if expected else wanted)}. "
+            f"{_listed(expected or got, _parameters(expected or got)[:6])}, and that of {custom} "
+            f"does not say its parameters: its attributes lack "
+            f"{_missing(found if expected else wanted)}. "
             "Open the sounds again with aa1xr.open, or make both from the same custom spectrogram"
         )
+    if (kinds := [each.get("kind", "mel") for each in (expected, got)])[0] != kinds[1]:
+        raise ValueError(
+            f"{has} must have the spectrogram of {wants}; {wants} has kind={kinds[0]!r}, {has} has "
+            f"kind={kinds[1]!r}. Make both with the same aa1xr.spectrogram"
+        )
     differ = [
-        name
-        for name in PARAMETERS + PROCESSING
-        if not _equal(expected.get(name, "no"), got.get(name, "no"))
+        name for name in KEPT if not _equal(name, expected.get(name, "no"), got.get(name, "no"))
     ]
     # Frames follow from the other parameters, but for those of `aa1xr.resample`.
     if plain := [name for name in differ if not name.startswith("frame_")]:
@@ -75,7 +99,9 @@ def check_definition(
         )
 
 
-def _equal(one: Any, other: Any) -> bool:
+def _equal(name: str, one: Any, other: Any) -> bool:
+    if name == "fingerprint" and "no" not in (one, other):
+        return same_fingerprint(str(one), str(other))
     if isinstance(one, str) or isinstance(other, str):
         return bool(str(one) == str(other))
     return bool(np.isclose(one, other, rtol=1e-9))
@@ -90,7 +116,8 @@ def _listed(parameters: Mapping[str, Any], names: Any) -> str:
 
 
 def _missing(attrs: Mapping[Any, Any]) -> str:
-    return ", ".join(repr(name) for name in PARAMETERS if name not in attrs)
+    names = _parameters(attrs) or PARAMETERS
+    return ", ".join(repr(name) for name in names if name not in attrs)
 
 
 def silence(sound: xr.DataArray) -> float | None:
@@ -101,6 +128,14 @@ def silence(sound: xr.DataArray) -> float | None:
         if value is None or "scaled" in sound.attrs
         else float(arguments.number("the attribute silence", value, "a level of the spectrogram"))
     )
+
+
+def lowest(sound: xr.DataArray) -> float | None:
+    """The value that no other is below, which is silence, or None where that is not known.
+
+    A function of the user's may have values below silence.
+    """
+    return None if sound.attrs.get("kind") == "function" else silence(sound)
 
 
 def n_unknown(sound: xr.DataArray, n_lags: int) -> int:
@@ -154,7 +189,9 @@ def click_response(offsets: Floats, attrs: Mapping[Any, Any]) -> Floats:
 
     The window is Hann's, so the power is cos(pi x / window)**4. A wider bin has several frames, at
     most half a window apart, and their mean power; then the power is compressed, by its cube
-    root if it is compressed at all.
+    root if it is compressed at all. A Gaussian window has frames at most 1 ms and one standard
+    deviation apart, which is a sixth of it. A gammatone spectrogram shows a click that leaves the
+    filters in one bin: for the filters see `gammatone_clicks`.
 
     Parameters
     ----------
@@ -164,15 +201,81 @@ def click_response(offsets: Floats, attrs: Mapping[Any, Any]) -> Floats:
         Those of the coordinate `lag` of a fit, which say what of the sound a frame covers.
     """
     covered = _seconds(attrs, "frame_stop_ms") - _seconds(attrs, "frame_start_ms")
+    kind = attrs.get("kind", "mel")
+    if kind == "gammatone":
+        return np.asarray(np.abs(offsets) < covered / 2, np.float64)
     window = min(_seconds(attrs, "window_ms"), covered) if "window_ms" in attrs else covered
-    n_frames = 1 + int(np.ceil(2 * (covered - window) / window - 1e-9))
+    step = min(0.001, window / 6) if kind == "gaussian" else window / 2
+    n_frames = 1 + int(np.ceil((covered - window) / step - 1e-9))
     middles = np.linspace(-1, 1, n_frames) * (covered - window) / 2 if n_frames > 1 else [0.0]
     power = np.zeros_like(offsets)
     for middle in middles:
-        inside = np.abs(offsets - middle) < window / 2
-        power += np.where(inside, np.cos(np.pi * (offsets - middle) / window) ** 4, 0)
+        x = (offsets - middle) / window
+        shape = np.exp(-((6 * x) ** 2)) if kind == "gaussian" else np.cos(np.pi * x) ** 4
+        power += np.where(np.abs(x) < 0.5, shape, 0)
     power /= n_frames
     return power if attrs.get("compression") == "none" else np.cbrt(power)
+
+
+def filter_delays(freq: Floats, attrs: Mapping[Any, Any]) -> Floats:
+    """The delays of the filters of a gammatone spectrogram; 0 for all other kinds.
+
+    The envelope of a click, t^3 exp(-2 pi b t), has its peak at 3 / (2 pi b). 90 % of its power
+    lie between the first and the last delay.
+
+    Parameters
+    ----------
+    freq
+        [shape: (freq,)] in Hz.
+    attrs
+        Those of the coordinate `lag` of a fit.
+
+    Returns
+    -------
+    array
+        First, peak and last delay [shape: (3, freq)], in s.
+    """
+    if attrs.get("kind") != "gammatone":
+        return np.zeros((3, freq.size))
+    from scipy.special import gammaincinv
+
+    # Power is t^6 exp(-4 pi b t).
+    first, last = (gammaincinv(7, part) for part in (0.05, 0.95))
+    times = np.array([first, 6.0, last])
+    return np.asarray(times[:, np.newaxis] / (4 * np.pi * gammatone_decay(freq)))
+
+
+def gammatone_clicks(
+    freq: Floats, attrs: Mapping[Any, Any], *, n_lags: int, per_lag: int
+) -> Floats:
+    """What each lag of a gammatone spectrogram shows of a click, averaged over a bin.
+
+    Delay i is i / per_lag bins after the peak of the envelope of the click, for the lag 0.
+
+    Returns
+    -------
+    array
+        [shape: (freq, (n_lags - 1) * per_lag + 1, n_lags)].
+    """
+    from scipy.special import gammainc
+
+    decay = 4 * np.pi * gammatone_decay(freq)[:, np.newaxis]
+    width = _seconds(attrs, "frame_stop_ms") - _seconds(attrs, "frame_start_ms")
+    longest = (n_lags - 1) * per_lag
+    # The middles of the parts of a bin, around each delay.
+    parts = (np.arange(-longest, longest + per_lag) + 0.5) / per_lag - 0.5
+    times = parts * _seconds(attrs, "dt_ms") + 6 / decay
+
+    def passed(until: Floats) -> Floats:
+        """The part of the power of a click, t^6 exp(-decay t), that has passed."""
+        return np.asarray(gammainc(7, decay * np.maximum(until, 0)))
+
+    power = passed(times + width / 2) - passed(times - width / 2)
+    shown = power if attrs.get("compression") == "none" else np.cbrt(power)
+    sums = np.pad(shown, ((0, 0), (1, 0))).cumsum(1)
+    mean = (sums[:, per_lag:] - sums[:, :-per_lag]) / per_lag
+    delay, lag = np.arange(longest + 1), np.arange(n_lags)
+    return np.asarray(mean[:, longest + delay[:, np.newaxis] - per_lag * lag])
 
 
 def check_finite(

@@ -15,10 +15,10 @@ from aa1xr.analysis import ridge
 from aa1xr.analysis.alignment import check_same_sounds
 from aa1xr.analysis.measures import During, bins_during, labelled
 from aa1xr.analysis.spectrogram_checks import (
-    PARAMETERS,
-    PROCESSING,
+    KEPT,
     after_sounds,
     check_bins,
+    lowest,
     n_unknown,
     silence,
 )
@@ -218,7 +218,7 @@ def strf(
         bins_during(ds, during), {"stimulus": ds["stimulus"].values}, ("stimulus", "time")
     )
     counted[:, : n_unknown(sound, n_lags)] = False
-    quiet, after = silence(sound), after_sounds(sound)
+    quiet, least, after = silence(sound), lowest(sound), after_sounds(sound)
     axes = {"freq": sound["freq"].values, "time": sound["time"].values}
     moments = []
     for stimuli in parts.values():
@@ -232,7 +232,7 @@ def strf(
                     n_lags,
                     silence=quiet or 0.0,
                     labels={"stimulus": np.array([stimulus])} | axes,
-                    lowest=quiet,
+                    lowest=least,
                     after=None if after is None else after.sel(stimulus=stimulus).values,
                 )
                 for x, y, stimulus in zip(sounds, rates, stimuli, strict=True)
@@ -258,7 +258,7 @@ def strf(
     for name in ("offset", "deviation", "scale"):
         fit[name].attrs["units"] = units
     # A coordinate, since its attributes outlive selections, arithmetic and files.
-    known = {n: sound.attrs[n] for n in PARAMETERS + PROCESSING if n in sound.attrs}
+    known = {n: sound.attrs[n] for n in KEPT if n in sound.attrs}
     attrs = {"units": "s", "long_name": "lag"} | known | {"dt_ms": dt_ms}
     return fit.assign_coords(lag=("lag", np.arange(n_lags) * dt_ms / 1000, attrs))
 

@@ -9,7 +9,13 @@ import xarray as xr
 
 from aa1xr import messages, schema
 from aa1xr.analysis.measures import labelled
-from aa1xr.analysis.spectrogram_checks import check_fit, click_response, delays
+from aa1xr.analysis.spectrogram_checks import (
+    check_fit,
+    click_response,
+    delays,
+    filter_delays,
+    gammatone_clicks,
+)
 from aa1xr.errors import UndefinedWarning
 from aa1xr.typing import Bools, Floats
 
@@ -89,6 +95,12 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
     attributes do not say what a frame covers, the receptive field is used as it is, and latencies
     are NaN.
 
+    The filters of a gammatone spectrogram delay the sound themselves, the more the lower the band.
+    The response to a click includes them, so latencies are counted from the sound, and
+    `latency_min` and `latency_max` include the delays between which the filter of the best band
+    passes 90 % of a click. Bands are compared, and modulations measured, with the peaks of their
+    filters at the same delay.
+
     For latencies and modulations, fit to responses that are not smoothed, at narrow bins. A
     smoothed response starts before the sound that causes it: the peak becomes broad, and moves if
     the response is asymmetric, in the end to the first lag.
@@ -136,6 +148,9 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
         within = (np.arange(_PER_LAG) + 0.5) / _PER_LAG - 0.5
         offsets = np.add.outer(np.subtract.outer(fine, middles), within * (lag[1] - lag[0]))
         seen = click_response(offsets, attrs).mean(2)
+    if attrs.get("kind") == "gammatone" and found is not None:
+        freq = strfs["freq"].values
+        seen = gammatone_clicks(freq, attrs, n_lags=lag.size, per_lag=_PER_LAG)
     ones = xr.Variable("freq", np.ones(field.sizes["freq"]))
     scale, deviation = (
         strfs[name].variable if name in strfs else ones for name in ("scale", "deviation")
@@ -151,6 +166,7 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
             "dt": float(lag[1] - lag[0]),
             "delay": fine,
             "seen": seen,
+            "own": filter_delays(strfs["freq"].values, attrs),
             "reach": 0.0 if found is None else float(found[2][-1] - found[1][-1]),
             "site": messages.call_site(),
         },
@@ -201,6 +217,7 @@ def _measure(
     dt: float,
     delay: Floats,
     seen: Floats,
+    own: Floats,
     reach: float,
 ) -> Floats:
     """All measures of one field. [shape: (freq, lag) and (freq,) -> (measure,)].
@@ -210,12 +227,16 @@ def _measure(
     delay
         After a click [shape: (delay,)], in s.
     seen
-        What each lag shows of that click [shape: (delay, lag)].
+        What each lag shows of that click [shape: (delay, lag)], or for each band by itself [shape:
+        (freq, delay, lag)], where the delays are those after the peak of its filter.
+    own
+        First, peak and last delay of the filter of each band [shape: (3, freq)], in s.
     reach
         Half the interval of delays that a lag can mean, in s; 0 where that is not known.
     """
     has_sound = deviation >= _LEAST * deviation.max()
-    response = np.where(has_sound[:, np.newaxis], field, 0) @ seen.T
+    heard = np.where(has_sound[:, np.newaxis], field, 0)
+    response = heard @ seen.T if seen.ndim == 2 else np.einsum("fl,fdl->fd", heard, seen)
     if not (response > 0).any():
         return np.full(len(TUNING), np.nan)
     band, peak = np.unravel_index(response.argmax(), response.shape)
@@ -225,21 +246,21 @@ def _measure(
     return np.array(
         [
             freq[band],
-            *(_latency(int(peak), delay, reach) if reach else (np.nan,) * 3),
+            *(_latency(int(peak), delay, reach, own[:, band]) if reach else (np.nan,) * 3),
             *_width(response[:, peak], int(band), freq, has_sound),
             *_best_modulations(weights, dt),
         ]
     )
 
 
-def _latency(peak: int, delay: Floats, reach: float) -> tuple[float, float, float]:
+def _latency(peak: int, delay: Floats, reach: float, own: Floats) -> tuple[float, float, float]:
     """Estimate, shortest and longest delay."""
-    shortest, longest = max(0.0, delay[peak] - reach), delay[peak] + reach
+    shortest, longest = max(0.0, delay[peak] - reach) + own[0], delay[peak] + reach + own[2]
     if peak < _PER_LAG / 2:  # nearest to the first lag
         return np.nan, 0.0, longest
     if peak > delay.size - 1 - _PER_LAG / 2:
         return np.nan, shortest, np.nan
-    return delay[peak], shortest, longest
+    return delay[peak] + own[1], shortest, longest
 
 
 def _width(profile: Floats, peak: int, freq: Floats, has_sound: Bools) -> tuple[float, float]:

@@ -53,9 +53,10 @@ def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
     Returns
     -------
     str
-        A model that predicts from later sound is marked "(not causal)".
         Means over neurons, then over splits and seeds, with the standard deviation if there are
-        several; and the number of neurons with a score (out of all, in the worst split).
+        several; and the number of neurons with a score (out of all, in the worst split). A model
+        that predicts from later sound is marked "(not causal)". A model whose stimulus is not the
+        spectrogram of the protocol is marked with the kind of its spectrogram.
 
     Examples
     --------
@@ -101,6 +102,8 @@ def _row(scores: xr.Dataset, area: str, type_: str) -> str:
         figures.append(f"{of_run.mean():.1f}{spread}")
     scored = int(scores["cc_norm"].notnull().sum("neuron").min())
     model = scores.attrs["model"]
+    if scores.attrs.get("spectrogram") == "custom":
+        model += f" ({scores.attrs.get('spectrogram_kind', 'custom')} spectrogram)"
     if "causal" in scores and not scores["causal"].all():
         model += " (not causal)"
     labels = map(cell_text, (model, area, type_))

@@ -15,7 +15,7 @@ from xarray.core import indexing
 
 from aa1xr.dataset.binning import count, presentations
 from aa1xr.dataset.grid import Grid
-from aa1xr.dataset.spectrogram import Mel, silence, spectrograms, take
+from aa1xr.dataset.spectrogram import Cached, spectrograms, take
 from aa1xr.errors import DataNotFoundError
 from aa1xr.store.read import Store
 from aa1xr.typing import Positions
@@ -131,20 +131,20 @@ class Trials(LazyArray):
 
 @dataclass(frozen=True, eq=False)
 class Spectrogram(BinnedArray):
-    """Mel spectrogram, silence where no stimulus plays. [shape: (stimulus, freq, time)]."""
+    """Spectrogram, silence where no stimulus plays. [shape: (stimulus, freq, time)]."""
 
-    mel: Mel
+    transform: Cached
 
     def compute(self, *indices: Positions) -> npt.NDArray[Any]:
         """Take them from the bins in which stimuli play."""
         stimuli, bands, bins = indices
-        sound = spectrograms(self.store, self.grid, self.mel, stimuli)
+        sound = spectrograms(self.store, self.grid, self.transform, stimuli)
         sound = take(sound, bands, axis=1)
         frames = bins - self.grid.n_before
         playing = (frames >= 0) & (frames < sound.shape[2])
         if playing.all():
             return take(sound, frames, axis=2)
         shape = (stimuli.size, bands.size, bins.size)
-        out = np.full(shape, silence(self.mel.compression), np.float32)
+        out = np.full(shape, self.transform.silence, np.float32)
         out[:, :, playing] = take(sound, frames[playing], axis=2)
         return out

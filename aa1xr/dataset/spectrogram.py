@@ -1,4 +1,4 @@
-"""Mel spectrograms on the grid of the bins, computed once and cached in the store."""
+"""Spectrograms on the grid of the bins, computed once and cached in the store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,34 +32,31 @@ FRAMES = ("centred", "causal")
 
 #: The quietest level of `compression="db"`; silence has this level too.
 FLOOR_DB = -80.0
-_FLOOR = 10 ** (FLOOR_DB / 10)
 
 #: Raised with each change of the definition below. It is part of the cache key, so that a
 #: spectrogram cached by an older aa1xr is computed again.
 _DEFINITION = 2
 #: A longer window would be a spectrum of half a song.
 _LONGEST_WINDOW_MS = 1000
-#: Frames of wider bins are as far apart as those of bins of this width, which deepSTRF has.
-_PART_MS = 5
 #: Frames that are transformed together, so that memory does not grow with the overlap.
 _BLOCK = 4096
 
 _COMPRESSED = {
     "cubic": "cube root of the power",
-    "db": f"level, dB relative to a full-scale sine, at least {FLOOR_DB:g} dB",
+    "db": "level, dB relative to a full-scale sine, at least {:g} dB",
     "log1p": "log(1 + power)",
     "none": "power",
 }
 COMPRESSIONS = tuple(_COMPRESSED)
 
 
-def compress(power: Floats, compression: str) -> Floats:
+def compress(power: Floats, compression: str, floor_db: float = FLOOR_DB) -> Floats:
     """Power to the values of a spectrogram."""
     if compression == "cubic":
         return np.asarray(np.cbrt(power))
     if compression == "db":
-        level = 10 * np.log10(np.maximum(power, _FLOOR))
-        return np.asarray(np.maximum(level, FLOOR_DB))  # which rounding may miss
+        level = 10 * np.log10(np.maximum(power, 10 ** (floor_db / 10)))
+        return np.asarray(np.maximum(level, floor_db))  # which rounding may miss
     if compression == "log1p":
         return np.asarray(np.log1p(power))
     return power
@@ -76,28 +73,161 @@ def expand(values: Floats, compression: str) -> Floats:
     return values
 
 
-def silence(compression: str) -> float:
+def silence(compression: str, floor_db: float = FLOOR_DB) -> float:
     """The value that a spectrogram has where there is no sound."""
-    return FLOOR_DB if compression == "db" else 0.0
+    return floor_db if compression == "db" else 0.0
+
+
+def describe(what: str, compression: str, floor_db: float = FLOOR_DB) -> dict[str, str]:
+    """The units and the name of a spectrogram."""
+    return {
+        "units": "dB" if compression == "db" else "1",
+        "long_name": f"{what}, {_COMPRESSED[compression].format(floor_db)}",
+    }
+
+
+def cache_key(definition: dict[str, Any]) -> str:
+    """Names a spectrogram in a cache: equal for equal definitions only."""
+    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Transform(Protocol):
+    """From the waveform of one stimulus to its spectrogram. Instances are dataclasses."""
+
+    @property
+    def hop(self) -> int:
+        """Samples in a bin."""
+
+    @property
+    def n_bands(self) -> int:
+        """The number of bands."""
+
+    @property
+    def silence(self) -> float:
+        """The value where there is no sound."""
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The attributes of the variable: all that defines it, by the names of the arguments."""
+
+    def centres(self) -> npt.NDArray[np.float64]:
+        """Centre frequencies of the bands in Hz. [shape: (n_bands,)]."""
+
+    def __call__(self, sound: Floats) -> npt.NDArray[np.float32]:
+        """The spectrogram of a waveform. [shape: (n_bands, ceil(n_samples / hop))]."""
+
+
+class Cached(Transform, Protocol):
+    """A transform with a definition, so that its spectrograms can be cached."""
+
+    @property
+    def key(self) -> str:
+        """Names this spectrogram in a cache."""
+
+
+class Frames:
+    """A spectrogram of windowed frames.
+
+    Bin k, `hop` samples from sample k * hop on, has the mean power of the frames that belong to
+    it, and the mean is then compressed. A bin is divided into the fewest equal parts of at most
+    `part_ms`, these into the fewest of at most a `per_window`-th of the window, and each part has
+    a frame; where parts cannot be equal in samples, their lengths differ by one. So every sample
+    is heard, and a bin of n * part_ms has the frames of n bins of part_ms.
+
+    "centred" frames are centred on the left edge of their part; "causal" frames end with the right
+    edge of their part. There is silence before the sound, and a part that begins after the last
+    sample is silent.
+    """
+
+    sample_rate: int
+    hop: int
+    compression: str
+    frames: str
+    n_fft: int  #: samples in the window
+    n_bands: int
+    floor_db: float  #: the lowest level of compression="db"
+    part_ms: ClassVar[int]
+    per_window: ClassVar[int]
+
+    def window(self) -> npt.NDArray[np.float32]:
+        """The window of a frame. [shape: (n_fft,)]."""
+        raise NotImplementedError
+
+    def bands(self) -> npt.NDArray[np.float32]:
+        """The weight of each frequency in each band. [shape: (n_bands, n_frequencies)]."""
+        raise NotImplementedError
+
+    @property
+    def n_transform(self) -> int:
+        """The length of the Fourier transform of a frame."""
+        return self.n_fft
+
+    @property
+    def silence(self) -> float:
+        """The value where there is no sound."""
+        return silence(self.compression, self.floor_db)
+
+    def frame_attrs(self) -> dict[str, Any]:
+        """What of the sound a frame covers, from the left edge of the bin, and silence."""
+        starts = self._starts()
+        return {
+            "frames": self.frames,
+            "frame_start_ms": self.ms(starts[0]),
+            "frame_stop_ms": self.ms(starts[-1] + self.n_fft),
+            "silence": self.silence,
+        }
+
+    def ms(self, samples: Any) -> float:
+        """Samples in ms."""
+        return 1000 * int(samples) / self.sample_rate
+
+    def _parts(self) -> npt.NDArray[np.int64]:
+        """Edges of the parts of a bin, in samples from its left edge; the last is `hop`."""
+        n_parts = -(-self.hop // max(1, self.sample_rate * self.part_ms // 1000))
+        n_parts *= -(-self.hop // (n_parts * max(1, self.n_fft // self.per_window)))
+        return np.arange(n_parts + 1) * self.hop // n_parts
+
+    def _starts(self) -> npt.NDArray[np.int64]:
+        """The first sample of each frame of a bin, from the left edge of the bin."""
+        parts = self._parts()
+        return parts[:-1] - self.n_fft // 2 if self.frames == "centred" else parts[1:] - self.n_fft
+
+    def __call__(self, sound: Floats) -> npt.NDArray[np.float32]:
+        """The spectrogram of a waveform. [shape: (n_bands, ceil(n_samples / hop))]."""
+        from scipy.sparse import csr_array
+
+        n_bins = -(-sound.size // self.hop)
+        left = np.arange(n_bins)[:, np.newaxis] * self.hop
+        playing = (left + self._parts()[:-1]).ravel() < sound.size
+        starts = (left + self._starts()).ravel()[playing] + self.n_fft
+        padded = np.pad(sound.astype(np.float32), self.n_fft)
+        frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)
+        window = self.window()
+        # Sparse, since a dense product rounds by the number of threads that BLAS is given, and
+        # workers are given one.
+        bands = csr_array(self.bands())
+        power = np.zeros((self.n_bands, playing.size), np.float32)
+        for first in range(0, starts.size, _BLOCK):
+            block = frames[starts[first : first + _BLOCK]] * window
+            spectrum = np.fft.rfft(block, self.n_transform)
+            power[:, first : first + len(block)] = bands @ (np.abs(spectrum) ** 2).T
+        if self.compression == "db":
+            # Relative to the peak of a sine of amplitude 1. The floor holds for each frame, so
+            # that the mean over a bin is the same from frames and from narrower bins.
+            power /= (window.sum() / 2) ** 2
+            np.maximum(power, np.float32(10 ** (self.floor_db / 10)), out=power)
+        power = power.reshape(self.n_bands, n_bins, -1).mean(2)
+        return np.asarray(compress(power, self.compression, self.floor_db), dtype=np.float32)
 
 
 @dataclass(frozen=True)
-class Mel:
+class Mel(Frames):
     """The definition of a mel spectrogram.
 
     A frame is the power of the Fourier transform of `n_fft` samples under a Hann window, in
     triangular bands that are equally wide in mel (HTK: m = 2595 log10(1 + f / 700); O'Shaughnessy
-    1987, Speech Communication). Bin k, `hop` samples from sample k * hop on, has the mean power
-    of the frames that belong to it, and the mean is then compressed.
-
-    A bin of at most 5 ms and half a window has one frame. A wider bin is divided into the fewest
-    equal parts of at most 5 ms, these into the fewest of at most half a window, and each part has
-    a frame; where parts cannot be equal in samples, their lengths differ by one. So every sample
-    is heard, and a bin of n * 5 ms has the frames of n bins of 5 ms.
-
-    "centred" frames are centred on the left edge of their part (deepSTRF, librosa and torchaudio
-    do so); "causal" frames end with the right edge of their part. There is silence before the
-    sound, and a part that begins after the last sample is silent.
+    1987, Speech Communication). A bin of at most 5 ms and half a window has one frame, which
+    deepSTRF has too; deepSTRF, librosa and torchaudio centre it on the left edge of the bin.
     """
 
     sample_rate: int
@@ -109,11 +239,23 @@ class Mel:
     compression: str
     frames: str = "centred"
 
+    part_ms: ClassVar[int] = 5
+    per_window: ClassVar[int] = 2
+
     @property
     def key(self) -> str:
         """Names this spectrogram in a cache: equal for equal definitions only."""
-        definition = asdict(self) | {"definition": _DEFINITION}
-        return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:16]
+        return cache_key(asdict(self) | {"definition": _DEFINITION})
+
+    @property
+    def n_bands(self) -> int:  # type: ignore[override]
+        """The number of bands."""
+        return self.n_mels
+
+    @property
+    def floor_db(self) -> float:  # type: ignore[override]
+        """The lowest level of compression="db"."""
+        return FLOOR_DB
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -122,29 +264,26 @@ class Mel:
         A frame of bin k covers the sound from `frame_start_ms` to `frame_stop_ms`, counted from
         the left edge of the bin. `silence` is the value where there is no sound.
         """
-        starts = self._starts()
-
-        def ms(samples: Any) -> float:
-            return 1000 * int(samples) / self.sample_rate
-
         return {
-            "units": "dB" if self.compression == "db" else "1",
-            "long_name": f"mel spectrogram, {_COMPRESSED[self.compression]}",
-            "dt_ms": ms(self.hop),
+            **describe("mel spectrogram", self.compression),
+            "dt_ms": self.ms(self.hop),
             "n_mels": self.n_mels,
-            "window_ms": ms(self.n_fft),
+            "window_ms": self.ms(self.n_fft),
             "fmin": self.fmin,
             "fmax": self.fmax,
             "compression": self.compression,
-            "frames": self.frames,
-            "frame_start_ms": ms(starts[0]),
-            "frame_stop_ms": ms(starts[-1] + self.n_fft),
-            "silence": silence(self.compression),
+            **self.frame_attrs(),
         }
 
     def centres(self) -> npt.NDArray[np.float64]:
         """Centre frequencies of the bands in Hz. [shape: (n_mels,)]."""
         return self._edges()[1:-1]
+
+    def window(self) -> npt.NDArray[np.float32]:
+        """Hann's. [shape: (n_fft,)]."""
+        from scipy.signal import get_window
+
+        return np.asarray(get_window("hann", self.n_fft), np.float32)
 
     def bands(self) -> npt.NDArray[np.float32]:
         """The weight of each frequency in each band. [shape: (n_mels, n_fft // 2 + 1)].
@@ -170,44 +309,6 @@ class Mel:
         low, high = 2595 * np.log10(1 + np.array([self.fmin, self.fmax]) / 700)
         edges = 700 * (10 ** (np.linspace(low, high, self.n_mels + 2) / 2595) - 1)
         return np.asarray(edges, dtype=np.float64)
-
-    def _parts(self) -> npt.NDArray[np.int64]:
-        """Edges of the parts of a bin, in samples from its left edge; the last is `hop`."""
-        n_parts = -(-self.hop // max(1, self.sample_rate * _PART_MS // 1000))
-        n_parts *= -(-self.hop // (n_parts * max(1, self.n_fft // 2)))
-        return np.arange(n_parts + 1) * self.hop // n_parts
-
-    def _starts(self) -> npt.NDArray[np.int64]:
-        """The first sample of each frame of a bin, from the left edge of the bin."""
-        parts = self._parts()
-        return parts[:-1] - self.n_fft // 2 if self.frames == "centred" else parts[1:] - self.n_fft
-
-    def __call__(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-        """The spectrogram of one sound. [shape: (n_mels, ceil(n_samples / hop))]."""
-        from scipy.signal import get_window
-        from scipy.sparse import csr_array
-
-        n_bins = -(-samples.size // self.hop)
-        left = np.arange(n_bins)[:, np.newaxis] * self.hop
-        playing = (left + self._parts()[:-1]).ravel() < samples.size
-        starts = (left + self._starts()).ravel()[playing] + self.n_fft
-        padded = np.pad(samples.astype(np.float32) / 2**15, self.n_fft)
-        frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)
-        window = get_window("hann", self.n_fft).astype(np.float32)
-        # Sparse, since a dense product rounds by the number of threads that BLAS is given, and
-        # workers are given one.
-        bands = csr_array(self.bands())
-        power = np.zeros((self.n_mels, playing.size), np.float32)
-        for first in range(0, starts.size, _BLOCK):
-            block = frames[starts[first : first + _BLOCK]] * window
-            power[:, first : first + len(block)] = bands @ (np.abs(np.fft.rfft(block)) ** 2).T
-        if self.compression == "db":
-            # Relative to the peak of a sine of amplitude 1. The floor holds for each frame, so
-            # that the mean over a bin is the same from frames and from narrower bins.
-            power /= (window.sum() / 2) ** 2
-            np.maximum(power, np.float32(_FLOOR), out=power)
-        power = power.reshape(self.n_mels, n_bins, -1).mean(2)
-        return np.asarray(compress(power, self.compression), dtype=np.float32)
 
 
 def make_mel(grid: Grid, options: SpectrogramOptions) -> Mel:
@@ -256,25 +357,25 @@ def make_mel(grid: Grid, options: SpectrogramOptions) -> Mel:
 
 
 def spectrograms(
-    store: Store, grid: Grid, mel: Mel, stimuli: npt.NDArray[np.intp]
+    store: Store, grid: Grid, transform: Cached, stimuli: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.float32]:
-    """Spectrograms on the bins of the sound. [shape: (stimuli, n_mels, n_sound)].
+    """Spectrograms on the bins of the sound. [shape: (stimuli, n_bands, n_sound)].
 
     `stimuli` are positions, increasing. After the end of a sound is silence. On first use all are
     computed and cached in the store, by parameters; in memory if the store cannot be written to.
     Threads that ask at the same time compute them once.
     """
-    path = f"spectrogram-{mel.key}"
+    path = f"spectrogram-{transform.key}"
     in_process = f"{os.getpid()} {store.url} {store.identity} {path}"
-    if (cached := _cached(store, mel, path, in_process, stimuli)) is not None:
+    if (cached := _cached(store, transform, path, in_process, stimuli)) is not None:
         return cached
     # setdefault is atomic; a forked process has another key, whoever held the lock.
     with _COMPUTING.setdefault(in_process, Lock()):
-        if (cached := _cached(store, mel, path, in_process, stimuli)) is not None:
+        if (cached := _cached(store, transform, path, in_process, stimuli)) is not None:
             return cached
-        out = _compute(store, grid, mel)
+        out = _compute(store, grid, transform)
         try:
-            store.add(path, out, attrs=asdict(mel))
+            store.add(path, out, attrs=_stored(transform))
             if store.read_added(path, slice(0, 1)) is None:
                 raise OSError(f"{store.url}: {path} was written and is not there")
         except (OSError, NotImplementedError, StoreError) as error:
@@ -286,14 +387,14 @@ def spectrograms(
 
 
 def _cached(
-    store: Store, mel: Mel, path: str, in_process: str, stimuli: npt.NDArray[np.intp]
+    store: Store, transform: Cached, path: str, in_process: str, stimuli: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.float32] | None:
     """Those that were computed before, or None, for whatever reason they cannot be had."""
     if (kept := _MEMORY.get(in_process)) is not None:
         return kept.take(stimuli, axis=0)  # a copy, which its receiver may change
     first = int(stimuli[0])
     try:
-        found = store.read_added(path, slice(first, int(stimuli[-1]) + 1), attrs=asdict(mel))
+        found = store.read_added(path, slice(first, int(stimuli[-1]) + 1), attrs=_stored(transform))
     except OSError as error:  # some storage answers so for what is not there
         logger.info("computed, since a cached spectrogram cannot be read: %s", error)
         return None
@@ -303,14 +404,25 @@ def _cached(
     return None if found is None else take(found, stimuli - first, axis=0)
 
 
-def _compute(store: Store, grid: Grid, mel: Mel) -> npt.NDArray[np.float32]:
+def _compute(store: Store, grid: Grid, transform: Cached) -> npt.NDArray[np.float32]:
     """Spectrograms of all stimuli."""
-    shape = (grid.n_sound.size, mel.n_mels, int(grid.n_sound.max()))
-    out = np.full(shape, silence(mel.compression), np.float32)
+    shape = (grid.n_sound.size, transform.n_bands, int(grid.n_sound.max()))
+    out = np.full(shape, transform.silence, np.float32)
     n_samples = store.n_samples
     for row, n, size, end in zip(out, grid.n_sound, n_samples, n_samples.cumsum(), strict=True):
-        row[:, :n] = mel(store.read("waveform", slice(end - size, end)))
+        row[:, :n] = transform(as_floats(store.read("waveform", slice(end - size, end))))
     return out
+
+
+def as_floats(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """Samples as they are recorded as fractions of full scale."""
+    return samples.astype(np.float32) / np.float32(2**15)
+
+
+def _stored(transform: Cached) -> dict[str, Any]:
+    """The attributes of a cached spectrogram."""
+    definition: dict[str, Any] = asdict(transform)  # type: ignore[call-overload]
+    return definition if "n_mels" in definition else definition | {"n_bands": transform.n_bands}
 
 
 def _keep(in_process: str, spectrogram: npt.NDArray[np.float32]) -> None:

@@ -131,11 +131,27 @@ def time_axis(ax: Axes, array: xr.DataArray, *, colour: str = "0.4") -> Floats:
 
 
 def frequency_axis(ax: Axes, array: xr.DataArray) -> Floats:
-    """Scale frequencies as the mel bands are, and give the edges of the bands in kHz."""
+    """Scale frequencies as the bands are, and give the edges of the bands in kHz.
+
+    Linear if the bands are equally far apart, as for Gaussian spectrograms; otherwise mel.
+    """
     freq = np.atleast_1d(array["freq"].values) / 1000
+    steps = np.diff(freq)
+    if freq.size > 2 and np.allclose(steps, steps[0]):
+        ends = freq[0] - steps[0] / 2, freq[-1] + steps[0] / 2
+        edges = np.linspace(max(ends[0], 0), ends[1], freq.size + 1)
+        edges[1:-1] = freq[:-1] + steps / 2
+        ax.set_ylim(edges[0], edges[-1])
+        ax.set_ylabel("frequency (kHz)")
+        return edges
     middle = _to_mel(freq)
-    step = np.diff(middle).mean() if freq.size > 1 else 100
-    edges = _from_mel(np.append(middle - step / 2, middle[-1] + step / 2))
+    if freq.size > 1:
+        between = (middle[:-1] + middle[1:]) / 2
+        outside = 2 * middle[[0, -1]] - between[[0, -1]]
+        mel = np.concatenate([outside[:1], between, outside[1:]])
+    else:
+        mel = middle[0] + np.array([-50, 50])
+    edges = _from_mel(np.maximum(mel, 0))
     ax.set_yscale("function", functions=(_to_mel, _from_mel))
     ax.set_ylim(edges[0], edges[-1])
     # Lower ones would touch: below 1 kHz mel is nearly linear.

@@ -35,7 +35,8 @@ def strf(
     matplotlib.axes.Axes
         Frequency in kHz over the delay from sound to response in ms. Red is excitatory, blue is
         suppressive, and white is zero. Each lag is drawn around the middle of its delays, as in
-        `aa1xr.tuning`. If the attributes of `lag` do not say what a frame covers, each lag is drawn
+        `aa1xr.tuning`. For gammatone spectrograms, the delay is counted from the output of the
+        filters. If the attributes of `lag` do not say what a frame covers, each lag is drawn
         from this lag to the next, and the axis is the lag.
 
     Raises
@@ -67,6 +68,8 @@ def strf(
         edges, bands, field.values, cmap="RdBu_r", vmin=-largest, vmax=largest, rasterized=True
     )
     ax.figure.colorbar(mesh, ax=ax, label=panels.quantity("weight", field))
-    ax.set_xlabel("lag (ms)" if known is None else "delay from sound to response (ms)")
+    # The delays of gammatone filters differ between bands, which share this axis.
+    of = "filters" if field["lag"].attrs.get("kind") == "gammatone" else "sound"
+    ax.set_xlabel("lag (ms)" if known is None else f"delay from {of} to response (ms)")
     ax.set_title(panels.title(field))
     return ax

@@ -35,7 +35,7 @@ from aa1xr.store.layout import (
 
 #: Of a label, in bytes: the longest name of a file or folder.
 LONGEST_LABEL = 255
-#: Bands of a cached spectrogram; `n_mels` is at most as large.
+#: Bands of a cached spectrogram; `n_mels` or `n_bands` is at most as large.
 _MOST_BANDS = 100_000
 #: Bytes of the spectrogram of one stimulus that is cached; AA1's have 0.2 MB at 5 ms.
 LARGEST_ADDED = 2**26
@@ -127,11 +127,11 @@ def check_added(
     """The metadata of a cached spectrogram, whose attributes give its shape."""
     attrs = document.get("attributes") if isinstance(document, dict) else None
     attrs = attrs if isinstance(attrs, dict) else {}
-    bands, hop = attrs.get("n_mels"), attrs.get("hop")
+    bands, hop = attrs.get("n_mels", attrs.get("n_bands")), attrs.get("hop")
     if ADDED_NAME.fullmatch(name) is None or not (type(bands) is type(hop) is int):
-        raise ValueError(f"{printable(name)} must be a cached spectrogram and say its n_mels, hop")
+        raise ValueError(f"{printable(name)} must be a cached spectrogram and say its bands, hop")
     if not (0 < bands <= _MOST_BANDS and 0 < hop <= MOST_SAMPLES):
-        raise ValueError(f"{name}: n_mels and hop must be within bounds; got {bands} and {hop}")
+        raise ValueError(f"{name}: bands and hop must be within bounds; got {bands} and {hop}")
     shape = sizes["stimulus"], bands, int(-(-n_samples.max() // hop))
     if (size := 4 * prod(shape[1:])) > LARGEST_ADDED:
         raise ValueError(f"{name}: must have at most {LARGEST_ADDED} bytes a stimulus; got {size}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 import aa1xr
@@ -164,6 +165,42 @@ ROWS: tuple[tuple[str, str, Callable[[Inputs], Any], str, Errors], ...] = (
      "no coordinate 'stimulus'", ValueError),
     ("sounds", "bins with gaps", lambda t: aa1xr.sounds(t.ds.isel(time=[0, 1, 5])),
      "adjacent bins", ValueError),
+    ("spectrogram", "a kind that does not exist", lambda t: aa1xr.spectrogram(t.ds, "cochlea"),
+     "kind='cochlea'; expected one of 'mel', 'gaussian', 'gammatone'", ValueError),
+    ("spectrogram", "an option of another kind",
+     lambda t: aa1xr.spectrogram(t.ds, "gaussian", n_mels=8), "n_mels is not an option of kind=",
+     ValueError),
+    ("spectrogram", "a variable", lambda t: aa1xr.spectrogram(t.ds.spectrogram),
+     "ds is DataArray", TypeError),
+    ("spectrogram", "a function that returns one bin too few",
+     lambda t: aa1xr.spectrogram(
+         t.ds, lambda samples, rate: np.ones((1, samples.size // 640 - 1)), freq=[1000]),
+     r"must return an array of shape \(freq, ", ValueError),
+    ("spectrogram", "a function that returns NaN",
+     lambda t: aa1xr.spectrogram(
+         t.ds, lambda samples, rate: np.full((1, -(-samples.size // 640)), np.nan), freq=[1000]),
+     "with finite values; got nan", ValueError),
+    ("spectrogram", "a function without frequencies",
+     lambda t: aa1xr.spectrogram(
+         t.ds, lambda samples, rate: np.ones((1, -(-samples.size // 640)))),
+     "freq must be the frequencies of the 1 bands", ValueError),
+    ("spectrogram", "a path for waveforms", lambda t: aa1xr.spectrogram(t.ds, sounds="a.wav"),
+     "sounds is str", TypeError),
+    ("spectrogram", "waveforms without labels",
+     lambda t: aa1xr.spectrogram(t.ds, sounds=aa1xr.sounds(t.ds).waveform.drop_vars("n_samples")),
+     "must have the coordinate 'n_samples'", ValueError),
+    ("spectrogram", "waveforms in stereo",
+     lambda t: aa1xr.spectrogram(t.ds, sounds=aa1xr.sounds(t.ds).waveform.expand_dims(ear=2)),
+     "there is one too many, 'ear'", ValueError),
+    ("spectrogram", "bins with gaps", lambda t: aa1xr.spectrogram(t.ds.isel(time=[0, 1, 5])),
+     "adjacent bins", ValueError),
+    ("with_spectrogram", "a Dataset", lambda t: aa1xr.with_spectrogram(t.ds, t.ds),
+     "spectrogram is Dataset", TypeError),
+    ("with_spectrogram", "rates", lambda t: aa1xr.with_spectrogram(t.ds, t.ds.psth),
+     "spectrogram", ValueError),
+    ("with_spectrogram", "other bins",
+     lambda t: aa1xr.with_spectrogram(t.ds, t.ds.spectrogram.isel(time=slice(3))),
+     "must have the bins of the Dataset", ValueError),
     ("events", "one variable", lambda t: aa1xr.events(t.ds.spikes),
      "source is DataArray; expected a path", TypeError),
     ("events", "a list", lambda t: aa1xr.events([t.ds]), "source is list", TypeError),
