@@ -215,9 +215,9 @@ def _comparable(ds: xr.Dataset, *names: str) -> bool:
     """Whether the Dataset has trials, and one of `names` may contradict them."""
     if "trial" not in ds.coords:
         return False
-    # The rates say of which trials they are, and `n_trials` of all beside them is not asked for.
+    # Where the rates say of which trials they are, `n_trials` of the whole store is not asked for.
     says = "psth" in ds.data_vars and MARK in ds["psth"].attrs and counted(ds) is None
-    return "n_trials" in names or not says
+    return not says or ("n_trials" in names and "n_trials" in ds.data_vars)
 
 
 def _refuse(what: str) -> NoReturn:

@@ -343,3 +343,11 @@ def test_take_trials__learning_curve_is_the_closed_form():
         ]
         closed = 1 / np.sqrt(1 + noise / (n * signal))
         np.testing.assert_allclose(np.mean(found, 0), closed, atol=0.02)
+
+
+def test_take_trials__again_without_n_trials(ds):
+    """The rates say of which trials they are; what the store counts does not matter."""
+    some = aa1xr.take_trials(ds, slice(10))
+    expected = aa1xr.take_trials(some, "even")[["psth", "spikes"]]
+    found = aa1xr.take_trials(some[["psth", "spikes"]], "even")
+    xr.testing.assert_equal(found, expected)
