@@ -22,6 +22,11 @@ PROCESSING = ("scaled", "smoothed")
 
 #: Values are that much below silence by rounding, in single precision.
 _ROUNDING = 1e-4
+#: A band has sound if it varies by at least this fraction of the band that varies most. In AA1 the
+#: bands above 9 kHz vary by 0.1 %: they have the rounding of samples to 16 bits.
+_LEAST = 0.01
+#: Times in a bin at which a response to a click may be.
+_PER_BIN = 20
 
 
 def definition(attrs: Mapping[Any, Any]) -> dict[str, Any]:
@@ -173,6 +178,27 @@ def click_response(offsets: Floats, attrs: Mapping[Any, Any]) -> Floats:
         power += np.where(inside, np.cos(np.pi * (offsets - middle) / window) ** 4, 0)
     power /= n_frames
     return power if attrs.get("compression") == "none" else np.cbrt(power)
+
+
+def clicks_seen(delay: Floats, middles: Floats, attrs: Mapping[Any, Any]) -> Floats:
+    """What each lag shows of a click. [shape: (delay,) and (lag,) -> (delay, lag)].
+
+    Parameters
+    ----------
+    delay
+        After the click, in s.
+    middles
+        The delay in the middle of each lag: see `delays`.
+    """
+    # A response is somewhere in its bin: averaged over a bin, its peak is in the middle.
+    within = (np.arange(_PER_BIN) + 0.5) / _PER_BIN - 0.5
+    offsets = np.add.outer(np.subtract.outer(delay, middles), within * (middles[1] - middles[0]))
+    return np.asarray(click_response(offsets, attrs).mean(2))
+
+
+def bands_with_sound(deviation: Floats) -> npt.NDArray[np.bool_]:
+    """The bands that contained sound during training. [shape: (freq,)]."""
+    return np.asarray(deviation >= _LEAST * deviation.max())
 
 
 def check_finite(

@@ -9,17 +9,13 @@ import xarray as xr
 
 from aa1xr import messages, schema
 from aa1xr.analysis.measures import labelled
-from aa1xr.analysis.spectrogram_checks import check_fit, click_response, delays
+from aa1xr.analysis.modulation import Bands, even_bands, modulations, transfer
+from aa1xr.analysis.spectrogram_checks import bands_with_sound, check_fit, clicks_seen, delays
 from aa1xr.errors import UndefinedWarning
 from aa1xr.typing import Bools, Floats
 
-#: Distance of the frequencies that bands are interpolated to, in Hz.
-_STEP = 50.0
 #: Delays are found to this part of a lag.
 _PER_LAG = 20
-#: A band has sound if it varies by at least this fraction of the band that varies most. In AA1 the
-#: bands above 9 kHz vary by 0.1 %: they have the rounding of samples to 16 bits.
-_LEAST = 0.01
 
 
 def _spec(units: str, long_name: str, comment: str = "") -> schema.Spec:
@@ -74,9 +70,9 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
           NaN if it reaches the first or last band, or a band without sound; `bandwidth_min` is the
           width up to there;
         - `best_temporal_modulation` in Hz and `best_spectral_modulation` in cycles/kHz: the peak of
-          the modulation transfer function, which is the amplitude of the two-dimensional Fourier
-          transform of the receptive field (Woolley et al. 2005). Upward and downward sweeps
-          count alike.
+          the modulation transfer function (Woolley et al. 2005), which is
+          `aa1xr.modulation_spectrum(strfs, scale="linear")`. Upward and downward sweeps count
+          alike.
 
         NaN if the receptive field is NaN or has no excitatory part.
 
@@ -132,10 +128,7 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
     else:
         middles = found[1]
         fine = np.linspace(middles[0], middles[-1], (lag.size - 1) * _PER_LAG + 1)
-        # A response is somewhere in its bin: averaged over a bin, its peak is in the middle.
-        within = (np.arange(_PER_LAG) + 0.5) / _PER_LAG - 0.5
-        offsets = np.add.outer(np.subtract.outer(fine, middles), within * (lag[1] - lag[0]))
-        seen = click_response(offsets, attrs).mean(2)
+        seen = clicks_seen(fine, middles, attrs)
     ones = xr.Variable("freq", np.ones(field.sizes["freq"]))
     scale, deviation = (
         strfs[name].variable if name in strfs else ones for name in ("scale", "deviation")
@@ -214,20 +207,18 @@ def _measure(
     reach
         Half the interval of delays that a lag can mean, in s; 0 where that is not known.
     """
-    has_sound = deviation >= _LEAST * deviation.max()
+    has_sound = bands_with_sound(deviation)
     response = np.where(has_sound[:, np.newaxis], field, 0) @ seen.T
     if not (response > 0).any():
         return np.full(len(TUNING), np.nan)
     band, peak = np.unravel_index(response.argmax(), response.shape)
-    linear = np.arange(freq[0], freq[-1], _STEP)
     by_lag = response[:, :: (delay.size - 1) // (field.shape[1] - 1)]
-    weights = np.stack([np.interp(linear, freq, column) for column in by_lag.T], 1)
     return np.array(
         [
             freq[band],
             *(_latency(int(peak), delay, reach) if reach else (np.nan,) * 3),
             *_width(response[:, peak], int(band), freq, has_sound),
-            *_best_modulations(weights, dt),
+            *_best_modulations(by_lag, even_bands(freq, "linear"), dt),
         ]
     )
 
@@ -262,12 +253,10 @@ def _width(profile: Floats, peak: int, freq: Floats, has_sound: Bools) -> tuple[
     return width if seen else np.nan, width
 
 
-def _best_modulations(weights: Floats, dt: float) -> tuple[Any, Any]:
-    """Temporal (Hz) and spectral (cycles/kHz) modulation of the greatest amplitude."""
-    n_freq, n_lag = (4 * size for size in weights.shape)
-    amplitude = np.abs(np.fft.rfft2(weights, (n_lag, n_freq), axes=(1, 0)))
-    spectral, temporal = np.unravel_index(amplitude.argmax(), amplitude.shape)
-    return (
-        abs(np.fft.fftfreq(n_lag, dt)[temporal]),
-        np.fft.rfftfreq(n_freq, _STEP / 1000)[spectral],
-    )
+def _best_modulations(field: Floats, bands: Bands, dt: float) -> tuple[Any, Any]:
+    """Temporal (Hz) and spectral (cycles/kHz) modulation of the greatest energy."""
+    energy = transfer(field, bands, dt)
+    n_freq, n_time = 2 * (energy.shape[0] - 1), energy.shape[1] - 1
+    spectral, temporal = modulations(n_freq, n_time, bands.step, dt)
+    best = np.unravel_index(energy.argmax(), energy.shape)
+    return abs(temporal[best[1]]), spectral[best[0]]
