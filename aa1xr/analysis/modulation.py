@@ -139,8 +139,8 @@ def modulation_spectrum(
     arguments.expect("data", data, xr.Dataset | xr.DataArray, SUCH_AS)  # type: ignore[arg-type]
     field = data
     if isinstance(data, xr.Dataset):
-        schema.require(data, name := "strf" if "strf" in data else "spectrogram")
-        field = data[name]
+        data = select_field(data)
+        field = data["strf" if "strf" in data else "spectrogram"]
     if "lag" in field.dims:
         if window_ms is not None:
             raise ValueError(
@@ -155,9 +155,18 @@ def modulation_spectrum(
     )
 
 
+def select_field(data: xr.Dataset) -> xr.Dataset:
+    """The receptive fields of a Dataset with what their units need; or else its spectrogram."""
+    if "strf" in data:
+        return data[["strf", *({"scale", "deviation"} & set(data))]]
+    schema.require(data, "spectrogram")
+    return schema.validate(data[["spectrogram"]])
+
+
 def _of_sounds(sound: Any, scale: Scale | None, window_ms: float, during: During) -> xr.DataArray:
     name = repr(sound.name or "spectrogram")
     schema.check_dims(name, sound, "freq", "time")
+    schema.check_dims(name, sound, *sound.dims)
     schema.bin_numbers(sound)
     check_bins(sound)
     dt = schema.bin_width_ms(sound) / 1000
@@ -169,8 +178,8 @@ def _of_sounds(sound: Any, scale: Scale | None, window_ms: float, during: During
             f"window_ms must be 4 bins ({4000 * dt:g} ms) to the shortest stimulus "
             f"({shortest} bins, {1000 * shortest * dt:g} ms); got {window_ms:g}"
         )
-    playing = xr.DataArray(inside, dims=("stimulus", "time"))
-    playing = playing if "stimulus" in sound.dims else playing.isel(stimulus=0)
+    each = sound["duration_s"].dims if during == "stimulus" else ()
+    playing = xr.DataArray(inside if each else inside[0], dims=(*each, "time"))
     sound, bands = _bands(name, sound, scale)
     heard = xr.DataArray(sound.variable).where(playing, 0).assign_coords(
         {dim: sound[dim].variable for dim in sound.dims if dim in sound.coords}
@@ -202,6 +211,7 @@ def _of_sounds(sound: Any, scale: Scale | None, window_ms: float, during: During
 def _of_fields(data: Any, field: Any, scale: Scale | None) -> xr.DataArray:
     name = repr(field.name or "strf")
     schema.check_dims(name, field, "freq", "lag")
+    schema.check_dims(name, field, *field.dims)
     if "time" in field.dims:
         raise ValueError(f"{name} must have 'lag' or 'time'; got {field.dims}")
     if isinstance(data, xr.Dataset):

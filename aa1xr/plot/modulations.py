@@ -64,9 +64,7 @@ def modulation_spectrum(
     """
     arguments.expect("data", data, xr.Dataset | xr.DataArray, modulation.SUCH_AS)  # type: ignore[arg-type]
     if isinstance(data, xr.Dataset):
-        schema.require(data, name := "strf" if "strf" in data else "spectrogram")
-        others = {"scale", "deviation"} & set(data) if name == "strf" else ()
-        data = data[[name, *others]]
+        data = modulation.select_field(data)
     one: Any = panels.one(data, neuron=neuron, stimulus=stimulus)  # type: ignore[arg-type]
     if not set(_DIMS) & set(one.dims):
         one = modulation.modulation_spectrum(one)

@@ -163,7 +163,7 @@ def test_modulation_spectrum__is_lazy_and_keeps_labels(sample_archive, lazily):
 @pytest.mark.filterwarnings("ignore::aa1xr.errors.UndefinedWarning")
 def test_modulation_spectrum__of_fields_has_the_best_modulations_of_tuning(tmp_path):
     fit = aa1xr.simulate_archive(
-        tmp_path / "a", n_neurons=12, n_songs=0, n_ripples=1, n_trials=1
+        tmp_path / "a", n_neurons=6, n_songs=0, n_ripples=1, n_trials=1
     )  # fmt: skip
     tuned = aa1xr.tuning(fit)
     got = aa1xr.modulation_spectrum(fit)
