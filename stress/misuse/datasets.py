@@ -86,7 +86,7 @@ def no_datasets() -> Iterator[Case]:
                 name,
                 f"{what} for a Dataset",
                 lambda t, call=call, what=what, make=make: call(t, _made(t, what, make)),
-                r"^(ds|data|scores|strfs|fit) is .*expected|^obj must be a Dataset or a DataArray; got",
+                r"^(ds|data|scores|strfs|fit) is .*expected|^obj must be a Dataset or a DataArray",
                 TypeError,
             )
 

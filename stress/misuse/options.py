@@ -55,7 +55,7 @@ ROWS: tuple[tuple[str, str, Callable[[Inputs], Any], str], ...] = (
     ("modulation_spectrum", "a gap in time",
      lambda t: aa1xr.modulation_spectrum(t.ds.isel(time=[0, 1, 2, 9])), "adjacent bins"),
     ("modulation_spectrum", "a window longer than the stimuli",
-     lambda t: aa1xr.modulation_spectrum(t.ds, window_ms=5000), "the shortest stimulus .* got 5000"),
+     lambda t: aa1xr.modulation_spectrum(t.ds, window_ms=5000), "shortest stimulus .* got 5000"),
     ("modulation_spectrum", "a window for receptive fields",
      lambda t: aa1xr.modulation_spectrum(t.fit, window_ms=40), "window_ms is for spectrograms"),
     ("modulation_spectrum", "another scale",
