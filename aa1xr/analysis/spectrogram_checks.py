@@ -198,7 +198,8 @@ def clicks_seen(delay: Floats, middles: Floats, attrs: Mapping[Any, Any]) -> Flo
 
 def bands_with_sound(deviation: Floats) -> npt.NDArray[np.bool_]:
     """The bands that contained sound during training. [shape: (freq,)]."""
-    return np.logical_not(deviation < _LEAST * deviation.max())
+    heard: npt.NDArray[np.bool_] = ~(deviation < _LEAST * deviation.max())
+    return heard
 
 
 def check_finite(
