@@ -136,6 +136,7 @@ def modulation_spectrum(
     """
     if scale is not None:
         arguments.choice("scale", scale, ("linear", "octaves"))
+    arguments.choice("during", during, ("stimulus", "all"))
     arguments.expect("data", data, xr.Dataset | xr.DataArray, SUCH_AS)  # type: ignore[arg-type]
     field = data
     if isinstance(data, xr.Dataset):
