@@ -92,9 +92,9 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
     Frequencies are proportional to cycles/kHz only on a linear axis, and mel bands are not linear.
     A sum of overlapping triangular bands, each with its weight, equals the spectrum weighted by
     linear interpolation between the centres. So the receptive field on a linear axis is this
-    interpolation, in steps of 50 Hz. The transform is padded to four times the length of the
-    receptive field, so the peak is accurate to a quarter of the resolution that the lags allow (10
-    Hz for 100 ms).
+    interpolation, in steps of 50 Hz; bands at equal steps stay as they are. The transform is padded
+    to four times the length of the receptive field, so the peak is accurate to a quarter of the
+    resolution that the lags allow (10 Hz for 100 ms).
 
     References
     ----------
