@@ -215,13 +215,12 @@ def _of_fields(data: Any, field: Any, scale: Scale | None) -> xr.DataArray:
     schema.check_dims(name, field, *field.dims)
     if "time" in field.dims:
         raise ValueError(f"{name} must have 'lag' or 'time'; got {field.dims}")
+    deviation = xr.ones_like(field["freq"], dtype=float)
     if isinstance(data, xr.Dataset):
         check_fit(data)
         if "scale" in data:
             field = (field / data["scale"].variable).assign_attrs(field.attrs)
-        if "deviation" in data:
-            heard = bands_with_sound(data["deviation"].values)
-            field = field.where(xr.DataArray(heard, dims="freq"), 0)
+        deviation = data.get("deviation", deviation)
     field, bands = _bands(name, field, scale)
     lag, attrs = schema.values_along(field, "lag"), field["lag"].attrs
     if lag.size < 2:
@@ -236,9 +235,12 @@ def _of_fields(data: Any, field: Any, scale: Scale | None) -> xr.DataArray:
     n_freq, n_lag = _PADDING * bands.weights.shape[0], _PADDING * lag.size
     units = str(field.attrs.get("units", "1"))
     energy = xr.apply_ufunc(
-        lambda fields: transfer(fields @ seen.T, bands, dt),
+        lambda fields, heard: transfer(
+            np.where(bands_with_sound(heard)[:, np.newaxis], fields, 0) @ seen.T, bands, dt
+        ),
         xr.DataArray(field.variable),
-        input_core_dims=[["freq", "lag"]],
+        deviation.sortby("freq").variable,
+        input_core_dims=[["freq", "lag"], ["freq"]],
         **_options(n_freq, n_lag),
     )
     return _labelled(energy, n_freq, n_lag, bands, dt, {

@@ -1,11 +1,13 @@
 import warnings
 
+import dask
 import numpy as np
 import pytest
 import xarray as xr
 
 import aa1xr
 from aa1xr.errors import UndefinedWarning
+from tests.analysis.small_datasets import refuse
 from tests.analysis.test_tuning import FREQ, LAG, bump, fields
 
 PLANE = ["spectral_modulation", "temporal_modulation"]
@@ -139,9 +141,9 @@ def test_modulation_spectrum__of_mel_bands_on_both_scales(sample_archive):
         assert np.abs(ratio - 1).max() < 0.2  # the windows cover the ends less
 
 
-def test_modulation_spectrum__is_lazy_and_keeps_labels(sample_archive, lazily):
+def test_modulation_spectrum__is_lazy_and_keeps_labels(sample_archive):
     ds = aa1xr.open_sample()
-    with lazily():
+    with dask.config.set(scheduler=refuse):
         got = aa1xr.modulation_spectrum(ds)
     assert got.chunks is not None
     assert got.dims == ("stimulus", *PLANE)
@@ -227,15 +229,6 @@ def test_modulation_spectrum__of_a_fit_is_per_unit_in_bands_with_sound():
     spectral, temporal = peak(clean[0])
     assert spectral == tuned.best_spectral_modulation
     assert abs(temporal) == tuned.best_temporal_modulation
-
-
-def test_modulation_spectrum__of_lazy_fields(lazily):
-    values = np.random.default_rng(0).standard_normal((4, 8, 10))
-    ds = fields(values, np.arange(1, 9) * 500.0)
-    with lazily():
-        got = aa1xr.modulation_spectrum(ds.chunk(neuron=2))
-    assert got.chunks[0] == (2, 2)
-    xr.testing.assert_allclose(got.compute(), aa1xr.modulation_spectrum(ds))
 
 
 # what is refused
