@@ -9,6 +9,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import modulation
+from aa1xr.analysis.sel import sel_one
 from aa1xr.plot import panels
 from aa1xr.printable import plot_text
 from aa1xr.typing import Floats
@@ -65,7 +66,7 @@ def modulation_spectrum(
     arguments.expect("data", data, xr.Dataset | xr.DataArray, modulation.SUCH_AS)  # type: ignore[arg-type]
     if isinstance(data, xr.Dataset):
         data = modulation.select_field(data)
-    one: Any = panels.one(data, neuron=neuron, stimulus=stimulus)  # type: ignore[arg-type]
+    one: Any = sel_one(data, "drawn", neuron=neuron, stimulus=stimulus)  # type: ignore[type-var]
     if not set(_DIMS) & set(one.dims):
         one = modulation.modulation_spectrum(one)
     schema.check_dims("the modulation spectrum", one, *_DIMS, allowed=_DIMS)
