@@ -10,6 +10,7 @@ from aa1xr import benchmark
 from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.counts import spike_counts
 from aa1xr.analysis.mean_score import mean_score
+from aa1xr.analysis.modulation import modulation_spectrum
 from aa1xr.analysis.nonlinearity import Nonlinearity, fit_nonlinearity
 from aa1xr.analysis.predict import predict
 from aa1xr.analysis.psth import psth
@@ -92,6 +93,7 @@ __all__ = [
     "listen",
     "load",
     "mean_score",
+    "modulation_spectrum",
     "normalize",
     "open",
     "open_sample",

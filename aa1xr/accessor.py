@@ -16,6 +16,7 @@ from aa1xr import plot, summary
 from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.counts import spike_counts
 from aa1xr.analysis.mean_score import mean_score
+from aa1xr.analysis.modulation import modulation_spectrum
 from aa1xr.analysis.nonlinearity import fit_nonlinearity
 from aa1xr.analysis.predict import predict
 from aa1xr.analysis.psth import psth
@@ -80,6 +81,7 @@ class PlotAccessor(_Accessor):
     """
 
     coverage = _Method(plot.coverage)
+    modulation_spectrum = _Method(plot.modulation_spectrum)
     psth = _Method(plot.psth)
     quality = _Method(plot.quality)
     raster = _Method(plot.raster)
@@ -105,6 +107,7 @@ class DatasetAccessor(_Accessor):
     events = _Method(events)
     listen = _Method(listen)
     mean_score = _Method(mean_score)
+    modulation_spectrum = _Method(modulation_spectrum)
     predict = _Method(predict)
     presented = _Method(presented)
     psth = _Method(psth)
@@ -155,6 +158,7 @@ class DataArrayAccessor(_Accessor):
     """
 
     fit_nonlinearity = _Method(fit_nonlinearity)
+    modulation_spectrum = _Method(modulation_spectrum)
     normalize = _Method(normalize)
     sel = _Method(sel)
     smooth = _Method(smooth)

@@ -160,6 +160,7 @@ class Calls:
             "dprime": (aa1xr.dprime, (), {"ds": ds, "other": ds}),
             "strf": (aa1xr.strf, (), {"ds": ds, **lists, "lags_ms": 80}),
             "tuning": (aa1xr.tuning, (), {"strfs": self.fit}),
+            "modulation_spectrum": (aa1xr.modulation_spectrum, (), {"data": ds}),
             "predict": (aa1xr.predict, (), {"fit": self.fit, "ds": ds}),
             "fit_nonlinearity": (
                 aa1xr.fit_nonlinearity,
@@ -201,6 +202,9 @@ class Calls:
                 {"truth": ds, "ds": self.of_protocol, "protocol": self.protocol},
             ),
             "plot.coverage": (plot.coverage, (), {"data": ds}),
+            "plot.modulation_spectrum": (
+                plot.modulation_spectrum, (), {"data": ds, "stimulus": str(ds.stimulus[0].item())},
+            ),
             "plot.psth": (plot.psth, (), {"data": ds, "stimulus": str(ds.stimulus[0].item())}),
             "plot.quality": (plot.quality, (), {"data": ds}),
             "plot.raster": (plot.raster, (), {"data": ds, **self.one}),

@@ -186,7 +186,7 @@ def means(ds: xr.Dataset) -> xr.DataArray:
     return ds["n_trials"].mean("stimulus")
 
 
-def picture(function: Callable[..., Any], *names: str) -> Function:
+def picture(function: Callable[..., Any], *names: str | None) -> Function:
     """What is in the figure: titles, labels of the axes, lines, images and points."""
 
     def draw(t: Inputs, ds: xr.Dataset) -> list[Any]:
@@ -222,6 +222,7 @@ FUNCTIONS: dict[str, Function] = {
     "predict": Function(lambda t, ds: aa1xr.predict(ds, t.fit)),
     "score": Function(lambda t, ds: aa1xr.score(ds, t.rate)),
     "coherence": Function(lambda t, ds: aa1xr.coherence(ds, t.rate)),
+    "modulation_spectrum": Function(lambda t, ds: aa1xr.modulation_spectrum(ds)),
     "events": Function(lambda t, ds: aa1xr.events(ds)),
     "spike_counts": Function(lambda t, ds: aa1xr.spike_counts(ds)),
     "dprime": Function(lambda t, ds: aa1xr.dprime(*sets(ds))),
@@ -261,6 +262,7 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "benchmark.Protocol": Function(lambda t, ds: ONE.prepare(ds), fine=True),
     "plot.coverage": picture(plot.coverage),
+    "plot.modulation_spectrum": picture(plot.modulation_spectrum, None, SOUND),
     "plot.psth": picture(plot.psth, CELL, SOUND),
     "plot.quality": picture(plot.quality),
     "plot.raster": picture(plot.raster, CELL, SOUND),

@@ -318,6 +318,52 @@ def test_strf__of_zeros(fields, ax):
     assert ax.collections[0].get_clim() == (-1, 1)
 
 
+# modulation_spectrum
+
+
+def test_modulation_spectrum__contours_enclose_parts_of_the_power(ax):
+    # A Gaussian in the plane: a part p of the power is within sqrt(-2 log(1 - p)) deviations.
+    y, x = np.linspace(0, 4, 81), np.linspace(-50, 50, 101)
+    spectrum = xr.DataArray(
+        np.exp(-((y[:, np.newaxis] / 0.5) ** 2 + (x / 10) ** 2) / 2),
+        {
+            "spectral_modulation": ("spectral_modulation", y, {"units": "cycles/kHz"}),
+            "temporal_modulation": x,
+        },
+        ("spectral_modulation", "temporal_modulation"),
+    )
+    plot.modulation_spectrum(spectrum.transpose(), ax=ax)
+    mesh, contours = ax.collections
+    np.testing.assert_allclose(mesh.get_array(), np.maximum(10 * np.log10(spectrum), -40))
+    for path, part in zip(contours.get_paths(), (0.8, 0.5), strict=True):
+        reach = np.abs(path.vertices[:, 0]).max()
+        np.testing.assert_allclose(reach, 10 * np.sqrt(-2 * np.log(1 - part)), rtol=0.03)
+    assert ax.get_xlabel() == "temporal modulation (Hz)"
+    assert ax.get_ylabel() == "spectral modulation (cycles/kHz)"
+    assert (ax.get_xlim(), ax.get_ylim()) == ((-50, 50), (0, 4))
+
+
+def test_modulation_spectrum__of_data_is_that_of_its_spectrum(ds, fields, ax):
+    spectra = aa1xr.modulation_spectrum(ds).compute()
+    plot.modulation_spectrum(spectra, stimulus="flatrip-00", ax=ax)
+    wanted = ax.collections[0].get_array()
+    assert ax.get_title() == "flatrip-00"
+    for data in (ds, ds.spectrogram):
+        ax.clear()
+        plot.modulation_spectrum(data, stimulus="flatrip-00", ax=ax)
+        np.testing.assert_allclose(ax.collections[0].get_array(), wanted)
+    ax.clear()
+    assert fields.to_dataset(name="strf").aa1.plot.modulation_spectrum("a", ax=ax) is ax
+    assert ax.get_title() == "a (MLd)"
+    octaves = aa1xr.modulation_spectrum(fields, scale="octaves")
+    plot.modulation_spectrum(octaves, "b", ax=ax)  # all zero
+    assert ax.get_ylabel() == "spectral modulation (cycles/octave)"
+    with pytest.raises(ValueError, match=r"a \(MLd\): the modulation spectrum is NaN"):
+        plot.modulation_spectrum(fields * np.nan, "a", ax=ax)
+    with pytest.raises(ValueError, match="one stimulus is drawn, and the data has 15"):
+        plot.modulation_spectrum(spectra, ax=ax)
+
+
 # coverage
 
 

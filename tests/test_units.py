@@ -29,6 +29,11 @@ def made(sample_archive) -> dict[str, xr.Dataset]:
         "responsiveness": aa1xr.responsiveness(ds),
         "strf": fit,
         "tuning": aa1xr.tuning(fit),
+        "modulation_spectrum": aa1xr.modulation_spectrum(ds).to_dataset(),
+        "modulation_spectrum, octaves, decibels": aa1xr.modulation_spectrum(
+            aa1xr.open(ds.encoding["source"], compression="db"), scale="octaves"
+        ).to_dataset(),
+        "modulation_spectrum of fields": aa1xr.modulation_spectrum(fit).to_dataset(),
         "predict": prediction.to_dataset(name="prediction"),
         "score": aa1xr.score(ds, prediction),
         "coherence": aa1xr.coherence(ds, prediction),

@@ -36,6 +36,11 @@ KEPT = tuple(dict.fromkeys(["kind", *(n for names in _KINDS.values() for n in na
 
 #: Values are that much below silence by rounding, in single precision.
 _ROUNDING = 1e-4
+#: A band has sound if it varies by at least this fraction of the band that varies most. In AA1 the
+#: bands above 9 kHz vary by 0.1 %: they have the rounding of samples to 16 bits.
+_LEAST = 0.01
+#: Times in a bin at which a response to a click may be.
+_PER_BIN = 20
 
 
 def definition(attrs: Mapping[Any, Any]) -> dict[str, Any]:
@@ -276,6 +281,39 @@ def gammatone_clicks(
     mean = (sums[:, per_lag:] - sums[:, :-per_lag]) / per_lag
     delay, lag = np.arange(longest + 1), np.arange(n_lags)
     return np.asarray(mean[:, longest + delay[:, np.newaxis] - per_lag * lag])
+
+
+def clicks_seen(
+    freq: Floats, middles: Floats, attrs: Mapping[Any, Any], *, per_lag: int = 1
+) -> Floats:
+    """What each lag shows of a click, averaged over a bin.
+
+    Delays go from the first to the last of the `middles` (see `delays`), in steps of a `per_lag`-th
+    of a bin. In bands with filters of their own, they are from the peak of the click in the band.
+
+    Returns
+    -------
+    array
+        [shape: (freq, delay, lag)], or (1, delay, lag) for the same in all bands.
+    """
+    if attrs.get("kind") == "gammatone":
+        return gammatone_clicks(freq, attrs, n_lags=middles.size, per_lag=per_lag)
+    delay = np.linspace(middles[0], middles[-1], (middles.size - 1) * per_lag + 1)
+    # A response is somewhere in its bin: averaged over a bin, its peak is in the middle.
+    within = (np.arange(_PER_BIN) + 0.5) / _PER_BIN - 0.5
+    offsets = np.add.outer(np.subtract.outer(delay, middles), within * (middles[1] - middles[0]))
+    return np.asarray(click_response(offsets, attrs).mean(2))[np.newaxis]
+
+
+def click_responses(fields: Floats, seen: Floats) -> Floats:
+    """Responses to a click in each band. [shape: (..., freq, lag) -> (..., freq, delay)]."""
+    return np.asarray((fields[..., np.newaxis, :] @ seen.swapaxes(1, 2))[..., 0, :])
+
+
+def bands_with_sound(deviation: Floats) -> npt.NDArray[np.bool_]:
+    """The bands that contained sound during training. [shape: (freq,)]."""
+    heard: npt.NDArray[np.bool_] = ~(deviation < _LEAST * deviation.max())
+    return heard
 
 
 def check_finite(

@@ -215,9 +215,11 @@ def _comparable(ds: xr.Dataset, *names: str) -> bool:
     """Whether the Dataset has trials, and one of `names` may contradict them."""
     if "trial" not in ds.coords:
         return False
-    # Where the rates say of which trials they are, `n_trials` of the whole store is not asked for.
-    says = "psth" in ds.data_vars and MARK in ds["psth"].attrs and counted(ds) is None
-    return not says or ("n_trials" in names and "n_trials" in ds.data_vars)
+    # Where the rates say of which trials they are, `n_trials` of all trials is not asked for.
+    says = "psth" in ds.data_vars and MARK in ds["psth"].attrs
+    if "n_trials" not in ds.data_vars:
+        return not says
+    return "n_trials" in names or not says or counted(ds) is not None
 
 
 def _refuse(what: str) -> NoReturn:

@@ -9,23 +9,20 @@ import xarray as xr
 
 from aa1xr import messages, schema
 from aa1xr.analysis.measures import labelled
+from aa1xr.analysis.modulation import Bands, even_bands, modulations, transfer
 from aa1xr.analysis.spectrogram_checks import (
+    bands_with_sound,
     check_fit,
-    click_response,
+    click_responses,
+    clicks_seen,
     delays,
     filter_delays,
-    gammatone_clicks,
 )
 from aa1xr.errors import UndefinedWarning
 from aa1xr.typing import Bools, Floats
 
-#: Distance of the frequencies that bands are interpolated to, in Hz.
-_STEP = 50.0
 #: Delays are found to this part of a lag.
 _PER_LAG = 20
-#: A band has sound if it varies by at least this fraction of the band that varies most. In AA1 the
-#: bands above 9 kHz vary by 0.1 %: they have the rounding of samples to 16 bits.
-_LEAST = 0.01
 
 
 def _spec(units: str, long_name: str, comment: str = "") -> schema.Spec:
@@ -80,9 +77,9 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
           NaN if it reaches the first or last band, or a band without sound; `bandwidth_min` is the
           width up to there;
         - `best_temporal_modulation` in Hz and `best_spectral_modulation` in cycles/kHz: the peak of
-          the modulation transfer function, which is the amplitude of the two-dimensional Fourier
-          transform of the receptive field (Woolley et al. 2005). Upward and downward sweeps
-          count alike.
+          the modulation transfer function (Woolley et al. 2005), which is
+          `aa1xr.modulation_spectrum(strfs, scale="linear")`. Upward and downward sweeps count
+          alike.
 
         NaN if the receptive field is NaN or has no excitatory part.
 
@@ -108,9 +105,9 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
     Frequencies are proportional to cycles/kHz only on a linear axis, and mel bands are not linear.
     A sum of overlapping triangular bands, each with its weight, equals the spectrum weighted by
     linear interpolation between the centres. So the receptive field on a linear axis is this
-    interpolation, in steps of 50 Hz. The transform is padded to four times the length of the
-    receptive field, so the peak is accurate to a quarter of the resolution that the lags allow (10
-    Hz for 100 ms).
+    interpolation, in steps of 50 Hz; bands at equal steps stay as they are. The transform is padded
+    to four times the length of the receptive field, so the peak is accurate to a quarter of the
+    resolution that the lags allow (10 Hz for 100 ms).
 
     References
     ----------
@@ -140,17 +137,11 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
             "frame_stop_ms, as in ds.spectrogram.attrs",
             UndefinedWarning,
         )
-        fine, seen = lag, np.eye(lag.size)
+        fine, seen = lag, np.eye(lag.size)[np.newaxis]
     else:
         middles = found[1]
         fine = np.linspace(middles[0], middles[-1], (lag.size - 1) * _PER_LAG + 1)
-        # A response is somewhere in its bin: averaged over a bin, its peak is in the middle.
-        within = (np.arange(_PER_LAG) + 0.5) / _PER_LAG - 0.5
-        offsets = np.add.outer(np.subtract.outer(fine, middles), within * (lag[1] - lag[0]))
-        seen = click_response(offsets, attrs).mean(2)
-    if attrs.get("kind") == "gammatone" and found is not None:
-        freq = strfs["freq"].values
-        seen = gammatone_clicks(freq, attrs, n_lags=lag.size, per_lag=_PER_LAG)
+        seen = clicks_seen(strfs["freq"].values, middles, attrs, per_lag=_PER_LAG)
     ones = xr.Variable("freq", np.ones(field.sizes["freq"]))
     scale, deviation = (
         strfs[name].variable if name in strfs else ones for name in ("scale", "deviation")
@@ -227,28 +218,24 @@ def _measure(
     delay
         After a click [shape: (delay,)], in s.
     seen
-        What each lag shows of that click [shape: (delay, lag)], or for each band by itself [shape:
-        (freq, delay, lag)], where the delays are those after the peak of its filter.
+        From `clicks_seen`.
     own
         First, peak and last delay of the filter of each band [shape: (3, freq)], in s.
     reach
         Half the interval of delays that a lag can mean, in s; 0 where that is not known.
     """
-    has_sound = deviation >= _LEAST * deviation.max()
-    heard = np.where(has_sound[:, np.newaxis], field, 0)
-    response = heard @ seen.T if seen.ndim == 2 else np.einsum("fl,fdl->fd", heard, seen)
+    has_sound = bands_with_sound(deviation)
+    response = click_responses(np.where(has_sound[:, np.newaxis], field, 0), seen)
     if not (response > 0).any():
         return np.full(len(TUNING), np.nan)
     band, peak = np.unravel_index(response.argmax(), response.shape)
-    linear = np.arange(freq[0], freq[-1], _STEP)
     by_lag = response[:, :: (delay.size - 1) // (field.shape[1] - 1)]
-    weights = np.stack([np.interp(linear, freq, column) for column in by_lag.T], 1)
     return np.array(
         [
             freq[band],
             *(_latency(int(peak), delay, reach, own[:, band]) if reach else (np.nan,) * 3),
             *_width(response[:, peak], int(band), freq, has_sound),
-            *_best_modulations(weights, dt),
+            *_best_modulations(by_lag, even_bands(freq, "linear"), dt),
         ]
     )
 
@@ -283,12 +270,10 @@ def _width(profile: Floats, peak: int, freq: Floats, has_sound: Bools) -> tuple[
     return width if seen else np.nan, width
 
 
-def _best_modulations(weights: Floats, dt: float) -> tuple[Any, Any]:
-    """Temporal (Hz) and spectral (cycles/kHz) modulation of the greatest amplitude."""
-    n_freq, n_lag = (4 * size for size in weights.shape)
-    amplitude = np.abs(np.fft.rfft2(weights, (n_lag, n_freq), axes=(1, 0)))
-    spectral, temporal = np.unravel_index(amplitude.argmax(), amplitude.shape)
-    return (
-        abs(np.fft.fftfreq(n_lag, dt)[temporal]),
-        np.fft.rfftfreq(n_freq, _STEP / 1000)[spectral],
-    )
+def _best_modulations(field: Floats, bands: Bands, dt: float) -> tuple[Any, Any]:
+    """Temporal (Hz) and spectral (cycles/kHz) modulation of the greatest energy."""
+    energy = transfer(field, bands, dt)
+    n_freq, n_time = 2 * (energy.shape[0] - 1), energy.shape[1] - 1
+    spectral, temporal = modulations(n_freq, n_time, bands.step, dt)
+    best = np.unravel_index(energy.argmax(), energy.shape)
+    return abs(temporal[best[1]]), spectral[best[0]]

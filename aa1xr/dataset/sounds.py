@@ -18,11 +18,10 @@ from aa1xr import arguments, schema
 from aa1xr.dataset.events import open_all, positions_along, provenance, store_of
 from aa1xr.dataset.lazy import LazyArray
 from aa1xr.dataset.open import open as open_source
+from aa1xr.dataset.spectrogram import as_floats
 from aa1xr.store.read import Store
 from aa1xr.typing import Floats, Positions
 
-#: int16 samples are fractions of this.
-_FULL_SCALE = 2**15
 #: The range of rates that `sample_rate=` takes, in Hz.
 _SAMPLE_RATES = (1000, 384_000)
 #: A dask block has stimuli of about this many samples: those of AA1 are one block of 10 MB, since
@@ -53,8 +52,7 @@ class Waveforms(LazyArray):
         return out
 
     def _convert(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[Any]:
-        sound = samples.astype(np.float32) / _FULL_SCALE
-        return resample_sound(sound, self.store.labels.sample_rate, self.sample_rate)
+        return resample_sound(as_floats(samples), self.store.labels.sample_rate, self.sample_rate)
 
 
 class Samples(Waveforms):

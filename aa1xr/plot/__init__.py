@@ -8,8 +8,18 @@ which a notebook shows and `plt.show()` opens.
 >>> rate.figure.savefig(tmp / "response.png")
 """
 
+from aa1xr.plot.modulations import modulation_spectrum
 from aa1xr.plot.overviews import coverage, quality
 from aa1xr.plot.responses import psth, raster, response, spectrogram
 from aa1xr.plot.strfs import strf
 
-__all__ = ["coverage", "psth", "quality", "raster", "response", "spectrogram", "strf"]
+__all__ = [
+    "coverage",
+    "modulation_spectrum",
+    "psth",
+    "quality",
+    "raster",
+    "response",
+    "spectrogram",
+    "strf",
+]

@@ -28,6 +28,7 @@ ANALYSIS: dict[str, Call] = {
     "predict": lambda t, ds: aa1xr.predict(ds, t.fit),
     "score": lambda t, ds: aa1xr.score(ds, t.rate),
     "coherence": lambda t, ds: aa1xr.coherence(ds, t.rate),
+    "modulation_spectrum": lambda t, ds: aa1xr.modulation_spectrum(ds),
 }
 EXPORTS: dict[str, Call] = {
     "to_pandas": lambda t, ds: aa1xr.to_pandas(ds),
@@ -59,7 +60,7 @@ OTHERS: dict[str, Call] = {
 }
 ALL = ANALYSIS | EXPORTS | PICTURES | OTHERS
 #: These take a DataArray too.
-EITHER = {"sel", "split", *PICTURES} - {"plot.response"}
+EITHER = {"sel", "split", "modulation_spectrum", *PICTURES} - {"plot.response"}
 
 NO_DATASETS: dict[str, Callable[[Inputs], Any]] = {
     "None": lambda t: None,
@@ -85,7 +86,7 @@ def no_datasets() -> Iterator[Case]:
                 name,
                 f"{what} for a Dataset",
                 lambda t, call=call, what=what, make=make: call(t, _made(t, what, make)),
-                r"^(ds|scores|strfs|fit) is .*expected|^obj must be a Dataset or a DataArray; got",
+                r"^(ds|data|scores|strfs|fit) is .*expected|^obj must be a Dataset or a DataArray",
                 TypeError,
             )
 
@@ -202,6 +203,8 @@ REFUSED: dict[str, set[str]] = {
     "predict": {*_SOUNDS, "no stimulus"},
     "score": _PREDICTED,
     "coherence": _PREDICTED,
+    "modulation_spectrum": {*_BAD_AXIS, "no variables", "stimulus renamed", "no freq",
+                            "no stimulus"} - {"time renamed"},
     "to_pandas": _EVENTS,
     "to_pynapple": {*_EVENTS, *_EMPTY},
     "to_nwb": {*_EVENTS, *_EMPTY},
@@ -241,7 +244,7 @@ SELECTIONS: dict[str, Any] = {
     "neurons backwards": slice(None, None, -1),
 }
 #: Not of the neurons, or of all of them.
-_OF_ALL = {"simultaneous", "split", "predict"}
+_OF_ALL = {"simultaneous", "split", "predict", "modulation_spectrum"}
 
 
 def selections() -> Iterator[Case]:

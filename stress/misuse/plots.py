@@ -18,6 +18,7 @@ DRAWN: dict[str, Callable[[Inputs, Any], Any]] = {
     "plot.raster": lambda t, ax: plot.raster(t.ds, CELL, SOUND, ax=ax),
     "plot.spectrogram": lambda t, ax: plot.spectrogram(t.ds, SOUND, ax=ax),
     "plot.strf": lambda t, ax: plot.strf(t.fit, CELL, ax=ax),
+    "plot.modulation_spectrum": lambda t, ax: plot.modulation_spectrum(t.fit, CELL, ax=ax),
 }
 #: As functions of neuron and stimulus.
 OF_CELL: dict[str, Callable[[Inputs, Any, Any], Any]] = {
@@ -25,9 +26,14 @@ OF_CELL: dict[str, Callable[[Inputs, Any, Any], Any]] = {
     "plot.raster": lambda t, cell, sound: plot.raster(t.ds, cell, sound),
     "plot.response": lambda t, cell, sound: plot.response(t.ds, cell, sound),
     "plot.strf": lambda t, cell, sound: plot.strf(t.fit, cell),
+    "plot.modulation_spectrum": lambda t, cell, sound: plot.modulation_spectrum(t.fit, cell),
 }
-OF_SOUND = {name: call for name, call in OF_CELL.items() if name != "plot.strf"} | {
-    "plot.spectrogram": lambda t, cell, sound: plot.spectrogram(t.ds, sound)
+_OF_FIELDS = {"plot.strf", "plot.modulation_spectrum"}
+OF_SOUND = {name: call for name, call in OF_CELL.items() if name not in _OF_FIELDS} | {
+    "plot.spectrogram": lambda t, cell, sound: plot.spectrogram(t.ds, sound),
+    "plot.modulation_spectrum": lambda t, cell, sound: plot.modulation_spectrum(
+        t.ds, stimulus=sound
+    ),
 }
 
 
@@ -110,6 +116,10 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     ("plot.strf", "responses as an array", lambda t: plot.strf(t.ds.psth, CELL),
      "'strf' has dimensions .*too many"),
     ("plot.strf", "a field of NaN", lambda t: plot.strf(t.fit * np.nan, CELL), "field is NaN"),
+    ("plot.modulation_spectrum", "responses", lambda t: plot.modulation_spectrum(
+        t.ds.psth, CELL, SOUND), "expected freq and time among them"),
+    ("plot.modulation_spectrum", "fields of NaN",
+     lambda t: plot.modulation_spectrum(t.fit * np.nan, CELL), "spectrum is NaN"),
     ("plot.strf", "one lag", lambda t: plot.strf(t.fit.isel(lag=0), CELL), "list or slice"),
     ("plot.response", "an array", lambda t: plot.response(t.ds.spikes, CELL, SOUND),
      "ds is DataArray; expected a Dataset", TypeError),

@@ -36,6 +36,7 @@ FUNCTIONS = {
     "dprime": lambda ds: aa1xr.dprime(ds.sel(type="flatrip"), ds.sel(type="conspecific")),
     "strf": fit,
     "tuning": lambda ds: aa1xr.tuning(fit(ds)),
+    "modulation_spectrum": lambda ds: aa1xr.modulation_spectrum(fit(ds)),
     "predict": lambda ds: aa1xr.predict(ds, fit(ds)),
     "fit_nonlinearity": lambda ds: aa1xr.fit_nonlinearity(ds.psth, ds.psth).rate,
 }
