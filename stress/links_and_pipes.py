@@ -43,7 +43,8 @@ def run(work: Path, scale: float) -> Iterator[Tally]:
         with tally(f"links and pipes, then {what}") as counted:
             for seed in range(times(2000, scale)):
                 rng = random.Random(f"{what} {seed}")
-                with tempfile.TemporaryDirectory(dir=work) as name:
+                # After an error, tasks that have begun go on for a moment, and write.
+                with tempfile.TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as name:
                     folder = Path(name) / "data"
                     shutil.copytree(store.parent, folder)
                     home = Home(Path(name) / "home")

@@ -240,6 +240,10 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "smooth": Function(lambda t, ds: aa1xr.smooth(ds["psth"]), "psth"),
     "normalize": Function(lambda t, ds: aa1xr.normalize(ds["psth"]), "psth"),
+    "spectrogram": Function(lambda t, ds: aa1xr.spectrogram(ds, "gammatone"), "time"),
+    "with_spectrogram": Function(
+        lambda t, ds: aa1xr.with_spectrogram(ds, aa1xr.spectrogram(ds, "gammatone")), "time"
+    ),
     "standardize": Function(
         lambda t, ds: aa1xr.standardize(ds["spectrogram"], over=("stimulus", "time")), "spectrogram"
     ),

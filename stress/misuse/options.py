@@ -39,7 +39,7 @@ ROWS: tuple[tuple[str, str, Callable[[Inputs], Any], str], ...] = (
      lambda t: aa1xr.predict(aa1xr.resample(t.ds, dt_ms=40), t.fit),
      "bins of 20 ms, the spectrogram of 40 ms"),
     ("predict", "sounds with other bands", lambda t: aa1xr.predict(t.ds.isel(freq=[0, 1]), t.fit),
-     r"the bands \(freq\) of the sound are not those of the fit"),
+     r"the bands \(freq\) of the spectrogram are not those of the fit"),
     ("predict", "a fit of one lag", lambda t: aa1xr.predict(t.ds, t.fit.isel(lag=0)), "list or sl"),
     ("predict", "a fit that has lost its bin width",
      lambda t: aa1xr.predict(t.ds, t.fit.assign_coords(lag=t.fit.lag.values)),
