@@ -78,7 +78,7 @@ def test_warn__reaches_the_client_of_a_cluster(silent):
             aa1xr.score(*silent).cc_raw.compute()
             client.subscribe_topic("done", lambda event: seen.set())
             client.log_event("done", "")  # events come in order
-            assert seen.wait(30)
+            assert seen.wait(120)
 
         found = caught("always", run)
     from_client = [each for each in found if each.filename.endswith("client.py")]

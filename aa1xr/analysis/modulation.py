@@ -20,6 +20,7 @@ from aa1xr.analysis.spectrogram_checks import (
 )
 from aa1xr.typing import Bools, Floats
 
+RelativeTo = Literal["sound", "spectrogram"]
 Scale = Literal["linear", "octaves"]
 
 #: Distance of the frequencies that bands are interpolated to.
@@ -53,6 +54,7 @@ def modulation_spectrum(
     scale: Scale | None = None,
     window_ms: float | None = None,
     during: During = "stimulus",
+    relative_to: RelativeTo | None = None,
 ) -> xr.DataArray:
     """Measure the spectral and temporal modulations of spectrograms or receptive fields.
 
@@ -78,6 +80,12 @@ def modulation_spectrum(
         200 ms. Temporal modulations are `1000 / window_ms` Hz apart.
     during
         For spectrograms: "stimulus" for the bins while the stimulus plays, or "all" for every bin.
+    relative_to
+        For receptive fields: whether the modulations are those of the "sound" (the default) or of
+        the "spectrogram". A spectrogram has less of the fast modulations than the sound, because a
+        frame has a length. "sound" includes this loss: the weights are convolved with the response
+        of a frame to a click, as in `aa1xr.tuning`. "spectrogram" is the transform of the weights
+        alone. Compare that with modulation spectra of spectrograms, which contain the loss already.
 
     Returns
     -------
@@ -85,15 +93,17 @@ def modulation_spectrum(
         [shape: (..., spectral_modulation, temporal_modulation)], lazy if `data` is, with the labels
         of `data`. The temporal modulation in Hz has both signs: **positive is a downward sweep,
         negative an upward sweep**, of the sound in both cases. A receptive field has its power
-        where the sounds have it that drive the neuron. The spectral modulation is not negative,
+        at the modulations that drive the neuron. The spectral modulation is not negative,
         because the other half plane is the mirror image; its power is added.
 
         - Spectrogram: power density, in squared units of the spectrogram per Hz and cycle/kHz. It
           integrates to the variance over all bands, and over the bins with the weights of the
           windows: `spectrum.integrate(["spectral_modulation", "temporal_modulation"])`.
-        - Receptive field: energy density, in squared weights times s and kHz. It integrates to the
-          sum of the squared weights times the steps of lag and frequency. Its square root is
-          proportional to the amplitude of the response to a ripple. NaN if the receptive field is.
+        - Receptive field: energy density, in squared weights times s and kHz. Its square root is
+          proportional to the amplitude of the response to a ripple. With
+          `relative_to="spectrogram"`, it integrates to the sum of the squared weights times the
+          steps of lag and frequency. With "sound", its scale depends on the bin width and on the
+          spectrogram: divide by the integral to compare shapes. NaN if the receptive field is.
 
     Raises
     ------
@@ -112,8 +122,8 @@ def modulation_spectrum(
     the 32 mel bands of `aa1xr.open` are 100 Hz wide at the lowest frequencies and 1 kHz at the
     highest.
 
-    A receptive field is convolved with the response of a frame to a click (see `aa1xr.tuning`) and
-    padded to four times its length. The peak is the best modulation of `aa1xr.tuning`.
+    A receptive field is padded to four times its length. Relative to the sound, the peak is the
+    best modulation of `aa1xr.tuning`.
 
     References
     ----------
@@ -149,8 +159,15 @@ def modulation_spectrum(
                 f"window_ms is for spectrograms; got {arguments.shown(window_ms)} for receptive "
                 "fields, whose transform is of all lags. Leave it out"
             )
-        spectrum = _of_fields(data, field, scale)
+        if relative_to is not None:
+            arguments.choice("relative_to", relative_to, ("sound", "spectrogram"))
+        spectrum = _of_fields(data, field, scale, relative_to or "sound")
     else:
+        if relative_to is not None:
+            raise ValueError(
+                f"relative_to is for receptive fields; got {arguments.shown(relative_to)} for a "
+                "spectrogram. Leave it out"
+            )
         spectrum = _of_sounds(field, scale, _WINDOW_MS if window_ms is None else window_ms, during)
     return spectrum.assign_coords(
         {name: c for name, c in field.coords.items() if not {"freq", "lag", "time"} & set(c.dims)}
@@ -210,7 +227,7 @@ def _of_sounds(sound: Any, scale: Scale | None, window_ms: float, during: During
     )
 
 
-def _of_fields(data: Any, field: Any, scale: Scale | None) -> xr.DataArray:
+def _of_fields(data: Any, field: Any, scale: Scale | None, relative_to: RelativeTo) -> xr.DataArray:
     name = repr(field.name or "strf")
     schema.check_dims(name, field, "freq", "lag")
     schema.check_dims(name, field, *field.dims)
@@ -231,7 +248,7 @@ def _of_fields(data: Any, field: Any, scale: Scale | None) -> xr.DataArray:
         raise ValueError(
             f"the lags of {name} must be in s, ascending in equal steps; got {lag[:3]}"
         )
-    found = delays(lag, attrs)
+    found = delays(lag, attrs) if relative_to == "sound" else None
     seen: Floats = np.eye(lag.size)[np.newaxis]
     if found is not None:
         seen = clicks_seen(field["freq"].values, found[1], attrs)

@@ -105,7 +105,8 @@ class Entrant:
                     f"{must}; got a DataArray without {dim} {shown(missing[0])} (and "
                     f"{len(missing) - 1} more)"
                 )
-        return found.sel({dim: label.values for dim, label in labels.items()})
+        ordered = found.sel({dim: label.values for dim, label in labels.items()})
+        return ordered.transpose(*labels)
 
 
 def _unpickled(name: str, model: bytes, digest: str) -> Entrant:

@@ -48,7 +48,8 @@ def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
     results
         One result for each model; the attribute `model` is its name.
     published
-        Add the published scores, which are for recorded neurons and another protocol.
+        Add the published scores of these areas. They are for recorded neurons and other splits of
+        the stimuli, so they are no ranking.
 
     Returns
     -------
@@ -69,7 +70,7 @@ def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
     |---|---|---|---|---|---|---|
     | ridge | MLd | conspecific | 50.0 | 50.0 | 50.0 | 1 of 2 |
     """
-    rows = [_HEADER]
+    rows, areas = [_HEADER], set[str]()
     for result in arguments.listed("results", results):
         schema.require(result, *SCORES, name="a result", of="aa1xr.benchmark.run")
         if TYPE not in result.dims:
@@ -82,14 +83,16 @@ def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
                 "a result has no attribute 'model', its name in the table: "
                 'result.assign_attrs(model="...")'
             )
+        areas |= set(result["area"].values.tolist())
         for area in np.unique(result["area"]):
             of_area = result.isel(neuron=np.flatnonzero(result["area"] == area))
             types = result[TYPE].values
             rows += [_row(of_area.sel({TYPE: type_}), str(area), type_) for type_ in types]
     if published:
         rows += [
-            f"| {p.model}, published | {p.area} | conspecific | {p.cc_norm} | | | |"
+            f"| {p.model}, published (other splits) | {p.area} | conspecific | {p.cc_norm} | | | |"
             for p in PUBLISHED
+            if not areas or p.area in areas
         ]
     return "\n".join(rows)
 

@@ -321,8 +321,8 @@ def _call(
         band, column = (int(k) for k in np.argwhere(wrong)[0])
         raise ValueError(
             f"{expected}, with finite values; got {values[band, column]} in band {band}, bin "
-            f"{column} (and {int(wrong.sum()) - 1} more such values). The logarithm of silence is "
-            "not finite: give it a floor"
+            f"{column} (and {int(wrong.sum()) - 1} more such values). Silence has no logarithm, "
+            "and cannot be divided by its maximum"
         )
     return values
 
@@ -376,8 +376,12 @@ def make_function(
         if len(ends) != 2:
             raise ValueError(f"frame_ms must be two numbers, (start, stop); got {shown(frame_ms)}")
         start, stop = (float(arguments.number("frame_ms", end)) for end in ends)
-        if not start < stop:
-            raise ValueError(f"frame_ms must be (start, stop), start first; got {shown(frame_ms)}")
+        shortest = 100 * hop / rate  # a tenth of a bin
+        if not start + shortest <= stop:
+            raise ValueError(
+                f"frame_ms must be (start, stop) in ms, and at least {shortest:g} ms long, a tenth "
+                f"of a bin; got {shown(frame_ms)}"
+            )
         frame_ms = (start, stop)
     return Function(
         function,

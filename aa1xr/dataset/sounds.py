@@ -112,9 +112,11 @@ def sounds(
 
     Notes
     -----
-    The recordings say nothing about the sound pressure in Pa: "full scale" is that of the wav
-    files. Resampling is by a linear-phase filter (soxr, high quality), so it does not delay the
-    sound, but rings before an onset. It can exceed full scale slightly.
+    "Full scale" is that of the wav files. The archive does not say which sound pressure it is; it
+    says that songs were played at a mean peak level of 75 dB SPL, and ripples at 81 dB SPL.
+
+    Resampling is by a linear-phase filter (soxr, high quality), so it does not delay the sound, but
+    rings before an onset. It can exceed full scale slightly.
 
     Examples
     --------
@@ -139,6 +141,7 @@ def sounds_of(
     ds: xr.Dataset, store: Store, sample_rate: int | None = None, dtype: str = "float32"
 ) -> xr.Dataset:
     """As `sounds`, for a Dataset (which may be events) whose store is open already."""
+    refuse_waveforms(ds)
     everything = open_all(store)
     recorded: int = store.labels.sample_rate
     rate = recorded if sample_rate is None else sample_rate
@@ -160,7 +163,8 @@ def sounds_of(
         indexing.LazilyIndexedArray(array),
         {
             "units": "1",
-            "long_name": "waveform, relative to full scale" if dtype == "float32" else "waveform",
+            "long_name": "waveform",
+            "comment": "as recorded" if dtype == "int16" else "1 is full scale",
         },
     )
     positions = positions_along(ds, everything, "stimulus")
@@ -183,6 +187,15 @@ def sounds_of(
         "sample", seconds, {"units": "s", "long_name": "time from stimulus onset"}
     )
     return xr.Dataset({"waveform": waveform}, coords, provenance(ds)).set_xindex("time")
+
+
+def refuse_waveforms(ds: xr.Dataset) -> None:
+    """Refuse a Dataset of waveforms, where those of the store would silently take their place."""
+    if "waveform" in ds:
+        raise ValueError(
+            "the Dataset has a waveform already, and that of the store would take its place; give "
+            "the Dataset of aa1xr.open that it was made from"
+        )
 
 
 def samples_in_bin(ds: xr.Dataset | xr.DataArray, rate: int, recorded: int) -> int:

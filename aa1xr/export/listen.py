@@ -13,7 +13,7 @@ from aa1xr.analysis.sel import sel_one
 from aa1xr.analysis.trial_checks import presented
 from aa1xr.archive.write import wav_bytes
 from aa1xr.dataset.events import as_events, store_of
-from aa1xr.dataset.sounds import samples_in_bin, sounds_of
+from aa1xr.dataset.sounds import refuse_waveforms, samples_in_bin, sounds_of
 from aa1xr.export.optional import import_optional
 from aa1xr.store.read import Store
 from aa1xr.typing import Ints
@@ -88,6 +88,7 @@ def listen(
     ('audio/wav', True)
     """
     schema.require(ds)
+    refuse_waveforms(ds)
     if neuron is not None:
         schema.require_coords(ds, "neuron")
     with_spikes = neuron is not None or ("neuron" in ds.coords and ds["neuron"].size == 1)

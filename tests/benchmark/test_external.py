@@ -222,6 +222,11 @@ def test_check_model__of_models_that_are_right():
 
     assert check_model(noise)[2:5] == (True, True, False)
 
+    def transposed(known, split, stimuli):
+        return aa1xr.benchmark.MODELS["ridge"](known, split, stimuli).transpose()
+
+    assert check_model(transposed)[1:] == check[1:]
+
 
 def upside_down(known, split, stimuli):
     return aa1xr.benchmark.MODELS["ridge"](known, split, stimuli).values[::-1]

@@ -35,5 +35,5 @@ def test_table__of_one_run_has_no_spread():
 def test_table__published_rows():
     text = table([])
     assert text.count("published") == len(PUBLISHED) == 6
-    assert "| StateNet GRU, published | Field_L | conspecific | 71.0 |" in text
+    assert "| StateNet GRU, published (other splits) | Field_L | conspecific | 71.0 |" in text
     assert text.count("label may be swapped") == 2

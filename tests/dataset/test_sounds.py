@@ -7,7 +7,6 @@ import zipfile
 import numpy as np
 import pytest
 import soxr
-import xarray as xr
 
 import aa1xr
 
@@ -120,9 +119,9 @@ def test_sounds__of_wider_bins(ds):
         aa1xr.sounds(ds, sample_rate=44_100)
 
 
-def test_sounds__select_themselves(ds):
-    """The result knows its store, so that it is a source too."""
-    songs = aa1xr.sounds(ds).sel(type="conspecific")
-    xr.testing.assert_equal(
-        aa1xr.sounds(songs).isel(sample=slice(100)), songs.isel(sample=slice(100))
-    )
+def test_sounds__of_waveforms_are_refused(ds, tmp_path):
+    """Those of the store would take their place."""
+    quiet = aa1xr.sounds(ds) / 2
+    for use in (aa1xr.sounds, lambda ds: aa1xr.to_wav(ds, tmp_path), aa1xr.listen):
+        with pytest.raises(ValueError, match="has a waveform already"):
+            use(quiet.isel(stimulus=[0]))
