@@ -1,4 +1,7 @@
-"""Whether a model predicts from later sound: one more stimulus to predict tells."""
+"""Whether a model predicts from later sound: one more stimulus to predict tells.
+
+One probe cannot show everything: a model that ignores this change is taken as causal.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ import xarray as xr
 
 #: The label of the stimulus that is like the first one until half of its duration.
 PROBE = "causality-probe"
-#: Rates that differ by less than this part of the largest rate are equal: sums may be in another
-#: order.
-_ROUNDING = 1e-4
+#: Rates are equal if they differ by less than this part of their range, or of the largest rate,
+#: since sums may be in another order.
+_OF_RANGE, _OF_LARGEST = 1e-4, 1e-6
 
 
 def with_probe(stimuli: xr.Dataset) -> xr.Dataset:
@@ -55,7 +58,10 @@ def is_causal(rate: xr.DataArray, stimuli: xr.Dataset) -> xr.DataArray:
         rate.sel(stimulus=label, drop=True).transpose("neuron", "time").values[:, before]
         for label in (first["stimulus"].item(), PROBE)
     )
-    largest = np.nanmax(np.abs(np.where(np.isfinite(one), one, 0)), axis=1, initial=0)
-    differ = np.abs(one - other) > _ROUNDING * largest[:, np.newaxis]
+    known = np.where(np.isfinite(one), one, 0)
+    largest = np.abs(known).max(1, initial=0)
+    extent = known.max(1, initial=-np.inf) - known.min(1, initial=np.inf)
+    limit = np.maximum(_OF_RANGE * extent, _OF_LARGEST * largest)
+    differ = np.abs(one - other) > limit[:, np.newaxis]
     differ |= np.isnan(one) != np.isnan(other)
     return xr.DataArray(~differ.any(1), {"neuron": rate["neuron"].variable}, "neuron")

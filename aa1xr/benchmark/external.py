@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import importlib
 import inspect
 import sys
-import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,9 +18,10 @@ from aa1xr import schema
 from aa1xr.analysis.spectrogram_checks import silence
 from aa1xr.analysis.split import Split
 from aa1xr.arguments import shown
+from aa1xr.benchmark.identity import local_modules, model_digest
 from aa1xr.benchmark.models import MODELS, NEEDS_TORCH, from_network
 from aa1xr.export.optional import import_optional
-from aa1xr.printable import file_name
+from aa1xr.printable import file_name, one_line
 from aa1xr.typing import Floats
 
 #: Packages register models under this name.
@@ -41,24 +38,27 @@ class Entrant:
 
     name: str  #: in tables
     model: Any
-    digest: str = ""  #: of code and state; "" for the models of this package
+    is_builtin: bool = False  #: of this package
 
     @property
     def key(self) -> str:
         """The name of its results: another one if the model has changed."""
-        return file_name(f"{self.name}-{self.digest[:12]}") if self.digest else self.name
+        if self.is_builtin:
+            return self.name
+        return file_name(f"{self.name}-{model_digest(self.model)[:16]}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled with its code: a worker need not have the files of the model."""
-        if not self.digest:
+        if self.is_builtin:
             return find_model, (self.name,)
         import cloudpickle
 
-        modules = _local_modules(self.model)
+        registered = cloudpickle.list_registry_pickle_by_value()
+        modules = [each for each in local_modules() if each.__name__ not in registered]
         for module in modules:
             cloudpickle.register_pickle_by_value(module)
         try:
-            return _unpickled, (self.name, cloudpickle.dumps(self.model), self.digest)
+            return _unpickled, (self.name, cloudpickle.dumps(self.model))
         finally:
             for module in modules:
                 cloudpickle.unregister_pickle_by_value(module)
@@ -76,7 +76,9 @@ class Entrant:
         function = _as_function(self.model)
         values = {"seed": seed, "checkpoint": checkpoint}
         options = {name: values[name] for name in _optional(function)}
-        return self._checked(function(known, split, stimuli, **options), known, stimuli)
+        # Copies, which it may change.
+        found = function(known.copy(deep=True), split, stimuli.copy(deep=True), **options)
+        return self._checked(found, known, stimuli)
 
     def _checked(self, found: Any, known: xr.Dataset, stimuli: xr.Dataset) -> xr.DataArray:
         labels = {
@@ -85,6 +87,11 @@ class Entrant:
             "time": stimuli["time"].variable,
         }
         wanted = tuple(label.size for label in labels.values())
+        if isinstance(found, xr.DataArray) and found.dtype.kind not in "fiu":
+            raise ValueError(
+                f"the model {self.name!r} must return rates that are real numbers; got "
+                f"{found.dtype}"
+            )
         must = f"the model {self.name!r} must return rates [shape: (neuron, stimulus, time)]"
         if not isinstance(found, xr.DataArray):
             values = np.asarray(found)
@@ -100,6 +107,8 @@ class Entrant:
             if dim not in found.coords:
                 raise ValueError(f"{must}; got a DataArray without the coordinate {dim!r}")
             there = found.indexes[dim]
+            if not there.is_unique:
+                raise ValueError(f"{must}; got a DataArray with {dim} labels that repeat")
             if missing := [one for one in label.values.tolist() if one not in there]:
                 raise ValueError(
                     f"{must}; got a DataArray without {dim} {shown(missing[0])} (and "
@@ -109,10 +118,10 @@ class Entrant:
         return ordered.transpose(*labels)
 
 
-def _unpickled(name: str, model: bytes, digest: str) -> Entrant:
+def _unpickled(name: str, model: bytes) -> Entrant:
     import cloudpickle
 
-    return Entrant(name, cloudpickle.loads(model), digest)
+    return Entrant(name, cloudpickle.loads(model))
 
 
 def find_model(model: Any) -> Entrant:
@@ -135,7 +144,7 @@ def find_model(model: Any) -> Entrant:
     if model in MODELS:
         if model in NEEDS_TORCH:
             import_optional("torch", extra="torch")
-        return Entrant(model, MODELS[model])
+        return Entrant(model, MODELS[model], is_builtin=True)
     if ":" in model:
         return _entrant(model, _import(model))
     if found := entry_points(group=ENTRY_POINTS, name=model):
@@ -154,11 +163,11 @@ def _import(place: str) -> Any:
         found: Any = importlib.import_module(module)
         for name in attribute.split("."):
             found = getattr(found, name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError, SystemExit) as error:
         raise ValueError(
             f"model={shown(place)} must be 'package.module:attribute'; it cannot be imported: "
-            f"{type(error).__name__}: {error}. The module must be installed, in $PYTHONPATH, or "
-            "(for the command aa1xr) in the working directory"
+            f"{type(error).__name__}: {one_line(error)}. The module must be installed, in "
+            "$PYTHONPATH, or (for the command aa1xr) in the working directory"
         ) from error
     return found
 
@@ -170,7 +179,7 @@ def _entrant(name: str, model: Any) -> Entrant:
             "stimuli) -> rates, an object with fit and predict, or a class of torch.nn.Module"
         )
     _as_function(model)  # refuses what cannot be called alike
-    return Entrant(name, model, _digest(model))
+    return Entrant(name, model)
 
 
 def _name_of(model: Any) -> str:
@@ -202,7 +211,7 @@ def _as_function(model: Any) -> Callable[..., Any]:
         inspect.signature(model).bind(
             "known", "split", "stimuli", **dict.fromkeys(_optional(model))
         )
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # the latter where there is no signature
         raise TypeError(
             f"the model {_name_of(model)!r} must be a function (known, split, stimuli) that may "
             f"also take seed and checkpoint; {error}"
@@ -243,6 +252,14 @@ def from_estimator(estimator: Any) -> Callable[..., Any]:
                 one.set_params(random_state=seed)
             one.fit(x[used], rates[neurons][:, used].T)
             rows = np.asarray(one.predict(x_test.reshape(-1, x.shape[2])))
+            expected = (x_test.shape[0] * x_test.shape[1], neurons.size)
+            if rows.shape != expected and not (
+                rows.ndim == 1 and rows.shape == expected[:1] and neurons.size == 1
+            ):
+                raise ValueError(
+                    f"predict of the model {type(one).__name__} must return an array of shape "
+                    f"{expected}, (bins, neurons); got {rows.shape}"
+                )
             out[neurons] = rows.reshape(*x_test.shape[:2], -1).transpose(2, 0, 1)
         return out
 
@@ -253,51 +270,19 @@ def features(ds: xr.Dataset) -> Floats:
     """The spectrogram now and up to 100 ms ago. [shape: (stimulus, time, freq * lag)]."""
     sound = ds["spectrogram"].transpose("stimulus", "time", "freq")
     n_lags = max(1, round(_LAGS_MS / schema.bin_width_ms(ds)))
-    quiet = silence(sound) or 0.0
-    padded = np.pad(sound.values, ((0, 0), (n_lags - 1, 0), (0, 0)), constant_values=quiet)
+    quiet = np.broadcast_to(_quiet(sound), (sound.shape[0], n_lags - 1, sound.shape[2]))
+    padded = np.concatenate([quiet, sound.values], 1)
     lagged = np.lib.stride_tricks.sliding_window_view(padded, n_lags, axis=1)[..., ::-1]
     return lagged.transpose(0, 1, 3, 2).reshape(*sound.shape[:2], -1)
 
 
-def _digest(model: Any) -> str:
-    """Of the code of a model, of its own modules, and of its state."""
-    import cloudpickle
-
-    found = hashlib.sha256()
-    module = sys.modules.get(_owner(model).__module__)
-    package = sys.modules.get(str(getattr(module, "__name__", "")).partition(".")[0])
-    found.update(str(getattr(package, "__version__", "")).encode())
-    for one in (*_local_modules(model), module):
-        if (file := getattr(one, "__file__", None)) is not None:
-            found.update(Path(file).read_bytes())
-    # By name if it is in a module, by its code otherwise; the script that runs counts with its
-    # file, since classes in it are pickled with a random number.
-    script = getattr(module, "__name__", "") == "__main__" and hasattr(module, "__file__")
-    found.update(_name_of(model).encode() if script else cloudpickle.dumps(model))
-    return found.hexdigest()
+def _quiet(sound: xr.DataArray) -> Floats:
+    """Silence in the units of a spectrogram; where scaling changed it, what ends the axis."""
+    if (known := silence(sound)) is not None:
+        return np.array(known)
+    shortest = int(sound["duration_s"].values.argmin()) if "duration_s" in sound.coords else 0
+    return np.asarray(sound.values[shortest, -1])
 
 
 def _owner(model: Any) -> Any:
     return model if hasattr(model, "__qualname__") else type(model)
-
-
-def _local_modules(model: Any) -> list[ModuleType]:
-    """The module of a model and the others of its folder or package, unless it is installed."""
-    module = sys.modules.get(_owner(model).__module__)
-    file = getattr(module, "__file__", None)
-    if module is None or file is None or module.__name__ == "__main__":
-        return []
-    package = sys.modules[module.__name__.partition(".")[0]]
-    paths = sysconfig.get_paths()
-    installed = [Path(paths[name]) for name in ("purelib", "platlib", "stdlib")]
-    if package.__name__ == "aa1xr" or any(Path(file).is_relative_to(p) for p in installed):
-        return []
-    folder = Path(str(getattr(package, "__file__", None) or file)).parent
-    others = [
-        each
-        for name, each in sys.modules.items()
-        if name != "__main__"
-        and Path(str(getattr(each, "__file__", None) or "/")).is_relative_to(folder)
-        and not any(Path(str(each.__file__)).is_relative_to(p) for p in installed)
-    ]
-    return sorted(others, key=lambda each: each.__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -22,12 +23,14 @@ from aa1xr.analysis.split import Split
 from aa1xr.atomic import discard, is_regular
 from aa1xr.benchmark.causality import is_causal, with_probe
 from aa1xr.benchmark.external import Entrant, find_model
+from aa1xr.benchmark.identity import data_digest
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.cluster import open_client, own_threads
 from aa1xr.dataset.persist import load, save
 from aa1xr.printable import file_name, one_line, printable
 from aa1xr.store.layout import METADATA
 from aa1xr.store.location import resolve_path
+from aa1xr.version import VERSION
 
 #: The dimension of classes of stimuli in a result.
 TYPE = "stimulus_type"
@@ -49,6 +52,8 @@ class Unit:
         return f"{self.model}-{file_name(self.area)}-{self.split:02d}-{self.seed}"
 
 
+#: An attribute of a saved result: see `data_digest`.
+_DATA = "data_sha256"
 #: Of NumPy's and torch's generators; ensembles have several for each of ours.
 _LARGEST_SEED = 2**32 - 1
 
@@ -124,8 +129,10 @@ def run(
     its code, and the code of the modules in its folder or package that are loaded; packages that
     are installed must be installed on the workers.
 
-    In `path`, your own model is known by its code and state: after a change, nothing is reused. A
-    model that was defined in a notebook is a new one in every session.
+    In `path`, your own model is known by its code, by what this refers to, and by its state: after
+    a change, nothing is reused. What is installed is known by its version. A file that a model
+    reads when it runs is not seen. The data of each area (neurons, trials, stimuli, spectrogram)
+    must be the same too.
 
     Examples
     --------
@@ -156,13 +163,17 @@ def run(
     if path is not None:
         for area in areas:
             arguments.check_file_name("area", area)
-    folder = None if path is None else _folder(resolve_path("path", path), attrs)
+    folder, key, of_area = None, entrant.name, {}
+    if path is not None:
+        key = entrant.key
+        of_area = {area: data_digest(sel(prepared, area=area)) for area in areas}
+        folder = _folder(resolve_path("path", path), attrs | {"aa1xr_version": VERSION})
     units = [
-        Unit(entrant.key, area, split, seed)
+        Unit(key, area, split, seed)
         for area, split, seed in itertools.product(areas, range(protocol.n_splits), seeds)
     ]
     results = {
-        unit: load(folder / str(unit)).compute()
+        unit: _saved(folder / str(unit), of_area[unit.area])
         for unit in units
         if folder is not None and os.path.lexists(folder / str(unit))
     }
@@ -170,12 +181,24 @@ def run(
     for unit, result in _evaluate_all(prepared, protocol, entrant, todo, folder):
         results[unit] = result
         if folder is not None:
-            save(result, folder / str(unit))
+            with contextlib.suppress(FileExistsError):  # another process has finished it meanwhile
+                save(result.assign_attrs({_DATA: of_area[unit.area]}), folder / str(unit))
             name = re.escape(_checkpoint(folder, unit).name)
             for left in folder.iterdir():  # of an ensemble, one for each member
                 if re.fullmatch(rf"{name}(-\d+)?", left.name):
                     discard(left)
     return _combine(results, areas).assign_attrs(attrs, model=entrant.name)
+
+
+def _saved(path: Path, data: str) -> xr.Dataset:
+    """The scores of a unit, if they are of these data; or ValueError."""
+    found = load(path).compute()
+    if found.attrs.pop(_DATA, None) != data:
+        raise ValueError(
+            f"{one_line(path)} has results of other data (neurons, trials, stimuli or spectrogram)"
+            "; choose another folder"
+        )
+    return found
 
 
 def score_prediction(

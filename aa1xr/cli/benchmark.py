@@ -75,10 +75,14 @@ def _seed(text: str) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    protocol = PROTOCOLS[args.protocol]
-    prediction = _check(args)
-    with _cluster(args.scheduler, args.wait):
-        _score(args, protocol, prediction)
+    protocol, here = PROTOCOLS[args.protocol], str(Path.cwd())
+    sys.path.insert(0, here)  # as `python -m` has it: a module of the working directory is found
+    try:
+        prediction = _check(args)
+        with _cluster(args.scheduler, args.wait):
+            _score(args, protocol, prediction)
+    finally:
+        sys.path.remove(here)
 
 
 def _check(args: argparse.Namespace) -> xr.DataArray | None:
@@ -90,8 +94,6 @@ def _check(args: argparse.Namespace) -> xr.DataArray | None:
             if getattr(args, option) is not None:
                 raise ValueError(f"--{option} is for a --model that is fitted, not a --prediction")
         return _read(args.prediction)
-    # As `python -m` has it: a module of the working directory is found.
-    sys.path.insert(0, str(Path.cwd()))
     args.model = find_model(args.model)
     if args.out is not None and Path(args.out).is_file():
         raise ValueError(f"--out {one_line(args.out)} is a file; expected a folder for results")

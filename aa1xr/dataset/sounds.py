@@ -191,7 +191,7 @@ def sounds_of(
 
 def refuse_waveforms(ds: xr.Dataset) -> None:
     """Refuse a Dataset of waveforms, where those of the store would silently take their place."""
-    if "waveform" in ds:
+    if set(ds.data_vars) == {"waveform"}:
         raise ValueError(
             "the Dataset has a waveform already, and that of the store would take its place; give "
             "the Dataset of aa1xr.open that it was made from"

@@ -23,6 +23,9 @@ from aa1xr.typing import Floats
 #: What `schema` says of `freq` is about mel bands.
 _FREQ_ATTRS = {"units": "Hz", "long_name": "centre frequency of the band"}
 
+#: Full scale is 1; a sound that was amplified may exceed it.
+_LOUDEST = 100
+
 Kind = Literal["mel", "gaussian", "gammatone"] | Callable[[Floats, int], Any]
 
 
@@ -244,9 +247,21 @@ def _waveform(sounds: Any, ds: xr.Dataset) -> xr.DataArray:
             )
     if "stimulus" not in waveform.dims:
         waveform = waveform.expand_dims("stimulus")
-    return waveform.isel(stimulus=xr.DataArray([there.index(each) for each in wanted.tolist()],
-                                               dims="stimulus")
-                         if wanted.ndim else there.index(wanted.item()))  # fmt: skip
+    picked = [there.index(each) for each in np.atleast_1d(wanted).tolist()]
+    _check_same_stimuli(ds, waveform, picked)
+    return waveform.isel(stimulus=picked if wanted.ndim else picked[0])
+
+
+def _check_same_stimuli(ds: xr.Dataset, waveform: xr.DataArray, picked: list[int]) -> None:
+    """Refuse other stimuli by the same labels: another archive may have a conspecific-00 too."""
+    for name in ("name", "duration_s"):
+        if name in ds.coords and name in waveform.coords:
+            here, theirs = np.atleast_1d(ds[name].values), np.atleast_1d(waveform[name].values)
+            if (here.astype(str) != theirs[picked].astype(str)).any():
+                raise ValueError(
+                    "sounds must be of the stimuli of the Dataset; got others by these labels: "
+                    f"their {name} differs"
+                )
 
 
 def _one_rate(data: xr.Dataset | xr.DataArray) -> int:
@@ -269,6 +284,14 @@ def _of_waveforms(
             "sample at 0"
         )
     n_samples = waveform["n_samples"].variable.compute()
+    if "duration_s" in waveform.coords:
+        expected = np.ceil(waveform["duration_s"].values * rate - 1e-6)
+        if (n_samples.values != expected).any():
+            raise ValueError(
+                "n_samples of the waveforms must be duration_s times sample_rate, rounded up; got "
+                f"{n_samples.values.ravel()[:3].tolist()}, expected "
+                f"{np.ravel(expected)[:3].tolist()}"
+            )
     if first > 0 or int(n_samples.max()) > first + seconds.size:
         raise ValueError(
             "sounds must cover each stimulus from its onset to its end; got "
@@ -277,7 +300,9 @@ def _of_waveforms(
         )
     chunks = {"stimulus": 1, "sample": -1}
     chunked = waveform.variable.chunk({dim: chunks[str(dim)] for dim in waveform.dims})
+    # dask cannot chunk labels that are objects, as those of a file are.
     labels = waveform["stimulus"].variable
+    labels = labels.copy(data=schema.fixed_width(labels.values))
     found: xr.Variable = xr.apply_ufunc(
         _on_bins,
         chunked,
@@ -314,6 +339,11 @@ def _on_bins(
     """The spectrogram of one waveform on the axis. [shape: (sample,) -> (freq, time)]."""
     sound = samples[onset : onset + int(n_samples)]
     sound = as_floats(sound) if sound.dtype == np.int16 else sound.astype(np.float32)
+    if (loudest := np.abs(sound).max(initial=0)) > _LOUDEST:
+        raise ValueError(
+            f"the waveform of {str(label)!r} must be in [-1, 1], or int16; got {loudest:g}. Divide "
+            "samples as recorded by 2**15"
+        )
     if (wrong := ~np.isfinite(sound)).any():
         raise ValueError(
             f"the waveform of {str(label)!r} must be finite; got {sound[wrong][0]} at sample "

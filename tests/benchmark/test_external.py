@@ -126,7 +126,7 @@ def test_run__a_changed_model_reuses_nothing(ds, protocol, module, tmp_path, cha
     module()
     first = score()
     module()
-    assert find_model("my_model:rates").digest == find_model("my_model:rates").digest
+    assert find_model("my_model:rates").key == find_model("my_model:rates").key
     xr.testing.assert_identical(score(), first)
     assert len(list((tmp_path / "out").glob("my_model*"))) == 2
     module(**{"scale": {"scale": -1}, "helper": {"helper": HELPER.replace("sum", "max")}}[change])
@@ -245,3 +245,43 @@ def upside_down(known, split, stimuli):
 def test_check_model__refuses(model, words):
     with pytest.raises(ValueError, match=words):
         check_model(model)
+
+
+def offset(known, split, stimuli):
+    """Ahead by one bin, in a unit in which this is little."""
+    return 100 + 1e-3 * later(known, split, stimuli)
+
+
+def in_place(known, split, stimuli):
+    """What it does to its copies changes nothing."""
+    stimuli["spectrogram"] = stimuli.spectrogram.shift(time=-1, fill_value=0)
+    known["neuron"] = known.neuron.values[::-1]
+    return np.stack([stimuli.spectrogram.sum("freq").values] * known.sizes["neuron"])
+
+
+@pytest.mark.parametrize("model", [offset, in_place])
+def test_run__finds_out_who_looks_ahead(ds, protocol, model):
+    result = run(ds, protocol, model, areas=["MLd"])
+    assert not result.causal.any()
+    assert set(result.neuron.values) == set(ds.sel(area="MLd").neuron.values)
+    check = check_model(model)
+    assert (check.repeatable, check.seeded, check.causal) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    "shape", [lambda rows: rows.T, lambda rows: rows[:, :1], lambda rows: rows[1:]]
+)
+def test_run__refuses_what_an_estimator_predicts(ds, protocol, shape):
+    class Wrong:
+        def fit(self, x, y):
+            self.n = y.shape[1]
+
+        def predict(self, x):
+            return shape(np.ones((len(x), self.n)))
+
+    everywhere = ds.isel(neuron=(ds.n_trials > 0).all("stimulus").values)
+    with pytest.raises(
+        ValueError, match="predict of the model Wrong must return an array of shape"
+    ):
+        run(everywhere.assign_coords(area=("neuron", ["MLd"] * everywhere.sizes["neuron"])),
+            protocol, Wrong)  # fmt: skip

@@ -441,3 +441,66 @@ def test_tuning__latency_of_cells_that_answer_clicks(clicks, kind, dt_ms, option
     assert np.abs(got.latency.values - true).max() <= max(dt_ms / 2000, 0.0015)
     assert (got.latency_min.values <= true).all()
     assert (got.latency_max.values >= true).all()
+
+
+def energy(gain):
+    def power(samples, rate):
+        padded = np.pad(samples, (0, -samples.size % 160))
+        band = gain * (padded**2).reshape(1, -1, 160).mean(2)
+        return np.concatenate([band, 2 * band])
+
+    return power
+
+
+def test_predict__refuses_a_function_of_another_gain(ds):
+    """Also where its values are small."""
+    songs = ds.sel(type="conspecific", area="MLd").isel(neuron=slice(2))
+    heard = [
+        aa1xr.with_spectrogram(
+            songs, aa1xr.spectrogram(songs, energy(gain), freq=[1, 2], frame_ms=(0, 5))
+        )
+        for gain in (1e-5, 1e-4)
+    ]
+    names = songs.stimulus.values
+    fit = aa1xr.strf(heard[0], train=names[:4], validation=names[4:6], lags_ms=20)
+    with pytest.raises(ValueError, match="fingerprint"):
+        aa1xr.predict(heard[1], fit)
+
+
+def test_spectrogram__refuses_functions_with_a_memory(ds):
+    calls = []
+
+    def forgetful(samples, rate):
+        calls.append(samples)
+        return energy(len(calls))(samples, rate)
+
+    with pytest.raises(ValueError, match="must return the same values for the same sound"):
+        aa1xr.spectrogram(ds, forgetful, freq=[1, 2])
+
+
+WRONG_SOUNDS = {
+    "of another archive": (
+        lambda sounds: sounds.assign_coords(name=("stimulus", sounds["name"].values[::-1])),
+        "their name differs",
+    ),
+    "as large integers": (lambda sounds: sounds * 2.0**15, r"must be in \[-1, 1\], or int16"),
+    "cut by n_samples": (
+        lambda sounds: sounds.assign_coords(n_samples=sounds.n_samples - 100),
+        "n_samples of the waveforms must be duration_s times sample_rate",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG_SOUNDS)
+def test_spectrogram__refuses_sounds(ds, what):
+    change, words = WRONG_SOUNDS[what]
+    with pytest.raises(ValueError, match=words):
+        aa1xr.spectrogram(ds, "gammatone", sounds=change(aa1xr.sounds(ds).waveform)).compute()
+
+
+def test_spectrogram__of_labels_that_are_objects(ds):
+    """As those of a file are."""
+    loaded = ds.assign_coords(stimulus=ds.stimulus.astype(object))
+    found = aa1xr.spectrogram(loaded, energy(1), freq=[1, 2])
+    expected = aa1xr.spectrogram(ds, energy(1), freq=[1, 2])
+    np.testing.assert_array_equal(found, expected)

@@ -1,0 +1,175 @@
+"""Digests of models and data: equal for the same in another process, and for nothing else."""
+
+import functools
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import aa1xr
+from aa1xr.benchmark import run
+from aa1xr.benchmark.external import find_model
+from aa1xr.benchmark.identity import model_digest
+
+HELPER = "GAIN = 1\n\n\ndef drive(x):\n    return GAIN * x\n"
+MODELS = """
+import functools
+
+import helper
+from helper import drive
+
+OFFSET = 0
+
+
+def model(known, split, stimuli, gain=1):
+    return drive(stimuli) + OFFSET
+
+
+def late(known, split, stimuli):
+    import later
+
+    return later.drive(stimuli)
+
+
+class Estimator:
+    SCALE = 1
+
+    def __init__(self, alpha=1):
+        self.alpha = alpha
+
+    def fit(self, x, y):
+        return self
+
+    def predict(self, x):
+        return helper.GAIN * x * self.SCALE
+
+
+short = functools.partial(model, gain=2)
+method = Estimator().predict
+"""
+PRINT = """
+import sys
+
+sys.path.insert(0, {folder!r})
+from aa1xr.benchmark.identity import model_digest
+{code}
+for each in (model, late, Estimator, Estimator(2), short, method, lambda *data: drive(data)):
+    print(model_digest(each))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "helper.py").write_text(HELPER)
+    (tmp_path / "later.py").write_text(HELPER)
+    (tmp_path / "models.py").write_text(MODELS)
+    return tmp_path
+
+
+def digests(folder, kind):
+    """In a process of their own: of a module, of a script, and of what has no file."""
+    code = "from models import *\nfrom helper import drive" if kind == "module" else MODELS
+    code = PRINT.format(folder=str(folder), code=code)
+    given = {"input": code} if kind == "stdin" else {}
+    (folder / "script.py").write_text(code)
+    command = [sys.executable, "-B", "-" if kind == "stdin" else str(folder / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, **given)
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("kind", ["module", "script", "stdin"])
+def test_model_digest__of_another_process(folder, kind):
+    first = digests(folder, kind)
+    assert len(set(first)) == 7
+    assert digests(folder, kind) == first
+    changed = {
+        "helper.py": HELPER.replace("GAIN * x", "GAIN + x"),
+        "later.py": HELPER.replace("GAIN * x", "GAIN + x"),
+    }
+    (folder / "helper.py").write_text(changed["helper.py"])
+    other = digests(folder, kind)
+    named = [k for k in range(7) if other[k] == first[k]]
+    assert named in ([], [1])  # `late` does not use it
+    (folder / "later.py").write_text(changed["later.py"])
+    assert digests(folder, kind)[1] != first[1]
+
+
+def test_model_digest__of_state():
+    class Model:
+        def __init__(self, values):
+            self.values = values
+
+        def fit(self, x, y): ...
+        def predict(self, x): ...
+
+    def scaled(scale):
+        return lambda known, split, stimuli: scale
+
+    def with_lock(known, split, stimuli, lock=threading.Lock()): ...  # noqa: B008
+
+    pairs = [
+        (Model(1), Model(2)),
+        (Model(np.arange(3)), Model(np.arange(3) + 1e-12)),
+        (Model({"a": [1, (2, None)]}), Model({"a": [1, (2, 0)]})),
+        (Model(1).predict, Model(2).predict),
+        (scaled(1), scaled(2)),
+        (functools.partial(scaled, 1), functools.partial(scaled, 2)),
+        (Model(scaled(1)), Model(scaled(2))),
+    ]
+    for one, other in pairs:
+        assert model_digest(one) == model_digest(one)
+        assert model_digest(one) != model_digest(other)
+    assert model_digest(Model(scaled(1))) == model_digest(Model(scaled(1)))
+    with pytest.raises(TypeError, match="holds a lock, which has no contents to compare"):
+        model_digest(with_lock)
+
+
+def test_model_digest__of_a_changed_class():
+    class Model:
+        step = 1
+
+        def fit(self, x, y): ...
+        def predict(self, x): ...
+
+    before = find_model(Model).key
+    Model.step = 2
+    assert find_model(Model).key != before
+
+
+def loudness(known, split, stimuli):
+    return stimuli.spectrogram.sum("freq").expand_dims(neuron=known.neuron.values)
+
+
+def other_values(ds):
+    changed = ds.spectrogram.compute() * 1.5
+    return aa1xr.with_spectrogram(ds, changed.assign_attrs(ds.spectrogram.attrs))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ds: ds.isel(neuron=[0]),
+        lambda ds: ds.drop_sel(stimulus="conspecific-00"),
+        lambda ds: aa1xr.take_trials(ds, "even"),
+        lambda ds: ds.isel(freq=slice(4, None)),
+        other_values,
+    ],
+)
+def test_run__results_of_other_data_are_refused(ds, protocol, change, tmp_path):
+    ds = ds.sel(area="MLd")
+    run(ds, protocol, loudness, path=tmp_path / "out")
+    with pytest.raises(ValueError, match="has results of"):
+        run(change(ds), protocol, loudness, path=tmp_path / "out")
+
+
+def test_run__areas_share_a_folder(ds, protocol, tmp_path):
+    """As the jobs of a cluster do, each with its own area."""
+    alone = [
+        run(ds.sel(area=area), protocol, loudness, path=tmp_path / "out")
+        for area in ("Field_L", "MLd")
+    ]
+    both = run(ds, protocol, loudness, path=tmp_path / "out")
+    xr.testing.assert_equal(both.cc_raw, xr.concat(alone, "neuron").cc_raw)
