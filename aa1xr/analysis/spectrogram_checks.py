@@ -11,8 +11,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.dataset.kinds import gammatone_decay, same_fingerprint
 from aa1xr.dataset.options import SpectrogramOptions
+from aa1xr.dataset.spectrogram_kinds import gammatone_decay, same_fingerprint
 from aa1xr.typing import Floats
 
 #: What of the sound the frame of a bin covers.

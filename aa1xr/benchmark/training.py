@@ -86,7 +86,8 @@ def fit(
                 torch.cat([item.spectrogram for item in train], 1),
                 rates,
                 # In the units of the spectrogram: the shortest sound is followed by silence.
-                min(train, key=lambda item: item.mask.shape[-1]).silence,
+                # Unknown where all end with the axis of a scaled one, whose mean is 0.
+                min(train, key=lambda item: item.mask.shape[-1]).silence.nan_to_num(0),
             )
         check_shape(network, held_out)
         training = _Training(network, train, recipe, spread(rates))

@@ -14,10 +14,10 @@ from aa1xr import arguments, schema
 from aa1xr.dataset import lazy
 from aa1xr.dataset.events import open_all, positions_along, store_of
 from aa1xr.dataset.grid import Grid
-from aa1xr.dataset.kinds import make_transform
 from aa1xr.dataset.options import SpectrogramOptions
 from aa1xr.dataset.sounds import samples_in_bin, sounds_of
 from aa1xr.dataset.spectrogram import Transform, as_floats
+from aa1xr.dataset.spectrogram_kinds import make_transform
 from aa1xr.typing import Floats
 
 #: What `schema` says of `freq` is about mel bands.

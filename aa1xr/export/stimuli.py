@@ -89,7 +89,7 @@ class Stimuli:
         silence : [array, shape: (freq,)]
             The spectrogram where there is no sound, in the units that it has now: what `ds` has at
             the end of the axis, after the window. A stimulus whose window ends there is never
-            padded, and has the attribute `silence` of the spectrogram.
+            padded, and has the attribute `silence` of the spectrogram; NaN if it was scaled since.
         """
         responses = self._read_responses(stimulus)
         spectrogram = _read(self._sound, stimulus)
@@ -98,6 +98,8 @@ class Stimuli:
         labels = {"stimulus": np.array(self.labels[stimulus : stimulus + 1])} | axes
         check_finite(spectrogram[np.newaxis, :, window], labels)
         known = arguments.number("the attribute silence", self._sound.attrs.get("silence", 0))
+        if "scaled" in self._sound.attrs:
+            known = np.nan
         silence = np.full(len(spectrogram), known, np.float32)
         if window.stop < spectrogram.shape[1]:
             after = spectrogram[:, -1]

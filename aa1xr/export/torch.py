@@ -77,7 +77,8 @@ def to_torch(
           `(prediction - item.responses)[item.mask]`;
         - `stimulus`: its label; for a batch, a list of labels;
         - `silence` ([batch,] freq): the value of each band where no stimulus plays, in the units of
-          the spectrogram of `ds`. Batches are padded with it.
+          the spectrogram of `ds`. Batches are padded with it. NaN where it is not known: for
+          stimuli that end with the axis of a scaled spectrogram, which are never padded.
 
         With `sound="waveform"`, the field `waveform` ([batch,] sample) replaces `spectrogram` and
         `silence`. It holds floats in [-1, 1]. Its window is that of the responses: for T bins there

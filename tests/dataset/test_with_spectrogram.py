@@ -113,7 +113,7 @@ def test_spectrogram__is_cached_in_the_store(sample_store, tmp_path, monkeypatch
     def never(*args):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("aa1xr.dataset.kinds.Gammatone.__call__", never)
+    monkeypatch.setattr("aa1xr.dataset.spectrogram_kinds.Gammatone.__call__", never)
     xr.testing.assert_identical(aa1xr.spectrogram(ds, "gammatone", n_bands=4).compute(), first)
 
 

@@ -151,3 +151,10 @@ def test_stimuli__trials_held_out_are_not_in_the_rates(ds):
         Stimuli(selected, "spikes")
     Stimuli(ds[["psth", "spectrogram", "n_trials"]], "psth")
     Stimuli(ds.isel(trial=[*range(14, -1, -1)]), "psth")
+
+
+def test_stimuli__silence_of_a_scaled_spectrogram_that_never_ends(ds):
+    """It is not the level that silence had before."""
+    sound, _ = aa1xr.standardize(ds.spectrogram, over=("stimulus", "time"))
+    begun = ds.assign(spectrogram=sound).sel(time=slice(0, 1))
+    assert np.isnan(Stimuli(begun, "psth").read(0)[2]).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import ShortTimeFFT, gammatone, lfilter
 
-from aa1xr.dataset.kinds import (
+from aa1xr.dataset.spectrogram_kinds import (
     Gammatone,
     _probe,
     fingerprint,
