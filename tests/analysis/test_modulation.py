@@ -278,3 +278,21 @@ def hole(array):
 def test_modulation_spectrum__refuses(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_modulation_spectrum__relative_to_the_spectrogram(ds):
+    """Of the weights alone, whatever a frame covers; linear bands are taken as they are."""
+    heard = aa1xr.with_spectrogram(ds, aa1xr.spectrogram(ds, "gaussian"))
+    songs = heard.sel(type="conspecific", area="MLd").isel(neuron=slice(2))
+    names = songs.stimulus.values
+    fit = aa1xr.strf(songs, train=names[:4], validation=names[4:6], lags_ms=40).compute()
+    field = fit.strf
+    energy = (field**2).sum(["freq", "lag"], skipna=False) * 0.005 * 0.125
+    of_spectrogram = aa1xr.modulation_spectrum(field, relative_to="spectrogram")
+    xr.testing.assert_allclose(of_spectrogram.integrate(PLANE), energy, check_dim_order=False)
+    of_sound = aa1xr.modulation_spectrum(field)
+    fast = {"temporal_modulation": slice(60, None)}
+    shares = [part.sel(fast).sum() / part.sum() for part in (of_sound, of_spectrogram)]
+    assert float(shares[0]) < float(shares[1])  # a frame loses fast modulations
+    with pytest.raises(ValueError, match="relative_to is for receptive fields"):
+        aa1xr.modulation_spectrum(ds.spectrogram, relative_to="sound")
