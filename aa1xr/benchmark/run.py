@@ -21,7 +21,7 @@ from aa1xr.analysis.scores import score_by
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.split import Split
 from aa1xr.atomic import discard, is_regular
-from aa1xr.benchmark.causality import is_causal, with_probe
+from aa1xr.benchmark.causality import PROBE, is_causal, with_probe
 from aa1xr.benchmark.external import Entrant, find_model
 from aa1xr.benchmark.identity import data_digest
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
@@ -152,6 +152,7 @@ def run(
     ]
     prepared = protocol.prepare(ds)
     schema.require_coords(ds, "area")
+    _check_labels(prepared)
     there = np.unique(ds["area"]).tolist()
     areas = there if areas is None else list(dict.fromkeys(arguments.names("areas", areas)))
     if unknown := [area for area in areas if area not in there]:
@@ -188,6 +189,18 @@ def run(
                 if re.fullmatch(rf"{name}(-\d+)?", left.name):
                     discard(left)
     return _combine(results, areas).assign_attrs(attrs, model=entrant.name)
+
+
+def _check_labels(prepared: xr.Dataset) -> None:
+    """Refuse neurons or stimuli that occur twice, and the label of the probe."""
+    for dim in ("neuron", "stimulus"):
+        repeated = prepared.indexes[dim][prepared.indexes[dim].duplicated()].tolist()
+        if repeated or PROBE in prepared.indexes[dim]:
+            raise ValueError(
+                f"each {dim} must have a label of its own, other than {PROBE!r}; got "
+                f"{arguments.shown((repeated or [PROBE])[0])}"
+                + (" twice. Select each once" if repeated else "")
+            )
 
 
 def _saved(path: Path, data: str) -> xr.Dataset:
