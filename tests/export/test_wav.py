@@ -23,8 +23,6 @@ def test_to_wav__files_are_those_of_the_archive(sample_archive, ds, tmp_path):
     # Whatever the bins are, and in the order of the selection.
     some = ds.isel(stimulus=[9, 0], neuron=0, time=slice(20, 40)).compute()
     check_are_of_the_archive(some.aa1.to_wav(tmp_path / "some"), some, sample_archive)
-    sounds = aa1xr.sounds(ds, sample_rate=16_000).isel(stimulus=[3])
-    check_are_of_the_archive(aa1xr.to_wav(sounds, tmp_path / "sounds"), sounds, sample_archive)
     (one,) = aa1xr.to_wav(ds.sel(stimulus="flatrip-02"), tmp_path / "one")
     assert one.read_bytes() == (tmp_path / "new" / "folder" / "flatrip-02.wav").read_bytes()
 
