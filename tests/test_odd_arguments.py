@@ -20,7 +20,7 @@ ELSEWHERE = {
 LONG = {"open_sample": {"data_dir"}, "simulate_archive": {"path", "seed"}, "run": {"path"},
         "bootstrap": {"seed"}}  # fmt: skip
 #: Optional packages, checked before the arguments.
-OPTIONAL = {"to_torch": "torch", "to_nwb": "pynwb"}
+OPTIONAL = {"to_torch": "torch", "to_deepstrf": "torch", "to_nwb": "pynwb"}
 
 REFUSED = (ValueError, TypeError, LookupError, OSError)
 OURS = Path(aa1xr.__file__).parent

@@ -12,6 +12,7 @@ import importlib.util
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -62,11 +63,14 @@ def local_modules() -> list[ModuleType]:
 
 def _is_local(module: Any) -> bool:
     file = getattr(module, "__file__", None)
-    if module is None or file is None:
-        return False
+    return file is not None and not str(file).startswith(_installed())
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    """The folders of what is installed."""
     paths = sysconfig.get_paths()
-    installed = (Path(paths[name]) for name in ("purelib", "platlib", "stdlib"))
-    return not any(Path(file).is_relative_to(folder) for folder in installed)
+    return tuple(str(Path(paths[name]) / "_")[:-1] for name in ("purelib", "platlib", "stdlib"))
 
 
 def _is_ours(module: Any) -> bool:

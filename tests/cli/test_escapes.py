@@ -66,7 +66,7 @@ COMMANDS = [
     (2, "export {store} --to {name} -o x"),
     (2, "export {store} --to csv -o s3://{name}"),
     (2, "plot a b --dt-ms {name}"),
-    (2, "benchmark --model {name}"),
+    (1, "benchmark --model {name}"),
     (2, "benchmark --seeds {name}"),
 ]
 

@@ -119,7 +119,9 @@ def test_both_ways__with_another_zarr(tmp_path):
 
 
 #: What is imported of a distribution, where that is not its name.
-IMPORTED = {"moto": "moto.server", "dask": "dask.array", "pytest-xdist": "xdist"}
+IMPORTED = {
+    "moto": "moto.server", "dask": "dask.array", "pytest-xdist": "xdist", "ipython": "IPython",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
