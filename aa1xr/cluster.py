@@ -10,7 +10,6 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 import dask
-from threadpoolctl import threadpool_limits
 
 from aa1xr.version import VERSION
 
@@ -61,6 +60,8 @@ own_threads = _Shared(lambda: dask.config.set(scheduler="threads"))
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
     """Held by a thread of its own: threadpoolctl wants one thread to set a limit and to lift it."""
+    from threadpoolctl import threadpool_limits
+
     entered, leave = Event(), Event()
 
     def hold() -> None:

@@ -206,19 +206,18 @@ def spectrogram(
         transform = make_transform(kind, rate, hop, options)
         values = _of_waveforms(waveform, rate, transform, numbers)
         extra = {"waveforms": "custom"} | ({"sample_rate": rate} if rate != recorded else {})
-    values.attrs = _attrs(transform) | extra
+    values.attrs = schema.VARIABLES["spectrogram"].attrs | transform.attrs | extra
     dims = ds["stimulus"].dims
-    coords = {n: c.variable for n, c in ds.coords.items() if c.ndim == 0 or c.dims == dims}
-    coords = {n: c for n, c in coords.items() if n != "freq"}
+    coords = {
+        n: c.variable
+        for n, c in ds.coords.items()
+        if n != "freq" and (c.ndim == 0 or c.dims == dims)
+    }
     coords["time"] = ds["time"].variable
     of_mel = transform.attrs.get("kind") is None
     attrs = schema.COORDINATES["freq"].attrs if of_mel else _FREQ_ATTRS
     coords["freq"] = xr.Variable("freq", transform.centres(), attrs)
     return xr.DataArray(values, coords, name="spectrogram")
-
-
-def _attrs(transform: Transform) -> dict[str, Any]:
-    return schema.VARIABLES["spectrogram"].attrs | transform.attrs
 
 
 def _waveform(sounds: Any, ds: xr.Dataset) -> xr.DataArray:
