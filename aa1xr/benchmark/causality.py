@@ -8,15 +8,15 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-#: The label of the stimulus that is like the first one until half of its duration.
+#: The label of the stimulus that is like the first one until it changes.
 PROBE = "causality-probe"
 #: Rates are equal if they differ by less than this part of their range, or of the largest rate,
 #: since sums may be in another order.
 _OF_RANGE, _OF_LARGEST = 1e-4, 1e-6
 
 
-def with_probe(stimuli: xr.Dataset) -> xr.Dataset:
-    """`stimuli`, and the first one again, with another sound from one of its bins on."""
+def with_probe(stimuli: xr.Dataset) -> tuple[xr.Dataset, float]:
+    """The stimuli, and the first one again with another sound from a time on; that time, in s."""
     first = stimuli.isel(stimulus=[0]).compute()
     sound = first["spectrogram"]
     change, other = _change(first)
@@ -25,7 +25,8 @@ def with_probe(stimuli: xr.Dataset) -> xr.Dataset:
     probe = first.assign(spectrogram=changed.astype(sound.dtype)).assign_coords(
         stimulus=("stimulus", [PROBE], first["stimulus"].attrs)
     )
-    return xr.concat([stimuli, probe], "stimulus", data_vars="minimal", coords="minimal")
+    both = xr.concat([stimuli, probe], "stimulus", data_vars="minimal", coords="minimal")
+    return both, change
 
 
 def _change(first: xr.Dataset) -> tuple[float, xr.DataArray]:
@@ -42,22 +43,19 @@ def _change(first: xr.Dataset) -> tuple[float, xr.DataArray]:
     return float(sound["time"][int(differs.argmax("time"))]), other
 
 
-def is_causal(rate: xr.DataArray, stimuli: xr.Dataset) -> xr.DataArray:
+def is_causal(rate: xr.DataArray, change: float) -> xr.DataArray:
     """Whether the rate before the change is that of the first stimulus. [shape: (neuron,)].
 
     Parameters
     ----------
     rate
-        A prediction for `stimuli` [shape: (neuron, stimulus, time)].
-    stimuli
-        From `with_probe`.
+        A prediction for the stimuli of `with_probe`, in their order [shape: (neuron, stimulus,
+        time)].
+    change
+        When the sound changes, in s.
     """
-    first = stimuli.isel(stimulus=[0]).compute()
-    before = stimuli["time"].values < _change(first)[0]
-    one, other = (
-        rate.sel(stimulus=label, drop=True).transpose("neuron", "time").values[:, before]
-        for label in (first["stimulus"].item(), PROBE)
-    )
+    before = rate.transpose("neuron", "stimulus", "time").values[..., rate["time"].values < change]
+    one, other = before[:, 0], before[:, -1]
     known = np.where(np.isfinite(one), one, 0)
     largest = np.abs(known).max(1, initial=0)
     extent = known.max(1, initial=-np.inf) - known.min(1, initial=np.inf)

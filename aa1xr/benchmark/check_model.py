@@ -82,7 +82,7 @@ def check_model(model: Any) -> ModelCheck:
     ds = protocol.prepare(ds.isel(neuron=np.flatnonzero(heard)[:_N_NEURONS])).compute()
     split = protocol.splits(ds)[0]
     known = ds.sel(stimulus=[*split.train, *split.validation])
-    stimuli = with_probe(ds.sel(stimulus=split.test)[["spectrogram"]])
+    stimuli, change = with_probe(ds.sel(stimulus=split.test)[["spectrogram"]])
     first, same, seeded = (
         entrant.predict(known, split, stimuli, seed, None).compute() for seed in (0, 0, 1)
     )
@@ -113,6 +113,6 @@ def check_model(model: Any) -> ModelCheck:
         values.shape,
         bool(np.array_equal(values, same.values)),
         not np.array_equal(values, seeded.values),
-        bool(is_causal(first, stimuli).all()),
+        bool(is_causal(first, change).all()),
         float(np.nan_to_num(np.diag(agree)).mean()),
     )

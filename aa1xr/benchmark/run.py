@@ -296,11 +296,11 @@ def evaluate(
         ds = sel(prepared, area=unit.area)
         split = protocol.splits(ds)[unit.split]
         known = ds.sel(stimulus=[*split.train, *split.validation])
-        stimuli = with_probe(ds.sel(stimulus=split.test)[["spectrogram"]])
+        stimuli, change = with_probe(ds.sel(stimulus=split.test)[["spectrogram"]])
         checkpoint = None if folder is None else _checkpoint(folder, unit)
         found = entrant.predict(known, split, stimuli, unit.seed, checkpoint).compute()
         scores = _scores(found.sel(stimulus=split.test), ds, split).compute()
-        return scores.assign(causal=is_causal(found, stimuli))
+        return scores.assign(causal=is_causal(found, change))
 
 
 def _scores(prediction: xr.DataArray, ds: xr.Dataset, split: Split) -> xr.Dataset:
