@@ -84,15 +84,24 @@ def events(
     >>> bool(spikes.row_size.sum() == spikes.sizes["spike"])
     True
     """
-    if isinstance(source, xr.Dataset):
-        if data_dir is not None:
-            raise ValueError("data_dir= is for a path; a Dataset knows its store")
-        store = store_of(source, storage_options=storage_options)
-        return _events(source, open_all(store), store)
-    everything = open_source(
-        source, chunks=None, data_dir=data_dir, storage_options=storage_options
-    )
-    return _events(everything, everything, store_of(everything, storage_options=storage_options))
+    ds, store = open_with_store(source, data_dir=data_dir, storage_options=storage_options)
+    return _events(ds, open_all(store), store)
+
+
+def open_with_store(
+    source: Any,
+    *,
+    data_dir: str | os.PathLike[str] | None,
+    storage_options: Mapping[str, Any] | None,
+) -> tuple[xr.Dataset, Store]:
+    """A Dataset as it is, or all of another source; and its store."""
+    if not isinstance(source, xr.Dataset):
+        ds = open_source(source, chunks=None, data_dir=data_dir, storage_options=storage_options)
+    elif data_dir is None:
+        ds = source
+    else:
+        raise ValueError("data_dir= is for a path; a Dataset knows its store")
+    return ds, store_of(ds, storage_options=storage_options)
 
 
 def _events(ds: xr.Dataset, everything: xr.Dataset, store: Store) -> xr.Dataset:

@@ -15,9 +15,8 @@ import zarr.abc.store
 from xarray.core import indexing
 
 from aa1xr import arguments, schema
-from aa1xr.dataset.events import open_all, positions_along, provenance, store_of
+from aa1xr.dataset.events import open_all, open_with_store, positions_along, provenance
 from aa1xr.dataset.lazy import LazyArray
-from aa1xr.dataset.open import open as open_source
 from aa1xr.dataset.spectrogram import as_floats
 from aa1xr.store.read import Store
 from aa1xr.typing import Floats, Positions
@@ -128,13 +127,8 @@ def sounds(
     True
     """
     arguments.choice("dtype", dtype, ("float32", "int16"))
-    if isinstance(source, xr.Dataset):
-        if data_dir is not None:
-            raise ValueError("data_dir= is for a path; a Dataset knows its store")
-        ds = source
-    else:
-        ds = open_source(source, chunks=None, data_dir=data_dir, storage_options=storage_options)
-    return sounds_of(ds, store_of(ds, storage_options=storage_options), sample_rate, dtype)
+    ds, store = open_with_store(source, data_dir=data_dir, storage_options=storage_options)
+    return sounds_of(ds, store, sample_rate, dtype)
 
 
 def sounds_of(
