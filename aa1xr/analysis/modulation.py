@@ -8,16 +8,9 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.analysis.delays import bands_with_sound, click_responses, clicks_seen, delays
 from aa1xr.analysis.measures import During, bins_during
-from aa1xr.analysis.spectrogram_checks import (
-    bands_with_sound,
-    check_bins,
-    check_fit,
-    click_responses,
-    clicks_seen,
-    delays,
-    finite,
-)
+from aa1xr.analysis.spectrogram_checks import check_bins, check_fit, finite
 from aa1xr.typing import Bools, Floats
 
 RelativeTo = Literal["sound", "spectrogram"]

@@ -8,16 +8,16 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import messages, schema
-from aa1xr.analysis.measures import labelled
-from aa1xr.analysis.modulation import Bands, even_bands, modulations, transfer
-from aa1xr.analysis.spectrogram_checks import (
+from aa1xr.analysis.delays import (
     bands_with_sound,
-    check_fit,
     click_responses,
     clicks_seen,
     delays,
     filter_delays,
 )
+from aa1xr.analysis.measures import labelled
+from aa1xr.analysis.modulation import Bands, even_bands, modulations, transfer
+from aa1xr.analysis.spectrogram_checks import check_fit
 from aa1xr.errors import UndefinedWarning
 from aa1xr.typing import Bools, Floats
 

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import schema
+from aa1xr.analysis.delays import delays
 from aa1xr.analysis.sel import sel_one
-from aa1xr.analysis.spectrogram_checks import delays
 from aa1xr.plot import panels
 
 if TYPE_CHECKING:
