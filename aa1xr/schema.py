@@ -254,8 +254,8 @@ def positive(name: str, value: Any) -> float:
 def bin_width_ms(ds: xr.Dataset | xr.DataArray) -> float:
     """The bin width, which the time axis carries so that it outlives any selection.
 
-    ValueError if there is no axis, or it does not say how wide its bins are, or says so of bins
-    that are no more: joined, thinned out or rescaled by hand.
+    ValueError if there is no axis, if it does not have the bin width, or if its bins have another
+    width: bins that were joined, thinned out or rescaled by hand.
     """
     if "time" not in ds.coords or "dt_ms" not in ds["time"].attrs:
         # Not taken from the steps of the axis: it may have been thinned out.

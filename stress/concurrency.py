@@ -277,9 +277,9 @@ def can_mount() -> bool:
 
 _ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 _ALWAYS = (
-    ("sixteen at once in an empty data directory", sixteen, 20),
+    ("sixteen processes in one empty data directory", sixteen, 20),
     ("three that read while the store is rebuilt five times", readers, 100),
-    ("four at once on a file system without locks", without_locks, 20),
+    ("four processes on a file system without locks", without_locks, 20),
     ("a data directory that is removed meanwhile", vanishing, 100),
 )
 _AS_ROOT = (("two users, each of three umasks", umasks, 20),)

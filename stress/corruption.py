@@ -37,7 +37,7 @@ def run(work: Path, scale: float) -> Iterator[Tally]:
     with tally("a bit of each byte of the metadata of a small store") as counted:
         _each(_Place(store, _read_store), counted, _metadata(times(1, 1 / scale)), every)
     yield counted
-    with tally("a small store mended by a rebuild, whichever file is gone") as counted:
+    with tally("a rebuild repairs a small store, for each missing file") as counted:
         _mended(small, store, counted, every)
     yield counted
 

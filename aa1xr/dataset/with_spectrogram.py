@@ -114,8 +114,8 @@ def spectrogram(
     ValueError
         If an option is out of range or not one of this kind; if waveforms of your own are not
         finite, do not cover a stimulus, or have a sample rate at which a bin is not a whole number
-        of samples; or if a function returns another shape or values that are not finite. This is
-        checked for the probe at once, and for each stimulus when it is computed.
+        of samples; or if a function returns another shape or values that are not finite. The
+        probe is checked immediately, and each stimulus when it is computed.
 
     See Also
     --------
