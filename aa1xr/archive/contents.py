@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from aa1xr.archive import known
 from aa1xr.archive.known import Cell, Stimulus
-from aa1xr.errors import StoreError
+from aa1xr.errors import IncompleteArchiveWarning, StoreError
+from aa1xr.messages import warn
 from aa1xr.printable import one_line
 
 #: Whose data there are: see `origin`.
@@ -128,6 +129,12 @@ class Contents:
             f"complete archive. {again}. The attributes of the Dataset list everything: "
             f"{', '.join(f'ds.attrs[{kind!r}]' for kind in self.statements)}."
         )
+
+
+def warn_if_incomplete(attrs: Mapping[str, Any]) -> None:
+    """Warn somebody who opens a store with these attributes."""
+    if (incomplete := Contents.of_attrs(attrs).warning(attrs["source"])) is not None:
+        warn(incomplete, IncompleteArchiveWarning)
 
 
 def _are_statements(said: Any) -> bool:

@@ -16,13 +16,11 @@ from xarray.backends import BackendEntrypoint
 from xarray.core import indexing
 
 from aa1xr import citation, schema
-from aa1xr.archive.contents import Contents
+from aa1xr.archive.contents import Contents, warn_if_incomplete
 from aa1xr.dataset.grid import make_grid
 from aa1xr.dataset.lazy import Psth, Spectrogram, Spikes, Trials
 from aa1xr.dataset.options import BinOptions, SpectrogramOptions
 from aa1xr.dataset.spectrogram import make_mel
-from aa1xr.errors import IncompleteArchiveWarning
-from aa1xr.messages import warn
 from aa1xr.printable import printable
 from aa1xr.store.read import Store
 from aa1xr.store.source import find_source
@@ -80,11 +78,12 @@ class AA1Backend(BackendEntrypoint):
     ) -> xr.Dataset:
         """See `aa1xr.open`, which takes the same arguments."""
         if isinstance(filename_or_obj, Store):
-            store = filename_or_obj
+            store = filename_or_obj  # of which whoever opened it has warned
         else:
             # Absolute: the Dataset outlives the folder that a path is relative to.
             place = find_source(filename_or_obj, "filename_or_obj")
             store = Store(str(place) if isinstance(place, Path) else place, storage_options)
+            warn_if_incomplete(store.attrs)
         labels = store.labels
         bins = BinOptions(dt_ms, before_ms, after_ms)
         sound = SpectrogramOptions(n_mels, window_ms, fmin, fmax, compression, frames)
@@ -117,8 +116,6 @@ class AA1Backend(BackendEntrypoint):
 
         attrs = store.attrs
         contents = Contents.of_attrs(attrs)
-        if (incomplete := contents.warning(attrs["source"])) is not None:
-            warn(incomplete, IncompleteArchiveWarning)
         variables = {
             name: xr.Variable(spec.dims, coords[name], spec.attrs)
             for name, spec in schema.COORDINATES.items()

@@ -12,6 +12,7 @@ import xarray as xr
 import zarr.abc.store
 
 from aa1xr import arguments
+from aa1xr.archive.contents import warn_if_incomplete
 from aa1xr.dataset.engine import AA1Backend
 from aa1xr.store import locate
 
@@ -138,6 +139,7 @@ def open(  # noqa: A001 - as in xarray and zarr, it reads aa1xr.open
     store: Any = locate.find_store(
         source, data_dir=data_dir, storage_options=storage_options, rebuild=rebuild
     )
+    warn_if_incomplete(store.attrs)
     ds = xr.open_dataset(
         store,  # xarray hands it to the engine, whatever it is
         engine=AA1Backend,  # by its name, xarray would look through all installed packages

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 import zarr.abc.store
 
 from aa1xr import arguments
-from aa1xr.archive.contents import Contents
-from aa1xr.errors import IncompleteArchiveWarning
-from aa1xr.messages import warn
+from aa1xr.archive.contents import Contents, warn_if_incomplete
 from aa1xr.store.locate import ensure_data, find_data_dir, find_store
 
 
@@ -110,8 +108,7 @@ def build(
     arguments.flag("rebuild", rebuild)
     arguments.options("storage_options", storage_options)
     store = find_store(source, data_dir=data_dir, storage_options=storage_options, rebuild=rebuild)
-    if (incomplete := Contents.of_attrs(store.attrs).warning(store.attrs["source"])) is not None:
-        warn(incomplete, IncompleteArchiveWarning)
+    warn_if_incomplete(store.attrs)
     return store.url
 
 

@@ -29,6 +29,7 @@ def openings(part):
     yield lambda: aa1xr.open(part, dt_ms=1, chunks=None)
     yield lambda: xr.open_dataset(part, engine=aa1xr.dataset.engine.AA1Backend)
     yield lambda: aa1xr.events(part)
+    yield lambda: aa1xr.sounds(part)
 
 
 def test_open__every_opening_warns_at_the_line_of_the_user(part):
@@ -39,6 +40,14 @@ def test_open__every_opening_warns_at_the_line_of_the_user(part):
             assert ds.attrs["title"].startswith("part of a simulated archive (6 of 12 cells, ")
             assert ds.attrs["missing"] == "all 6 cells of Field_L"
             assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_open__what_is_open_is_not_warned_of_again(part):
+    with pytest.warns(IncompleteArchiveWarning):
+        ds = aa1xr.open(part)
+    aa1xr.events(ds)
+    aa1xr.sounds(ds)
+    aa1xr.with_spectrogram(ds, aa1xr.spectrogram(ds, "gaussian"))
 
 
 def test_open__the_warning_can_be_switched_off_by_its_category(part):

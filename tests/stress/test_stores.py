@@ -22,4 +22,4 @@ def test_stores__are_refused_or_right(module, scale, n, tmp_path):
     tallies = list(module.run(tmp_path, scale))
     assert [tally.failures for tally in tallies] == [[]] * n
     assert all(tally.tried > 3 for tally in tallies)
-    assert all(tally.refused for tally in tallies if "mended" not in tally.test)
+    assert all(tally.refused for tally in tallies if "repairs" not in tally.test)
