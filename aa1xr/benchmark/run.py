@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -211,7 +212,8 @@ def _saved(path: Path, data: str) -> xr.Dataset:
             f"{one_line(path)} has results of other data (neurons, trials, stimuli or spectrogram)"
             "; choose another folder"
         )
-    return found
+    # Units that were saved before times were recorded.
+    return found if "seconds" in found else found.assign(seconds=_seconds(np.nan))
 
 
 def score_prediction(
@@ -298,9 +300,20 @@ def evaluate(
         known = ds.sel(stimulus=[*split.train, *split.validation])
         stimuli, change = with_probe(ds.sel(stimulus=split.test)[["spectrogram"]])
         checkpoint = None if folder is None else _checkpoint(folder, unit)
+        # Of the process: the threads of BLAS, torch and dask count, and so do other units that run
+        # in this process meanwhile (a worker with several threads). Reading and smoothing the
+        # responses count, since a model may do so; scores do not, nor what was done before an
+        # interruption.
+        started = time.process_time()
         found = entrant.predict(known, split, stimuli, unit.seed, checkpoint).compute()
+        seconds = time.process_time() - started
         scores = _scores(found.sel(stimulus=split.test), ds, split).compute()
-        return scores.assign(causal=is_causal(found, change))
+        return scores.assign(causal=is_causal(found, change), seconds=_seconds(seconds))
+
+
+def _seconds(value: float) -> xr.Variable:
+    attrs = {"units": "s", "long_name": "processor time of the fit and prediction"}
+    return xr.Variable((), value, attrs)
 
 
 def _scores(prediction: xr.DataArray, ds: xr.Dataset, split: Split) -> xr.Dataset:
@@ -391,5 +404,7 @@ def _combine(results: dict[Unit, xr.Dataset], areas: list[str]) -> xr.Dataset:
         of = {(unit.split, unit.seed): r for unit, r in results.items() if unit.area == area}
         splits, seeds = (sorted({key[k] for key in of}) for k in (0, 1))
         rows = [xr.concat([of[split, seed] for seed in seeds], "seed") for split in splits]
-        of_area.append(xr.concat(rows, "split").assign_coords(split=splits, seed=seeds))
+        whole = xr.concat(rows, "split").assign_coords(split=splits, seed=seeds)
+        # One number for all neurons of an area, so that it is selected with them.
+        of_area.append(whole.assign(seconds=whole["seconds"].broadcast_like(whole["causal"])))
     return xr.concat(of_area, "neuron").transpose(*_DIMS)

@@ -1,4 +1,6 @@
 import dataclasses
+import shutil
+import time
 
 import numpy as np
 import pytest
@@ -44,6 +46,40 @@ def test_run__ridge_ln_beats_ridge_on_cells_with_a_nonlinearity(ds, protocol):
     assert ln > linear
 
 
+def test_run__records_the_processor_time_of_each_fit(ds, protocol, guess, monkeypatch, tmp_path):
+    model = MODELS["guess"]
+
+    def busy(known, split, stimuli, seed):
+        end = time.process_time() + (0.2 if known.area[0] == "MLd" else 0)
+        while time.process_time() < end:
+            pass
+        return model(known, split, stimuli, seed)
+
+    monkeypatch.setitem(MODELS, "guess", busy)
+    out = tmp_path / "results.zarr"
+    result = run(ds, protocol, "guess", path=out)
+    assert result.seconds.dims == ("split", "seed", "neuron")
+    assert result.seconds.attrs["units"] == "s"
+    of_area = result.seconds.groupby("area")
+    xr.testing.assert_equal(of_area.min().variable, of_area.max().variable)
+    assert float(result.sel(area="MLd").seconds.min()) >= 0.2
+    assert float(result.seconds.min()) > 0
+    saved = aa1xr.load(out / "guess-MLd-01-0").seconds
+    assert saved.dims == ()
+    assert float(saved) == float(result.sel(area="MLd").seconds[1, 0, 0])
+
+
+def test_run__a_folder_without_times_is_read(ds, protocol, guess, tmp_path):
+    out = tmp_path / "results.zarr"
+    result = run(ds, protocol, "guess", path=out)
+    unit = aa1xr.load(out / "guess-MLd-01-0").compute().drop_vars("seconds")
+    shutil.rmtree(out / "guess-MLd-01-0")
+    aa1xr.save(unit, out / "guess-MLd-01-0")
+    again = run(ds, protocol, "guess", path=out)
+    untimed = (again.split == 1) & (again.area == "MLd")
+    xr.testing.assert_identical(again, result.assign(seconds=result.seconds.where(~untimed)))
+
+
 def test_run__a_model_never_sees_test_responses(ds, protocol, guess):
     run(ds, protocol, "guess", seeds=[3])
     assert len(guess) == 4
@@ -79,9 +115,9 @@ def test_run__goes_on_after_an_interruption(ds, protocol, guess, monkeypatch, tm
     monkeypatch.setitem(MODELS, "guess", model)
     again = run(ds, protocol, "guess", seeds=[0, 1], path=out)
     assert len(guess) == 8
-    xr.testing.assert_identical(again, whole)
+    xr.testing.assert_identical(again.drop_vars("seconds"), whole.drop_vars("seconds"))
     monkeypatch.setitem(MODELS, "guess", refuse)
-    xr.testing.assert_identical(run(ds, protocol, "guess", seeds=[0, 1], path=out), whole)
+    xr.testing.assert_identical(run(ds, protocol, "guess", seeds=[0, 1], path=out), again)
     assert zarr.open_group(out, mode="r").attrs["protocol_dt_ms"] == 5
     assert aa1xr.load(out / "guess-MLd-01-0").cc_norm.sizes["neuron"] == 2
 
@@ -97,7 +133,9 @@ def test_run__on_a_cluster(ds, protocol, guess):
     distributed = pytest.importorskip("distributed")
     expected = run(ds, protocol, "guess", areas=["MLd"])
     with distributed.Client(processes=False, n_workers=1, dashboard_address=":0") as client:
-        xr.testing.assert_allclose(run(ds, protocol, "guess", areas=["MLd"]), expected)
+        result = run(ds, protocol, "guess", areas=["MLd"])
+        scores = [each.drop_vars("seconds") for each in (result, expected)]
+        xr.testing.assert_allclose(*scores)
         assert client.run(len, guess).popitem()[1] == 4
 
 
