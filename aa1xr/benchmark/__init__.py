@@ -10,10 +10,12 @@
 
 `run` fits and scores a model, also your own, which `check_model` checks first;
 `score_prediction` scores a prediction that comes from anywhere;
+`compare` pairs two models over splits and neurons;
 `table` puts results beside the published ones. On the command line: `aa1xr benchmark`.
 """
 
 from aa1xr.benchmark.check_model import ModelCheck, check_model
+from aa1xr.benchmark.compare import compare
 from aa1xr.benchmark.models import MODELS, Model
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.run import run, score_prediction
@@ -28,6 +30,7 @@ __all__ = [
     "ModelCheck",
     "Protocol",
     "check_model",
+    "compare",
     "run",
     "score_prediction",
     "table",
