@@ -20,6 +20,7 @@ from aa1xr.analysis.split import Split
 from aa1xr.arguments import shown
 from aa1xr.benchmark.identity import local_modules, model_digest
 from aa1xr.benchmark.models import MODELS, NEEDS_TORCH, from_network
+from aa1xr.benchmark.parameters import count_parameters
 from aa1xr.export.optional import import_optional
 from aa1xr.printable import file_name, one_line
 from aa1xr.typing import Floats
@@ -79,6 +80,15 @@ class Entrant:
         # Copies, which it may change.
         found = function(known.copy(deep=True), split, stimuli.copy(deep=True), **options)
         return self._checked(found, known, stimuli)
+
+    def count_parameters(
+        self, n_freq: int, n_neurons: int, *, dt_ms: float
+    ) -> tuple[int, int] | None:
+        """See `aa1xr.benchmark.parameters`; None also if a network is not made for one output."""
+        try:
+            return count_parameters(_as_function(self.model), n_freq, n_neurons, dt_ms=dt_ms)
+        except Exception:  # noqa: BLE001 - the code is anybody's, and its scores are there
+            return None
 
     def _checked(self, found: Any, known: xr.Dataset, stimuli: xr.Dataset) -> xr.DataArray:
         labels = {

@@ -68,6 +68,12 @@ def gru_ensemble(
     return xr.concat(rates, "member").mean("member")
 
 
+def with_networks(model: Model, *networks: type[Any] | str) -> Model:
+    """A model that says which networks it trains: see `count_parameters`."""
+    model.networks = networks  # type: ignore[attr-defined]
+    return model
+
+
 def from_network(kind: type[Any] | str) -> Model:
     """The model that trains a class of torch.nn.Module; by name, one of `networks`."""
 
@@ -83,7 +89,7 @@ def from_network(kind: type[Any] | str) -> Model:
         coords = {name: label.variable for name, label in labels.items()}
         return xr.DataArray(training.predict(network, sounds).numpy(), coords, tuple(coords))
 
-    return fit_and_predict
+    return with_networks(fit_and_predict, f"networks.{kind}" if isinstance(kind, str) else kind)
 
 
 def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
@@ -104,6 +110,7 @@ def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
 
 #: Recurrent and convolutional networks for all neurons: `aa1xr.benchmark.networks`. Need torch.
 gru, cnn = from_network("GRU"), from_network("CNN")
+with_networks(gru_ensemble, *["networks.GRU"] * _N_MEMBERS)
 
 MODELS: dict[str, Model] = {
     "ridge": ridge,

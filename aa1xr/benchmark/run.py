@@ -212,8 +212,8 @@ def _saved(path: Path, data: str) -> xr.Dataset:
             f"{one_line(path)} has results of other data (neurons, trials, stimuli or spectrogram)"
             "; choose another folder"
         )
-    # Units that were saved before times were recorded.
-    return found if "seconds" in found else found.assign(seconds=_seconds(np.nan))
+    # Units that were saved before times and parameters were recorded.
+    return found.assign({n: v for n, v in _of_fit().items() if n not in found})
 
 
 def score_prediction(
@@ -308,12 +308,33 @@ def evaluate(
         found = entrant.predict(known, split, stimuli, unit.seed, checkpoint).compute()
         seconds = time.process_time() - started
         scores = _scores(found.sel(stimulus=split.test), ds, split).compute()
-        return scores.assign(causal=is_causal(found, change), seconds=_seconds(seconds))
+        counts = entrant.count_parameters(
+            ds.sizes["freq"], ds.sizes["neuron"], dt_ms=schema.bin_width_ms(ds)
+        )
+        return scores.assign(
+            {"causal": is_causal(found, change)} | _of_fit(seconds, *(counts or ()))
+        ).assign_attrs(_versions(counts is not None), model=entrant.name)
 
 
-def _seconds(value: float) -> xr.Variable:
-    attrs = {"units": "s", "long_name": "processor time of the fit and prediction"}
-    return xr.Variable((), value, attrs)
+#: What a fit is, beside its scores: one number for all neurons of an area. NaN if not known.
+_OF_FIT = {
+    "seconds": {"units": "s", "long_name": "processor time of the fit and prediction"},
+    "parameters_one_output": {"units": "1", "long_name": "parameters of a network for one neuron"},
+    "parameters": {"units": "1", "long_name": "parameters of the network of all neurons"},
+}
+
+
+def _of_fit(*values: float) -> dict[str, xr.Variable]:
+    values += (np.nan,) * (len(_OF_FIT) - len(values))
+    return {
+        name: xr.Variable((), float(value), attrs)
+        for (name, attrs), value in zip(_OF_FIT.items(), values, strict=True)
+    }
+
+
+def _versions(has_network: bool) -> dict[str, str]:
+    torch = {"torch_version": str(import_module("torch").__version__)} if has_network else {}
+    return {"aa1xr_version": VERSION} | torch
 
 
 def _scores(prediction: xr.DataArray, ds: xr.Dataset, split: Split) -> xr.Dataset:
@@ -405,6 +426,7 @@ def _combine(results: dict[Unit, xr.Dataset], areas: list[str]) -> xr.Dataset:
         splits, seeds = (sorted({key[k] for key in of}) for k in (0, 1))
         rows = [xr.concat([of[split, seed] for seed in seeds], "seed") for split in splits]
         whole = xr.concat(rows, "split").assign_coords(split=splits, seed=seeds)
-        # One number for all neurons of an area, so that it is selected with them.
-        of_area.append(whole.assign(seconds=whole["seconds"].broadcast_like(whole["causal"])))
+        # Repeated for each neuron, so that it is selected with the neurons.
+        each = {name: whole[name].broadcast_like(whole["causal"]) for name in _OF_FIT}
+        of_area.append(whole.assign(each))
     return xr.concat(of_area, "neuron").transpose(*_DIMS)
