@@ -23,8 +23,8 @@ _FILES = {
     "README.md", "SECURITY.md", "pyproject.toml",
 }  # fmt: skip
 _FOLDERS = {"aa1xr", "benchmarks", "docs", "notebooks", "stress", "tests"}
-#: The one file of data: names and digests of AA1, from which nothing of it can be made again.
-_DATA = "aa1xr/archive/aa1-contents.txt"
+#: Data: names and digests of AA1, and scores, from which nothing of it can be made again.
+_DATA = {"aa1xr/archive/aa1-contents.txt", "aa1xr/benchmark/scores.csv"}
 #: Pictures of the code and of simulated neurons; others could show recordings.
 _PICTURES = {
     f"docs/_static/{name}.svg"
@@ -46,7 +46,7 @@ def wrong_in_wheel(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
         metadata = "-".join(wheel.name.split("-")[:2]) + ".dist-info"
-        expected = {f"{metadata}/{name}" for name in _INFO} | {"aa1xr/py.typed", _DATA}
+        expected = {f"{metadata}/{name}" for name in _INFO} | {"aa1xr/py.typed", *_DATA}
         expected |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "aa1xr").rglob("*.py")}
         wrong = [f"{wheel.name}: {name} is in it" for name in sorted(names - expected)]
         wrong += [f"{wheel.name}: {name} is missing" for name in sorted(expected - names)]
@@ -65,7 +65,7 @@ def wrong_in_sdist(sdist: Path) -> list[str]:
         for name, member in sorted(members.items()):
             path = PurePosixPath(name)
             fits = name in _FILES if len(path.parts) == 1 else path.suffix in _ENDINGS
-            fits |= name == _DATA or name in _PICTURES
+            fits |= name in _DATA | _PICTURES
             there = len(path.parts) == 1 or path.parts[0] in _FOLDERS
             if not (fits and there and member.isfile()) or member.size > 2**20:
                 wrong.append(f"{sdist.name}: {name} is in it")
@@ -73,7 +73,7 @@ def wrong_in_sdist(sdist: Path) -> list[str]:
                 file = archive.extractfile(member)
                 if file is None or b'"output_type"' in file.read():
                     wrong.append(f"{sdist.name}: {name} has outputs")
-    expected = {*_FILES, _DATA} | {
+    expected = {*_FILES, *_DATA} | {
         path.relative_to(ROOT).as_posix()
         for folder in ("aa1xr", "benchmarks", "stress", "tests")
         for path in (ROOT / folder).rglob("*.py")

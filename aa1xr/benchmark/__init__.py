@@ -19,7 +19,9 @@ from aa1xr.benchmark.compare import compare
 from aa1xr.benchmark.models import MODELS, Model
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.run import run, score_prediction
+from aa1xr.benchmark.stored_scores import read_scores, stored_scores
 from aa1xr.benchmark.table import PUBLISHED, table
+from aa1xr.benchmark.trials import mean_of_trials, measured_mean_of_trials
 from aa1xr.benchmark.true_rate import true_rate
 
 __all__ = [
@@ -31,8 +33,12 @@ __all__ = [
     "Protocol",
     "check_model",
     "compare",
+    "mean_of_trials",
+    "measured_mean_of_trials",
+    "read_scores",
     "run",
     "score_prediction",
+    "stored_scores",
     "table",
     "true_rate",
 ]

@@ -1,114 +1,203 @@
-"""Results beside published scores, as a Markdown table."""
+"""Scores beside published ones, as a Markdown table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from aa1xr import arguments, schema
-from aa1xr.benchmark.run import SCORES, TYPE
-from aa1xr.printable import cell_text
+from aa1xr import arguments
+from aa1xr.benchmark.protocols import PROTOCOLS
+from aa1xr.benchmark.run import SCORES
+from aa1xr.benchmark.stored_scores import COLUMNS, score_lines
+from aa1xr.printable import cell_text, printable
 
 
 @dataclass(frozen=True)
 class Published:
-    """One figure of the published table: CCnorm in %, songs."""
+    """One figure of the published table: CCnorm in %."""
 
     model: str
     area: str
     cc_norm: float
+    parameters: int | None = None  #: of the whole network with one output
+    protocol: str = "rancon2025"  #: probably: see `PROTOCOLS`
+    sounds: str = "conspecific"
 
 
+_MIXTURE = ("rancon2025-mixture", "all")
 #: Rançon et al. (2025), Communications Biology, doi:10.1038/s42003-025-08858-3: the three best
-#: models of each area. The labels of the second and third in MLd look swapped there: the number of
-#: parameters beside the first of them is that of the Transformer in Field L.
+#: models of each area.
+#:
+#: In MLd, the published labels of the second and the third model are swapped: the number of
+#: parameters beside the first of them, 29,109, is that of a Transformer (embedding 48, two layers,
+#: feed-forward 32, 41 bins of context), as in Field L, and cannot be that of a 2D-CNN. The labels
+#: here are the right ones. The published code has 24,774 parameters for StateNet GRU.
 PUBLISHED = (
-    Published("StateNet GRU", "Field_L", 71.0),
-    Published("Transformer", "Field_L", 65.5),
+    Published("StateNet GRU", "Field_L", 71.0, 24_900),
+    Published("Transformer", "Field_L", 65.5, 29_109),
     Published("2D-CNN", "Field_L", 65.0),
-    Published("StateNet Mamba", "MLd", 73.4),
-    Published("2D-CNN (label may be swapped)", "MLd", 68.9),
-    Published("Transformer (label may be swapped)", "MLd", 68.3),
+    Published("StateNet Mamba", "MLd", 73.4, 32_334, *_MIXTURE),
+    Published("Transformer", "MLd", 68.9, 29_109, *_MIXTURE),
+    Published("2D-CNN", "MLd", 68.3, None, *_MIXTURE),
 )
 
 _HEADER = (
-    "| model | area | sounds | CCnorm % | CCnorm (deepSTRF) % | CCraw % | neurons scored |\n"
-    "|---|---|---|---|---|---|---|"
+    *("protocol", "model", "area", "sounds", "parameters, one output", "parameters"),
+    *("CCnorm %", "by stimulus %", "CCraw %", "splits", "seeds", "s a fit", "neurons scored"),
 )
+_LEGEND = (
+    "Scores are means over neurons. ± is the standard deviation of this mean over splits (and "
+    'seeds). "By stimulus" is CCnorm by the convention of deepSTRF 0.1.0. "s a fit" is the '
+    "processor time of one fit and prediction."
+)
+_SOURCE = (
+    "Published: Rançon et al. (2025), doi:10.1038/s42003-025-08858-3, under what is probably their "
+    "protocol, and with the labels of two models in MLd put right."
+)
+_PAIRED = "± of a difference is its standard error over splits."
+_ROW = ["input", "protocol", "model", "spectrogram", "area", "sounds"]
 
 
-def table(results: Iterable[xr.Dataset], *, published: bool = True) -> str:
-    """Format results of `aa1xr.benchmark.run`, with a row for each area and type of stimulus.
+def table(
+    results: Iterable[xr.Dataset | pd.DataFrame],
+    *,
+    published: bool = True,
+    baseline: str | None = None,
+) -> str:
+    """Format scores, with a row for each protocol, model, area and type of stimulus.
 
     Parameters
     ----------
     results
-        One result for each model; the attribute `model` is its name.
+        Results of `aa1xr.benchmark.run`, whose attribute `model` is the name, or scores of
+        `stored_scores` or `read_scores`.
     published
-        Add the published scores of these areas. They are for recorded neurons and other splits of
-        the stimuli, so they are no ranking.
+        Add the published scores of these areas, under the protocol to which they belong. Rows of
+        different protocols do not compare.
+    baseline
+        The name of a model: adds the difference to its CCnorm, paired over splits.
 
     Returns
     -------
     str
-        Means over neurons, then over splits and seeds, with the standard deviation if there are
-        several; and the number of neurons with a score (out of all, in the worst split). A model
-        that predicts from later sound is marked "(not causal)". A model whose stimulus is not the
-        spectrogram of the protocol is marked with the kind of its spectrogram.
+        For each protocol, area and type of stimulus, the models from the lowest CCnorm to the
+        highest. Scores are means over neurons, then over splits and seeds, with the standard
+        deviation if there are several. The number of neurons with a score is that of the worst
+        split. A model that predicts from later sound is marked "(not causal)". A model whose
+        stimulus is not the spectrogram of the protocol is marked with the kind of its spectrogram.
+        Lines below the table say what ± is, and give the notes on stored scores.
 
     Examples
     --------
     >>> scores = ("cc_norm", "cc_norm_deepstrf", "cc_raw")
     >>> half = (("split", "seed", "stimulus_type", "neuron"), [[[[0.5, float("nan")]]]])
     >>> coords = {"area": ("neuron", ["MLd", "MLd"]), "stimulus_type": ["conspecific"]}
-    >>> result = xr.Dataset(dict.fromkeys(scores, half), coords, {"model": "ridge"})
-    >>> print(aa1xr.benchmark.table([result], published=False))
-    | model | area | sounds | CCnorm % | CCnorm (deepSTRF) % | CCraw % | neurons scored |
-    |---|---|---|---|---|---|---|
-    | ridge | MLd | conspecific | 50.0 | 50.0 | 50.0 | 1 of 2 |
+    >>> attrs = {"model": "ridge", "protocol": "cv1"}
+    >>> result = xr.Dataset(dict.fromkeys(scores, half), coords, attrs)
+    >>> for line in aa1xr.benchmark.table([result], published=False).splitlines()[:3]:
+    ...     print(line[:75])
+    | protocol | model | area | sounds | parameters, one output | parameters |
+    |---|---|---|---|---|---|---|---|---|---|---|---|---|
+    | cv1 | ridge | MLd | conspecific |  |  | 50.0 | 50.0 | 50.0 | 1 | 1 |  | 1
     """
-    rows, areas = [_HEADER], set[str]()
-    for result in arguments.listed("results", results):
-        schema.require(result, *SCORES, name="a result", of="aa1xr.benchmark.run")
-        if TYPE not in result.dims:
-            raise ValueError(
-                f"a result must have the dimension {TYPE!r}, as aa1xr.benchmark.run gives it; got "
-                f"{tuple(map(str, result.dims))}"
-            )
-        if "model" not in result.attrs:
-            raise ValueError(
-                "a result has no attribute 'model', its name in the table: "
-                'result.assign_attrs(model="...")'
-            )
-        areas |= set(result["area"].values.tolist())
-        for area in np.unique(result["area"]):
-            of_area = result.isel(neuron=np.flatnonzero(result["area"] == area))
-            types = result[TYPE].values
-            rows += [_row(of_area.sel({TYPE: type_}), str(area), type_) for type_ in types]
+    each = [_lines(result) for result in arguments.listed("results", results)]
+    areas = {area for lines in each for area in lines["area"]}
+    rows = [
+        _row(lines, number) | _paired(lines, each, baseline)
+        for number, of_input in enumerate(each)
+        for _, lines in of_input.groupby(_ROW[1:], sort=False, dropna=False)
+    ]
     if published:
-        rows += [
-            f"| {p.model}, published (other splits) | {p.area} | conspecific | {p.cc_norm} | | | |"
-            for p in PUBLISHED
-            if not areas or p.area in areas
-        ]
-    return "\n".join(rows)
+        rows += [_published(p) for p in PUBLISHED if not areas or p.area in areas]
+    header = list(_HEADER) + ([f"CCnorm less {cell_text(baseline)}"] if baseline else [])
+    text = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    order = list(PROTOCOLS)
+    rows.sort(
+        key=lambda row: (
+            order.index(row["protocol"]) if row["protocol"] in order else len(order),
+            *(row[name] for name in ("protocol", "area", "sounds", "sort")),
+        )
+    )
+    text += [f"| {' | '.join(row.get(name, '') for name in header)} |" for row in rows]
+    notes = list(dict.fromkeys(note for row in rows for note in row.get("notes", ())))
+    return "\n".join([*text, "", _LEGEND + (f" {_PAIRED}" if baseline else ""), *notes])
 
 
-def _row(scores: xr.Dataset, area: str, type_: str) -> str:
-    figures = []
-    for name in SCORES:
-        of_run = 100 * scores[name].mean("neuron").values.ravel()
-        spread = f" ± {of_run.std(ddof=1):.1f}" if of_run.size > 1 else ""
-        figures.append(f"{of_run.mean():.1f}{spread}")
-    scored = int(scores["cc_norm"].notnull().sum("neuron").min())
-    model = scores.attrs["model"]
-    if scores.attrs.get("spectrogram") == "custom":
-        model += f" ({scores.attrs.get('spectrogram_kind', 'custom')} spectrogram)"
-    if "causal" in scores and not scores["causal"].all():
+def _lines(result: Any) -> pd.DataFrame:
+    if not isinstance(result, pd.DataFrame):
+        return score_lines(result)
+    if missing := [name for name in COLUMNS if name not in result]:
+        raise ValueError(
+            f"scores must have the columns of aa1xr.benchmark.stored_scores; {missing[0]!r} is "
+            "missing"
+        )
+    return result
+
+
+def _row(lines: pd.DataFrame, number: int) -> dict[str, Any]:
+    first = lines.iloc[0]
+    model = first["model"]
+    if first["spectrogram"]:
+        model += f" ({first['spectrogram']} spectrogram)"
+    if not lines["causal"].all():
         model += " (not causal)"
-    labels = map(cell_text, (model, area, type_))
-    cells = (*labels, *figures, f"{scored} of {scores.sizes['neuron']}")
-    return f"| {' | '.join(cells)} |"
+    labels = (first["protocol"], model, first["area"], first["sounds"])
+    row: dict[str, Any] = dict(zip(_HEADER, map(cell_text, labels), strict=False))
+    row["parameters, one output"] = _count(first["parameters_one_output"])
+    row["parameters"] = _count(first["parameters"])
+    for name, column in zip(("CCnorm %", "by stimulus %", "CCraw %"), SCORES, strict=True):
+        row[name] = _mean(100 * lines[column].to_numpy())
+    row["splits"], row["seeds"] = str(lines["split"].nunique()), str(lines["seed"].nunique())
+    row["s a fit"] = f"{lines['seconds'].mean():.3g}" if lines["seconds"].notna().any() else ""
+    row["neurons scored"] = f"{lines['scored'].min()} of {lines['neurons'].min()}"
+    score = lines["cc_norm"].mean()
+    row["sort"] = (-1.0 if np.isnan(score) else score, number)
+    row["notes"] = [
+        f"{cell_text(model)}, {row['protocol']}: {printable(note, longest=1000)}"
+        for note in lines["note"].unique()
+        if note
+    ]
+    return row
+
+
+def _mean(values: Any) -> str:
+    if np.isnan(values).all():
+        return ""
+    spread = f" ± {values.std(ddof=1):.1f}" if values.size > 1 else ""
+    return f"{values.mean():.1f}{spread}"
+
+
+def _count(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:,.0f}"
+
+
+def _paired(
+    lines: pd.DataFrame, inputs: list[pd.DataFrame], baseline: str | None
+) -> dict[str, str]:
+    """The difference to another model, in the same splits."""
+    if baseline is None or lines["model"].iloc[0] == baseline:
+        return {}
+    where = ["protocol", "area", "sounds"]
+    for other in inputs:
+        same = (other[where] == lines[where].iloc[0]).all(axis=1) & (other["model"] == baseline)
+        if same.any():
+            a, b = (x.groupby("split")["cc_norm"].mean() for x in (lines, other[same]))
+            difference = 100 * (a - b).dropna()
+            error = f" ± {difference.sem():.1f}" if difference.size > 1 else ""
+            return {f"CCnorm less {cell_text(baseline)}": f"{difference.mean():+.1f}{error}"}
+    return {}
+
+
+def _published(figure: Published) -> dict[str, Any]:
+    labels = (figure.protocol, f"{figure.model}, published", figure.area, figure.sounds)
+    return dict(zip(_HEADER, labels, strict=False)) | {
+        "parameters, one output": _count(figure.parameters or np.nan),
+        "CCnorm %": f"{figure.cc_norm}",
+        "sort": (figure.cc_norm / 100, -1),
+        "notes": [_SOURCE],
+    }

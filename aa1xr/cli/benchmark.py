@@ -11,12 +11,24 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 import aa1xr
 from aa1xr.archive.contents import Contents
 from aa1xr.arguments import shown
-from aa1xr.benchmark import MODELS, PROTOCOLS, Protocol, run, score_prediction, table, true_rate
+from aa1xr.benchmark import (
+    MODELS,
+    PROTOCOLS,
+    Protocol,
+    mean_of_trials,
+    read_scores,
+    run,
+    score_prediction,
+    stored_scores,
+    table,
+    true_rate,
+)
 from aa1xr.benchmark.external import find_model
 from aa1xr.cli.options import Commands, add_source, place_options
 from aa1xr.cluster import require_workers
@@ -36,7 +48,16 @@ def add(commands: Commands) -> None:
     )
     add_source(parser)
     parser.add_argument("--sample", action="store_true", help="take the simulated sample")
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="cv10", help="default: cv10")
+    parser.add_argument("--protocol", choices=PROTOCOLS, help="default: cv10")
+    parser.add_argument(
+        "--table",
+        action="store_true",
+        help="only print stored scores, without any data: those of this package and the published "
+        "ones, of all protocols by default, and those in --out",
+    )
+    parser.add_argument(
+        "--against", metavar="MODEL", help="add the differences to the CCnorm of this model"
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--model",
@@ -75,7 +96,10 @@ def _seed(text: str) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    protocol, here = PROTOCOLS[args.protocol], str(Path.cwd())
+    if args.table:
+        _print_stored(args)
+        return
+    protocol, here = PROTOCOLS[args.protocol or "cv10"], str(Path.cwd())
     sys.path.insert(0, here)  # as `python -m` has it: a module of the working directory is found
     try:
         prediction = _check(args)
@@ -83,6 +107,22 @@ def _run(args: argparse.Namespace) -> None:
             _score(args, protocol, prediction)
     finally:
         sys.path.remove(here)
+
+
+def _print_stored(args: argparse.Namespace) -> None:
+    """The table, from what was computed before."""
+    for name in ("source", "sample", "prediction", "seeds", "scheduler"):
+        if getattr(args, name):
+            option = one_line(args.source) if name == "source" else f"--{name}"
+            raise ValueError(f"--table prints stored scores and computes nothing; omit {option}")
+    scores = [stored_scores()]
+    if args.out is not None:
+        own = read_scores(args.out)
+        scores.append(own.assign(model=own["model"] + f" ({Path(args.out).name})"))
+    wanted = {"protocol": args.protocol, "area": args.area}
+    for name in [name for name, value in wanted.items() if value is not None]:
+        scores = [lines[lines[name] == wanted[name]] for lines in scores]
+    print(table(scores, published=args.protocol is None, baseline=args.against))
 
 
 def _check(args: argparse.Namespace) -> xr.DataArray | None:
@@ -118,8 +158,15 @@ def _score(args: argparse.Namespace, protocol: Protocol, prediction: xr.DataArra
     if truth is not None:
         of_truth = score_prediction(ds, truth, protocol)
         results.append(of_truth.assign_attrs(model="true rate"))
+    recorded = Contents.of_attrs(store.attrs).origin == "aa1"
+    rows: list[Any] = [*results]
+    if recorded:  # what other trials predict is stored
+        stored = stored_scores().query("protocol == @protocol.name and model.str.contains('trial')")
+        rows.append(stored[stored["area"].isin(np.unique(ds["area"]))])
+    else:
+        rows += mean_of_trials(ds, protocol)
     print(f"{protocol}\n")
-    print(table(results, published=Contents.of_attrs(store.attrs).origin == "aa1"))
+    print(table(rows, published=recorded, baseline=args.against))
 
 
 def _read(path: str) -> xr.DataArray:

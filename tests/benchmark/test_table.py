@@ -1,7 +1,11 @@
+import dataclasses
+
 import numpy as np
+import pytest
 import xarray as xr
 
-from aa1xr.benchmark import PUBLISHED, table
+from aa1xr.benchmark import PUBLISHED, read_scores, run, stored_scores, table
+from aa1xr.benchmark.stored_scores import COLUMNS
 
 
 def result(cc_norm, **attrs):
@@ -12,28 +16,126 @@ def result(cc_norm, **attrs):
             "area": ("neuron", ["MLd", "MLd", "Field_L"]),
             "stimulus_type": ["conspecific", "flatrip"],
         },
-        {"model": "m", **attrs},
+        {"model": "m", "protocol": "p", **attrs},
     )
+
+
+def rows_of(text):
+    """The rows as dictionaries."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    lines = [line for line in lines if len(line) > 5]
+    return [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
 
 
 def test_table__means_spread_and_counts():
     values = np.zeros((2, 1, 2, 3))
     values[:, 0, 0, :2] = [[0.5, 0.7], [0.8, np.nan]]
-    lines = table([result(values)], published=False).splitlines()
-    assert len(lines) == 2 + 4
+    given = result(values)
+    given["seconds"] = ("split", "neuron"), [[3.0, 3.0, 1.0], [5.0, 5.0, 1.0]]
+    given["parameters_one_output"] = ("neuron", [1000.0, 1000.0, np.nan])
+    given["parameters"] = ("neuron", [1234.0, 1234.0, np.nan])
+    for name in ("seconds", "parameters_one_output", "parameters"):
+        given[name] = given[name].broadcast_like(given.cc_norm.isel(stimulus_type=0, drop=True))
+    text = table([given], published=False)
+    rows = rows_of(text)
+    assert [(row["area"], row["sounds"]) for row in rows] == [
+        ("Field_L", "conspecific"),
+        ("Field_L", "flatrip"),
+        ("MLd", "conspecific"),
+        ("MLd", "flatrip"),
+    ]
     # Means over neurons of 60 and 80 %, over the one neuron that the second split leaves.
-    assert lines[4].startswith("| m | MLd | conspecific | 70.0 ± 14.1 |")
-    assert lines[4].endswith("| 1 of 2 |")
-    assert lines[2].endswith("| 1 of 1 |")
+    assert rows[2] == {
+        "protocol": "p",
+        "model": "m",
+        "area": "MLd",
+        "sounds": "conspecific",
+        "parameters, one output": "1,000",
+        "parameters": "1,234",
+        "CCnorm %": "70.0 ± 14.1",
+        "by stimulus %": "70.0 ± 14.1",
+        "CCraw %": "70.0 ± 14.1",
+        "splits": "2",
+        "seeds": "1",
+        "s a fit": "4",
+        "neurons scored": "1 of 2",
+    }
+    assert rows[0]["parameters"] == ""
+    assert "± is the standard deviation of this mean over splits (and seeds)" in text
 
 
 def test_table__of_one_run_has_no_spread():
-    lines = table([result(np.full((1, 1, 2, 3), 0.5))], published=False).splitlines()
-    assert lines[2] == "| m | Field_L | conspecific | 50.0 | 50.0 | 50.0 | 1 of 1 |"
+    rows = rows_of(table([result(np.full((1, 1, 2, 3), 0.5))], published=False))
+    assert (rows[0]["CCnorm %"], rows[0]["s a fit"]) == ("50.0", "")
 
 
-def test_table__published_rows():
-    text = table([])
-    assert text.count("published") == len(PUBLISHED) == 6
-    assert "| StateNet GRU, published (other splits) | Field_L | conspecific | 71.0 |" in text
-    assert text.count("label may be swapped") == 2
+def test_table__published_rows_stand_in_their_protocol():
+    own = [result(np.full((1, 1, 2, 3), x), protocol=p) for x, p in ((0.7, "rancon2025"), (1, "q"))]
+    rows = rows_of(table(own))
+    published = [row for row in rows if "published" in row["model"]]
+    assert len(published) == len(PUBLISHED) == 6
+    of_songs = [
+        (row["model"], row["CCnorm %"])
+        for row in rows
+        if (row["protocol"], row["area"], row["sounds"]) == ("rancon2025", "Field_L", "conspecific")
+    ]
+    assert of_songs == [
+        ("2D-CNN, published", "65.0"),
+        ("Transformer, published", "65.5"),
+        ("m", "70.0"),
+        ("StateNet GRU, published", "71.0"),
+    ]
+    # The labels that the source has swapped: 29,109 parameters are those of the Transformer.
+    counts = {(p.model, p.area): p.parameters for p in PUBLISHED if p.cc_norm in (68.9, 73.4)}
+    assert counts == {("Transformer", "MLd"): 29_109, ("StateNet Mamba", "MLd"): 32_334}
+
+
+def test_table__differences_are_paired_over_splits():
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(0, 1, (2, 4, 1, 2, 3))
+    text = table([result(a), result(b, model="b")], published=False, baseline="b")
+    row = next(row for row in rows_of(text) if (row["model"], row["area"]) == ("m", "MLd"))
+    each = 100 * (a - b)[:, 0, 0, :2].mean(1)
+    expected = f"{each.mean():+.1f} ± {each.std(ddof=1) / 2:.1f}"
+    assert row["CCnorm less b"] == expected
+    assert next(row for row in rows_of(text) if row["model"] == "b")["CCnorm less b"] == ""
+    assert "standard error over splits" in text
+
+
+def test_table__of_a_folder_is_that_of_the_result(ds, protocol, tmp_path):
+    expected = run(ds, protocol, "ridge", path=tmp_path / "out")
+    assert table([read_scores(tmp_path / "out")]) == table([expected])
+
+
+def test_read_scores__tells_a_model_from_what_it_was(ds, protocol, tmp_path):
+    one = dataclasses.replace(protocol, n_splits=1)
+    for gain in (1.0, 2.0):
+
+        def loud(known, split, stimuli, gain=gain):
+            return known.psth.mean(["stimulus", "time"]) * stimuli.spectrogram.sum("freq") ** gain
+
+        run(ds, one, loud, areas=["MLd"], path=tmp_path / "out")
+    names = read_scores(tmp_path / "out")["model"]
+    assert names.nunique() == 2
+    assert names.str.contains("loud-").all()
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()])
+def test_read_scores__refuses_what_has_none(make, tmp_path):
+    make(tmp_path / "out")
+    with pytest.raises(ValueError, match="out must be a folder of results"):
+        read_scores(tmp_path / "out")
+
+
+def test_stored_scores__are_complete():
+    scores = stored_scores()
+    assert tuple(scores) == COLUMNS
+    assert not scores.duplicated(["protocol", "model", "area", "sounds", "split", "seed"]).any()
+    assert {"ridge", "endless trials (noise ceiling)"} <= set(scores.model)
+    ceiling = scores[scores.model.str.contains("ceiling")].cc_norm
+    np.testing.assert_allclose(ceiling, 1)
+
+
+def test_table__refuses_other_columns():
+    with pytest.raises(ValueError, match="'scored' is missing"):
+        table([stored_scores().drop(columns="scored")])
