@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +68,15 @@ def gru_ensemble(
     return xr.concat(rates, "member").mean("member")
 
 
-def with_networks(model: Model, *networks: type[Any] | str) -> Model:
-    """A model that says which networks it trains: see `count_parameters`."""
-    model.networks = networks  # type: ignore[attr-defined]
+def with_networks(model: Model, kinds: Sequence[type[Any] | str]) -> Model:
+    """A model that says which classes it trains; by name, of `networks`: see `count_parameters`."""
+
+    def classes() -> list[type[Any]]:
+        from aa1xr.benchmark import networks
+
+        return [getattr(networks, kind) if isinstance(kind, str) else kind for kind in kinds]
+
+    model.networks = classes  # type: ignore[attr-defined]
     return model
 
 
@@ -89,7 +95,7 @@ def from_network(kind: type[Any] | str) -> Model:
         coords = {name: label.variable for name, label in labels.items()}
         return xr.DataArray(training.predict(network, sounds).numpy(), coords, tuple(coords))
 
-    return with_networks(fit_and_predict, f"networks.{kind}" if isinstance(kind, str) else kind)
+    return with_networks(fit_and_predict, [kind])
 
 
 def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
@@ -110,7 +116,7 @@ def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
 
 #: Recurrent and convolutional networks for all neurons: `aa1xr.benchmark.networks`. Need torch.
 gru, cnn = from_network("GRU"), from_network("CNN")
-with_networks(gru_ensemble, *["networks.GRU"] * _N_MEMBERS)
+with_networks(gru_ensemble, ["GRU"] * _N_MEMBERS)
 
 MODELS: dict[str, Model] = {
     "ridge": ridge,

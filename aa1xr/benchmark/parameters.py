@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 
@@ -15,29 +14,22 @@ def count_parameters(
     Parameters
     ----------
     function
-        A model as a function. Its attribute `networks` has the classes that it trains, one for each
-        member of an ensemble, or their names such as "networks.GRU" (in `aa1xr.benchmark`).
+        A model as a function. Its attribute `networks` returns the classes that it trains, one for
+        each member of an ensemble.
     n_freq, n_neurons, dt_ms
         What the classes are made for.
     """
-    networks = getattr(function, "networks", ())
-    if not networks:
+    networks = getattr(function, "networks", None)
+    if networks is None:
         return None
     import torch
 
     from aa1xr.benchmark.training import make
 
     def count(outputs: int) -> int:
-        made = [make(_network(each), n_freq, outputs, dt_ms=dt_ms) for each in networks]
+        made = [make(kind, n_freq, outputs, dt_ms=dt_ms) for kind in networks()]
         return sum(p.numel() for one in made for p in one.parameters() if p.requires_grad)
 
     # The first weights are drawn, and nothing after must depend on that.
     with torch.random.fork_rng():
         return count(1), count(n_neurons)
-
-
-def _network(kind: type[Any] | str) -> Any:
-    if not isinstance(kind, str):
-        return kind
-    module, name = kind.split(".")
-    return getattr(import_module(f"aa1xr.benchmark.{module}"), name)

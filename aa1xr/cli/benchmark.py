@@ -161,8 +161,9 @@ def _score(args: argparse.Namespace, protocol: Protocol, prediction: xr.DataArra
     recorded = Contents.of_attrs(store.attrs).origin == "aa1"
     rows: list[Any] = [*results]
     if recorded:  # what other trials predict is stored
-        stored = stored_scores().query("protocol == @protocol.name and model.str.contains('trial')")
-        rows.append(stored[stored["area"].isin(np.unique(ds["area"]))])
+        stored = stored_scores()
+        beside = stored["protocol"].eq(protocol.name) & stored["model"].str.contains("trial")
+        rows.append(stored[beside & stored["area"].isin(np.unique(ds["area"]))])
     else:
         rows += mean_of_trials(ds, protocol)
     print(f"{protocol}\n")

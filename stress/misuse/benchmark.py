@@ -154,6 +154,20 @@ ROWS: tuple[tuple[Any, ...], ...] = (
      TypeError),
     ("benchmark.table", "None", lambda t: benchmark.table(None),
      "results is one NoneType", TypeError),
+    ("benchmark.table", "scores without a column",
+     lambda t: benchmark.table([benchmark.stored_scores().drop(columns="seed")]),
+     "must have the columns of aa1xr.benchmark.stored_scores; 'seed' is missing"),
+    ("benchmark.read_scores", "a folder that is not there",
+     lambda t: benchmark.read_scores(t.new()), "must be a folder of results"),
+    ("benchmark.read_scores", "an archive", lambda t: benchmark.read_scores(t.archive),
+     "must be a folder of results"),
+    ("benchmark.mean_of_trials", "no trials", lambda t: benchmark.mean_of_trials(
+        t.fine, t.protocol, [0]), "n must be above 0 trials; got 0"),
+    ("benchmark.mean_of_trials", "one number", lambda t: benchmark.mean_of_trials(
+        t.fine, t.protocol, 5), "n is one int; expected a list", TypeError),
+    ("benchmark.measured_mean_of_trials", "all trials",
+     lambda t: benchmark.measured_mean_of_trials(t.fine, t.protocol, 10),
+     "two trials of each must be left"),
     ("benchmark.true_rate", "a fit for the truth", lambda t: _truth(t, truth=t.fit),
      "truth has no variable 'spontaneous'; .*aa1xr.simulate_archive gives"),
     ("benchmark.true_rate", "a misspelt protocol", lambda t: _truth(t, protocol="cv"),
@@ -191,7 +205,12 @@ def rows() -> Iterator[Case]:
     yield works(
         "benchmark", "a table as it is meant",
         lambda t: benchmark.table([t.result.assign_attrs(model="mine")]),
-        lambda t, got: "| mine | MLd | conspecific | " in got,
+        lambda t, got: "| cv10 | mine | MLd | conspecific | " in got,
+    )  # fmt: skip
+    yield works(
+        "benchmark.stored_scores", "as it is meant",
+        lambda t: benchmark.stored_scores(),
+        lambda t, got: bool((got.groupby("protocol").split.nunique() <= 10).all()),
     )  # fmt: skip
     yield works(
         "Split", "a part of it selects",

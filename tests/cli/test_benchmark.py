@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import sys
@@ -7,7 +8,7 @@ import pytest
 import aa1xr
 from aa1xr import cli
 from aa1xr.archive.contents import Contents
-from aa1xr.benchmark import PROTOCOLS
+from aa1xr.benchmark import PROTOCOLS, PUBLISHED, stored_scores
 from aa1xr.cluster import require_workers
 
 
@@ -27,8 +28,11 @@ def test_benchmark__of_simulated_cells_beside_the_truth(quick, tmp_path, capsys)
     printed = capsys.readouterr().out
     assert "name='quick'" in printed
     assert "| ridge | MLd | conspecific |" in printed
-    truth = [line for line in printed.splitlines() if "| true rate | MLd | conspecific |" in line]
-    assert float(truth[0].split("|")[4]) > 90
+    rows = {row["model"]: float(row["CCnorm %"]) for row in _rows(printed)}
+    assert rows["true rate"] > 90
+    assert rows["endless trials (noise ceiling)"] == 100
+    of_trials = [rows[f"mean of {n} (formula)"] for n in ("1 other trial", "5 other trials")]
+    assert 0 < of_trials[0] < of_trials[1] < 100
     assert "published" not in printed
     assert [path.name for path in out.iterdir() if path.is_dir()] == ["ridge-MLd-00-0"]
 
@@ -41,6 +45,100 @@ def test_benchmark__of_a_prediction(quick, sample_archive, tmp_path, capsys, mon
     printed = capsys.readouterr().out
     assert "| mine.zarr | Field_L | conspecific |" in printed
     assert "StateNet GRU, published" in printed
+
+
+def test_benchmark__beside_means_of_trials(quick, sample_archive, capsys, monkeypatch):
+    """Those of the recordings are stored."""
+    monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source, options: _Recorded())
+    monkeypatch.setitem(
+        PROTOCOLS, "quick", dataclasses.replace(PROTOCOLS["quick"], name="rancon2025")
+    )
+    assert cli.main([*quick, "--sample", "--area", "MLd", "--against", "ridge"]) == 0
+    rows = {row["model"]: row for row in _rows(capsys.readouterr().out)}
+    stored = stored_scores().query("protocol == 'rancon2025' and area == 'MLd'")
+    one = stored[stored.model == "mean of 1 other trial (formula)"]
+    row = rows["mean of 1 other trial (formula)"]
+    assert float(row["CCnorm %"]) == pytest.approx(100 * one.cc_norm.mean(), abs=0.05)
+    assert float(row["CCnorm less ridge"]) < 0
+    assert rows["ridge"]["neurons scored"].endswith(" of 6")
+    assert "gru" not in rows
+
+
+def test_benchmark__table_needs_no_data(capsys, monkeypatch):
+    monkeypatch.setattr(aa1xr, "open", None)
+    monkeypatch.setattr(aa1xr, "open_sample", None)
+    assert cli.main(["benchmark", "--table", "--against", "ridge"]) == 0
+    rows = _rows(capsys.readouterr().out)
+    stored = stored_scores()
+    assert len(rows) == len(PUBLISHED) + len(
+        stored[["protocol", "model", "area", "sounds"]].drop_duplicates()
+    )
+    (row,) = [
+        row
+        for row in rows
+        if (row["protocol"], row["model"], row["area"]) == ("cv10", "ridge-ln", "MLd")
+    ]
+    of_split = stored.query("protocol == 'cv10' and area == 'MLd'").pivot_table(
+        values="cc_norm", index="split", columns="model"
+    )
+    scores, each = 100 * of_split["ridge-ln"], 100 * (of_split["ridge-ln"] - of_split["ridge"])
+    assert row["CCnorm %"] == f"{scores.mean():.1f} ± {scores.std():.1f}"
+    assert row["CCnorm less ridge"] == f"{each.mean():+.1f} ± {each.sem():.1f}"
+    assert (row["splits"], row["seeds"]) == ("10", "1")
+    assert cli.main(["benchmark", "--table", "--protocol", "cv10", "--area", "MLd"]) == 0
+    rows = _rows(capsys.readouterr().out)
+    assert {(row["protocol"], row["area"]) for row in rows} == {("cv10", "MLd")}
+
+
+@pytest.mark.parametrize("option", [["cells.zip"], ["--sample"], ["--seeds", "1"]])
+def test_benchmark__table_computes_nothing(option, capsys):
+    assert cli.main(["benchmark", "--table", *option]) == 1
+    assert f"computes nothing; omit {option[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("on_cluster", [False, True])
+def test_benchmark__of_an_outsiders_module(
+    on_cluster, quick, sample_archive, tmp_path, monkeypatch, capsys
+):
+    """From its name to the table of stored scores; workers do not have the file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    (tmp_path / "outside_model.py").write_text(
+        "def loudness(known, split, stimuli):\n"
+        "    power = stimuli.spectrogram.sum('freq')\n"
+        "    return power.expand_dims(neuron=known.neuron.values)\n"
+    )
+    with contextlib.ExitStack() as stack:
+        stack.callback(sys.modules.pop, "outside_model", None)
+        options = ["--sample", "--area", "MLd", "--out", "mine"]
+        if on_cluster:
+            distributed = pytest.importorskip("distributed")
+            cluster = stack.enter_context(
+                distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")
+            )
+            client = stack.enter_context(distributed.Client(cluster))
+            client.run(lambda: __import__("os").chdir("/"))
+            options += ["--scheduler", cluster.scheduler_address, "--wait", "60"]
+        assert cli.main([*quick, *options, "--model", "outside_model:loudness"]) == 0
+    (row,) = [r for r in _rows(capsys.readouterr().out) if r["model"] == "outside_model:loudness"]
+    assert float(row["CCnorm %"]) > 0
+    assert float(row["s a fit"]) > 0
+    assert row["neurons scored"].endswith(" of 6")
+    assert cli.main(["benchmark", "--table", "--out", "mine"]) == 0
+    rows = _rows(capsys.readouterr().out)
+    (again,) = [r for r in rows if r["model"] == "outside_model:loudness (mine)"]
+    assert again | {"model": row["model"]} == row
+    assert len(rows) > 20
+
+
+def _rows(printed):
+    """The rows of the table."""
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in printed.splitlines()
+        if line.startswith("|")
+    ]
+    return [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
 
 
 def test_benchmark__on_a_cluster(quick, sample_archive, capsys, monkeypatch):
@@ -139,11 +237,7 @@ def test_benchmark__of_a_simulation_that_is_none(quick, said, tmp_path, capsys):
 def test_benchmark__on_the_real_archive(quick, real_archive, capsys):
     # A floor, well below what is measured: that the command works on the recordings.
     assert cli.main([*quick, str(real_archive)]) == 0
-    rows = {
-        (cells[1], cells[2]): cells
-        for line in capsys.readouterr().out.splitlines()
-        if len(cells := [cell.strip() for cell in line.split("|")]) > 6
-    }
+    rows = {(row["model"], row["area"]): row for row in _rows(capsys.readouterr().out)}
     for area in ("Field_L", "MLd"):
-        assert float(rows["ridge", area][4]) > 50
-        assert rows["ridge", area][7] == "48 of 49"
+        assert float(rows["ridge", area]["CCnorm %"]) > 50
+        assert rows["ridge", area]["neurons scored"] == "48 of 49"

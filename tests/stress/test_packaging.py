@@ -87,6 +87,7 @@ def test_wrong_in_wheel__finds_it(tmp_path):
     assert sorted(built_release.wrong_in_wheel(path)) == [
         f"{path.name}: aa1xr-0.1.0.dist-info/licenses/LICENSE is missing",
         f"{path.name}: aa1xr/archive/aa1-contents.txt is missing",
+        f"{path.name}: aa1xr/benchmark/scores.csv is missing",
         f"{path.name}: aa1xr/errors.py is another than here",
         f"{path.name}: aa1xr/py.typed is missing",
         f"{path.name}: aa1xr/sample.zip is in it",
