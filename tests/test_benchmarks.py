@@ -1,5 +1,6 @@
 """The benchmarks run, each in a small version; what they measure decides nothing here."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -7,12 +8,15 @@ import sys
 from importlib.util import find_spec
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import aa1xr
+from aa1xr.benchmark import PROTOCOLS
 from benchmarks import __main__ as command
 from benchmarks import (
     archives,
+    collect_scores,
     growth,
     installed,
     limits,
@@ -181,3 +185,28 @@ def test_main__writes_the_tables(sample_archive, tmp_path, monkeypatch, capsys):
     assert "## Against the limit" in written
     assert str(tmp_path) not in written
     assert str(sample_archive) not in written
+
+
+def test_collect_scores__takes_complete_rows_only(tmp_path, monkeypatch, capsys):
+    protocol = dataclasses.replace(PROTOCOLS["cv10"], name="cv2", n_splits=2)
+    monkeypatch.setitem(PROTOCOLS, "cv2", protocol)
+    monkeypatch.setattr(collect_scores, "_NEURONS", 4)
+    stored = collect_scores.stored_scores().query("protocol == 'cv10' and split < 2")
+    lines = stored.assign(protocol="cv2", neurons=4)
+    both = lines.model == "ridge"
+    some = (lines.model == "ridge-ln") & (lines.split == 0)
+    monkeypatch.setattr(collect_scores, "read_scores", lambda folder: lines[both | some])
+    collect_scores.main(["folder", "--file", str(tmp_path / "scores.csv")])
+    printed = capsys.readouterr().out
+    assert "left out: cv2, ridge-ln, MLd, conspecific: 1 of 2 units" in printed
+    written = pd.read_csv(tmp_path / "scores.csv")
+    assert written.model.unique().tolist() == ["ridge"]
+    np.testing.assert_array_equal(
+        written.sort_values(["area", "split"]).cc_norm,
+        lines[both].sort_values(["area", "split"]).cc_norm,
+    )
+    # A row is replaced as a whole.
+    new = lines[both & (lines.area == "MLd") & (lines.split == 1)]
+    merged = collect_scores.merged(lines[both], new)
+    assert (merged.area == "MLd").sum() == 1
+    assert (merged.area == "Field_L").sum() == 2

@@ -48,7 +48,7 @@ def stored_scores() -> pd.DataFrame:
     --------
     >>> scores = aa1xr.benchmark.stored_scores()
     >>> ridge = scores.query("protocol == 'cv10' and model == 'ridge' and area == 'MLd'")
-    >>> len(ridge), round(100 * ridge.cc_norm.mean(), 1)
+    >>> len(ridge), round(100 * float(ridge.cc_norm.mean()), 1)
     (10, 67.1)
     """
     with (files("aa1xr.benchmark") / "scores.csv").open(encoding="utf-8") as file:
@@ -118,10 +118,10 @@ def read_scores(path: str | os.PathLike[str]) -> pd.DataFrame:
     Examples
     --------
     >>> protocol = aa1xr.benchmark.Protocol("quick", 10.0, ("conspecific",), "random", n_splits=2)
-    >>> ds = aa1xr.open_sample(dt_ms=protocol.dt_ms).isel(neuron=[0, 1])
-    >>> _ = aa1xr.benchmark.run(ds, protocol, "ridge", path=tmp / "results")
+    >>> ds = aa1xr.open_sample(dt_ms=protocol.dt_ms).sel(animal_id="sim0000")
+    >>> _ = aa1xr.benchmark.run(ds, protocol, "ridge", areas=["MLd"], path=tmp / "results")
     >>> aa1xr.benchmark.read_scores(tmp / "results")[["model", "area", "split"]].values.tolist()
-    [['ridge', 'Field_L', 0], ['ridge', 'Field_L', 1]]
+    [['ridge', 'MLd', 0], ['ridge', 'MLd', 1]]
     """
     folder = resolve_path("path", path)
     try:
