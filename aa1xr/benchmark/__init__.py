@@ -19,6 +19,7 @@ from aa1xr.benchmark.compare import compare
 from aa1xr.benchmark.models import MODELS, Model
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.run import run, score_prediction
+from aa1xr.benchmark.split_files import read_splits, write_splits
 from aa1xr.benchmark.stored_scores import read_scores, stored_scores
 from aa1xr.benchmark.table import PUBLISHED, table
 from aa1xr.benchmark.trials import mean_of_trials, measured_mean_of_trials
@@ -36,9 +37,11 @@ __all__ = [
     "mean_of_trials",
     "measured_mean_of_trials",
     "read_scores",
+    "read_splits",
     "run",
     "score_prediction",
     "stored_scores",
     "table",
     "true_rate",
+    "write_splits",
 ]

@@ -23,6 +23,7 @@ from aa1xr.benchmark import (
     Protocol,
     mean_of_trials,
     read_scores,
+    read_splits,
     run,
     score_prediction,
     stored_scores,
@@ -49,6 +50,9 @@ def add(commands: Commands) -> None:
     add_source(parser)
     parser.add_argument("--sample", action="store_true", help="take the simulated sample")
     parser.add_argument("--protocol", choices=PROTOCOLS, help="default: cv10")
+    parser.add_argument(
+        "--splits", metavar="FILE", help="of aa1xr.benchmark.write_splits, for the protocol"
+    )
     parser.add_argument(
         "--table",
         action="store_true",
@@ -100,6 +104,8 @@ def _run(args: argparse.Namespace) -> None:
         _print_stored(args)
         return
     protocol, here = PROTOCOLS[args.protocol or "cv10"], str(Path.cwd())
+    if args.splits is not None:
+        protocol = read_splits(args.splits, protocol)
     sys.path.insert(0, here)  # as `python -m` has it: a module of the working directory is found
     try:
         prediction = _check(args)
@@ -111,7 +117,7 @@ def _run(args: argparse.Namespace) -> None:
 
 def _print_stored(args: argparse.Namespace) -> None:
     """The table, from what was computed before."""
-    for name in ("source", "sample", "prediction", "seeds", "scheduler"):
+    for name in ("source", "sample", "prediction", "splits", "seeds", "scheduler"):
         if getattr(args, name):
             option = one_line(args.source) if name == "source" else f"--{name}"
             raise ValueError(f"--table prints stored scores and computes nothing; omit {option}")

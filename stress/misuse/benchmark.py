@@ -161,6 +161,12 @@ ROWS: tuple[tuple[Any, ...], ...] = (
      lambda t: benchmark.read_scores(t.new()), "must be a folder of results"),
     ("benchmark.read_scores", "an archive", lambda t: benchmark.read_scores(t.archive),
      "must be a folder of results"),
+    ("benchmark.write_splits", "a misspelt protocol",
+     lambda t: benchmark.write_splits(t.fine, "cv", t.new()), UNKNOWN_PROTOCOL),
+    ("benchmark.read_splits", "an archive", lambda t: benchmark.read_splits(t.archive, "cv10"),
+     "must be a file of splits in JSON"),
+    ("benchmark.read_splits", "a file that is not there",
+     lambda t: benchmark.read_splits(t.new(), "cv10"), "must be a file of splits in JSON"),
     ("benchmark.mean_of_trials", "no trials", lambda t: benchmark.mean_of_trials(
         t.fine, t.protocol, [0]), "n must be above 0 trials; got 0"),
     ("benchmark.mean_of_trials", "one number", lambda t: benchmark.mean_of_trials(
