@@ -49,6 +49,11 @@ def test_run__trains_a_network(ds, protocol, kind, causal):
     assert result.attrs["model"] == kind.__name__
     assert result.causal.values.tolist() == [[[causal] * 2]] * 2
     assert float(result.cc_raw.mean()) > 0.1
+    if kind is Linear:  # 20 weights of each band, and one more
+        bands = ds.sizes["freq"]
+        assert (result.parameters_one_output == 20 * bands + 1).all()
+        assert (result.parameters == result.sizes["neuron"] * (20 * bands + 1)).all()
+        assert result.attrs["torch_version"] == str(torch.__version__)
     again = run(ds, protocol, kind, areas=["MLd"])
     np.testing.assert_array_equal(again.cc_raw, result.cc_raw)
 

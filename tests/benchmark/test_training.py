@@ -179,7 +179,9 @@ def test_benchmark__two_epochs_on_the_sample(
     command = ["benchmark", "--sample", "--protocol", "quick", "--area", "MLd"]
     assert cli.main([*command, "--model", "gru", "--out", str(tmp_path / "out")]) == 0
     row = next(line for line in capsys.readouterr().out.splitlines() if "| gru |" in line)
-    assert -100 < float(row.split("|")[4]) < 100
+    cells = [cell.strip() for cell in row.split("|")]
+    assert cells[5:7] == ["176,465", "176,950"]  # 97 weights of the read-out for each neuron
+    assert -100 < float(cells[7]) < 100
     assert row.endswith("| 5 of 6 |")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "gru-MLd-00-0",
