@@ -68,8 +68,11 @@ def gru_ensemble(
     return xr.concat(rates, "member").mean("member")
 
 
-def from_network(kind: type[Any] | str) -> Model:
-    """The model that trains a class of torch.nn.Module; by name, one of `networks`."""
+def from_network(kind: type[Any] | str, recipe: Any = None) -> Model:
+    """The model that trains a class of torch.nn.Module; by name, one of `networks`.
+
+    `recipe` is a `training.Recipe`; None for that of the benchmark.
+    """
 
     def fit_and_predict(
         known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
@@ -78,10 +81,28 @@ def from_network(kind: type[Any] | str) -> Model:
         from aa1xr.benchmark import networks, training
 
         made = getattr(networks, kind) if isinstance(kind, str) else kind
-        network = training.fit(made, known, split, seed=seed, checkpoint=checkpoint)
+        network = training.fit(
+            made, known, split, seed=seed, recipe=recipe, checkpoint=checkpoint
+        )
         labels = {"neuron": known["neuron"], "stimulus": sounds["stimulus"], "time": sounds["time"]}
         coords = {name: label.variable for name, label in labels.items()}
         return xr.DataArray(training.predict(network, sounds).numpy(), coords, tuple(coords))
+
+    return fit_and_predict
+
+
+def from_published(kind: str) -> Model:
+    """The model that trains one of `published`, from the input and by the recipe of the paper."""
+
+    def fit_and_predict(
+        known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
+    ) -> xr.DataArray:
+        import_optional("torch", extra="torch")
+        from aa1xr.benchmark import published
+
+        model = from_network(getattr(published, kind), published.RECIPE)
+        known, sounds = (published.with_log_power(ds) for ds in (known, sounds))
+        return model(known, split, sounds, seed=seed, checkpoint=checkpoint)
 
     return fit_and_predict
 
@@ -105,12 +126,21 @@ def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
 #: Recurrent and convolutional networks for all neurons: `aa1xr.benchmark.networks`. Need torch.
 gru, cnn = from_network("GRU"), from_network("CNN")
 
+#: Those of the published table: `aa1xr.benchmark.published`. Need torch.
+_PUBLISHED: dict[str, Model] = {
+    "statenet-gru": from_published("StateNetGRU"),
+    "statenet-mamba": from_published("StateNetMamba"),
+    "transformer-2025": from_published("Transformer2025"),
+    "cnn-2025": from_published("CNN2025"),
+}
+
 MODELS: dict[str, Model] = {
     "ridge": ridge,
     "ridge-ln": ridge_ln,
     "gru": gru,
     "gru-ensemble": gru_ensemble,
     "cnn": cnn,
+    **_PUBLISHED,
 }
 
-NEEDS_TORCH = frozenset({"gru", "gru-ensemble", "cnn"})
+NEEDS_TORCH = frozenset({"gru", "gru-ensemble", "cnn", *_PUBLISHED})

@@ -270,7 +270,7 @@ def score_prediction(
             raise ValueError(
                 f"split {k} has no prediction of its test stimulus {str(missing[0])!r}"
             )
-        results.append(_all_neurons(_scores(rate, prepared, split).compute(), ds))
+        results.append(_all_neurons(_scores(rate, prepared, split, protocol).compute(), ds))
     result = xr.concat(results, "split").assign_coords(split=np.arange(len(results)))
     attrs = protocol.attrs_of(None)
     return result.expand_dims(seed=[0]).transpose(*_DIMS).assign_attrs(attrs)
@@ -305,9 +305,10 @@ def evaluate(
         # responses count, since a model may do so; scores do not, nor what was done before an
         # interruption.
         started = time.process_time()
-        found = entrant.predict(known, split, stimuli, unit.seed, checkpoint).compute()
+        seed = unit.seed + (unit.split if protocol.together else 0)
+        found = entrant.predict(known, split, stimuli, seed, checkpoint).compute()
         seconds = time.process_time() - started
-        scores = _scores(found.sel(stimulus=split.test), ds, split).compute()
+        scores = _scores(found.sel(stimulus=split.test), ds, split, protocol).compute()
         return scores.assign(causal=is_causal(found, change), seconds=_seconds(seconds))
 
 
@@ -316,13 +317,15 @@ def _seconds(value: float) -> xr.Variable:
     return xr.Variable((), value, attrs)
 
 
-def _scores(prediction: xr.DataArray, ds: xr.Dataset, split: Split) -> xr.Dataset:
-    """Of the test stimuli, each type by itself. [shape: (stimulus_type, neuron)]."""
+def _scores(
+    prediction: xr.DataArray, ds: xr.Dataset, split: Split, protocol: Protocol
+) -> xr.Dataset:
+    """Of the test stimuli, each type by itself or all together. [shape: (stimulus_type, neuron)]."""
     test = ds.sel(stimulus=split.test)
-    types = list(dict.fromkeys(test["type"].values.tolist()))
+    types = ["all"] if protocol.together else list(dict.fromkeys(test["type"].values.tolist()))
     each = [
         score_by(
-            sel(test, type=type_),
+            test if protocol.together else sel(test, type=type_),
             prediction,
             SCORES,
             during="stimulus",
