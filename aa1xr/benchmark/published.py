@@ -62,7 +62,7 @@ def with_log_power(ds: xr.Dataset) -> xr.Dataset:
         power = expand(values.astype(float), compression) * (peak if compression == "db" else 1)
         return np.log10(np.maximum(power, peak * 10 ** (FLOOR_DB / 10))).astype(np.float32)
 
-    attrs = sound.attrs | {"long_name": "log10 of the power"}
+    attrs = sound.attrs | {"units": "1", "long_name": "log10 of the power"}
     attrs["silence"] = float(log_power(np.array(attrs["silence"])))
     return ds.assign(spectrogram=(sound.dims, log_power(sound.values), attrs))
 
