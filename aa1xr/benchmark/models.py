@@ -81,9 +81,7 @@ def from_network(kind: type[Any] | str, recipe: Any = None) -> Model:
         from aa1xr.benchmark import networks, training
 
         made = getattr(networks, kind) if isinstance(kind, str) else kind
-        network = training.fit(
-            made, known, split, seed=seed, recipe=recipe, checkpoint=checkpoint
-        )
+        network = training.fit(made, known, split, seed=seed, recipe=recipe, checkpoint=checkpoint)
         labels = {"neuron": known["neuron"], "stimulus": sounds["stimulus"], "time": sounds["time"]}
         coords = {name: label.variable for name, label in labels.items()}
         return xr.DataArray(training.predict(network, sounds).numpy(), coords, tuple(coords))

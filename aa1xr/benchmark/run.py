@@ -320,7 +320,7 @@ def _seconds(value: float) -> xr.Variable:
 def _scores(
     prediction: xr.DataArray, ds: xr.Dataset, split: Split, protocol: Protocol
 ) -> xr.Dataset:
-    """Of the test stimuli, each type by itself or all together. [shape: (stimulus_type, neuron)]."""
+    """Of the test stimuli of each type, or of all. [shape: (stimulus_type, neuron)]."""
     test = ds.sel(stimulus=split.test)
     types = ["all"] if protocol.together else list(dict.fromkeys(test["type"].values.tolist()))
     each = [
