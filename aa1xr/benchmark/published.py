@@ -60,7 +60,8 @@ def with_log_power(ds: xr.Dataset) -> xr.Dataset:
 
     def log_power(values: Floats) -> Floats:
         power = expand(values.astype(float), compression) * (peak if compression == "db" else 1)
-        return np.log10(np.maximum(power, peak * 10 ** (FLOOR_DB / 10))).astype(np.float32)
+        least = peak * 10 ** (FLOOR_DB / 10)
+        return np.asarray(np.log10(np.maximum(power, least)), np.float32)
 
     attrs = sound.attrs | {"units": "1", "long_name": "log10 of the power"}
     attrs["silence"] = float(log_power(np.array(attrs["silence"])))
@@ -126,7 +127,7 @@ class _Gates(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, driven: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
         """The states. [shape: (time, batch, n_states)]."""
-        n_bins, n_batch, n_states = *driven.shape[:2], len(biases) // 3
+        n_bins, n_batch, n_states = len(driven), driven.shape[1], len(biases) // 3
         states = driven.new_zeros(n_bins + 1, n_batch, n_states)
         recurrent = torch.empty_like(driven, memory_format=torch.contiguous_format)
         gates = recurrent.clone()  # reset, update, and the new state
@@ -157,7 +158,7 @@ class _Gates(torch.autograd.Function):  # type: ignore[misc]
         return states[1:]
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[misc]
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The gradients of the driven gates, the weights and the biases."""
         weights, states, back_new, gates = ctx.saved_tensors
@@ -249,7 +250,7 @@ class _Scan(torch.autograd.Function):  # type: ignore[misc]
         return states
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[misc]
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """The gradients of decay and drive."""
         decay, states = ctx.saved_tensors
