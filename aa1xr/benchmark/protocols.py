@@ -73,7 +73,7 @@ class Protocol:
                 continue
             if not 0 < arguments.number(name, part, "stimuli, as a fraction") < 1:
                 raise ValueError(f"{name} must be between 0 and 1; got {part}")
-        arguments.expect("together", self.together, bool)
+        arguments.flag("together", self.together)
         arguments.check_integer("n_mels", self.n_mels)
         arguments.choice("compression", self.compression, COMPRESSIONS)
         arguments.choice("frames", self.frames, FRAMES)

@@ -100,7 +100,8 @@ def run(
     areas
         The areas, each with its own models. The default is all areas of `ds`.
     seeds
-        Seeds for models that start from random weights.
+        Seeds for models that start from random weights. A protocol with `together` adds the number
+        of the split.
     path
         A folder for results. Each (model, area, split, seed) is written atomically. A later run
         continues from there, also within an interrupted fit if the model supports it. The folder is
@@ -110,9 +111,9 @@ def run(
     -------
     xarray.Dataset
         `cc_norm`, `cc_norm_deepstrf` and `cc_raw` [shape: (split, seed, stimulus_type, neuron)] of
-        `aa1xr.score` for the test stimuli. NaN if a prediction is NaN where there is a response,
-        because a model must not choose the bins that are scored. `causal` [shape: (split, seed,
-        neuron)] is False if the predicted rate depends on later bins of the spectrogram. The
+        `aa1xr.score` for the test stimuli of each type, or of "all" together. NaN if a prediction
+        is NaN where there is a response, because a model must not choose the bins that are scored.
+        `causal` [shape: (split, seed, neuron)] is False if the predicted rate depends on later bins of the spectrogram. The
         attributes record the protocol and the model. The attribute `spectrogram` is "protocol" for
         the spectrogram of the protocol, and "custom" for another one, whose own attributes then
         replace those of the protocol.
