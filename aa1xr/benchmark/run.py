@@ -113,10 +113,10 @@ def run(
         `cc_norm`, `cc_norm_deepstrf` and `cc_raw` [shape: (split, seed, stimulus_type, neuron)] of
         `aa1xr.score` for the test stimuli of each type, or of "all" together. NaN if a prediction
         is NaN where there is a response, because a model must not choose the bins that are scored.
-        `causal` [shape: (split, seed, neuron)] is False if the predicted rate depends on later bins of the spectrogram. The
-        attributes record the protocol and the model. The attribute `spectrogram` is "protocol" for
-        the spectrogram of the protocol, and "custom" for another one, whose own attributes then
-        replace those of the protocol.
+        `causal` [shape: (split, seed, neuron)] is False if the predicted rate depends on later bins
+        of the spectrogram. The attributes record the protocol and the model. The attribute
+        `spectrogram` is "protocol" for the spectrogram of the protocol, and "custom" for another
+        one, whose own attributes then replace those of the protocol.
 
     Raises
     ------
