@@ -139,7 +139,9 @@ def test_fit__squares_the_error_of_counts_and_keeps_the_least(ds, protocol, monk
 
 @pytest.mark.parametrize("model", KINDS)
 def test_run__two_epochs_on_the_sample(model, sample_archive, two_epochs):
-    protocol = dataclasses.replace(PROTOCOLS["rancon2025-mixture"], name="quick", n_splits=1)
+    protocol = dataclasses.replace(
+        PROTOCOLS["rancon2025-mixture"], name="quick", n_splits=1, dt_ms=20.0
+    )
     ds = aa1xr.open(sample_archive, **protocol.options)
     result = run(ds, protocol, model, areas=["MLd"])
     assert result.stimulus_type.values.tolist() == ["all"]
