@@ -69,19 +69,23 @@ def gru_ensemble(
 
 
 def with_networks(model: Model, kinds: Sequence[type[Any] | str]) -> Model:
-    """A model that says which classes it trains; by name, of `networks`: see `count_parameters`."""
+    """A model that says which classes it trains, its own or by name: see `count_parameters`."""
 
     def classes() -> list[type[Any]]:
-        from aa1xr.benchmark import networks
+        from aa1xr.benchmark import networks, published
 
-        return [getattr(networks, kind) if isinstance(kind, str) else kind for kind in kinds]
+        named = vars(networks) | vars(published)
+        return [named[kind] if isinstance(kind, str) else kind for kind in kinds]
 
     model.networks = classes  # type: ignore[attr-defined]
     return model
 
 
-def from_network(kind: type[Any] | str) -> Model:
-    """The model that trains a class of torch.nn.Module; by name, one of `networks`."""
+def from_network(kind: type[Any] | str, recipe: Any = None) -> Model:
+    """The model that trains a class of torch.nn.Module; by name, one of `networks`.
+
+    `recipe` is a `training.Recipe`; None for that of the benchmark.
+    """
 
     def fit_and_predict(
         known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
@@ -90,10 +94,26 @@ def from_network(kind: type[Any] | str) -> Model:
         from aa1xr.benchmark import networks, training
 
         made = getattr(networks, kind) if isinstance(kind, str) else kind
-        network = training.fit(made, known, split, seed=seed, checkpoint=checkpoint)
+        network = training.fit(made, known, split, seed=seed, recipe=recipe, checkpoint=checkpoint)
         labels = {"neuron": known["neuron"], "stimulus": sounds["stimulus"], "time": sounds["time"]}
         coords = {name: label.variable for name, label in labels.items()}
         return xr.DataArray(training.predict(network, sounds).numpy(), coords, tuple(coords))
+
+    return with_networks(fit_and_predict, [kind])
+
+
+def from_published(kind: str) -> Model:
+    """The model that trains one of `published`, from the input and by the recipe of the paper."""
+
+    def fit_and_predict(
+        known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
+    ) -> xr.DataArray:
+        import_optional("torch", extra="torch")
+        from aa1xr.benchmark import published
+
+        model = from_network(getattr(published, kind), published.RECIPE)
+        known, sounds = (published.with_log_power(ds) for ds in (known, sounds))
+        return model(known, split, sounds, seed=seed, checkpoint=checkpoint)
 
     return with_networks(fit_and_predict, [kind])
 
@@ -118,12 +138,21 @@ def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
 gru, cnn = from_network("GRU"), from_network("CNN")
 with_networks(gru_ensemble, ["GRU"] * _N_MEMBERS)
 
+#: Those of the published table: `aa1xr.benchmark.published`. Need torch.
+_PUBLISHED: dict[str, Model] = {
+    "statenet-gru": from_published("StateNetGRU"),
+    "statenet-mamba": from_published("StateNetMamba"),
+    "transformer-2025": from_published("Transformer2025"),
+    "cnn-2025": from_published("CNN2025"),
+}
+
 MODELS: dict[str, Model] = {
     "ridge": ridge,
     "ridge-ln": ridge_ln,
     "gru": gru,
     "gru-ensemble": gru_ensemble,
     "cnn": cnn,
+    **_PUBLISHED,
 }
 
-NEEDS_TORCH = frozenset({"gru", "gru-ensemble", "cnn"})
+NEEDS_TORCH = frozenset({"gru", "gru-ensemble", "cnn", *_PUBLISHED})

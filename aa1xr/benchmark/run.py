@@ -100,7 +100,8 @@ def run(
     areas
         The areas, each with its own models. The default is all areas of `ds`.
     seeds
-        Seeds for models that start from random weights.
+        Seeds for models that start from random weights. A protocol with `together` adds the number
+        of the split.
     path
         A folder for results. Each (model, area, split, seed) is written atomically. A later run
         continues from there, also within an interrupted fit if the model supports it. The folder is
@@ -110,12 +111,12 @@ def run(
     -------
     xarray.Dataset
         `cc_norm`, `cc_norm_deepstrf` and `cc_raw` [shape: (split, seed, stimulus_type, neuron)] of
-        `aa1xr.score` for the test stimuli. NaN if a prediction is NaN where there is a response,
-        because a model must not choose the bins that are scored. `causal` [shape: (split, seed,
-        neuron)] is False if the predicted rate depends on later bins of the spectrogram. The
-        attributes record the protocol and the model. The attribute `spectrogram` is "protocol" for
-        the spectrogram of the protocol, and "custom" for another one, whose own attributes then
-        replace those of the protocol.
+        `aa1xr.score` for the test stimuli of each type, or of "all" together. NaN if a prediction
+        is NaN where there is a response, because a model must not choose the bins that are scored.
+        `causal` [shape: (split, seed, neuron)] is False if the predicted rate depends on later bins
+        of the spectrogram. The attributes record the protocol and the model. The attribute
+        `spectrogram` is "protocol" for the spectrogram of the protocol, and "custom" for another
+        one, whose own attributes then replace those of the protocol.
 
     Raises
     ------
@@ -270,7 +271,7 @@ def score_prediction(
             raise ValueError(
                 f"split {k} has no prediction of its test stimulus {str(missing[0])!r}"
             )
-        results.append(_all_neurons(_scores(rate, prepared, split).compute(), ds))
+        results.append(_all_neurons(_scores(rate, prepared, split, protocol).compute(), ds))
     result = xr.concat(results, "split").assign_coords(split=np.arange(len(results)))
     attrs = protocol.attrs_of(None)
     return result.expand_dims(seed=[0]).transpose(*_DIMS).assign_attrs(attrs)
@@ -305,9 +306,10 @@ def evaluate(
         # responses count, since a model may do so; scores do not, nor what was done before an
         # interruption.
         started = time.process_time()
-        found = entrant.predict(known, split, stimuli, unit.seed, checkpoint).compute()
+        seed = unit.seed + (unit.split if protocol.together else 0)
+        found = entrant.predict(known, split, stimuli, seed, checkpoint).compute()
         seconds = time.process_time() - started
-        scores = _scores(found.sel(stimulus=split.test), ds, split).compute()
+        scores = _scores(found.sel(stimulus=split.test), ds, split, protocol).compute()
         counts = entrant.count_parameters(
             ds.sizes["freq"], ds.sizes["neuron"], dt_ms=schema.bin_width_ms(ds)
         )
@@ -337,13 +339,15 @@ def _versions(has_network: bool) -> dict[str, str]:
     return {"aa1xr_version": VERSION} | torch
 
 
-def _scores(prediction: xr.DataArray, ds: xr.Dataset, split: Split) -> xr.Dataset:
-    """Of the test stimuli, each type by itself. [shape: (stimulus_type, neuron)]."""
+def _scores(
+    prediction: xr.DataArray, ds: xr.Dataset, split: Split, protocol: Protocol
+) -> xr.Dataset:
+    """Of the test stimuli of each type, or of all. [shape: (stimulus_type, neuron)]."""
     test = ds.sel(stimulus=split.test)
-    types = list(dict.fromkeys(test["type"].values.tolist()))
+    types = ["all"] if protocol.together else list(dict.fromkeys(test["type"].values.tolist()))
     each = [
         score_by(
-            sel(test, type=type_),
+            test if protocol.together else sel(test, type=type_),
             prediction,
             SCORES,
             during="stimulus",

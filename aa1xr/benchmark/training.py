@@ -9,7 +9,7 @@ import os
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import xarray as xr
@@ -33,10 +33,17 @@ class Recipe:
 
     n_epochs: int = 60
     patience: int = 20  #: epochs without a better validation score, after which it stops
-    learning_rate: float = 3e-3  #: the highest, from which half a cosine leads to zero
+    learning_rate: float = 3e-3
+    falling: bool = True  #: along half a cosine to zero; otherwise the rate is constant
     weight_decay: float = 0.01
     batch_size: int = 2  #: whole stimuli: the recurrent layer gains from what was long ago
-    averaging: float = 0.98  #: what is validated and kept is a running mean of the weights
+    #: What is validated and kept is a running mean of the weights; None: the weights themselves.
+    averaging: float | None = 0.98
+    #: The error of each neuron is in units of its standard deviation; otherwise in spikes per bin.
+    scaled: bool = True
+    clipping: float = 1.0  #: of the norm of the gradient
+    #: Of the validation responses, what chooses the epoch.
+    criterion: Literal["correlation", "loss"] = "correlation"
 
 
 def fit(
@@ -51,7 +58,7 @@ def fit(
     """Train on training stimuli for as long as validation stimuli are predicted better.
 
     On a GPU if there is one. The network is that of the epoch with the best correlation with the
-    validation responses, averaged over neurons.
+    validation responses, averaged over neurons, or with the least error (see `Recipe.criterion`).
 
     Parameters
     ----------
@@ -90,7 +97,8 @@ def fit(
                 min(train, key=lambda item: item.mask.shape[-1]).silence.nan_to_num(0),
             )
         check_shape(network, held_out)
-        training = _Training(network, train, recipe, spread(rates))
+        scale = spread(rates) if recipe.scaled else torch.full((len(rates), 1), 1000 / dt_ms)
+        training = _Training(network, train, recipe, scale)
         parts = [known["neuron"].values.tolist(), *(part.tolist() for part in split)]
         label = f"{kind.__name__}, seed {seed}, {dt_ms:g} ms, {recipe}, {parts}"
         if checkpoint is not None and os.path.lexists(checkpoint):
@@ -169,7 +177,10 @@ class _Training:
         self.network = network.to(self.device)
         self.scale = scale.to(self.device)
         self.recipe = recipe
-        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
+        self.average = None
+        if recipe.averaging is not None:
+            mean = get_ema_multi_avg_fn(recipe.averaging)
+            self.average = AveragedModel(network, multi_avg_fn=mean)
         self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.weight_decay)
         self.batches = DataLoader(train, recipe.batch_size, shuffle=True, collate_fn=train.collate)
         self.epoch, self.best_epoch, self.best_score = 0, 0, -math.inf
@@ -178,35 +189,47 @@ class _Training:
     def run_epoch(self) -> None:
         """Once through the training stimuli."""
         self.network.train()
-        fraction = (1 + math.cos(math.pi * self.epoch / self.recipe.n_epochs)) / 2
+        done = self.epoch / self.recipe.n_epochs if self.recipe.falling else 0
+        fraction = (1 + math.cos(math.pi * done)) / 2
         self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * fraction
         for item in self.batches:
             sound, responses, mask = (tensor.to(self.device) for tensor in item[:3])
             error = loss(self.network(sound), responses, mask, self.scale)
             self.optimizer.zero_grad()
             error.backward()
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clipping)
             self.optimizer.step()
-            self.average.update_parameters(self.network)
+            if self.average is not None:
+                self.average.update_parameters(self.network)
         self.epoch += 1
 
     def validate(self, held_out: Item) -> None:
         """Keep the weights if they are the best so far."""
-        self.average.eval()
+        network = self.network if self.average is None else self.average.module
+        network.eval()
         with torch.no_grad():
-            rates = self.average(held_out.spectrogram.to(self.device)).cpu()
-        score = float(correlation(rates, held_out.responses, held_out.mask).nanmean())
+            rates = network(held_out.spectrogram.to(self.device)).cpu()
+        of = (rates, held_out.responses, held_out.mask)
+        if self.recipe.criterion == "loss":
+            score = -float(loss(*of, self.scale.cpu()))
+        else:
+            score = float(correlation(*of).nanmean())
         if score > self.best_score:
             self.best_score, self.best_epoch = score, self.epoch
-            self.best = deepcopy(self.average.module.state_dict())
+            self.best = deepcopy(network.state_dict())
 
     _KEPT = ("epoch", "best_epoch", "best_score", "best")
-    _PARTS = ("network", "average", "optimizer")
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        """What has a state of its own."""
+        parts = {"network": self.network, "average": self.average, "optimizer": self.optimizer}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def save(self, path: Path, label: str) -> None:
         """Write a checkpoint, whole or not at all."""
         state = {name: getattr(self, name) for name in self._KEPT}
-        state |= {name: getattr(self, name).state_dict() for name in self._PARTS}
+        state |= {name: part.state_dict() for name, part in self._parts.items()}
         with atomic_write(path, replace=True) as partial:
             torch.save(state | {"label": label}, partial)
 
@@ -228,8 +251,8 @@ class _Training:
             raise ValueError(f"{one_line(path)} is of {found}, and this is {label}; remove it")
         for name in self._KEPT:
             setattr(self, name, state[name])
-        for name in self._PARTS:
-            getattr(self, name).load_state_dict(state[name])
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])
 
 
 def loss(rates: Tensor, responses: Tensor, mask: Tensor, scale: Tensor) -> Tensor:

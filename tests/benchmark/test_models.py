@@ -3,11 +3,12 @@ import sys
 import pytest
 
 from aa1xr.benchmark import run
+from aa1xr.benchmark.models import NEEDS_TORCH
 
 
 def test_networks__without_torch_say_which_extra(ds, protocol, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    for model in ("gru", "gru-ensemble", "cnn"):
+    for model in NEEDS_TORCH:
         with pytest.raises(
             ImportError, match=r"torch is not installed; pip install 'aa1xr\[torch\]"
         ):

@@ -9,7 +9,8 @@ import zarr
 
 import aa1xr
 from aa1xr.benchmark import MODELS, PROTOCOLS, run, score_prediction
-from aa1xr.benchmark.causality import PROBE
+from aa1xr.benchmark.causality import PROBE, with_probe
+from aa1xr.benchmark.run import SCORES
 from tests.analysis.small_datasets import refuse
 
 
@@ -98,6 +99,29 @@ def test_run__tests_each_type_by_itself(ds, protocol, guess):
     assert result.stimulus_type.values.tolist() == ["conspecific", "flatrip"]
     silent = result.cc_norm.sel(neuron="sim0000_2_A").isnull().all(["split", "seed"])
     assert silent.values.tolist() == [True, False]
+
+
+def test_run__of_a_mixture_has_one_score_over_all_test_stimuli(ds, protocol, guess):
+    mixture = dataclasses.replace(
+        protocol, types=("conspecific", "flatrip"), held_out=0.2, validation=0.1, together=True
+    )
+    result = run(ds, mixture, "guess", seeds=[0, 7])
+    assert result.stimulus_type.values.tolist() == ["all"]
+    # A seed draws the split and the first weights.
+    assert [seed for *_, seed in guess] == [0, 7, 1, 8] * 2
+    prepared = mixture.prepare(ds)
+    area = prepared.sel(area="MLd")
+    for k, split in enumerate(mixture.splits(area)):
+        assert [part.size for part in split] == [10, 2, 3]
+        known = area.sel(stimulus=[*split.train, *split.validation])
+        sounds = area.sel(stimulus=split.test)
+        rate = MODELS["guess"](known, split, with_probe(sounds[["spectrogram"]])[0], k)
+        # Correlations do not change, and a rate must not be negative.
+        rate = (rate - rate.min()).drop_attrs().sel(stimulus=split.test)
+        expected = aa1xr.score(sounds, rate).compute()
+        got = result.sel(split=k, seed=0, stimulus_type="all", neuron=area.neuron)
+        for name in SCORES:
+            np.testing.assert_allclose(got[name], expected[name], rtol=1e-9)
 
 
 def test_run__goes_on_after_an_interruption(ds, protocol, guess, monkeypatch, tmp_path):

@@ -1,0 +1,173 @@
+"""Where torch is installed."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import aa1xr
+from aa1xr.benchmark import MODELS, PROTOCOLS, run
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from aa1xr.benchmark import published, training  # noqa: E402
+from aa1xr.benchmark.published import (  # noqa: E402
+    CNN2025,
+    StateNetGRU,
+    StateNetMamba,
+    Transformer2025,
+)
+
+KINDS = {
+    "statenet-gru": (StateNetGRU, 24_774),
+    "statenet-mamba": (StateNetMamba, 32_334),
+    "transformer-2025": (Transformer2025, 29_109),
+    "cnn-2025": (CNN2025, 11_005),
+}
+each_kind = pytest.mark.parametrize("kind", [kind for kind, _ in KINDS.values()])
+
+
+@pytest.fixture
+def two_epochs(monkeypatch):
+    monkeypatch.setattr(published, "RECIPE", dataclasses.replace(published.RECIPE, n_epochs=2))
+
+
+@pytest.mark.parametrize(("kind", "count"), KINDS.values())
+def test_networks__have_the_published_number_of_parameters(kind, count):
+    network = kind(32, 1, dt_ms=5.0)
+    assert sum(weights.numel() for weights in network.parameters()) == count
+
+
+@each_kind
+def test_networks__depend_on_no_later_sound_and_on_no_other_stimulus(kind):
+    network = kind(32, 3, dt_ms=5.0).eval()
+    sound = torch.randn(2, 32, 60)
+    later = sound.clone()
+    later[0, :, 40:] += 1
+    with torch.no_grad():
+        rates, other, alone = network(sound), network(later), network(sound[1:])
+    assert rates.shape == (2, 3, 60)
+    torch.testing.assert_close(other[0, :, :40], rates[0, :, :40])
+    assert not torch.allclose(other[0, :, 40:], rates[0, :, 40:])
+    torch.testing.assert_close(other[1], rates[1])
+    torch.testing.assert_close(alone[0], rates[1], rtol=1e-4, atol=1e-4)
+
+
+def test_statenet__depends_on_later_sound_only_while_it_is_trained():
+    network = StateNetGRU(32, 3, dt_ms=5.0).train()
+    sound = torch.randn(1, 32, 60)
+    later = sound.clone()
+    later[..., 40:] += 1
+    assert not torch.allclose(network(sound)[..., :40], network(later)[..., :40])
+
+
+def test_transformer__reaches_back_41_bins():
+    network = Transformer2025(32, 3, dt_ms=5.0).eval()
+    sound = torch.randn(1, 32, 60)
+    other = sound.clone()
+    other[..., 0] += 1
+    with torch.no_grad():
+        differ = (network(sound) != network(other)).any(1)[0]
+    assert differ.nonzero().max() == 40
+
+
+def test_gates__are_those_of_torchs_gru_and_its_gradient():
+    network, found = StateNetGRU(32, 3, dt_ms=5.0), torch.randn(2, 9, 63)
+
+    def states_and_gradients(states):
+        network.zero_grad()
+        sound = found.clone().requires_grad_()
+        got = states(sound)
+        (got * torch.arange(63)).square().mean().backward()
+        weights = dict(network.recurrent.named_parameters())
+        return {"states": got, "sound": sound.grad} | {n: w.grad for n, w in weights.items()}
+
+    expected = states_and_gradients(lambda sound: network.recurrent(sound)[0])
+    torch.testing.assert_close(states_and_gradients(network.states), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_scan__is_the_recurrence_and_its_gradient():
+    decay = torch.rand(5, 2, 3, dtype=torch.double, requires_grad=True)
+    drive = torch.randn(5, 2, 3, dtype=torch.double, requires_grad=True)
+    state, states = torch.zeros(2, 3, dtype=torch.double), []
+    for kept, new in zip(decay, drive, strict=True):
+        state = kept * state + new
+        states.append(state)
+    torch.testing.assert_close(published._Scan.apply(decay, drive), torch.stack(states))
+    assert torch.autograd.gradcheck(published._Scan.apply, (decay, drive))
+
+
+@pytest.mark.parametrize("compression", ["cubic", "log1p", "none", "db"])
+def test_with_log_power__is_the_same_from_each_compression(compression, sample_archive):
+    power = aa1xr.open(sample_archive, dt_ms=5, compression="none").spectrogram
+    # A frame of a 10 ms window has 320 samples; the floor is 80 dB below a full-scale sine.
+    expected = np.log10(np.maximum(power, 80.0**2 * 1e-8))
+    got = published.with_log_power(
+        aa1xr.open(sample_archive, dt_ms=5, compression=compression)
+    ).spectrogram
+    np.testing.assert_allclose(got, expected, atol=2e-4)
+    assert got.attrs["silence"] == pytest.approx(np.log10(80.0**2 * 1e-8), abs=1e-4)
+
+
+def test_with_log_power__leaves_other_spectrograms_as_they_are(ds):
+    other = ds.assign(spectrogram=ds.spectrogram.drop_attrs())
+    assert published.with_log_power(other) is other
+
+
+def test_fit__squares_the_error_of_counts_and_keeps_the_least(ds, protocol, monkeypatch):
+    prepared = protocol.prepare(ds.sel(area="MLd"))
+    split = protocol.splits(prepared)[0]
+    known = prepared.sel(stimulus=[*split.train, *split.validation]).compute()
+    scores, validate = [], training._Training.validate
+
+    def watched(self, held_out):
+        validate(self, held_out)
+        with torch.no_grad():
+            rates = self.network(held_out.spectrogram)
+        errors = ((rates - held_out.responses) * 0.005)[held_out.mask]
+        scores.append(float(errors.square().mean()))
+        assert self.optimizer.param_groups[0]["lr"] == 1e-3
+
+    monkeypatch.setattr(training._Training, "validate", watched)
+    recipe = dataclasses.replace(published.RECIPE, n_epochs=4)
+    network = training.fit(StateNetGRU, known, split, seed=0, recipe=recipe)
+    held_out = known.sel(stimulus=split.validation)
+    errors = (training.predict(network, held_out).numpy() - held_out.psth.values) * 0.005
+    assert np.nanmean(errors**2) == pytest.approx(min(scores), rel=1e-4)
+
+
+@pytest.mark.parametrize("model", KINDS)
+def test_run__two_epochs_on_the_sample(model, sample_archive, two_epochs):
+    protocol = dataclasses.replace(
+        PROTOCOLS["rancon2025-mixture"], name="quick", n_splits=1, dt_ms=20.0
+    )
+    ds = aa1xr.open(sample_archive, **protocol.options)
+    result = run(ds, protocol, model, areas=["MLd"])
+    assert result.stimulus_type.values.tolist() == ["all"]
+    assert np.isfinite(result.cc_norm).sum() == 6
+    assert result.causal.all()
+
+
+def test_run__a_killed_run_goes_on_to_the_same_network(ds, protocol, two_epochs, tmp_path):
+    one = dataclasses.replace(protocol, n_splits=1)
+    whole = run(ds, one, "statenet-mamba", areas=["MLd"])
+    validate, seen = training._Training.validate, []
+
+    def killed(self, held_out):
+        seen.append(self.epoch)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        validate(self, held_out)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training._Training, "validate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(ds, one, "statenet-mamba", areas=["MLd"], path=tmp_path / "out")
+        again = run(ds, one, "statenet-mamba", areas=["MLd"], path=tmp_path / "out")
+    assert seen == [1, 2, 2]
+    xr.testing.assert_identical(again.drop_vars("seconds"), whole.drop_vars("seconds"))
+
+
+def test_models__are_all_there():
+    assert set(KINDS) <= set(MODELS)
