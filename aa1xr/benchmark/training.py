@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
@@ -47,11 +48,12 @@ def fit(
     seed: int,
     recipe: Recipe | None = None,
     checkpoint: Path | None = None,
+    n_epochs: int | None = None,
 ) -> nn.Module:
     """Train on training stimuli for as long as validation stimuli are predicted better.
 
     On a GPU if there is one. The network is that of the epoch with the best correlation with the
-    validation responses, averaged over neurons.
+    validation responses, averaged over neurons. Its attribute `n_epochs` is this epoch.
 
     Parameters
     ----------
@@ -64,11 +66,18 @@ def fit(
     checkpoint
         A file that keeps the state after each epoch. If it is there, training goes on from it, to
         the same network; `ValueError` if it is of something else.
+    n_epochs
+        Train for so many epochs of the recipe on training and validation stimuli together, and take
+        the last network: a refit, once another fit has chosen the number.
     """
     recipe = recipe or Recipe()
+    if n_epochs is not None:
+        known_labels = np.concatenate([split.train, split.validation])
+        split = split._replace(train=known_labels, validation=known_labels[:0])
     known = known[["psth", "n_trials", "spectrogram"]].compute()
     train = to_torch(known.sel(stimulus=split.train), cache=True)
-    validation = to_torch(known.sel(stimulus=split.validation))
+    # A refit holds nothing out.
+    validation = to_torch(known.sel(stimulus=split.validation if n_epochs is None else split.train))
     held_out = validation.collate(list(validation))
     with contextlib.ExitStack() as stack:
         # Many small steps gain nothing from threads that wait for each other.
@@ -93,18 +102,24 @@ def fit(
         training = _Training(network, train, recipe, spread(rates))
         parts = [known["neuron"].values.tolist(), *(part.tolist() for part in split)]
         label = f"{kind.__name__}, seed {seed}, {dt_ms:g} ms, {recipe}, {parts}"
+        label += "" if n_epochs is None else f", {n_epochs} epochs"
         if checkpoint is not None and os.path.lexists(checkpoint):
             training.restore(checkpoint, label)
-        while training.epoch < min(recipe.n_epochs, training.best_epoch + recipe.patience):
+        last = recipe.n_epochs if n_epochs is None else n_epochs
+        while training.epoch < min(last, training.best_epoch + recipe.patience):
             # From the seed and the epoch alone, so that there is no other state to keep.
             torch.manual_seed(seed * 100_003 + training.epoch + 1)
             training.run_epoch()
-            training.validate(held_out)
+            if n_epochs is None:
+                training.validate(held_out)
+            else:
+                training.keep()
             if checkpoint is not None:
                 training.save(checkpoint, label)
             bar.set_postfix(validation=f"{training.best_score:.3f}", refresh=False)
             bar.update(training.epoch - bar.n)
     network.load_state_dict(training.best)
+    network.n_epochs = training.best_epoch
     return network
 
 
@@ -197,8 +212,13 @@ class _Training:
             rates = self.average(held_out.spectrogram.to(self.device)).cpu()
         score = float(correlation(rates, held_out.responses, held_out.mask).nanmean())
         if score > self.best_score:
-            self.best_score, self.best_epoch = score, self.epoch
-            self.best = deepcopy(self.average.module.state_dict())
+            self.best_score = score
+            self.keep()
+
+    def keep(self) -> None:
+        """Take the present average as the best."""
+        self.best_epoch = self.epoch
+        self.best = deepcopy(self.average.module.state_dict())
 
     _KEPT = ("epoch", "best_epoch", "best_score", "best")
     _PARTS = ("network", "average", "optimizer")
