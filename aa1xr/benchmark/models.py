@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from aa1xr.analysis.nonlinearity import fit_nonlinearity
@@ -26,8 +27,6 @@ _LAGS_MS = (50, 75, 100)
 #: Every band has a scale of its own: the choice of the validation responses in every split, though
 #: not the default of `aa1xr.strf`. docs/guide/model-scores.md has both, and why they differ.
 _SCALE_FLOOR = 1e-4
-#: Networks of an ensemble.
-_N_MEMBERS = 5
 
 
 def ridge(known: xr.Dataset, split: Split, sounds: xr.Dataset) -> xr.DataArray:
@@ -48,28 +47,17 @@ def ridge_ln(known: xr.Dataset, split: Split, sounds: xr.Dataset) -> xr.DataArra
     return curve.apply(predict(sounds, fit, rectify=False))
 
 
-def gru_ensemble(
-    known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
-) -> xr.DataArray:
-    """The mean of five GRUs with different seeds. Needs torch.
-
-    Seed 0 uses seeds 0 to 4, the next one 5 to 9.
-    """
-    rates = [
-        gru(
-            known,
-            split,
-            sounds,
-            member,
-            checkpoint and checkpoint.with_name(f"{checkpoint.name}-{member}"),
-        )
-        for member in range(seed * _N_MEMBERS, (seed + 1) * _N_MEMBERS)
-    ]
-    return xr.concat(rates, "member").mean("member")
-
-
 def from_network(kind: type[Any] | str) -> Model:
     """The model that trains a class of torch.nn.Module; by name, one of `networks`."""
+    return _mean_of((kind,), 1)
+
+
+def _mean_of(kinds: Sequence[type[Any] | str], n_members: int, *, refit: bool = False) -> Model:
+    """The mean prediction of networks: of each kind, `n_members` with different seeds.
+
+    With five members, seed 0 uses seeds 0 to 4, the next one 5 to 9. With `refit`, each is trained
+    again, on training and validation stimuli, for the epochs that its first training chose.
+    """
 
     def fit_and_predict(
         known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
@@ -77,13 +65,33 @@ def from_network(kind: type[Any] | str) -> Model:
         import_optional("torch", extra="torch")
         from aa1xr.benchmark import networks, training
 
-        made = getattr(networks, kind) if isinstance(kind, str) else kind
-        network = training.fit(made, known, split, seed=seed, checkpoint=checkpoint)
+        seeds = range(seed * n_members, (seed + 1) * n_members)
+        members = [(kind, member) for kind in kinds for member in seeds]
+        n_fits = len(members) * (1 + refit)
+        paths = iter(_checkpoints(checkpoint, seed, n_fits))
+        rates = []
+        for kind, member in members:
+            made = getattr(networks, kind) if isinstance(kind, str) else kind
+            network = training.fit(made, known, split, seed=member, checkpoint=next(paths))
+            if refit:
+                n_epochs = network.n_epochs
+                network = training.fit(
+                    made, known, split, seed=member, checkpoint=next(paths), n_epochs=n_epochs
+                )
+            rates.append(training.predict(network, sounds).numpy())
         labels = {"neuron": known["neuron"], "stimulus": sounds["stimulus"], "time": sounds["time"]}
         coords = {name: label.variable for name, label in labels.items()}
-        return xr.DataArray(training.predict(network, sounds).numpy(), coords, tuple(coords))
+        return xr.DataArray(np.mean(rates, 0), coords, tuple(coords))
 
     return fit_and_predict
+
+
+def _checkpoints(path: Path | None, seed: int, n_fits: int) -> list[Path | None]:
+    """One for each network that a model trains."""
+    if path is None or n_fits == 1:
+        return [path] * n_fits
+    numbers = range(seed * n_fits, (seed + 1) * n_fits)
+    return [path.with_name(f"{path.name}-{number}") for number in numbers]
 
 
 def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
@@ -102,15 +110,19 @@ def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
     return max(fits, key=lambda fit: float(fit["cc_validation"].mean()))
 
 
-#: Recurrent and convolutional networks for all neurons: `aa1xr.benchmark.networks`. Need torch.
-gru, cnn = from_network("GRU"), from_network("CNN")
-
-MODELS: dict[str, Model] = {
-    "ridge": ridge,
-    "ridge-ln": ridge_ln,
-    "gru": gru,
-    "gru-ensemble": gru_ensemble,
-    "cnn": cnn,
+#: Networks of all neurons of an area: the classes of `aa1xr.benchmark.networks` in the mean.
+_NETWORKS: dict[str, Model] = {
+    "gru": from_network("GRU"),
+    "gru-ensemble": _mean_of(["GRU"], 5),
+    "mamba": from_network("Mamba"),
+    "transformer": from_network("Transformer"),
+    "cnn": from_network("CNN"),
+    "gru-small": from_network("GRUSmall"),
+    "mamba-small": from_network("MambaSmall"),
+    "transformer-small": from_network("TransformerSmall"),
+    "ensemble": _mean_of(["GRU", "Mamba", "Transformer"], 1, refit=True),
 }
 
-NEEDS_TORCH = frozenset({"gru", "gru-ensemble", "cnn"})
+MODELS: dict[str, Model] = {"ridge": ridge, "ridge-ln": ridge_ln, **_NETWORKS}
+
+NEEDS_TORCH = frozenset(_NETWORKS)
