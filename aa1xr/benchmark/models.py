@@ -120,7 +120,8 @@ _NETWORKS: dict[str, Model] = {
     "gru-small": from_network("GRUSmall"),
     "mamba-small": from_network("MambaSmall"),
     "transformer-small": from_network("TransformerSmall"),
-    "ensemble": _mean_of(["GRU", "Mamba", "Transformer"], 1, refit=True),
+    "ensemble": _mean_of(["GRU", "Mamba", "Transformer"], 1),
+    "ensemble-refit": _mean_of(["GRU", "Mamba", "Transformer"], 1, refit=True),
 }
 
 MODELS: dict[str, Model] = {"ridge": ridge, "ridge-ln": ridge_ln, **_NETWORKS}

@@ -255,13 +255,16 @@ def test_run__an_ensemble_leaves_nothing_unfinished(ds, protocol, two_epochs, tm
     ]
 
 
-def test_ensemble__is_the_mean_of_refits_of_each_kind(fitted, two_epochs, tmp_path):
+@pytest.mark.parametrize(("model", "n_fits"), [("ensemble", 3), ("ensemble-refit", 6)])
+def test_ensemble__is_the_mean_of_kinds(model, n_fits, fitted, two_epochs, tmp_path):
     known, split, sounds = fitted
     alone = []
     for kind in (GRU, Mamba, Transformer):
-        n_epochs = fit(kind, known, split, seed=3).n_epochs
-        alone.append(predict(fit(kind, known, split, seed=3, n_epochs=n_epochs), sounds))
+        network = fit(kind, known, split, seed=3)
+        if model == "ensemble-refit":
+            network = fit(kind, known, split, seed=3, n_epochs=network.n_epochs)
+        alone.append(predict(network, sounds))
     for _ in range(2):  # the second time from what is finished
-        got = MODELS["ensemble"](known, split, sounds, 3, tmp_path / "state")
+        got = MODELS[model](known, split, sounds, 3, tmp_path / "state")
         np.testing.assert_allclose(got, np.mean(alone, 0), rtol=1e-5)
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.iterdir())) == n_fits
