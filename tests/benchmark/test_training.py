@@ -256,7 +256,8 @@ def test_run__an_ensemble_leaves_nothing_unfinished(ds, protocol, two_epochs, tm
 
 
 @pytest.mark.parametrize(("model", "n_fits"), [("ensemble", 3), ("ensemble-refit", 6)])
-def test_ensemble__is_the_mean_of_kinds(model, n_fits, fitted, two_epochs, tmp_path):
+def test_ensemble__is_the_mean_of_kinds(model, n_fits, fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "Recipe", lambda: Recipe(n_epochs=1))
     known, split, sounds = fitted
     alone = []
     for kind in (GRU, Mamba, Transformer):
