@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from aa1xr.analysis.nonlinearity import fit_nonlinearity
@@ -26,8 +28,6 @@ _LAGS_MS = (50, 75, 100)
 #: Every band has a scale of its own: the choice of the validation responses in every split, though
 #: not the default of `aa1xr.strf`. docs/guide/model-scores.md has both, and why they differ.
 _SCALE_FLOOR = 1e-4
-#: Networks of an ensemble.
-_N_MEMBERS = 5
 
 
 def ridge(known: xr.Dataset, split: Split, sounds: xr.Dataset) -> xr.DataArray:
@@ -48,26 +48,6 @@ def ridge_ln(known: xr.Dataset, split: Split, sounds: xr.Dataset) -> xr.DataArra
     return curve.apply(predict(sounds, fit, rectify=False))
 
 
-def gru_ensemble(
-    known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
-) -> xr.DataArray:
-    """The mean of five GRUs with different seeds. Needs torch.
-
-    Seed 0 uses seeds 0 to 4, the next one 5 to 9.
-    """
-    rates = [
-        gru(
-            known,
-            split,
-            sounds,
-            member,
-            checkpoint and checkpoint.with_name(f"{checkpoint.name}-{member}"),
-        )
-        for member in range(seed * _N_MEMBERS, (seed + 1) * _N_MEMBERS)
-    ]
-    return xr.concat(rates, "member").mean("member")
-
-
 def with_networks(model: Model, kinds: Sequence[type[Any] | str]) -> Model:
     """A model that says which classes it trains, its own or by name: see `count_parameters`."""
 
@@ -86,6 +66,17 @@ def from_network(kind: type[Any] | str, recipe: Any = None) -> Model:
 
     `recipe` is a `training.Recipe`; None for that of the benchmark.
     """
+    return _mean_of((kind,), 1, recipe=recipe)
+
+
+def _mean_of(
+    kinds: Sequence[type[Any] | str], n_members: int, *, refit: bool = False, recipe: Any = None
+) -> Model:
+    """The mean prediction of networks: of each kind, `n_members` with different seeds.
+
+    With five members, seed 0 uses seeds 0 to 4, the next one 5 to 9. With `refit`, each is trained
+    again, on training and validation stimuli, for the epochs that its first training chose.
+    """
 
     def fit_and_predict(
         known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
@@ -93,13 +84,23 @@ def from_network(kind: type[Any] | str, recipe: Any = None) -> Model:
         import_optional("torch", extra="torch")
         from aa1xr.benchmark import networks, training
 
-        made = getattr(networks, kind) if isinstance(kind, str) else kind
-        network = training.fit(made, known, split, seed=seed, recipe=recipe, checkpoint=checkpoint)
+        seeds = range(seed * n_members, (seed + 1) * n_members)
+        members = [(kind, member) for kind in kinds for member in seeds]
+        n_fits = len(members) * (1 + refit)
+        paths = iter(_checkpoints(checkpoint, seed, n_fits))
+        rates = []
+        for kind, member in members:
+            made = getattr(networks, kind) if isinstance(kind, str) else kind
+            train = partial(training.fit, made, known, split, seed=member, recipe=recipe)
+            network = train(checkpoint=next(paths))
+            if refit:
+                network = train(checkpoint=next(paths), n_epochs=network.n_epochs)
+            rates.append(training.predict(network, sounds).numpy())
         labels = {"neuron": known["neuron"], "stimulus": sounds["stimulus"], "time": sounds["time"]}
         coords = {name: label.variable for name, label in labels.items()}
-        return xr.DataArray(training.predict(network, sounds).numpy(), coords, tuple(coords))
+        return xr.DataArray(np.mean(rates, 0), coords, tuple(coords))
 
-    return with_networks(fit_and_predict, [kind])
+    return with_networks(fit_and_predict, [*kinds] * n_members)
 
 
 def from_published(kind: str) -> Model:
@@ -118,6 +119,14 @@ def from_published(kind: str) -> Model:
     return with_networks(fit_and_predict, [kind])
 
 
+def _checkpoints(path: Path | None, seed: int, n_fits: int) -> list[Path | None]:
+    """One for each network that a model trains."""
+    if path is None or n_fits == 1:
+        return [path] * n_fits
+    numbers = range(seed * n_fits, (seed + 1) * n_fits)
+    return [path.with_name(f"{path.name}-{number}") for number in numbers]
+
+
 def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
     known = known[["psth", "spectrogram"]].compute()
     fits = [
@@ -134,25 +143,25 @@ def _best_fit(known: xr.Dataset, split: Split) -> xr.Dataset:
     return max(fits, key=lambda fit: float(fit["cc_validation"].mean()))
 
 
-#: Recurrent and convolutional networks for all neurons: `aa1xr.benchmark.networks`. Need torch.
-gru, cnn = from_network("GRU"), from_network("CNN")
-with_networks(gru_ensemble, ["GRU"] * _N_MEMBERS)
-
-#: Those of the published table: `aa1xr.benchmark.published`. Need torch.
-_PUBLISHED: dict[str, Model] = {
+#: Networks of all neurons of an area: the classes of `aa1xr.benchmark.networks` in the mean, and
+#: those of the published table, `aa1xr.benchmark.published`.
+_NETWORKS: dict[str, Model] = {
+    "gru": from_network("GRU"),
+    "gru-ensemble": _mean_of(["GRU"], 5),
+    "mamba": from_network("Mamba"),
+    "transformer": from_network("Transformer"),
+    "cnn": from_network("CNN"),
+    "gru-small": from_network("GRUSmall"),
+    "mamba-small": from_network("MambaSmall"),
+    "transformer-small": from_network("TransformerSmall"),
+    "ensemble": _mean_of(["GRU", "Mamba", "Transformer"], 1),
+    "ensemble-refit": _mean_of(["GRU", "Mamba", "Transformer"], 1, refit=True),
     "statenet-gru": from_published("StateNetGRU"),
     "statenet-mamba": from_published("StateNetMamba"),
     "transformer-2025": from_published("Transformer2025"),
     "cnn-2025": from_published("CNN2025"),
 }
 
-MODELS: dict[str, Model] = {
-    "ridge": ridge,
-    "ridge-ln": ridge_ln,
-    "gru": gru,
-    "gru-ensemble": gru_ensemble,
-    "cnn": cnn,
-    **_PUBLISHED,
-}
+MODELS: dict[str, Model] = {"ridge": ridge, "ridge-ln": ridge_ln, **_NETWORKS}
 
-NEEDS_TORCH = frozenset({"gru", "gru-ensemble", "cnn", *_PUBLISHED})
+NEEDS_TORCH = frozenset(_NETWORKS)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
@@ -54,11 +55,13 @@ def fit(
     seed: int,
     recipe: Recipe | None = None,
     checkpoint: Path | None = None,
+    n_epochs: int | None = None,
 ) -> nn.Module:
     """Train on training stimuli for as long as validation stimuli are predicted better.
 
     On a GPU if there is one. The network is that of the epoch with the best correlation with the
-    validation responses, averaged over neurons, or with the least error (see `Recipe.criterion`).
+    validation responses, averaged over neurons, or with the least error (see `Recipe.criterion`). Its
+    attribute `n_epochs` is this epoch.
 
     Parameters
     ----------
@@ -71,11 +74,18 @@ def fit(
     checkpoint
         A file that keeps the state after each epoch. If it is there, training goes on from it, to
         the same network; `ValueError` if it is of something else.
+    n_epochs
+        Train for so many epochs of the recipe on training and validation stimuli together, and take
+        the last network: a refit, once another fit has chosen the number.
     """
     recipe = recipe or Recipe()
+    if n_epochs is not None:
+        known_labels = np.concatenate([split.train, split.validation])
+        split = split._replace(train=known_labels, validation=known_labels[:0])
     known = known[["psth", "n_trials", "spectrogram"]].compute()
     train = to_torch(known.sel(stimulus=split.train), cache=True)
-    validation = to_torch(known.sel(stimulus=split.validation))
+    # A refit holds nothing out.
+    validation = to_torch(known.sel(stimulus=split.validation if n_epochs is None else split.train))
     held_out = validation.collate(list(validation))
     with contextlib.ExitStack() as stack:
         # Many small steps gain nothing from threads that wait for each other.
@@ -101,18 +111,24 @@ def fit(
         training = _Training(network, train, recipe, scale)
         parts = [known["neuron"].values.tolist(), *(part.tolist() for part in split)]
         label = f"{kind.__name__}, seed {seed}, {dt_ms:g} ms, {recipe}, {parts}"
+        label += "" if n_epochs is None else f", {n_epochs} epochs"
         if checkpoint is not None and os.path.lexists(checkpoint):
             training.restore(checkpoint, label)
-        while training.epoch < min(recipe.n_epochs, training.best_epoch + recipe.patience):
+        last = recipe.n_epochs if n_epochs is None else n_epochs
+        while training.epoch < min(last, training.best_epoch + recipe.patience):
             # From the seed and the epoch alone, so that there is no other state to keep.
             torch.manual_seed(seed * 100_003 + training.epoch + 1)
             training.run_epoch()
-            training.validate(held_out)
+            if n_epochs is None:
+                training.validate(held_out)
+            else:
+                training.keep()
             if checkpoint is not None:
                 training.save(checkpoint, label)
             bar.set_postfix(validation=f"{training.best_score:.3f}", refresh=False)
             bar.update(training.epoch - bar.n)
     network.load_state_dict(training.best)
+    network.n_epochs = training.best_epoch
     return network
 
 
@@ -215,8 +231,13 @@ class _Training:
         else:
             score = float(correlation(*of).nanmean())
         if score > self.best_score:
-            self.best_score, self.best_epoch = score, self.epoch
-            self.best = deepcopy(network.state_dict())
+            self.best_score = score
+            self.keep()
+
+    def keep(self) -> None:
+        """Take the present weights, or their running mean, as the best."""
+        network = self.network if self.average is None else self.average.module
+        self.best_epoch, self.best = self.epoch, deepcopy(network.state_dict())
 
     _KEPT = ("epoch", "best_epoch", "best_score", "best")
 

@@ -51,7 +51,7 @@ UNKNOWN_PROTOCOL = "protocol='cv'; expected one of 'rancon2025', "
 
 ROWS: tuple[tuple[Any, ...], ...] = (
     ("benchmark.run", "a misspelt model", lambda t: _run(t, model="ridge_ln"),
-     "model='ridge_ln'; expected one of 'ridge', 'ridge-ln', 'gru', 'gru-ensemble', 'cnn'"),
+     "model='ridge_ln'; expected one of 'ridge', 'ridge-ln', 'gru', 'gru-ensemble', 'mamba'"),
     ("benchmark.run", "model=None", lambda t: _run(t, model=None),
      "model 'NoneType' is NoneType; expected a function", TypeError),
     ("benchmark.run", "a function of other arguments", lambda t: _run(t, model=len),

@@ -10,6 +10,7 @@ from torch.nn.functional import pad  # noqa: E402
 
 from aa1xr.benchmark import run, training  # noqa: E402
 from aa1xr.benchmark.external import find_model  # noqa: E402
+from aa1xr.benchmark.networks import Network  # noqa: E402
 
 
 class Linear(nn.Module):
@@ -24,6 +25,15 @@ class Linear(nn.Module):
 class Ahead(Linear):
     def forward(self, spectrogram):
         return super().forward(pad(spectrogram[..., 1:], (0, 1)))
+
+
+class Recent(Network):  # as in docs/guide/own-model.md
+    def __init__(self, n_freq, n_neurons, *, dt_ms):
+        super().__init__(n_freq, n_neurons, 64, dt_ms=dt_ms)
+        self.filters = nn.Conv1d(n_freq, 64, self.window, stride=self.step)
+
+    def features(self, sound):
+        return self.filters(pad(sound.squeeze(1), (self.window - 1, 0))).relu().mT
 
 
 class DeepSTRF(nn.Module):
@@ -43,7 +53,9 @@ def few_epochs(monkeypatch):
         monkeypatch.setattr(training.Recipe, name, value)
 
 
-@pytest.mark.parametrize(("kind", "causal"), [(Linear, True), (Ahead, False), (DeepSTRF, True)])
+@pytest.mark.parametrize(
+    ("kind", "causal"), [(Linear, True), (Ahead, False), (Recent, True), (DeepSTRF, True)]
+)
 def test_run__trains_a_network(ds, protocol, kind, causal):
     result = run(ds, protocol, kind, areas=["MLd"])
     assert result.attrs["model"] == kind.__name__

@@ -5,9 +5,18 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from aa1xr.benchmark.networks import CNN, GRU  # noqa: E402
+from aa1xr.benchmark.networks import (  # noqa: E402
+    CNN,
+    GRU,
+    GRUSmall,
+    Mamba,
+    MambaSmall,
+    Transformer,
+    TransformerSmall,
+    _Recurrence,
+)
 
-KINDS = [GRU, CNN]
+KINDS = [GRU, Mamba, Transformer, CNN, GRUSmall, MambaSmall, TransformerSmall]
 
 
 def made(kind, dt_ms=1.0, n_freq=32, n_neurons=3):
@@ -87,3 +96,59 @@ def made_again(network, kind):
     louder.band_mean *= 7
     louder.band_scale *= 7
     return louder
+
+
+@pytest.mark.parametrize(
+    ("kind", "one_neuron", "all_neurons"),
+    [
+        (GRU, 179_316, 197_940),
+        (Mamba, 69_236, 81_716),
+        (Transformer, 87_380, 99_860),
+        (GRUSmall, 22_988, 33_932),
+        (MambaSmall, 35_420, 47_900),
+        (TransformerSmall, 28_108, 40_588),
+    ],
+)
+def test_network__has_as_many_weights_as_documented(kind, one_neuron, all_neurons):
+    counts = [
+        sum(weights.numel() for weights in made(kind, n_neurons=n).parameters()) for n in (1, 49)
+    ]
+    assert counts == [one_neuron, all_neurons]
+
+
+def test_recurrence__is_a_plain_loop_and_so_are_its_gradients():
+    torch.manual_seed(0)
+    keep, new = torch.rand(2, 7, 2, 3, dtype=torch.float64).requires_grad_().unbind()
+    state, expected = torch.zeros_like(new[0]), []
+    for kept, added in zip(keep, new, strict=True):
+        state = kept * state + added
+        expected.append(state)
+    torch.testing.assert_close(_Recurrence.apply(keep, new), torch.stack(expected))
+    assert torch.autograd.gradcheck(_Recurrence.apply, (keep, new))
+
+
+def test_transformer__attends_to_240_ms_and_no_more():
+    network, heard = made(Transformer, 5.0), sound(300)
+    attention = network.blocks[0]
+    steps = torch.rand(1, 200, 64)
+    changed = steps.clone()
+    changed[:, 60] += 1  # in the second piece
+    with torch.no_grad():
+        difference = (attention(changed) - attention(steps)).abs().amax((0, 2))
+    assert difference.nonzero()[:, 0].tolist() == list(range(60, 60 + 48))
+    assert attention.n_lags * 5 == 240
+    assert network(heard).isfinite().all()
+
+
+def test_transformer__has_a_bias_for_each_lag_and_head():
+    attention = made(Transformer, 5.0).blocks[0]
+    with torch.no_grad():
+        attention.ask.weight[:128] = 0
+        attention.ask.bias[:128] = 0
+        attention.bias.fill_(-100)
+        attention.bias[:, 7] = 0  # so that all that counts was 7 steps ago
+        steps = torch.rand(1, 100, 64)
+        changed = steps.clone()
+        changed[:, 50] += torch.rand(64)
+        difference = (attention(changed) - attention(steps)).abs().amax((0, 2))
+    assert (difference > 1e-4).nonzero()[:, 0].tolist() == [50, 57]

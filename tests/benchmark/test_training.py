@@ -14,9 +14,10 @@ from aa1xr.benchmark import MODELS, PROTOCOLS, run
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from aa1xr.benchmark import training  # noqa: E402
-from aa1xr.benchmark.networks import CNN, GRU  # noqa: E402
+from aa1xr.benchmark.networks import CNN, GRU, Mamba, Transformer  # noqa: E402
 from aa1xr.benchmark.training import Recipe, correlation, fit, loss, predict  # noqa: E402
 
+KINDS = [GRU, Mamba, Transformer, CNN]
 SHORT = Recipe(n_epochs=3)
 
 
@@ -34,7 +35,7 @@ def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("kind", [GRU, CNN])
+@pytest.mark.parametrize("kind", KINDS)
 def test_fit__is_the_same_for_the_same_seed_and_another_for_another(kind, fitted):
     known, split, _ = fitted
     state, n_threads = torch.get_rng_state(), torch.get_num_threads()
@@ -48,10 +49,16 @@ def test_fit__is_the_same_for_the_same_seed_and_another_for_another(kind, fitted
     assert torch.get_num_threads() == n_threads
 
 
-@pytest.mark.parametrize("stop_after", [1, 2])
-def test_fit__goes_on_after_an_interruption(stop_after, fitted, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "stop_after", "n_epochs"),
+    [(kind, 1, None) for kind in KINDS] + [(GRU, 2, None), (GRU, 2, 3)],
+)
+def test_fit__goes_on_after_an_interruption(
+    kind, stop_after, n_epochs, fitted, tmp_path, monkeypatch
+):
     known, split, _ = fitted
-    whole = fit(GRU, known, split, seed=0, recipe=SHORT)
+    options = {"seed": 0, "recipe": SHORT, "n_epochs": n_epochs}
+    whole = fit(kind, known, split, **options)
     checkpoint, epochs = tmp_path / "state", []
     run_epoch = training._Training.run_epoch
 
@@ -64,9 +71,9 @@ def test_fit__goes_on_after_an_interruption(stop_after, fitted, tmp_path, monkey
 
     monkeypatch.setattr(training._Training, "run_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        fit(GRU, known, split, seed=0, recipe=SHORT, checkpoint=checkpoint)
+        fit(kind, known, split, **options, checkpoint=checkpoint)
     stop_after = -1
-    again = fit(GRU, known, split, seed=0, recipe=SHORT, checkpoint=checkpoint)
+    again = fit(kind, known, split, **options, checkpoint=checkpoint)
     assert epochs == [0, 1, 2]
     assert same(again.state_dict(), whole.state_dict())
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
@@ -162,8 +169,27 @@ def test_fit__stops_early_and_keeps_the_best(fitted, monkeypatch):
     monkeypatch.setattr(training._Training, "validate", watched)
     got = fit(GRU, known, split, seed=0, recipe=Recipe(n_epochs=9, patience=2))
     assert len(states) == 4
+    assert got.n_epochs == 2
     assert same(got.state_dict(), states[1])
     assert not same(got.state_dict(), states[3])
+
+
+def test_fit__a_refit_learns_from_validation_stimuli_for_so_many_epochs(fitted, monkeypatch):
+    known, split, _ = fitted
+    batches, run_epoch = [], training._Training.run_epoch
+
+    def watched(self):
+        batches.append(len(self.batches.dataset))
+        run_epoch(self)
+
+    monkeypatch.setattr(training._Training, "run_epoch", watched)
+    refit = fit(GRU, known, split, seed=0, recipe=SHORT, n_epochs=2)
+    assert batches == [len(split.train) + len(split.validation)] * 2
+    assert refit.n_epochs == 2
+    # Responses to validation stimuli change it, and with them nothing is chosen.
+    silent = known.assign(psth=known.psth.where(~known.stimulus.isin(split.validation), 0))
+    other = fit(GRU, silent, split, seed=0, recipe=SHORT, n_epochs=2)
+    assert not same(refit.state_dict(), other.state_dict())
 
 
 @pytest.fixture
@@ -229,3 +255,19 @@ def test_run__an_ensemble_leaves_nothing_unfinished(ds, protocol, two_epochs, tm
         "gru-ensemble-MLd-00-0",
         "zarr.json",
     ]
+
+
+@pytest.mark.parametrize(("model", "n_fits"), [("ensemble", 3), ("ensemble-refit", 6)])
+def test_ensemble__is_the_mean_of_kinds(model, n_fits, fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "Recipe", lambda: Recipe(n_epochs=1))
+    known, split, sounds = fitted
+    alone = []
+    for kind in (GRU, Mamba, Transformer):
+        network = fit(kind, known, split, seed=3)
+        if model == "ensemble-refit":
+            network = fit(kind, known, split, seed=3, n_epochs=network.n_epochs)
+        alone.append(predict(network, sounds))
+    for _ in range(2):  # the second time from what is finished
+        got = MODELS[model](known, split, sounds, 3, tmp_path / "state")
+        np.testing.assert_allclose(got, np.mean(alone, 0), rtol=1e-5)
+    assert len(list(tmp_path.iterdir())) == n_fits
