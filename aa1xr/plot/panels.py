@@ -155,20 +155,20 @@ def by_area(array: xr.DataArray) -> dict[str, xr.DataArray]:
     return {str(area): array.isel(neuron=areas == area) for area in np.unique(areas)}
 
 
-def time_axis(ax: Axes, array: xr.DataArray, *, colour: str = "0.4") -> Floats:
+def time_axis(ax: Axes, array: xr.DataArray, *, marks: bool = True) -> Floats:
     """Label the time, mark where the stimulus begins and ends, and give the edges of the bins."""
     width = schema.bin_width_ms(array) / 1000
     bins = schema.bin_numbers(array)
     edges = np.append(bins, bins[-1] + 1) * width
     ax.set_xlabel("time from stimulus onset (s)")
     ax.set_xlim(edges[0], edges[-1])
-    marks = [0.0]
+    times = [0.0]
     if _is_scalar(array, "duration_s"):
-        marks.append(float(array.coords["duration_s"]))
-    for mark in marks:
+        times.append(float(array.coords["duration_s"]))
+    for mark in times if marks else ():
         # A window ends with the bin that holds the last sample: that is no end to be marked.
         if edges[0] < mark < edges[-1] - width:
-            ax.axvline(mark, color=colour, linestyle=(0, (4, 2)), linewidth=1)
+            ax.axvline(mark, color="0.4", linestyle=(0, (4, 2)), linewidth=1)
     return edges
 
 
