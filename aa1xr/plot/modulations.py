@@ -48,9 +48,9 @@ def modulation_spectrum(
     -------
     matplotlib.axes.Axes
         Spectral modulation over temporal modulation in Hz. Upward sweeps are on the left, and
-        downward sweeps on the right. Modulations above the
-        highest one within 40 dB of the maximum are left out. Colours show the power in dB relative to its maximum, down to
-        -40 dB. The contours enclose the densest 50 % and 80 % of the power.
+        downward sweeps on the right. Colours show the power in dB relative to its maximum, down to
+        -40 dB; spectral modulations above the highest one in this range are left out. The contours
+        enclose the densest 50 % and 80 % of the power.
 
     Raises
     ------

@@ -138,7 +138,7 @@ def quality(
         raise ValueError(f"one value for each neuron is drawn; {values.name!r} is {values.dims}")
     if bool(values.isnull().all()):
         raise ValueError(f"{values.name} is NaN for all neurons: there is nothing to draw")
-    ax = panels.axes(ax, 4, 4)
+    ax = panels.axes(ax, 4.8, 3.8)
     areas = {area: part.dropna("neuron").values for area, part in panels.by_area(values).items()}
     row = float(values.max() - values.min()) / 40 or 1.0
     line = {"color": "black", "linewidth": 1}
@@ -152,7 +152,7 @@ def quality(
             medianprops=line | {"linewidth": 2},
         )  # fmt: skip
         ax.scatter(
-            k + _beside(known, row), known, s=12, color=colour, linewidths=0, alpha=0.8, zorder=2
+            k + _beside(known, row), known, s=8, color=colour, linewidths=0, alpha=0.8, zorder=2
         )
     ax.set_xticks(
         range(len(areas)),
@@ -168,7 +168,7 @@ def quality(
     if float(values.min()) >= 0:
         ax.set_ylim(bottom=0)
     ax.set_ylabel(panels.quantity(values.attrs.get("long_name", str(values.name)), values))
-    ax.set_title(_between(list(areas.values())))
+    ax.set_title(_between(list(areas.values())), fontsize="small")
     return ax
 
 
@@ -178,9 +178,8 @@ def _between(samples: list[Floats]) -> str:
         return ""
     from scipy import stats
 
-    test = stats.mannwhitneyu(*samples)
-    p = float(test.pvalue)
-    return f"Mann-Whitney U = {test.statistic:g}, p {'< 0.001' if p < 0.001 else f'= {p:.2g}'}"
+    p = float(stats.mannwhitneyu(*samples).pvalue)
+    return f"p {'< 0.001' if p < 0.001 else f'= {p:.2g}'} (Mann-Whitney U)"
 
 
 def measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:

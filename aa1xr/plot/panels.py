@@ -132,11 +132,13 @@ def colour_bar(ax: Axes, mesh: Any, label: str, **options: Any) -> None:
     ax.figure.colorbar(mesh, cax=place, label=label, **options)
 
 
-def mark_areas(ax: Axes, array: xr.DataArray, edges: Floats | None = None) -> None:
+def mark_areas(
+    ax: Axes, array: xr.DataArray, edges: Floats | None = None, colour: str = "black"
+) -> None:
     """Name the areas at the right of rows that are sorted by area, and draw lines between them."""
     for start, stop, area in runs(array, "area"):
         low, high = (start, stop) if edges is None else (edges[start], edges[stop])
-        ax.axhline(high, color="black", linewidth=0.8)
+        ax.axhline(high, color=colour, linewidth=0.8)
         ax.text(1.005, (low + high) / 2, area_text(area), transform=ax.get_yaxis_transform(),
                 rotation=270, va="center", fontsize="small")  # fmt: skip
 

@@ -202,7 +202,7 @@ def spectrogram(
     mesh = ax.pcolormesh(edges, bands, level, cmap="magma", vmin=low, vmax=high, rasterized=True)
     panels.colour_bar(ax, mesh, label)
     ax.set_xlim(edges[0], edges[-1])
-    panels.show_bands(ax, bands, fmax, None if low is None else (level > low).any(1))
+    panels.show_bands(ax, bands, fmax, None if low is None else np.asarray((level > low).any(1)))
     ax.set_title(panels.title(sound))
     return ax
 
@@ -333,7 +333,8 @@ def _groups(ax: Axes, spikes: xr.DataArray, edges: Floats) -> None:
             ax.axhline(border, color="0.6", linewidth=0.4)
     else:
         ax.set_yticks([])
-    panels.mark_areas(ax, spikes, borders)
+    if dim == "neuron":
+        panels.mark_areas(ax, spikes, borders)
     ax.set_ylim(borders[-1], borders[0])
     ax.set_ylabel(f"{len(names)} {'neurons' if dim == 'neuron' else 'stimuli'}")
 
@@ -478,7 +479,7 @@ def population(
     label = panels.quantity("rate", rate)
     bar = ax.inset_axes((1.06, 0, 0.025, 1))
     ax.figure.colorbar(mesh, cax=bar, label=label, extend="max")
-    panels.mark_areas(ax, rate)
+    panels.mark_areas(ax, rate, colour="white")
     names = rate["neuron"].values if "neuron" in rate.coords else np.arange(n_neurons)
     named = n_neurons <= _MOST_NAMES
     ax.set_yticks(

@@ -120,8 +120,7 @@ def strfs(
     fields = panels.variable(data, "strf")
     fields = fields if "neuron" in fields.dims else fields.expand_dims("neuron")
     columns = arguments.check_integer("columns", columns)
-    if columns < 1:
-        raise ValueError(f"columns must be at least 1; got {columns}")
+    arguments.flag("shared", shared)
     if not 1 <= fields.sizes["neuron"] <= _MOST_FIELDS:
         raise ValueError(
             f"data must be of 1 to {_MOST_FIELDS} neurons; got {fields.sizes['neuron']}: select "
@@ -137,13 +136,13 @@ def strfs(
     columns = min(columns, len(each))
     n_rows = -(-len(each) // columns)
     if figure is None:
-        figure = panels.new_figure(0.6 + 1.6 * columns, 0.5 + 1.5 * n_rows)
+        figure = panels.new_figure(max(6.4, 0.6 + 1.6 * columns), 0.5 + 1.6 * n_rows)
     axes = figure.subplots(n_rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     limit = max(largest)
     for ax, field, most in zip(axes, each, largest, strict=False):
         drawn = field if shared else field / most
         mesh = _draw(ax, drawn, limit if shared else 1.0, fmax=fmax, contours=contours)
-        ax.set_title(panels.title(field).replace(" (", "\n("), fontsize="small")
+        ax.set_title(panels.title(field).replace(" (", "\n("), fontsize="x-small")
         ax.set(xlabel="", ylabel="")
     for ax in axes[len(each) :]:
         ax.remove()
@@ -179,8 +178,11 @@ def _draw(
     )
     half = float(abs(field).max()) / 2
     if contours and half > 0 and min(field.shape) > 1:
+        # Up to the edges, where lag 0 often has the peak.
+        x = np.concatenate([edges[:1], (edges[:-1] + edges[1:]) / 2, edges[-1:]])
+        y = np.concatenate([bands[:1], field["freq"].values / 1000, bands[-1:]])
         ax.contour(
-            (edges[:-1] + edges[1:]) / 2, field["freq"].values / 1000, field.values, [-half, half],
+            x, y, np.pad(field.values, 1, mode="edge"), [-half, half],
             colors="black", linewidths=0.7, linestyles=["--", "-"],
         )  # fmt: skip
     panels.show_bands(ax, bands, fmax)

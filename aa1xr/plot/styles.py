@@ -9,7 +9,7 @@ from typing import Any, Literal
 from aa1xr import arguments
 
 #: Text, where matplotlib's own sizes are relative to `font.size`: "x-small" is 0.69 of it.
-_SHARED: dict[str, Any] = {
+_SHARED: dict[Any, Any] = {
     "axes.titlesize": "medium",
     "axes.labelsize": "medium",
     "xtick.labelsize": "small",
@@ -23,7 +23,7 @@ _SHARED: dict[str, Any] = {
     "ps.fonttype": 42,
     "svg.fonttype": "none",
 }
-_STYLES: dict[str, dict[str, Any]] = {
+_STYLES: dict[str, dict[Any, Any]] = {
     "paper": {
         "figure.figsize": (85 / 25.4, 60 / 25.4),
         "font.size": 7.5,
