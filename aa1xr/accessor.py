@@ -80,6 +80,7 @@ class PlotAccessor(_Accessor):
     'rate (spikes/s)'
     """
 
+    compare = _Method(plot.compare)
     coverage = _Method(plot.coverage)
     modulation_spectrum = _Method(plot.modulation_spectrum)
     population = _Method(plot.population)

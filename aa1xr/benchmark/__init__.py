@@ -14,6 +14,7 @@
 """
 
 from aa1xr.benchmark.check_model import ModelCheck, check_model
+from aa1xr.benchmark.gradients import gradient_strf
 from aa1xr.benchmark.models import MODELS, Model
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.run import run, score_prediction
@@ -28,6 +29,7 @@ __all__ = [
     "ModelCheck",
     "Protocol",
     "check_model",
+    "gradient_strf",
     "run",
     "score_prediction",
     "table",

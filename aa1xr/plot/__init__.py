@@ -9,6 +9,7 @@ figure, which a notebook shows and `plt.show()` opens. `style` sets the sizes fo
 >>> rate.figure.savefig(tmp / "response.png")
 """
 
+from aa1xr.plot.comparisons import compare
 from aa1xr.plot.modulations import modulation_spectrum
 from aa1xr.plot.overviews import coverage, quality
 from aa1xr.plot.responses import population, psth, raster, response, spectrogram
@@ -16,6 +17,7 @@ from aa1xr.plot.strfs import strf, strfs
 from aa1xr.plot.styles import style
 
 __all__ = [
+    "compare",
     "coverage",
     "modulation_spectrum",
     "population",
