@@ -129,13 +129,14 @@ def _ends(sounds: xr.DataArray) -> list[int]:
 
 
 def _spaced(first: int, stop: int, n_times: int) -> list[int]:
-    return np.unique(np.linspace(first, stop - 1, n_times).round().astype(int)).tolist()
+    spaced = np.linspace(first, stop - 1, n_times).round()
+    return [int(time) for time in np.unique(spaced)]
 
 
 def _field(network: Any, sound: Floats, times: list[int], n_lags: int, n_neurons: int) -> Floats:
     """The mean over times for one sound. [shape: (neuron, freq, lag)]."""
     torch = import_optional("torch", extra="torch")
-    arguments.expect("network", network, torch.nn.Module)
+    arguments.expect("network", network, torch.nn.Module, "a torch.nn.Module, which is trained")
     weights = next(network.parameters(), None)
     was_training = network.training
     network.eval()

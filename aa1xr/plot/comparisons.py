@@ -92,7 +92,6 @@ def compare(
     margin = 0.05 * float(np.ptp(values)) or 0.05
     low, high = float(values.min()) - margin, float(values.max()) + margin
     ax.plot([low, high], [low, high], color="0.5", linewidth=0.8, zorder=0)
-    # The upper fifth is for the legend.
     ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     ax.set_xlabel(plot_text(labels[0]))
     ax.set_ylabel(plot_text(labels[1]))
@@ -109,7 +108,8 @@ def _values(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
         if measure not in data.data_vars:
             there = ", ".join(map(str, data.data_vars)) or "none"
             raise ValueError(
-                f"measure must be a variable of both Datasets; got {shown(measure)}: one has {there}"
+                f"measure must be a variable of both Datasets; got {shown(measure)}, and one "
+                f"has {there}"
             )
         data = data[measure]
     if "neuron" not in data.dims:

@@ -117,10 +117,11 @@ def response(
     )
     spectrogram(sound, fmax=fmax, ax=axes[0])
     raster(heard, ax=axes[1])
+    shown = axes[1].get_xlim()
     psth(rate, ax=axes[2])
     if prediction is not None:
         _add_prediction(axes[2], prediction)
-    axes[2].set_xlim(axes[1].get_xlim())
+    axes[2].set_xlim(shown)
     axes[0].set_title(panels.title(heard))
     for ax in axes[1:]:
         ax.set_title("")
