@@ -1,4 +1,5 @@
 import sys
+from itertools import pairwise
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -591,7 +592,7 @@ def test_raster__of_all_stimuli_of_a_neuron(ds, ax):
     assert count_marks(other) == one.sum(["trial", "time"]).values.tolist()
     assert other.get_ylim() == (44.5, -0.5)  # 15 trials of each
     greys = {bar.get_y() + 0.5: bar.get_x() for bar in other.patches}
-    assert greys[0] == float(ds.duration_s.sel(stimulus="conspecific-00"))
+    assert greys[30] == float(ds.duration_s.sel(stimulus="flatrip-04"))
     assert other.get_title() == f"{CELL} (Field L)"
 
 
@@ -691,7 +692,7 @@ def scores():
 
 
 def test_compare__has_a_point_for_each_neuron_of_both(scores, ax):
-    other = (scores + [[0.1], [-0.2]]).isel(neuron=[3, 1, 0]).T
+    other = (scores + np.array([[0.1], [-0.2]])).isel(neuron=[3, 1, 0]).T
     plot.compare(scores, other, labels=("ridge", "gru"), ax=ax)
     field_l, mld = (points.get_offsets() for points in ax.collections)
     np.testing.assert_allclose(field_l, [[0.1, 0.2]])
@@ -780,9 +781,9 @@ def test_style__paper_fits_a_column_and_is_legible(name, ds, fit):
             )
             low, high = getattr(ax.bbox, f"{side}0"), getattr(ax.bbox, f"{side}1")
             boxes = [box for box in boxes if low - 1 <= sum(box) / 2 <= high + 1]
-            assert all(
-                one[1] <= next_[0] + 1 for one, next_ in zip(boxes, boxes[1:], strict=False)
-            ), f"{name}: labels touch on {side}"
+            assert all(one[1] <= next_[0] + 1 for one, next_ in pairwise(boxes)), (
+                f"{name}: labels touch on {side}"
+            )
     # And nothing is cut.
     width, height = figure.bbox.width, figure.bbox.height
     for text in texts:

@@ -136,7 +136,7 @@ def strfs(
     columns = min(columns, len(each))
     n_rows = -(-len(each) // columns)
     if figure is None:
-        figure = panels.new_figure(max(6.4, 0.6 + 1.6 * columns), 0.5 + 1.6 * n_rows)
+        figure = panels.new_figure(6.4, 0.5 + 6.4 / max(columns, 3) * n_rows)
     axes = figure.subplots(n_rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     limit = max(largest)
     for ax, field, most in zip(axes, each, largest, strict=False):
@@ -144,6 +144,9 @@ def strfs(
         mesh = _draw(ax, drawn, limit if shared else 1.0, fmax=fmax, contours=contours)
         ax.set_title(panels.title(field).replace(" (", "\n("), fontsize="x-small")
         ax.set(xlabel="", ylabel="")
+        # Every other octave, since panels are low.
+        octaves = ax.get_yticks()[1::2] if ax.get_yticks().size > 3 else ax.get_yticks()
+        ax.set_yticks(octaves, [f"{octave:g}" for octave in octaves])
     for ax in axes[len(each) :]:
         ax.remove()
     for ax in axes[max(len(each) - columns, 0) : len(each)]:
