@@ -15,6 +15,8 @@ from aa1xr.printable import plot_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_SUCH_AS = "values of each neuron, or a Dataset that contains them"
+
 
 def compare(
     data: xr.Dataset | xr.DataArray,
@@ -103,7 +105,7 @@ def compare(
 
 
 def _values(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
-    arguments.expect("data", data, xr.Dataset | xr.DataArray)  # type: ignore[arg-type]
+    arguments.expect("data", data, xr.Dataset | xr.DataArray, _SUCH_AS)  # type: ignore[arg-type]
     if isinstance(data, xr.Dataset):
         if measure not in data.data_vars:
             there = ", ".join(map(str, data.data_vars)) or "none"
