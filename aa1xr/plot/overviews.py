@@ -152,7 +152,13 @@ def quality(
             medianprops=line | {"linewidth": 2},
         )  # fmt: skip
         ax.scatter(
-            k + _beside(known, row), known, s=8, color=colour, linewidths=0, alpha=0.8, zorder=2
+            k + _beside(known, row),
+            known,
+            s=8 if known.size > 30 else 16,
+            color=colour,
+            linewidths=0,
+            alpha=0.8,
+            zorder=2,
         )
     ax.set_xticks(
         range(len(areas)),

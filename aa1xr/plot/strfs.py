@@ -145,7 +145,7 @@ def strfs(
         ax.set_title(panels.title(field).replace(" (", "\n("), fontsize="x-small")
         ax.set(xlabel="", ylabel="")
         # Every other octave, since panels are low.
-        octaves = ax.get_yticks()[1::2] if ax.get_yticks().size > 3 else ax.get_yticks()
+        octaves = ax.get_yticks()[::2] if ax.get_yticks().size > 3 else ax.get_yticks()
         ax.set_yticks(octaves, [f"{octave:g}" for octave in octaves])
     for ax in axes[len(each) :]:
         ax.remove()
