@@ -23,5 +23,5 @@ save(figure, "response.svg")
 
 figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 rate = aa1xr.open_sample(dt_ms=5).psth.sel(area="MLd", type="conspecific").mean("neuron")
-rate.plot(ax=ax, rasterized=True)
+rate.plot.imshow(ax=ax)  # unlike pcolormesh, it does not cut the first and last row
 save(figure, "psth.svg")

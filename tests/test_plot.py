@@ -261,6 +261,13 @@ def test_psth__plots_with_xarray_too(ds):
     mesh = ds.psth.sel(area="MLd", type="conspecific").mean("neuron").plot()
     assert mesh.axes.get_xlabel() == "time from stimulus onset [s]"
     assert "firing rate" in mesh.colorbar.ax.get_ylabel()
+    # The line of the README: whole rows, in the order of the stimuli.
+    songs = ds.psth.sel(area="MLd", type="conspecific").mean("neuron")
+    image = songs.plot.imshow(ax=Figure().subplots())
+    np.testing.assert_array_equal(image.get_array(), songs)
+    assert image.axes.get_ylim() == (-0.5, 9.5)
+    names = [label.get_text() for label in image.axes.get_yticklabels()]
+    assert [name for name in names if name] == songs.stimulus.values.tolist()
     (line,) = ds.psth.sel(stimulus="flatrip-00", neuron="sim0000_1_A").plot()
     assert line.axes.get_title().startswith("neuron = sim0000_1_A")
 
