@@ -20,7 +20,7 @@ _ROUNDING = 1e-6
 
 
 def gradient_strf(
-    ds: xr.Dataset, network: nn.Module, *, lags_ms: float = 100, n_times: int = 16
+    ds: xr.Dataset, network: nn.Module, *, lags_ms: float = 100, n_times: int = 8
 ) -> xr.DataArray:
     """Average the gradient of each rate of a network with respect to the spectrogram.
 
@@ -138,8 +138,11 @@ def _field(network: Any, sound: Floats, times: list[int], n_lags: int, n_neurons
     torch = import_optional("torch", extra="torch")
     arguments.expect("network", network, torch.nn.Module, "a torch.nn.Module, which is trained")
     weights = next(network.parameters(), None)
-    was_training = network.training
+    was_training, n_threads = network.training, torch.get_num_threads()
     network.eval()
+    # Many small steps gain nothing from threads that wait for each other, and lose much on a busy
+    # machine.
+    torch.set_num_threads(1)
     try:
         # cuDNN differentiates recurrent layers in training only, where dropout is random.
         with torch.backends.cudnn.flags(enabled=False), torch.enable_grad():
@@ -165,4 +168,5 @@ def _field(network: Any, sound: Floats, times: list[int], n_lags: int, n_neurons
                 fields.append(torch.stack(windows).mean(0).flip(1).cpu().numpy())
     finally:
         network.train(was_training)
+        torch.set_num_threads(n_threads)
     return np.stack(fields)
