@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -20,14 +20,20 @@ _ROUNDING = 1e-6
 
 
 def gradient_strf(
-    ds: xr.Dataset, network: nn.Module, *, lags_ms: float = 100, n_times: int = 8
+    ds: xr.Dataset,
+    network: nn.Module,
+    *,
+    lags_ms: float = 100,
+    n_times: int = 8,
+    scale: Literal["deviation", "unit"] = "deviation",
 ) -> xr.DataArray:
     """Average the gradient of each rate of a network with respect to the spectrogram.
 
         strf[neuron, freq, lag] = mean over stimuli and times t of
             d rate[neuron, t] / d spectrogram[freq, t - lag]
 
-    For a linear network, these are its weights. For any other one, they are those of the linear
+    times the standard deviation of the band, unless `scale` is "unit". For a linear network, the
+    gradients are its weights. For any other one, they are those of the linear
     network that changes as it does on average, for small changes of these stimuli. Needs torch.
 
     Parameters
@@ -43,12 +49,16 @@ def gradient_strf(
     n_times
         Times for each stimulus, evenly spaced from the longest lag to the end of the stimulus, or
         all if there are fewer. The duration is proportional to their number.
+    scale
+        "deviation": the change of the rate after the band rises by its standard deviation over the
+        stimuli of `ds`. "unit": per unit of the spectrogram. Bands without sound vary by 0.1 % of
+        others, so networks that scale bands have gradients there that hide all others.
 
     Returns
     -------
     xarray.DataArray
-        `strf` [shape: (neuron, freq, lag)] in spikes/s per unit of the spectrogram, with the labels
-        of the neurons. `aa1xr.plot.strf` and `aa1xr.plot.strfs` plot it.
+        `strf` [shape: (neuron, freq, lag)] in spikes/s, or spikes/s per unit of the spectrogram,
+        with the labels of the neurons. `aa1xr.plot.strf` and `aa1xr.plot.strfs` plot it.
 
     Raises
     ------
@@ -79,6 +89,7 @@ def gradient_strf(
     dt_ms = schema.bin_width_ms(sounds)
     n_lags = round(arguments.number("lags_ms", lags_ms) / dt_ms)
     n_times = arguments.check_integer("n_times", n_times)
+    arguments.choice("scale", scale, ("deviation", "unit"))
     stops = _ends(sounds)
     if not 1 <= n_lags <= min(stops):
         raise ValueError(
@@ -94,7 +105,12 @@ def gradient_strf(
         for sound, stop in zip(values, stops, strict=True)
         for times in [_spaced(n_lags - 1, stop, n_times)]
     ]
+    field = np.mean(fields, 0)
     units = str(sounds.attrs.get("units", "1"))
+    if scale == "deviation":
+        playing = [sound[:, :stop] for sound, stop in zip(values, stops, strict=True)]
+        field = field * np.concatenate(playing, 1).std(1, dtype=np.float64)[:, np.newaxis]
+        units = "1"
     known = {name: sounds.attrs[name] for name in KEPT if name in sounds.attrs}
     lag = {"units": "s", "long_name": "lag"} | known | {"dt_ms": dt_ms}
     labels = {
@@ -103,7 +119,7 @@ def gradient_strf(
         if label.dims == ("neuron",) or (name in ("neuron", "area") and not label.dims)
     }
     return xr.DataArray(
-        np.mean(fields, 0),
+        field,
         labels
         | {
             "freq": sounds["freq"].variable,

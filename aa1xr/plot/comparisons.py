@@ -89,7 +89,7 @@ def compare(
     for area, colour in panels.colours(areas).items():
         x, y = a.values[where == area], b.values[where == area]
         label = f"{panels.area_text(area)}: {int((y > x).sum())} of {x.size} above the line"
-        ax.scatter(x, y, s=10, color=colour, linewidths=0, alpha=0.8, label=label)
+        ax.scatter(x, y, s=panels.point_area(), color=colour, linewidths=0, alpha=0.8, label=label)
     values = np.concatenate([a.values, b.values])
     margin = 0.05 * float(np.ptp(values)) or 0.05
     low, high = float(values.min()) - margin, float(values.max()) + margin

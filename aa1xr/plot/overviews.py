@@ -154,7 +154,7 @@ def quality(
         ax.scatter(
             k + _beside(known, row),
             known,
-            s=8 if known.size > 30 else 16,
+            s=panels.point_area(3.4 if known.size > 30 else 4),
             color=colour,
             linewidths=0,
             alpha=0.8,

@@ -126,6 +126,13 @@ def sort(array: xr.DataArray, dim: str, label: str) -> xr.DataArray:
     return array.isel({dim: np.argsort(array.coords[label].values, kind="stable")})
 
 
+def point_area(points: float = 4) -> float:
+    """The area of a marker of this diameter in points, where text has its usual 10 points."""
+    import matplotlib as mpl
+
+    return (points * float(mpl.rcParams["font.size"]) / 10) ** 2
+
+
 def colour_bar(ax: Axes, mesh: Any, label: str, **options: Any) -> None:
     """A colour bar outside the axes, which keep their width: axes below each other stay aligned."""
     place = ax.inset_axes((1.02, 0, 0.025, 1))

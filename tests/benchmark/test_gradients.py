@@ -36,7 +36,7 @@ def make(kind, ds, **options):
 @pytest.mark.parametrize("n_times", [1, 5, 1000])
 def test_gradient_strf__of_a_linear_network_is_its_weights(ds, n_times):
     network = make(Linear, ds)
-    field = gradient_strf(ds, network, lags_ms=120, n_times=n_times)
+    field = gradient_strf(ds, network, lags_ms=120, n_times=n_times, scale="unit")
     weights = network.filters.weight.detach().numpy()[..., ::-1]  # lag 0 is the last weight
     assert field.dims == ("neuron", "freq", "lag")
     np.testing.assert_allclose(field[..., :4], weights, rtol=1e-5, atol=1e-7)
@@ -53,7 +53,7 @@ def test_gradient_strf__of_a_rate_that_is_squared(ds):
 
     network = make(Squared, ds)
     one = ds.isel(stimulus=[1])
-    field = gradient_strf(one, network, lags_ms=80, n_times=1000)
+    field = gradient_strf(one, network, lags_ms=80, n_times=1000, scale="unit")
     sound = torch.from_numpy(one.spectrogram.transpose("stimulus", "freq", "time").values)
     n_bins = int(np.ceil(float(one.duration_s[0]) / 0.02 - 1e-6))
     with torch.no_grad():
@@ -62,13 +62,26 @@ def test_gradient_strf__of_a_rate_that_is_squared(ds):
     np.testing.assert_allclose(field, 2 * drive[:, None, None] * weights, rtol=1e-3, atol=1e-6)
 
 
+def test_gradient_strf__is_in_deviations_of_the_bands(ds):
+    network = make(Linear, ds)
+    bins = [
+        sound.values[:, : int(np.ceil(float(sound.duration_s) / 0.02 - 1e-6))]
+        for sound in ds.spectrogram.transpose("stimulus", "freq", "time")
+    ]
+    deviation = np.concatenate(bins, 1).std(1)
+    weights = network.filters.weight.detach().numpy()[..., ::-1]
+    field = gradient_strf(ds, network, lags_ms=80)
+    np.testing.assert_allclose(field, weights * deviation[:, None], rtol=1e-4, atol=1e-7)
+    assert field.attrs["units"] == "count/s"
+
+
 @pytest.mark.parametrize("kind", [GRU, CNN])
 def test_gradient_strf__is_the_change_of_a_rate(kind, ds):
     network = make(kind, ds, dt_ms=20)
     one = ds.isel(stimulus=[2])
     sound = torch.from_numpy(one.spectrogram.transpose("stimulus", "freq", "time").values)
     n_bins = int(np.ceil(float(one.duration_s[0]) / 0.02 - 1e-6))
-    field = gradient_strf(one, network, lags_ms=60, n_times=1)  # at the third bin
+    field = gradient_strf(one, network, lags_ms=60, n_times=1, scale="unit")  # at the third bin
     network = network.double().eval()
     changed = sound.double()
     with torch.no_grad():
@@ -97,6 +110,7 @@ def test_gradient_strf__is_plotted(ds):
         (lambda ds: ds.isel(neuron=[0]), {}, "must give rates .*Select the neurons"),
         (lambda ds: ds, {"lags_ms": 1e5}, "lags_ms=100000.0 is 5000 bins"),
         (lambda ds: ds, {"lags_ms": 0}, "lags_ms"),
+        (lambda ds: ds, {"scale": "band"}, "scale='band'; expected"),
         (lambda ds: ds, {"n_times": 0}, "n_times=0; expected a whole number"),
         (lambda ds: ds.assign(spectrogram=ds.spectrogram.where(ds.freq < 0)), {}, "must be finite"),
         (lambda ds: ds[["psth"]], {}, "spectrogram"),
