@@ -57,9 +57,9 @@ def compare(
     Examples
     --------
     >>> quality = aa1xr.quality(aa1xr.open_sample().sel(type="flatrip").isel(neuron=[0, 1, 6, 7]))
-    >>> ax = aa1xr.plot.compare(quality.ccmax, quality.cchalf)
+    >>> ax = aa1xr.plot.compare(quality.ccmax, quality.snr)
     >>> ax.get_xlabel(), ax.get_ylabel()
-    ('ccmax', 'cchalf')
+    ('ccmax', 'snr')
     """
     a, b = (_values(each, measure) for each in (data, other))
     if labels is None:
