@@ -56,10 +56,12 @@ def compare(
 
     Examples
     --------
-    >>> quality = aa1xr.quality(aa1xr.open_sample().sel(type="flatrip").isel(neuron=[0, 1, 6, 7]))
-    >>> ax = aa1xr.plot.compare(quality.ccmax, quality.snr)
+    >>> rate = aa1xr.open_sample(dt_ms=20).psth.mean("time")
+    >>> songs, ripples = (rate.sel(type=kind) for kind in ("conspecific", "flatrip"))
+    >>> songs, ripples = songs.mean("stimulus"), ripples.mean("stimulus")
+    >>> ax = aa1xr.plot.compare(songs, ripples, labels=("songs", "ripples"))
     >>> ax.get_xlabel(), ax.get_ylabel()
-    ('ccmax', 'snr')
+    ('songs', 'ripples')
     """
     a, b = (_values(each, measure) for each in (data, other))
     if labels is None:
