@@ -80,14 +80,17 @@ class PlotAccessor(_Accessor):
     'rate (spikes/s)'
     """
 
+    compare = _Method(plot.compare)
     coverage = _Method(plot.coverage)
     modulation_spectrum = _Method(plot.modulation_spectrum)
+    population = _Method(plot.population)
     psth = _Method(plot.psth)
     quality = _Method(plot.quality)
     raster = _Method(plot.raster)
     response = _Method(plot.response)
     spectrogram = _Method(plot.spectrogram)
     strf = _Method(plot.strf)
+    strfs = _Method(plot.strfs)
 
 
 @xr.register_dataset_accessor("aa1")  # type: ignore[no-untyped-call]

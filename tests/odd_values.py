@@ -205,6 +205,12 @@ class Calls:
             "plot.modulation_spectrum": (
                 plot.modulation_spectrum, (), {"data": ds, "stimulus": str(ds.stimulus[0].item())},
             ),
+            "plot.compare": (
+                plot.compare, (), {"data": self.fit.alpha, "other": self.fit.cc_validation},
+            ),
+            "plot.population": (
+                plot.population, (), {"data": ds, "stimulus": str(ds.stimulus[0].item())},
+            ),
             "plot.psth": (plot.psth, (), {"data": ds, "stimulus": str(ds.stimulus[0].item())}),
             "plot.quality": (plot.quality, (), {"data": ds}),
             "plot.raster": (plot.raster, (), {"data": ds, **self.one}),
@@ -213,6 +219,7 @@ class Calls:
                 plot.spectrogram, (), {"data": ds, "stimulus": str(ds.stimulus[0].item())},
             ),
             "plot.strf": (plot.strf, (), {"data": self.fit, "neuron": str(ds.neuron[0].item())}),
+            "plot.strfs": (plot.strfs, (), {"data": self.fit}),
         }  # fmt: skip
 
     @property

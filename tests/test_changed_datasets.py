@@ -267,6 +267,7 @@ FUNCTIONS: dict[str, Function] = {
     "benchmark.Protocol": Function(lambda t, ds: ONE.prepare(ds), fine=True),
     "plot.coverage": picture(plot.coverage),
     "plot.modulation_spectrum": picture(plot.modulation_spectrum, None, SOUND),
+    "plot.population": picture(plot.population, SOUND),
     "plot.psth": picture(plot.psth, CELL, SOUND),
     "plot.quality": picture(plot.quality),
     "plot.raster": picture(plot.raster, CELL, SOUND),
@@ -415,7 +416,9 @@ def test_functions__are_all_that_take_data():
         - set(FUNCTIONS)
         == set()
     )
-    assert {f"plot.{name}" for name in plot.__all__} - {"plot.strf"} - set(FUNCTIONS) == set()
+    # These take fits and scores, or nothing.
+    others = {"plot.compare", "plot.strf", "plot.strfs", "plot.style"}
+    assert {f"plot.{name}" for name in plot.__all__} - others - set(FUNCTIONS) == set()
 
 
 DATASET = xr.Dataset({"a": ("x", [1.0, 2.0], {"units": "s"})}, {"x": ["p", "q"]})

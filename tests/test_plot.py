@@ -1,4 +1,5 @@
 import sys
+from itertools import pairwise
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -7,6 +8,7 @@ import pytest
 import xarray as xr
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from scipy import stats
 
 import aa1xr
 from aa1xr import plot
@@ -55,6 +57,12 @@ def stairs(ax):
     return [patch for patch in ax.patches if isinstance(patch, mpl.patches.StepPatch)]
 
 
+def level(sound):
+    """A spectrogram in dB relative to its maximum, down to -50 dB."""
+    power = sound.astype(float) ** 3
+    return 10 * np.log10(np.maximum(power / power.max(), 1e-5))
+
+
 def marks(ax):
     """Where vertical lines mark the sound."""
     return [line.get_xdata()[0] for line in ax.lines]
@@ -69,11 +77,11 @@ def test_response__is_three_pictures_on_one_axis(ds):
     for panel in axes:
         np.testing.assert_allclose(panel.get_xlim(), (-0.1, 2.0))
     (mesh,) = sound.collections
-    np.testing.assert_array_equal(mesh.get_array(), one.spectrogram.sel(time=slice(None, 1.995)))
+    np.testing.assert_allclose(mesh.get_array(), level(one.spectrogram.sel(time=slice(0, 1.995))))
     (lines,) = raster.collections
     assert len(lines.get_segments()) == int(one.spikes.sum())
     np.testing.assert_allclose(stairs(rate)[0].get_data().values, one.psth.dropna("time"))
-    assert sound.get_title() == "sim0000_1_B (Field_L), flatrip-00"
+    assert sound.get_title() == "sim0000_1_B (Field L), flatrip-00"
     assert [panel.get_title() for panel in axes[1:]] == ["", ""]
     assert [panel.get_xlabel() for panel in axes] == ["", "", "time from stimulus onset (s)"]
     labels = [panel.get_ylabel() for panel in axes]
@@ -222,7 +230,7 @@ def test_psth__of_several_cells_is_mean_and_error_by_area(ds, ax):
         np.testing.assert_allclose(band.get_data().values, mean + error, rtol=1e-5)
         np.testing.assert_allclose(band.get_data().baseline, mean - error, rtol=1e-4, atol=1e-4)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["Field_L: mean ± s.e.m. of 6 neurons", "MLd: mean ± s.e.m. of 5 neurons"]
+    assert labels == ["Field L: mean ± s.e.m. of 6 neurons", "MLd: mean ± s.e.m. of 5 neurons"]
 
 
 def test_psth__an_area_keeps_its_colour(ds, ax):
@@ -253,6 +261,13 @@ def test_psth__plots_with_xarray_too(ds):
     mesh = ds.psth.sel(area="MLd", type="conspecific").mean("neuron").plot()
     assert mesh.axes.get_xlabel() == "time from stimulus onset [s]"
     assert "firing rate" in mesh.colorbar.ax.get_ylabel()
+    # The line of the README: whole rows, in the order of the stimuli.
+    songs = ds.psth.sel(area="MLd", type="conspecific").mean("neuron")
+    image = songs.plot.imshow(ax=Figure().subplots())
+    np.testing.assert_array_equal(image.get_array(), songs)
+    assert image.axes.get_ylim() == (-0.5, 9.5)
+    names = [label.get_text() for label in image.axes.get_yticklabels()]
+    assert [name for name in names if name] == songs.stimulus.values.tolist()
     (line,) = ds.psth.sel(stimulus="flatrip-00", neuron="sim0000_1_A").plot()
     assert line.axes.get_title().startswith("neuron = sim0000_1_A")
 
@@ -264,7 +279,11 @@ def test_spectrogram__has_its_bands_at_their_frequencies(ds, ax):
     plot.spectrogram(ds, "conspecific-00", ax=ax)
     (mesh,) = ax.collections
     sound = ds.spectrogram.sel(stimulus="conspecific-00").transpose("freq", "time")
-    np.testing.assert_array_equal(mesh.get_array(), sound)
+    n_bins = int(np.ceil(float(sound.duration_s) / 0.005))
+    np.testing.assert_allclose(mesh.get_array(), level(sound[:, 20 : 20 + n_bins]))
+    assert mesh.get_clim() == (-50, 0)
+    assert mesh.colorbar.ax.get_ylabel() == "level (dB re max.)"
+    assert ax.get_xlim() == (0, n_bins * 0.005)
     edges = mesh.get_coordinates()[:, 0, 1] * 1000
     assert ((edges[:-1] < ds.freq.values) & (ds.freq.values < edges[1:])).all()
     ticks = [label.get_text() for label in ax.get_yticklabels()]
@@ -288,9 +307,10 @@ def test_spectrogram__of_some_bands(bands, ds, ax):
 
 def test_strf__is_symmetric_about_zero(fields, ax):
     plot.strf(fields, "a", ax=ax)
-    (mesh,) = ax.collections
+    mesh, contours = ax.collections
     np.testing.assert_array_equal(mesh.get_array(), fields.sel(neuron="a"))
     assert mesh.get_clim() == (-8, 8)
+    assert contours.levels.tolist() == [-4, 4]
     np.testing.assert_allclose(mesh.get_coordinates()[0, :, 0], [0, 5, 10, 15, 20])
     assert ax.get_xlabel() == "lag (ms)"
     assert ax.get_title() == "a (MLd)"
@@ -340,7 +360,9 @@ def test_modulation_spectrum__contours_enclose_parts_of_the_power(ax):
         np.testing.assert_allclose(reach, 10 * np.sqrt(-2 * np.log(1 - part)), rtol=0.03)
     assert ax.get_xlabel() == "temporal modulation (Hz)"
     assert ax.get_ylabel() == "spectral modulation (cycles/kHz)"
-    assert (ax.get_xlim(), ax.get_ylim()) == ((-50, 50), (0, 4))
+    assert ax.get_xlim() == (-50, 50)
+    # 40 dB are sqrt(2 log(10^4)) = 4.29 deviations.
+    np.testing.assert_allclose(ax.get_ylim(), (0, 2.15), atol=0.06)
 
 
 def test_modulation_spectrum__of_data_is_that_of_its_spectrum(ds, fields, ax):
@@ -381,7 +403,7 @@ def test_coverage__colours_are_the_numbers_of_presentations(ds, ax):
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == by_area.neuron.values.tolist()
     groups = {text.get_text(): text.get_position() for text in ax.texts}
-    assert groups["Field_L"][1] == 1
+    assert groups["Field L"][1] == 1
     assert groups["MLd"][1] == 3
     assert groups["conspecific"][0] == 1
     assert groups["flatrip"][0] == 2.5
@@ -429,13 +451,21 @@ def test_coverage__of_any_selection(select, ds, ax):
 def test_quality__shows_every_neuron(ds, ax):
     ccmax = aa1xr.quality(ds).ccmax.compute()
     plot.quality(ds, ax=ax)
-    for points, area in zip(ax.collections[::2], ("Field_L", "MLd"), strict=True):
-        known = ccmax.sel(area=area).dropna("neuron")
+    samples = []
+    for points, box, median, area in zip(
+        ax.collections, ax.lines[::4], ax.lines[3::4], ("Field_L", "MLd"), strict=True
+    ):
+        known = ccmax.sel(area=area).dropna("neuron").values
         np.testing.assert_allclose(points.get_offsets()[:, 1], known)
-    medians = [line.get_ydata()[0] for line in ax.lines]
-    np.testing.assert_allclose(medians, ccmax.groupby("area").median())
+        np.testing.assert_allclose(
+            np.unique(box.get_ydata()), np.quantile(known, [0.25, 0.75]), rtol=1e-6
+        )
+        np.testing.assert_allclose(median.get_ydata(), np.median(known))
+        samples.append(known)
     names = [label.get_text() for label in ax.get_xticklabels()]
-    assert names == ["Field_L\n5 of 6 neurons", "MLd\n6 of 6 neurons"]
+    assert names == ["Field L\nn = 5 of 6", "MLd\nn = 6"]
+    p = stats.mannwhitneyu(*samples).pvalue
+    assert ax.get_title() == f"p = {p:.2g} (Mann-Whitney U)"
     assert ax.get_ylabel() == "noise ceiling (CCmax)"
 
 
@@ -454,7 +484,7 @@ def test_quality__takes_what_was_measured_already(ds, ax, monkeypatch):
     for data, measure in ((measured, "snr"), (labelled, "snr"), (scores, "cc_norm")):
         ax.clear()
         plot.quality(data, measure=measure, ax=ax)
-        assert ax.get_title() == measure
+        assert ax.get_ylabel() == data[measure].attrs["long_name"]
     plot.quality(measured.rate_driven, ax=ax)
     assert ax.get_ylabel() == "firing rate while the stimulus plays (spikes/s)"
 
@@ -469,8 +499,315 @@ def test_response__sound_lies_beside_its_spikes(sample_archive, dt_ms):
     assert len(raster.collections[0].get_segments()) == int(one.spikes.sum())
     n_bins = int(one.psth.notnull().sum())
     left = one.time.values[:n_bins]
-    np.testing.assert_allclose(edges, np.append(left, left[-1] + dt_ms / 1000), atol=1e-12)
-    np.testing.assert_array_equal(mesh.get_array(), one.spectrogram[:, :n_bins])
+    all_edges = np.append(left, left[-1] + dt_ms / 1000)
+    playing = left >= 0
+    np.testing.assert_allclose(edges, all_edges[all_edges >= 0], atol=1e-12)
+    np.testing.assert_allclose(mesh.get_array(), level(one.spectrogram[:, :n_bins][:, playing]))
     (steps,) = rate.patches
-    np.testing.assert_array_equal(steps.get_data().edges, edges)
-    assert sound.get_xlim() == raster.get_xlim() == rate.get_xlim() == (edges[0], edges[-1])
+    if dt_ms == 20:
+        np.testing.assert_allclose(steps.get_data().edges, all_edges, atol=1e-12)
+    else:
+        at_5_ms = aa1xr.resample(one[["spikes"]], 5)
+        np.testing.assert_allclose(
+            steps.get_data().values, at_5_ms.spikes.mean("trial").dropna("time") / 0.005, rtol=1e-6
+        )
+    assert sound.get_xlim() == raster.get_xlim() == rate.get_xlim()
+    np.testing.assert_allclose(rate.get_xlim(), (all_edges[0], all_edges[-1]), atol=1e-12)
+
+
+# response: its own bins, smoothing, and a prediction
+
+
+def test_response__psth_has_bins_of_its_own(ds):
+    _, raster, rate = plot.response(ds, CELL, "flatrip-00", bin_ms=20)
+    one = ds[["spikes"]].sel(neuron=CELL, stimulus="flatrip-00")
+    wide = aa1xr.resample(one, 20).spikes.mean("trial").dropna("time") / 0.02
+    np.testing.assert_allclose(stairs(rate)[0].get_data().values, wide, rtol=1e-6)
+    assert len(raster.collections[0].get_segments()) == int(one.spikes.sum())
+    with pytest.raises(ValueError, match="dt_ms=7 is not a multiple"):
+        plot.response(ds, CELL, "flatrip-00", bin_ms=7)
+
+
+def test_response__psth_is_smoothed(ds):
+    *_, rate = plot.response(ds, CELL, "flatrip-00", smooth_ms=21)
+    wanted = aa1xr.smooth(ds.psth.sel(neuron=CELL, stimulus="flatrip-00"), 21).dropna("time")
+    np.testing.assert_allclose(stairs(rate)[0].get_data().values, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "part", [{}, {"neuron": CELL}, {"neuron": CELL, "stimulus": "flatrip-00"}], ids=len
+)
+def test_response__prediction_is_drawn_over_the_psth(part, ds):
+    prediction = (ds.psth * 3 + 20).transpose("time", ...)
+    prediction.time.attrs = ds.time.attrs
+    *_, rate = plot.response(ds, CELL, "flatrip-00", prediction=prediction.sel(part))
+    measured, predicted = stairs(rate)
+    wanted = ds.psth.sel(neuron=CELL, stimulus="flatrip-00").dropna("time")
+    np.testing.assert_allclose(measured.get_data().values, wanted)
+    np.testing.assert_allclose(predicted.get_data().values, wanted * 3 + 20)
+    assert rate.get_ylim()[1] > float(wanted.max()) * 3 + 20
+    labels = [text.get_text() for text in rate.get_legend().get_texts()]
+    assert labels == ["PSTH", "prediction"]
+    np.testing.assert_allclose(rate.get_xlim(), (-0.1, 2.0))
+
+
+def test_response__refuses_a_prediction_of_others(ds):
+    with pytest.raises(ValueError, match="never presented"):
+        plot.response(ds, CELL, "flatrip-00", prediction=ds.psth * np.nan)
+    with pytest.raises(KeyError, match="flatrip-00"):
+        plot.response(ds, CELL, "flatrip-00", prediction=ds.psth.sel(type="conspecific"))
+    with pytest.raises(TypeError, match="prediction is Dataset"):
+        plot.response(ds, CELL, "flatrip-00", prediction=ds)
+
+
+@pytest.mark.parametrize(
+    "draw", [plot.spectrogram, lambda *a, **k: plot.response(a[0], CELL, *a[1:], **k)]
+)
+def test_spectrogram__shows_bands_up_to_fmax(draw, ds):
+    drawn = draw(ds, "flatrip-00", fmax=4000)
+    ax = drawn[0] if isinstance(drawn, tuple) else drawn
+    np.testing.assert_allclose(ax.get_ylim()[1], 4)
+    with pytest.raises(ValueError, match="fmax must be above"):
+        draw(ds, "flatrip-00", fmax=0)
+
+
+def test_spectrogram__of_scaled_values_has_no_decibels(ds, ax):
+    scaled, _ = aa1xr.standardize(ds.spectrogram, over=["stimulus", "time"])
+    plot.spectrogram(scaled, "flatrip-00", ax=ax)
+    (mesh,) = ax.collections
+    np.testing.assert_allclose(
+        mesh.get_array(), scaled.sel(stimulus="flatrip-00", time=slice(0, 1.995))
+    )
+    assert mesh.colorbar.ax.get_ylabel() == "spectrogram"
+
+
+# raster of many
+
+
+def count_marks(ax):
+    return [len(lines.get_segments()) for lines in ax.collections]
+
+
+def test_raster__of_all_stimuli_of_a_neuron(ds, ax):
+    plot.raster(ds.isel(stimulus=[14, 0, 1]), NO_SONGS, ax=ax)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["flatrip-04"]  # the only one that it was presented
+    plot.raster(ds.isel(stimulus=[14, 0, 1]), CELL, ax=(other := Figure().subplots()))
+    names = [label.get_text() for label in other.get_yticklabels()]
+    assert names == ["conspecific-00", "conspecific-01", "flatrip-04"]
+    one = ds.spikes.sel(neuron=CELL, stimulus=names)
+    assert count_marks(other) == one.sum(["trial", "time"]).values.tolist()
+    assert other.get_ylim() == (44.5, -0.5)  # 15 trials of each
+    greys = {bar.get_y() + 0.5: bar.get_x() for bar in other.patches}
+    assert greys[30] == float(ds.duration_s.sel(stimulus="flatrip-04"))
+    assert other.get_title() == f"{CELL} (Field L)"
+
+
+def test_raster__of_all_neurons_for_a_stimulus(ds, ax):
+    shuffled = ds.isel(neuron=[7, 0, 6, 1]).transpose("time", "trial", ...)
+    plot.raster(shuffled, stimulus="flatrip-00", ax=ax)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ds.neuron.values[[0, 1, 7, 6]].tolist()
+    one = ds.spikes.sel(neuron=names, stimulus="flatrip-00")
+    assert count_marks(ax) == one.sum(["trial", "time"]).values.tolist()
+    colours = [to_hex(lines.get_color()[0]) for lines in ax.collections]
+    assert colours == ["#d55e00"] * 2 + ["#0072b2"] * 2
+    assert [text.get_text() for text in ax.texts] == ["Field L", "MLd"]
+    assert ax.get_ylabel() == "4 neurons"
+    with pytest.raises(ValueError, match="one neuron is drawn, and the data has 4"):
+        plot.raster(shuffled, ax=ax)
+
+
+# population
+
+
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
+def test_population__is_sorted_by_a_measure_in_each_area(ds, ax):
+    plot.population(ds, "conspecific-00", by="snr", ax=ax)
+    snr = aa1xr.quality(ds).snr.compute().fillna(-1)
+    order = [
+        name
+        for area in ("Field_L", "MLd")
+        for name in snr.sel(area=area).sortby(-snr.sel(area=area)).neuron.values
+        if name != NO_SONGS
+    ]
+    assert [label.get_text() for label in ax.get_yticklabels()] == order
+    rates = ds.psth.sel(neuron=order, stimulus="conspecific-00").dropna("time", how="all")
+    (mesh,) = ax.collections
+    np.testing.assert_array_equal(mesh.get_array(), rates)
+    np.testing.assert_allclose(mesh.get_clim(), (0, rates.quantile(0.99)))
+    assert ax.get_ylabel() == "11 neurons, by snr"
+    assert ax.get_ylim() == (11, 0)
+
+
+def test_population__takes_values_of_ones_own_and_keeps_the_order_without(ds, ax):
+    first = ds.isel(neuron=slice(3)).transpose("time", ...)
+    plot.population(first, "flatrip-00", ax=ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == first.neuron.values.tolist()
+    depth = xr.DataArray([1.0, 3.0, 2.0], {"neuron": first.neuron.values}, "neuron", name="depth")
+    plot.population(first.psth, "flatrip-00", by=depth[::-1], ax=ax)
+    wanted = first.neuron.values[[1, 2, 0]].tolist()
+    assert [label.get_text() for label in ax.get_yticklabels()] == wanted
+    with pytest.raises(ValueError, match="by must be one value for each neuron"):
+        plot.population(first, "flatrip-00", by=first.psth)
+    with pytest.raises(ValueError, match="measure='nonsense'"):
+        plot.population(first, "flatrip-00", by="nonsense")
+
+
+# strfs
+
+
+def test_strfs__have_one_scale_of_colours(fields):
+    three = xr.concat([fields, fields.isel(neuron=[0]) * 2], "neuron")
+    three = three.assign_coords(neuron=["a", "b", "c"]).transpose("lag", ...)
+    for shared, limit, factor in ((True, 16, (1, 1, 1)), (False, 1, (8, 1, 16))):
+        figure = Figure()
+        axes = plot.strfs(three, columns=2, shared=shared, figure=figure)
+        assert axes.shape == (3,)
+        for ax, name, most in zip(axes, "abc", factor, strict=True):
+            mesh = ax.collections[0]
+            assert mesh.get_clim() == (-limit, limit)
+            wanted = three.sel(neuron=name).transpose("freq", "lag")
+            np.testing.assert_allclose(mesh.get_array(), wanted / most)
+        assert len(figure.axes) == 4  # with the bar
+    assert axes[1].get_title() == "b\n(Field L)"
+
+
+def test_strfs__leave_out_neurons_without_a_field(fields):
+    axes = plot.strfs(fields.where(fields.neuron == "b"), figure=Figure())
+    assert [ax.get_title() for ax in axes] == ["b\n(Field L)"]
+    with pytest.raises(ValueError, match="were not estimated"):
+        plot.strfs(fields * np.nan)
+    with pytest.raises(ValueError, match="data must be of 1 to 100 neurons; got 0"):
+        plot.strfs(fields.isel(neuron=[]))
+    with pytest.raises(ValueError, match="columns=0; expected a whole number, at least 1"):
+        plot.strfs(fields, columns=0)
+    assert plt.get_fignums() == []
+
+
+# compare
+
+
+@pytest.fixture
+def scores():
+    return xr.DataArray(
+        [[0.5, 0.7, np.nan, 0.1], [0.3, 0.5, 0.2, np.nan]],
+        {"neuron": ["a", "b", "c", "d"], "area": ("neuron", ["MLd", "MLd", "Field_L", "Field_L"])},
+        ("split", "neuron"),
+        name="cc_norm",
+    )
+
+
+def test_compare__has_a_point_for_each_neuron_of_both(scores, ax):
+    other = (scores + np.array([[0.1], [-0.2]])).isel(neuron=[3, 1, 0]).T
+    plot.compare(scores, other, labels=("ridge", "gru"), ax=ax)
+    field_l, mld = (points.get_offsets() for points in ax.collections)
+    np.testing.assert_allclose(field_l, [[0.1, 0.2]])
+    np.testing.assert_allclose(mld, [[0.4, 0.35], [0.6, 0.55]])
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["Field L: 1 of 1 above the line", "MLd: 0 of 2 above the line"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("ridge", "gru")
+    assert ax.get_xlim() == ax.get_ylim()
+    (line,) = ax.lines
+    np.testing.assert_array_equal(line.get_xdata(), line.get_ydata())
+
+
+def test_compare__averages_what_both_have(scores, ax):
+    plot.compare(scores, scores.where(scores != 0.5), ax=ax)
+    points = np.concatenate([points.get_offsets() for points in ax.collections])
+    assert sorted(points[:, 0]) == sorted(points[:, 1])  # as if both had lost the same
+
+
+def test_compare__takes_results_of_models(scores, ax):
+    a, b = (scores.to_dataset().assign_attrs(model=model) for model in ("ridge", "gru"))
+    assert a.aa1.plot.compare(b, ax=ax) is ax
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("ridge (cc_norm)", "gru (cc_norm)")
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "says"),
+    [
+        (lambda scores: scores * np.nan, {}, "they share none"),
+        (lambda scores: scores.assign_coords(neuron=list("wxyz")), {}, "they share none"),
+        (lambda scores: scores.to_dataset(), {"measure": "r2"}, "measure must be .*has cc_norm"),
+        (lambda scores: scores.isel(neuron=0), {}, "must have the dimension 'neuron'"),
+        (lambda scores: scores, {"labels": "ab"}, "labels must be two texts"),
+        (lambda scores: scores[:, :2].drop_vars("neuron"), {}, "must have the same neurons"),
+    ],
+)
+def test_compare__refuses(change, options, says, scores, ax):
+    with pytest.raises(ValueError, match=says):
+        plot.compare(scores, change(scores), ax=ax, **options)
+
+
+# styles
+
+
+@pytest.fixture(scope="module")
+def fit(ds):
+    songs = aa1xr.drop_missing(ds.sel(type="conspecific"))
+    train, validation, _ = aa1xr.split(songs)
+    return aa1xr.strf(songs, train=train, validation=validation).compute()
+
+
+DRAWN = {
+    "compare": lambda ds, fit: plot.compare(fit.cc_validation, fit.cc_validation**2),
+    "coverage": lambda ds, fit: plot.coverage(ds),
+    "modulation_spectrum": lambda ds, fit: plot.modulation_spectrum(ds, stimulus="flatrip-00"),
+    "population": lambda ds, fit: plot.population(ds, "flatrip-00"),
+    "psth": lambda ds, fit: plot.psth(ds, stimulus="conspecific-00"),
+    "quality": lambda ds, fit: plot.quality(fit, measure="cc_validation"),
+    "raster": lambda ds, fit: plot.raster(ds, CELL),
+    "response": lambda ds, fit: plot.response(ds, CELL, "conspecific-00", prediction=ds.psth),
+    "spectrogram": lambda ds, fit: plot.spectrogram(ds, "conspecific-00"),
+    "strf": lambda ds, fit: plot.strf(fit, CELL),
+    "strfs": lambda ds, fit: plot.strfs(fit.isel(neuron=slice(7))),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_style__paper_fits_a_column_and_is_legible(name, ds, fit):
+    with plot.style("paper"):
+        drawn = DRAWN[name](ds, fit)
+        figure = np.ravel(drawn)[0].figure
+        figure.canvas.draw()
+    assert figure.get_figwidth() * 25.4 <= 85 + 1e-6
+    texts = [
+        text for text in figure.findobj(mpl.text.Text) if text.get_visible() and text.get_text()
+    ]
+    assert min(text.get_fontsize() for text in texts) >= 5
+    # Of one axis: tick labels do not touch.
+    for ax in figure.axes:
+        for axis, side in ((ax.xaxis, "x"), (ax.yaxis, "y")):
+            shown = [
+                label for label in axis.get_ticklabels() if label.get_text() and label.get_visible()
+            ]
+            boxes = sorted(
+                (getattr(box, f"{side}0"), getattr(box, f"{side}1"))
+                for box in (label.get_window_extent() for label in shown)
+            )
+            low, high = getattr(ax.bbox, f"{side}0"), getattr(ax.bbox, f"{side}1")
+            boxes = [box for box in boxes if low - 1 <= sum(box) / 2 <= high + 1]
+            assert all(one[1] <= next_[0] + 1 for one, next_ in pairwise(boxes)), (
+                f"{name}: labels touch on {side}"
+            )
+    # And nothing is cut.
+    width, height = figure.bbox.width, figure.bbox.height
+    for text in texts:
+        if text.axes is None or text.get_window_extent().width == 0:
+            continue
+        box = text.get_window_extent()
+        inside = box.x0 >= -1 and box.x1 <= width + 1 and box.y0 >= -1 and box.y1 <= height + 1
+        on_axis = text in [*text.axes.get_xticklabels(), *text.axes.get_yticklabels()]
+        assert inside or on_axis, f"{name}: {text.get_text()!r} is cut"
+
+
+def test_style__covers_every_plot_and_leaves_nothing_behind():
+    assert set(DRAWN) | {"style"} == set(plot.__all__)
+    before = dict(mpl.rcParams)
+    for kind in ("paper", "talk"):
+        with plot.style(kind):
+            assert mpl.rcParams["font.size"] != before["font.size"]
+    assert dict(mpl.rcParams) == before
+    with pytest.raises(ValueError, match="kind='poster'; expected"), plot.style("poster"):
+        pass

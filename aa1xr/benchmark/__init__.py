@@ -16,6 +16,7 @@
 
 from aa1xr.benchmark.check_model import ModelCheck, check_model
 from aa1xr.benchmark.compare import compare
+from aa1xr.benchmark.gradients import gradient_strf
 from aa1xr.benchmark.models import MODELS, Model
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.benchmark.run import run, score_prediction
@@ -34,6 +35,7 @@ __all__ = [
     "Protocol",
     "check_model",
     "compare",
+    "gradient_strf",
     "mean_of_trials",
     "measured_mean_of_trials",
     "read_scores",

@@ -60,8 +60,8 @@ def fit(
     """Train on training stimuli for as long as validation stimuli are predicted better.
 
     On a GPU if there is one. The network is that of the epoch with the best correlation with the
-    validation responses, averaged over neurons, or with the least error (see `Recipe.criterion`). Its
-    attribute `n_epochs` is this epoch.
+    validation responses, averaged over neurons, or with the least error (see `Recipe.criterion`).
+    Its attribute `n_epochs` is this epoch.
 
     Parameters
     ----------

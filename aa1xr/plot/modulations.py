@@ -49,7 +49,8 @@ def modulation_spectrum(
     matplotlib.axes.Axes
         Spectral modulation over temporal modulation in Hz. Upward sweeps are on the left, and
         downward sweeps on the right. Colours show the power in dB relative to its maximum, down to
-        -40 dB. The contours enclose the densest 50 % and 80 % of the power.
+        -40 dB; spectral modulations above the highest one in this range are left out. The contours
+        enclose the densest 50 % and 80 % of the power.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def modulation_spectrum(
     mesh = ax.pcolormesh(
         x, y, level, cmap="magma", vmin=-_RANGE_DB, vmax=0, shading="nearest", rasterized=True
     )
-    ax.figure.colorbar(mesh, ax=ax, label="power (dB relative to the maximum)")
+    ax.figure.colorbar(mesh, ax=ax, label="power (dB re max.)")
     if largest > 0:
         levels = [density_around(one.values, part) for part in reversed(_PARTS)]
         if levels[0] < levels[1]:
@@ -89,7 +90,9 @@ def modulation_spectrum(
             )
     ax.axvline(0, color="white", linewidth=0.5, alpha=0.5)
     ax.set_xlim(x[0], x[-1])
-    ax.set_ylim(y[0], y[-1])
+    # Most of the plane is empty: what is audible in song has few cycles per kHz.
+    within = np.flatnonzero((level > -_RANGE_DB).any(1))
+    ax.set_ylim(y[0], y[min(within[-1] + 2, y.size) - 1] if within.size else y[-1])
     ax.set_xlabel("temporal modulation (Hz)")
     units = one["spectral_modulation"].attrs.get("units", "")
     ax.set_ylabel(plot_text(f"spectral modulation ({units})" if units else "spectral modulation"))

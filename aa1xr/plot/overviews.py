@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +49,7 @@ def coverage(data: xr.Dataset | xr.DataArray, *, ax: Axes | None = None) -> Axes
         n_trials = mask.sum("trial") if "trial" in mask.dims else mask.astype(int)
     n_trials = n_trials.compute().fillna(0)
     n_trials = n_trials.expand_dims([d for d in ("neuron", "stimulus") if d not in n_trials.dims])
-    n_trials = _sorted(_sorted(n_trials, "neuron", "area"), "stimulus", "type")
+    n_trials = panels.sort(panels.sort(n_trials, "neuron", "area"), "stimulus", "type")
     n_trials = n_trials.transpose("neuron", "stimulus")
     schema.check_dims("'n_trials'", n_trials, "neuron", "stimulus")
     ax = panels.axes(ax, 6.4, 4.8)
@@ -81,11 +80,8 @@ def coverage(data: xr.Dataset | xr.DataArray, *, ax: Axes | None = None) -> Axes
     ax.invert_yaxis()
     ax.set_ylabel(f"{n_trials.sizes['neuron']} neurons")
     ax.set_xlabel(f"{n_trials.sizes['stimulus']} stimuli")
-    for start, stop, area in _runs(n_trials, "area"):
-        ax.axhline(stop, color="black", linewidth=1)
-        ax.text(1.01, (start + stop) / 2, plot_text(area), transform=ax.get_yaxis_transform(),
-                rotation=270, va="center")  # fmt: skip
-    for start, stop, type_ in _runs(n_trials, "type"):
+    panels.mark_areas(ax, n_trials)
+    for start, stop, type_ in panels.runs(n_trials, "type"):
         ax.axvline(stop, color="black", linewidth=1)
         ax.text(
             (start + stop) / 2,
@@ -97,25 +93,10 @@ def coverage(data: xr.Dataset | xr.DataArray, *, ax: Axes | None = None) -> Axes
     return ax
 
 
-def _sorted(array: xr.DataArray, dim: str, label: str) -> xr.DataArray:
-    if label not in array.coords or array.coords[label].dims != (dim,):
-        return array
-    return array.isel({dim: np.argsort(array.coords[label].values, kind="stable")})
-
-
-def _runs(array: xr.DataArray, label: str) -> list[tuple[int, int, str]]:
-    """Where each value of a sorted label begins and ends."""
-    if label not in array.coords:
-        return []
-    values = np.atleast_1d(array.coords[label].values)
-    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), values.size]
-    return [(start, stop, str(values[start])) for start, stop in pairwise(edges)]
-
-
 def quality(
     data: xr.Dataset | xr.DataArray, *, measure: str = "ccmax", ax: Axes | None = None
 ) -> Axes:
-    r"""Plot a measure of each neuron, by area.
+    r"""Plot a measure of each neuron, by area, with a test between two areas.
 
     Parameters
     ----------
@@ -130,52 +111,85 @@ def quality(
     Returns
     -------
     matplotlib.axes.Axes
-        One point for each neuron, with the quartiles and the median of each area. The labels of the
-        areas count the neurons for which the measure is defined.
+        One point for each neuron, over a box from quartile to quartile with the median, for each
+        area. The labels of the areas count the neurons for which the measure is defined. For two
+        areas, the title is a two-sided Mann-Whitney U test between them. It takes neurons as
+        independent samples, which neurons of one animal are not.
 
     Raises
     ------
     ValueError
         If there is no such measure, or no neuron has it.
 
+    References
+    ----------
+    Mann & Whitney (1947), Annals of Mathematical Statistics 18, 50-60, by
+    `scipy.stats.mannwhitneyu`.
+
     Examples
     --------
     >>> ds = aa1xr.open_sample().sel(type="flatrip").drop_sel(neuron="sim0000_2_B")
     >>> ax = aa1xr.plot.quality(ds)
     >>> [label.get_text() for label in ax.get_xticklabels()]
-    ['Field_L\n5 of 5 neurons', 'MLd\n6 of 6 neurons']
+    ['Field L\nn = 5', 'MLd\nn = 6']
     """
-    values = _measured(data, measure).compute()
+    values = measured(data, measure).compute()
     if values.dims != ("neuron",):
         raise ValueError(f"one value for each neuron is drawn; {values.name!r} is {values.dims}")
     if bool(values.isnull().all()):
         raise ValueError(f"{values.name} is NaN for all neurons: there is nothing to draw")
-    ax = panels.axes(ax, 4.8, 4)
-    areas = panels.by_area(values)
+    ax = panels.axes(ax, 4.8, 3.8)
+    areas = {area: part.dropna("neuron").values for area, part in panels.by_area(values).items()}
     row = float(values.max() - values.min()) / 40 or 1.0
+    line = {"color": "black", "linewidth": 1}
     for k, (area, colour) in enumerate(panels.colours(areas).items()):
-        known = areas[area].dropna("neuron").values
-        ax.scatter(k + _beside(known, row), known, s=16, color=colour, linewidths=0)
-        if known.size:
-            low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
-            ax.vlines(k - 0.34, low, high, color="black", linewidth=2)
-            ax.plot(k - 0.34, middle, "o", color="white", markeredgecolor="black")
+        known = areas[area]
+        if not known.size:
+            continue
+        ax.boxplot(
+            [known], positions=[k], widths=0.6, whis=(0, 100), showfliers=False, showcaps=False,
+            manage_ticks=False, zorder=1, boxprops=line, whiskerprops=line,
+            medianprops=line | {"linewidth": 2},
+        )  # fmt: skip
+        ax.scatter(
+            k + _beside(known, row),
+            known,
+            s=panels.point_area(3.4 if known.size > 30 else 4),
+            color=colour,
+            linewidths=0,
+            alpha=0.8,
+            zorder=2,
+        )
     ax.set_xticks(
         range(len(areas)),
         [
-            f"{plot_text(area)}\n{int(part.notnull().sum())} of {part.size} neurons"
-            for area, part in areas.items()
+            f"{panels.area_text(area)}\nn = {known.size}"
+            + (f" of {total}" if (total := part.size) > known.size else "")
+            for (area, known), part in zip(
+                areas.items(), panels.by_area(values).values(), strict=True
+            )
         ],
     )
     ax.set_xlim(-0.5, len(areas) - 0.5)
     if float(values.min()) >= 0:
         ax.set_ylim(bottom=0)
     ax.set_ylabel(panels.quantity(values.attrs.get("long_name", str(values.name)), values))
-    ax.set_title(plot_text(values.name))
+    ax.set_title(_between(list(areas.values())), fontsize="small")
     return ax
 
 
-def _measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
+def _between(samples: list[Floats]) -> str:
+    """A test between two samples, if there are two."""
+    if len(samples) != 2 or not all(sample.size for sample in samples):
+        return ""
+    from scipy import stats
+
+    p = float(stats.mannwhitneyu(*samples).pvalue)
+    return f"p {'< 0.001' if p < 0.001 else f'= {p:.2g}'} (Mann-Whitney U)"
+
+
+def measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
+    """A measure of each neuron that the data have, or that `aa1xr.quality` computes."""
     if isinstance(data, xr.DataArray):
         return data
     schema.require(data)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import cycle
-from typing import TYPE_CHECKING
+from itertools import cycle, pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from aa1xr import schema
+from aa1xr import arguments, schema
 from aa1xr.printable import plot_text
-from aa1xr.typing import Floats
+from aa1xr.typing import Bools, Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,12 +25,15 @@ BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
 #: An area keeps its colour in every picture, whichever others are drawn.
 _AREA_COLOURS = {"Field_L": VERMILLION, "MLd": BLUE}
 
+#: The width in inches that sizes of figures are given for: that of matplotlib's own default.
+_WIDTH = 6.4
+
 #: Marks on an axis of frequencies, in kHz: octaves.
 _OCTAVES = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16)
 
 
 def new_figure(width: float = 6.4, height: float = 4) -> Figure:
-    """A figure that shows itself.
+    """A figure that shows itself, with sizes in inches where `figure.figsize` is 6.4 wide.
 
     Of pyplot, since that is the figure which a notebook shows without being asked; a bare
     `Figure` would appear there as its repr. Who wants no state of pyplot's passes axes, or a
@@ -40,7 +43,10 @@ def new_figure(width: float = 6.4, height: float = 4) -> Figure:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError("plots need matplotlib: pip install 'aa1xr[plot]'") from error
-    return plt.figure(figsize=(width, height), layout="constrained")
+    scale = plt.rcParams["figure.figsize"][0] / _WIDTH
+    # Text does not shrink with a column, so that low panels need more of the height.
+    scales = scale, scale ** (0.8 if scale < 1 else 1)
+    return plt.figure(figsize=(width * scales[0], height * scales[1]), layout="constrained")
 
 
 def axes(ax: Axes | None, width: float = 6.4, height: float = 4) -> Axes:
@@ -80,7 +86,7 @@ def title(array: xr.DataArray) -> str:
     """Which neuron and stimulus an array is of, as far as it is of one."""
     names = []
     if _is_scalar(array, "neuron"):
-        area = f" ({array.coords['area'].item()})" if _is_scalar(array, "area") else ""
+        area = f" ({area_text(array.coords['area'].item())})" if _is_scalar(array, "area") else ""
         names.append(f"{array.coords['neuron'].item()}{area}")
     if _is_scalar(array, "stimulus"):
         names.append(str(array.coords["stimulus"].item()))
@@ -99,6 +105,51 @@ def _is_scalar(array: xr.DataArray, name: str) -> bool:
     return name in array.coords and array.coords[name].ndim == 0
 
 
+def area_text(area: object) -> str:
+    """An area as a paper has it: "Field L", which the archive calls Field_L."""
+    return plot_text(str(area).replace("_", " "))
+
+
+def runs(array: xr.DataArray, label: str) -> list[tuple[int, int, str]]:
+    """Where each value of a sorted label begins and ends."""
+    if label not in array.coords:
+        return []
+    values = np.atleast_1d(array.coords[label].values)
+    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), values.size]
+    return [(start, stop, str(values[start])) for start, stop in pairwise(edges)]
+
+
+def sort(array: xr.DataArray, dim: str, label: str) -> xr.DataArray:
+    """Sort along a dimension by one of its labels, if it has this label."""
+    if label not in array.coords or array.coords[label].dims != (dim,):
+        return array
+    return array.isel({dim: np.argsort(array.coords[label].values, kind="stable")})
+
+
+def point_area(points: float = 4) -> float:
+    """The area of a marker of this diameter in points, where text has its usual 10 points."""
+    import matplotlib as mpl
+
+    return (points * float(mpl.rcParams["font.size"]) / 10) ** 2
+
+
+def colour_bar(ax: Axes, mesh: Any, label: str, **options: Any) -> None:
+    """A colour bar outside the axes, which keep their width: axes below each other stay aligned."""
+    place = ax.inset_axes((1.02, 0, 0.025, 1))
+    ax.figure.colorbar(mesh, cax=place, label=label, **options)
+
+
+def mark_areas(
+    ax: Axes, array: xr.DataArray, edges: Floats | None = None, colour: str = "black"
+) -> None:
+    """Name the areas at the right of rows that are sorted by area, and draw lines between them."""
+    for start, stop, area in runs(array, "area"):
+        low, high = (start, stop) if edges is None else (edges[start], edges[stop])
+        ax.axhline(high, color=colour, linewidth=0.8)
+        ax.text(1.005, (low + high) / 2, area_text(area), transform=ax.get_yaxis_transform(),
+                rotation=270, va="center", fontsize="small")  # fmt: skip
+
+
 def colours(areas: Iterable[str]) -> dict[str, str]:
     """A colour for each area."""
     others = cycle([GREEN, PURPLE, ORANGE, SKY])
@@ -113,21 +164,33 @@ def by_area(array: xr.DataArray) -> dict[str, xr.DataArray]:
     return {str(area): array.isel(neuron=areas == area) for area in np.unique(areas)}
 
 
-def time_axis(ax: Axes, array: xr.DataArray, *, colour: str = "0.4") -> Floats:
+def time_axis(ax: Axes, array: xr.DataArray, *, marks: bool = True) -> Floats:
     """Label the time, mark where the stimulus begins and ends, and give the edges of the bins."""
     width = schema.bin_width_ms(array) / 1000
     bins = schema.bin_numbers(array)
     edges = np.append(bins, bins[-1] + 1) * width
     ax.set_xlabel("time from stimulus onset (s)")
     ax.set_xlim(edges[0], edges[-1])
-    marks = [0.0]
+    times = [0.0]
     if _is_scalar(array, "duration_s"):
-        marks.append(float(array.coords["duration_s"]))
-    for mark in marks:
+        times.append(float(array.coords["duration_s"]))
+    for mark in times if marks else ():
         # A window ends with the bin that holds the last sample: that is no end to be marked.
         if edges[0] < mark < edges[-1] - width:
-            ax.axvline(mark, color=colour, linestyle=(0, (4, 2)), linewidth=1)
+            ax.axvline(mark, color="0.4", linestyle=(0, (4, 2)), linewidth=1)
     return edges
+
+
+def show_bands(ax: Axes, edges: Floats, fmax: float | None, shown: Bools | None = None) -> None:
+    """Show bands up to `fmax` in Hz, or up to the highest one that has something to show."""
+    low, top = edges[0], edges[-1]
+    if fmax is not None:
+        top = arguments.number("fmax", fmax, "Hz") / 1000
+        if top <= low:
+            raise ValueError(f"fmax must be above {1000 * low:g} Hz, the lowest band; got {fmax:g}")
+    elif shown is not None and shown.any():
+        top = edges[np.flatnonzero(shown)[-1] + 1]
+    ax.set_ylim(low, min(top, edges[-1]))
 
 
 def frequency_axis(ax: Axes, array: xr.DataArray) -> Floats:

@@ -12,7 +12,9 @@ from stress.misuse.datasets import CELL, SOUND
 
 #: As functions of `ax`; all the rest of the call is right.
 DRAWN: dict[str, Callable[[Inputs, Any], Any]] = {
+    "plot.compare": lambda t, ax: plot.compare(t.fit.alpha, t.fit.cc_validation, ax=ax),
     "plot.coverage": lambda t, ax: plot.coverage(t.ds, ax=ax),
+    "plot.population": lambda t, ax: plot.population(t.ds, SOUND, ax=ax),
     "plot.psth": lambda t, ax: plot.psth(t.ds, CELL, SOUND, ax=ax),
     "plot.quality": lambda t, ax: plot.quality(t.ds, ax=ax),
     "plot.raster": lambda t, ax: plot.raster(t.ds, CELL, SOUND, ax=ax),
@@ -84,6 +86,8 @@ def rows() -> Iterator[Case]:
             ("no stimulus, of several", None,
              "one stimulus is drawn.*7; name one, as in", ValueError),
         ):  # fmt: skip
+            if sound is None and name == "plot.raster":  # draws all of them
+                continue
             yield refused(
                 name,
                 what,
@@ -96,8 +100,29 @@ def rows() -> Iterator[Case]:
 
 
 ROWS: tuple[tuple[Any, ...], ...] = (
-    ("plot.raster", "no neuron, of several", lambda t: plot.raster(t.ds, stimulus=SOUND),
+    ("plot.raster", "no neuron and no stimulus, of several", lambda t: plot.raster(t.ds),
      "one neuron is drawn, and the data has 4; name one, as in neuron="),
+    ("plot.population", "one neuron", lambda t: plot.population(t.ds.psth.isel(neuron=0), SOUND),
+     "the rate .*expected .*neuron"),
+    ("plot.population", "a measure that is none", lambda t: plot.population(
+        t.ds, SOUND, by="loudness"), "measure='loudness'; expected a variable"),
+    ("plot.population", "a number for the measure", lambda t: plot.population(t.ds, SOUND, by=1),
+     "by is int", TypeError),
+    ("plot.strfs", "no columns", lambda t: plot.strfs(t.fit, columns=0), "at least 1"),
+    ("plot.strfs", "fields of NaN", lambda t: plot.strfs(t.fit * np.nan), "not estimated"),
+    ("plot.strfs", "axes for a figure", lambda t: plot.strfs(t.fit, figure=_axes()),
+     "figure is Axes; expected", TypeError),
+    ("plot.compare", "rates and fields", lambda t: plot.compare(t.ds, t.fit),
+     "measure must be a variable of both"),
+    ("plot.compare", "a number", lambda t: plot.compare(t.fit.alpha, 1), "is int", TypeError),
+    ("plot.style", "a style that is none", lambda t: plot.style("poster").__enter__(),
+     "kind='poster'; expected"),
+    ("plot.response", "bins that do not fit", lambda t: plot.response(
+        t.ds, CELL, SOUND, bin_ms=0.1), "dt_ms=0.1 is not a multiple"),
+    ("plot.response", "an fmax in kHz", lambda t: plot.response(t.ds, CELL, SOUND, fmax=0),
+     "fmax must be above"),
+    ("plot.response", "a Dataset for a prediction", lambda t: plot.response(
+        t.ds, CELL, SOUND, prediction=t.ds), "prediction is Dataset", TypeError),
     ("plot.strf", "no neuron, of several", lambda t: plot.strf(t.fit), "one neuron is drawn.*name"),
     ("plot.raster", "rates for counts", lambda t: plot.raster(t.ds.psth, CELL, SOUND),
      "'psth' has no 'trial': a raster needs single trials"),
