@@ -50,9 +50,11 @@ from aa1xr.errors import (
 )
 from aa1xr.export.deepstrf import to_deepstrf
 from aa1xr.export.listen import listen
+from aa1xr.export.mat import to_mat
 from aa1xr.export.nwb import to_nwb
 from aa1xr.export.pandas import to_pandas
 from aa1xr.export.pynapple import to_pynapple
+from aa1xr.export.tables import neurons, stimuli, trials
 from aa1xr.export.torch import to_torch
 from aa1xr.export.wav import to_wav
 from aa1xr.simulation import open_sample, simulate_archive
@@ -94,6 +96,7 @@ __all__ = [
     "load",
     "mean_score",
     "modulation_spectrum",
+    "neurons",
     "normalize",
     "open",
     "open_sample",
@@ -114,15 +117,18 @@ __all__ = [
     "spike_counts",
     "split",
     "standardize",
+    "stimuli",
     "strf",
     "take_trials",
     "to_deepstrf",
+    "to_mat",
     "to_nwb",
     "to_pandas",
     "to_pynapple",
     "to_torch",
     "to_wav",
     "trial_halves",
+    "trials",
     "tuning",
     "verify",
     "with_quality",

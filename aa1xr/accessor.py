@@ -39,9 +39,11 @@ from aa1xr.dataset.sounds import sounds
 from aa1xr.dataset.with_spectrogram import spectrogram, with_spectrogram
 from aa1xr.export.deepstrf import to_deepstrf
 from aa1xr.export.listen import listen
+from aa1xr.export.mat import to_mat
 from aa1xr.export.nwb import to_nwb
 from aa1xr.export.pandas import to_pandas
 from aa1xr.export.pynapple import to_pynapple
+from aa1xr.export.tables import neurons, stimuli, trials
 from aa1xr.export.torch import to_torch
 from aa1xr.export.wav import to_wav
 
@@ -111,6 +113,7 @@ class DatasetAccessor(_Accessor):
     listen = _Method(listen)
     mean_score = _Method(mean_score)
     modulation_spectrum = _Method(modulation_spectrum)
+    neurons = _Method(neurons)
     predict = _Method(predict)
     presented = _Method(presented)
     psth = _Method(psth)
@@ -125,15 +128,18 @@ class DatasetAccessor(_Accessor):
     spectrogram = _Method(spectrogram)
     spike_counts = _Method(spike_counts)
     split = _Method[..., Any](split)  # overloaded
+    stimuli = _Method(stimuli)
     strf = _Method(strf)
     take_trials = _Method(take_trials)
     to_deepstrf = _Method(to_deepstrf)
+    to_mat = _Method(to_mat)
     to_nwb = _Method(to_nwb)
     to_pandas = _Method(to_pandas)
     to_pynapple = _Method(to_pynapple)
     to_torch = _Method[..., Any](to_torch)  # overloaded
     to_wav = _Method(to_wav)
     trial_halves = _Method(trial_halves)
+    trials = _Method(trials)
     tuning = _Method(tuning)
     with_quality = _Method(with_quality)
     with_spectrogram = _Method(with_spectrogram)

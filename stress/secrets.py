@@ -146,6 +146,8 @@ def _results(given: dict[str, Any]) -> Features:
     yield "load from here", lambda: aa1xr.load("here.zarr")
     yield "netCDF of xarray", lambda: ds[["n_trials"]].to_netcdf("n_trials.nc", engine="scipy")
     yield "table", lambda: aa1xr.to_pandas(events()).to_csv("spikes.csv")
+    yield "neurons", lambda: aa1xr.neurons(ds).to_csv("neurons.csv")
+    yield "MAT", lambda: aa1xr.to_mat(events(), "spikes.mat")
     yield "NWB", lambda: aa1xr.to_nwb(ds, "nwb", storage_options=options)
     yield "pynapple", lambda: list(aa1xr.to_pynapple(events()))
     # The one place that has to hold them: a pickle, for workers that read the store themselves.

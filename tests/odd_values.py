@@ -174,7 +174,11 @@ class Calls:
                 aa1xr.bootstrap, (_mean, ds), {"over": "stimulus", "n": 3},
             ),
             "jackknife": (aa1xr.jackknife, (_mean, ds), {"over": "stimulus"}),
+            "neurons": (aa1xr.neurons, (), {"ds": ds}),
+            "stimuli": (aa1xr.stimuli, (), {"ds": ds}),
+            "trials": (aa1xr.trials, (), {"ds": ds}),
             "to_pandas": (aa1xr.to_pandas, (), {"ds": ds}),
+            "to_mat": (aa1xr.to_mat, (), {"ds": ds}),
             "to_pynapple": (aa1xr.to_pynapple, (), {"ds": ds}),
             "to_nwb": (aa1xr.to_nwb, (), {"ds": ds}),
             "to_wav": (aa1xr.to_wav, (), {"ds": ds}),
@@ -244,7 +248,8 @@ class Calls:
     def call(self, name: str, argument: str, value: Any) -> Any:
         function, args, kwargs = self.table[name]
         into_folder = name in {"to_nwb", "to_wav"}
-        for needed, suffix in {("path", "" if into_folder else ".zip"), ("target", ".zarr")}:
+        file = "" if into_folder else ".mat" if name == "to_mat" else ".zip"
+        for needed, suffix in {("path", file), ("target", ".zarr")}:
             if (
                 name != "run"  # it need not write
                 and needed in inspect.signature(function).parameters

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from scipy.io import loadmat
 
 import aa1xr
 from aa1xr import benchmark, plot
@@ -36,6 +37,12 @@ pytestmark = [
 ]
 
 CELL, SOUND = "sim0000_1_A", "flatrip-00"
+
+#: Columns of tables that every change leaves.
+NUMBERS = {
+    "neuron": ["n_stimuli", "n_trials", "n_spikes", "rate_driven", "ttrc"],
+    "stimulus": ["n_neurons", "n_trials", "n_spikes"],
+}
 
 
 class Change(NamedTuple):
@@ -170,6 +177,12 @@ def nwb(t: Inputs, ds: xr.Dataset) -> Any:
     return out
 
 
+def mat(t: Inputs, ds: xr.Dataset) -> Any:
+    found = loadmat(aa1xr.to_mat(ds, t.new(".mat")))
+    return [np.hstack([train for cells in found["spike_times"].flat for train in cells[:, 0]]),
+            found["n_trials"], found["neuron"], found["stimulus"]]  # fmt: skip
+
+
 def md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
@@ -249,7 +262,11 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "fit_nonlinearity": Function(lambda t, ds: aa1xr.fit_nonlinearity(t.rate, ds["psth"]), "psth"),
     "save": Function(by_save),
+    "neurons": Function(lambda t, ds: aa1xr.neurons(ds, quality=True)[NUMBERS["neuron"]]),
+    "stimuli": Function(lambda t, ds: aa1xr.stimuli(ds)[NUMBERS["stimulus"]]),
+    "trials": Function(lambda t, ds: aa1xr.trials(ds)[["stimulus", "trial", "n_spikes"]]),
     "to_pandas": Function(lambda t, ds: aa1xr.to_pandas(ds)),
+    "to_mat": Function(mat),
     "to_pynapple": Function(pynapple),
     # Of the whole stimulus where there are no bins.
     "sounds": Function(lambda t, ds: {"time": aa1xr.sounds(ds).compute()}),

@@ -56,11 +56,15 @@ NEW = {
     ),
     "flatrip-00.wav": lambda ds, path: aa1xr.to_wav(ds.sel(stimulus="flatrip-00"), path.parent),
     "a.csv": command("export", "{store}", "--to", "csv", "-o", "{path}", "--area", "MLd"),
+    "a.mat": command("export", "{store}", "--to", "mat", "-o", "{path}", "--area", "MLd"),
+    "a.nc": command("quality", "{store}", "-o", "{path}", "--area", "MLd"),
+    "b.csv": command("list", "stimuli", "{store}", "--csv", "{path}"),
+    "b.png": command("plot", "coverage", "{store}", "-o", "{path}"),
 }
 #: What replaces a file of its own.
 REPLACED = {
     "b.txt": replace_file,
-    "a.png": command("plot", "sim0000_1_B", "flatrip-00", "{store}", "-o", "{path}"),
+    "a.png": command("plot", "coverage", "{store}", "-o", "{path}", "--overwrite"),
     "demo.png": command("demo", "-o", "{path}"),
 }
 
@@ -81,7 +85,7 @@ def needs(request):
 
 
 FEW = ("link to a folder", "dangling link", "pipe")  # of what is slow and goes the same way
-SLOW = ("again.zip", "sim0000_1.nwb", "a.csv")
+SLOW = ("again.zip", "sim0000_1.nwb", "a.csv", "a.mat", "a.nc", "b.csv", "b.png")
 
 
 @pytest.mark.usefixtures("needs")

@@ -103,6 +103,7 @@ def test_names__command_line(cells, tmp_path, name, capsys):
     assert "area" in pd.read_csv(table).columns  # pandas packs what is called .zip
 
 
+@pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 @pytest.mark.parametrize("name", SOME)
 def test_names__pictures_and_archives(cells, tmp_path, name, capsys):
     folder = tmp_path / name
@@ -110,10 +111,17 @@ def test_names__pictures_and_archives(cells, tmp_path, name, capsys):
     data = ["--data-dir", str(tmp_path / "data")]
     neuron, stimulus = "sim0000_1_A", "flatrip-00"
     for out in (folder / "a.png", (folder / "b.png").as_uri()):
-        assert cli.main(["plot", neuron, stimulus, str(cells), "--out", str(out), *data]) == 0, (
-            capsys.readouterr().err
-        )
+        command = ["plot", "raster", str(cells), "--neuron", neuron, "--stimulus", stimulus]
+        assert cli.main([*command, "--out", str(out), *data]) == 0, capsys.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.png"]
+    ds = aa1xr.open(cells, data_dir=tmp_path)
+    for file in (folder / "d.mat", (folder / f"{name}.mat").as_uri()):
+        assert aa1xr.to_mat(ds, file).parent == folder
+    for out in (folder / "e.nc", (folder / f"{name}.nc").as_uri()):
+        assert cli.main(["quality", str(cells), "-o", str(out), *data]) == 0
+        capsys.readouterr()
+    with xr.open_dataset(folder / f"{name}.nc") as found:
+        assert found.sizes["neuron"] == 2
     aa1xr.simulate_archive((folder / "c.zip").as_uri(), n_neurons=1, n_songs=0, n_ripples=1)
     assert (folder / "c.zip").is_file()
     assert np.isfinite(aa1xr.open(folder / "c.zip", data_dir=tmp_path).n_trials).all()

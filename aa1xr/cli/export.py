@@ -3,89 +3,90 @@
 from __future__ import annotations
 
 import argparse
-
-import pandas as pd
-import xarray as xr
+from typing import Any
 
 import aa1xr
-from aa1xr.atomic import atomic_write, refuse_existing
-from aa1xr.cli.options import Commands, add_source, local_path, place_options
+from aa1xr.atomic import refuse_existing
+from aa1xr.cli.options import (
+    OF_NEURONS,
+    Commands,
+    add_selection,
+    add_source,
+    local_path,
+    place_options,
+    select,
+)
+from aa1xr.cli.output import write_netcdf, write_table
 from aa1xr.export.optional import import_optional
 from aa1xr.printable import one_line
 
-_LABELS = ("area", "type")
-#: What formulas begin with in spreadsheets, and what marks a cell as text there.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+#: Formats, and what each needs that is optional.
+_FORMATS = {
+    "csv": None, "parquet": "pyarrow", "mat": None, "netcdf": None, "nwb": "pynwb", "wav": None,
+}  # fmt: skip
+_BINS = ("dt_ms", "before_ms", "after_ms")
 
 
 def add(commands: Commands) -> None:
     """Add `export` to the command line."""
     parser = commands.add_parser(
         "export",
-        help="write spikes as NWB or CSV, or stimuli as wav",
-        description="Write the spikes, all or a selection, for other programs: an NWB file for "
-        "each recording site, or one CSV table with a row for each spike (in CSV, a label that a "
-        "spreadsheet would take for a formula begins with an apostrophe). Or write the stimuli: a "
-        "wav file for each, as recorded. Nothing is overwritten. "
-        "What is made of the recordings may not be redistributed.",
+        help="write data as CSV, Parquet, MAT, netCDF, NWB or wav",
+        description="Write the data, all or a selection, for other programs. csv, parquet: a table "
+        "with a row for each spike (in CSV, a label that a spreadsheet would take for a formula "
+        "begins with an apostrophe). mat: spike trains as cell arrays, for MATLAB and Octave. "
+        "netcdf: the Dataset, in bins. nwb: an NWB file for each recording site. wav: a file for "
+        "each stimulus, as recorded. Nothing is overwritten. What is made of the recordings may "
+        "not be redistributed.",
     )
     add_source(parser)
-    parser.add_argument("--to", required=True, choices=("nwb", "csv", "wav"), help="format")
+    parser.add_argument("--to", required=True, choices=tuple(_FORMATS), help="format")
     parser.add_argument(
         "-o",
         "--out",
         required=True,
         type=local_path,
         metavar="PATH",
-        help="where to: a folder for NWB and wav, a file for CSV (.gz compresses)",
+        help="where to: a folder for NWB and wav, otherwise a file (.csv.gz compresses)",
     )
-    for label in _LABELS:
+    add_selection(parser)
+    for name, text in zip(_BINS, ("bin width", "before onset", "after the end"), strict=True):
         parser.add_argument(
-            f"--{label}",
-            action="append",
-            metavar=label.upper(),
-            help=f"of this {label} only; may be given several times",
+            f"--{name.replace('_', '-')}", type=float, metavar="MS", help=f"netcdf: {text}, in ms"
         )
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
-    if args.to == "nwb":
-        import_optional("pynwb", extra="nwb")
-    elif args.to == "csv":
+    if module := _FORMATS[args.to]:
+        import_optional(module, extra={"pynwb": "nwb"}.get(module, "parquet"))
+    if args.to not in {"nwb", "wav"}:
         refuse_existing(args.out)
-    elif args.area:
-        raise ValueError(
-            "--area must not be given with --to wav, since both areas heard the same stimuli; "
-            "select stimuli with --type"
-        )
-    ds = _select(aa1xr.open(args.source, chunks=None, **place_options(args)), args)
-    if args.to == "csv":
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(args.out) as partial:
-            _as_text(aa1xr.to_pandas(ds)).to_csv(partial, index=False)
-        paths = [args.out]
-    else:
-        write = aa1xr.to_nwb if args.to == "nwb" else aa1xr.to_wav
-        paths = write(ds, args.out, storage_options=args.storage_options)
-    for path in paths:
+    if args.to == "wav":
+        for name in OF_NEURONS:
+            if getattr(args, name):
+                raise ValueError(
+                    f"--{name} must not be given with --to wav, since a wav file is of a stimulus, "
+                    "which many neurons heard; select stimuli with --type or --stimulus"
+                )
+    bins = {name: value for name in _BINS if (value := getattr(args, name)) is not None}
+    if bins and args.to != "netcdf":
+        name = next(iter(bins)).replace("_", "-")
+        raise ValueError(f"--{name} must be given with --to netcdf; --to {args.to} has no bins")
+    for path in _write(args, bins):
         print(one_line(path))
 
 
-def _as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """Mark labels that a spreadsheet would run as a formula with an apostrophe.
-
-    And those that begin with an apostrophe: taking one off a cell gives the label back.
-    """
-    for name in table.columns[table.dtypes == "category"]:
-        labels = {
-            label: f"'{label}" if label.startswith(_FORMULA) else label
-            for label in table[name].cat.categories
-        }
-        table[name] = table[name].cat.rename_categories(labels)
-    return table
-
-
-def _select(ds: xr.Dataset, args: argparse.Namespace) -> xr.Dataset:
-    labels = {name: wanted for name in _LABELS if (wanted := getattr(args, name))}
-    return aa1xr.sel(ds, **labels)
+def _write(args: argparse.Namespace, bins: dict[str, Any]) -> list[Any]:
+    ds = select(aa1xr.open(args.source, chunks=None, **bins, **place_options(args)), args)
+    if args.to == "nwb":
+        return aa1xr.to_nwb(ds, args.out, storage_options=args.storage_options)
+    if args.to == "wav":
+        return aa1xr.to_wav(ds, args.out, storage_options=args.storage_options)
+    if args.to == "mat":
+        return [aa1xr.to_mat(ds, args.out)]
+    if args.to == "netcdf":
+        write_netcdf(ds, args.out)
+    else:
+        write_table(aa1xr.to_pandas(ds), args.out, as_parquet=args.to == "parquet")
+    return [args.out]

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import xarray as xr
+
+import aa1xr
 from aa1xr.printable import one_line
 from aa1xr.store.location import resolve_path
 
@@ -18,6 +21,24 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 #: Other users of a machine see the arguments of its processes.
 FROM_FILE = "@FILE reads it from a file, and - from standard input, where ps does not show it"
 _LONGEST_OPTIONS = 2**20
+
+
+#: Options that select, and the label that each is of.
+_SELECTION = {
+    "neuron": "neuron",
+    "animal": "animal_id",
+    "area": "area",
+    "type": "type",
+    "stimulus": "stimulus",
+}
+#: Those of neurons.
+OF_NEURONS = ("neuron", "animal", "area")
+#: Bins, and what each option is without a default of the command.
+_BINS = {
+    "dt_ms": (5.0, "bin width"),
+    "before_ms": (0.0, "time before onset"),
+    "after_ms": (0.0, "time after the end of the stimulus"),
+}
 
 
 def local_path(text: str) -> Path:
@@ -53,6 +74,41 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where stores are kept; default: $AA1XR_DATA_DIR, otherwise the user's cache",
     )
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Which neurons and stimuli: --neuron, --animal, --area, --type and --stimulus."""
+    for option in _SELECTION:
+        parser.add_argument(
+            f"--{option}",
+            action="append",
+            metavar=option.upper(),
+            help=f"of this {option} only; may be given several times",
+        )
+
+
+def select(ds: xr.Dataset, args: argparse.Namespace) -> xr.Dataset:
+    """What was asked for of a Dataset."""
+    labels = {label: chosen for o, label in _SELECTION.items() if (chosen := getattr(args, o))}
+    return aa1xr.sel(ds, **labels)
+
+
+def add_bins(parser: argparse.ArgumentParser, **defaults: float) -> None:
+    """Which bins: --dt-ms, --before-ms and --after-ms."""
+    for name, (default, text) in _BINS.items():
+        value = defaults.get(name, default)
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=float,
+            metavar="MS",
+            default=value,
+            help=f"{text} (default: {value:g})",
+        )
+
+
+def bins(args: argparse.Namespace) -> dict[str, Any]:
+    """The bins that were asked for, as `aa1xr.open` takes them."""
+    return {name: getattr(args, name) for name in _BINS}
 
 
 def json_object(text: str) -> dict[str, Any]:

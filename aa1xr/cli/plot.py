@@ -3,40 +3,59 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from pathlib import Path
+from typing import Any
 
 import aa1xr
-from aa1xr.atomic import atomic_write
-from aa1xr.cli.options import Commands, add_source, local_path, picture, place_options
-from aa1xr.printable import one_line
+from aa1xr.atomic import atomic_write, refuse_existing
+from aa1xr.cli import strf
+from aa1xr.cli.options import (
+    Commands,
+    add_bins,
+    add_selection,
+    add_source,
+    bins,
+    picture,
+    place_options,
+    select,
+)
+from aa1xr.cli.output import add_out
+from aa1xr.printable import file_name, one_line
 
 
 def add(commands: Commands) -> None:
     """Add `plot` to the command line."""
     parser = commands.add_parser(
         "plot",
-        help="draw one cell's response to one sound",
-        description="Draw one cell's response to one sound: spectrogram over raster over PSTH.",
+        help="plot responses, spectrograms, receptive fields and overviews",
+        description="Draw a plot: a function of aa1xr.plot.",
     )
-    parser.add_argument("neuron", metavar="CELL", help="cell id, such as gg0304_10_B")
-    parser.add_argument("stimulus", metavar="STIM", help="stimulus, such as conspecific-00")
+    kinds = parser.add_subparsers(required=True, metavar="KIND")
+    for kind in aa1xr.plot.__all__:
+        text = str(getattr(aa1xr.plot, kind).__doc__).partition("\n")[0]
+        _add_kind(kinds.add_parser(kind, help=text, description=text), kind)
+
+
+def _add_kind(parser: argparse.ArgumentParser, kind: str) -> None:
     add_source(parser)
-    parser.add_argument(
-        "-o",
-        "--out",
-        type=local_path,
-        metavar="FILE",
-        help="picture; its ending chooses the format (default: CELL_STIM.png)",
-    )
-    for name, default, text in (
-        ("--dt-ms", 5, "bin width"),
-        ("--before-ms", 0, "time shown before onset"),
-        ("--after-ms", 0, "time shown after the end of the sound"),
-    ):
+    add_selection(parser)
+    if kind == "quality":
         parser.add_argument(
-            name, type=float, default=default, metavar="MS", help=f"{text} (default: %(default)s)"
+            "--measure",
+            metavar="NAME",
+            default="ccmax",
+            help="a measure of aa1xr.quality (default: ccmax)",
         )
-    parser.set_defaults(run=_run)
+    if kind == "strf":
+        strf.add_lags(parser)
+    add_bins(parser)
+    add_out(
+        parser,
+        f"picture; its ending chooses the format (default: {kind}_NEURON_STIMULUS.png)",
+        required=False,
+    )
+    parser.set_defaults(run=_run, kind=kind)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -44,16 +63,31 @@ def _run(args: argparse.Namespace) -> None:
         from matplotlib.figure import Figure  # unlike pyplot's, it needs no display
     except ImportError:
         raise ValueError("a picture needs matplotlib: pip install 'aa1xr[plot]'") from None
-    out = picture(args.out or Path(f"{args.neuron}_{args.stimulus}.png"))
-    ds = aa1xr.open(
-        args.source,
-        dt_ms=args.dt_ms,
-        before_ms=args.before_ms,
-        after_ms=args.after_ms,
-        **place_options(args),
-    )
+    out = picture(args.out or _default(args))
+    if not args.overwrite:
+        refuse_existing(out)
+    draw = getattr(aa1xr.plot, args.kind)
+    parameters = inspect.signature(draw).parameters
+    options: dict[str, Any] = {
+        name: chosen[0]
+        for name in ("neuron", "stimulus")
+        if name in parameters and (chosen := getattr(args, name)) and len(chosen) == 1
+    }
+    if args.kind == "modulation_spectrum":
+        options.pop("neuron", None)  # here it is that of the stimulus
+    if args.kind == "quality":
+        options["measure"] = args.measure
+    ds = select(aa1xr.open(args.source, **bins(args), **place_options(args)), args)
+    if args.kind == "strf":
+        ds = strf.fit(ds, args.lags_ms)
     figure = Figure(figsize=(8, 6), layout="constrained")
-    aa1xr.plot.response(ds, args.neuron, args.stimulus, figure=figure)
-    with atomic_write(out, replace=True) as partial:
+    options |= {"figure": figure} if "figure" in parameters else {"ax": figure.subplots()}
+    draw(ds, **options)
+    with atomic_write(out, replace=args.overwrite) as partial:
         figure.savefig(partial, dpi=120)
     print(one_line(out))
+
+
+def _default(args: argparse.Namespace) -> Path:
+    names = [args.kind, *(args.neuron or []), *(args.stimulus or [])]
+    return Path(f"{file_name('_'.join(names))}.png")

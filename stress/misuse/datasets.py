@@ -32,10 +32,16 @@ ANALYSIS: dict[str, Call] = {
 }
 EXPORTS: dict[str, Call] = {
     "to_pandas": lambda t, ds: aa1xr.to_pandas(ds),
+    "to_mat": lambda t, ds: aa1xr.to_mat(ds, t.new(".mat")),
     "to_pynapple": lambda t, ds: aa1xr.to_pynapple(ds),
     "to_nwb": lambda t, ds: aa1xr.to_nwb(ds, t.new()),
     "to_torch": lambda t, ds: aa1xr.to_torch(ds),
     "to_deepstrf": lambda t, ds: aa1xr.to_deepstrf(ds),
+}
+TABLES: dict[str, Call] = {
+    "neurons": lambda t, ds: aa1xr.neurons(ds),
+    "stimuli": lambda t, ds: aa1xr.stimuli(ds),
+    "trials": lambda t, ds: aa1xr.trials(ds),
 }
 PICTURES: dict[str, Call] = {
     "plot.coverage": lambda t, ds: plot.coverage(ds),
@@ -58,7 +64,7 @@ OTHERS: dict[str, Call] = {
     "benchmark.true_rate": lambda t, ds: benchmark.true_rate(ds, t.truth, t.protocol),
     "benchmark.Protocol": lambda t, ds: t.protocol.prepare(ds),
 }
-ALL = ANALYSIS | EXPORTS | PICTURES | OTHERS
+ALL = ANALYSIS | EXPORTS | TABLES | PICTURES | OTHERS
 #: These take a DataArray too.
 EITHER = {"sel", "split", "modulation_spectrum", *PICTURES} - {"plot.response"}
 
@@ -108,11 +114,11 @@ WRONG: dict[str, tuple[Callable[[Inputs], xr.Dataset], str]] = {
     "no variables": (lambda t: t.ds.drop_vars(list(t.ds.data_vars)),
      "no variable '(spikes|psth|spectrogram|n_trials|strf)'; it has: none"),
     "neuron renamed": (lambda t: t.ds.rename(neuron="cell"),
-     r"('area' has dimensions \('cell',\)|no coordinate 'neuron')"),
+     r"('area' has dimensions \('cell',\)|(no|the) coordinate 'neuron')"),
     "stimulus renamed": (lambda t: t.ds.rename(stimulus="sound"),
-     r"('name' has dimensions \('sound',\)|no coordinate 'stimulus'|no label 'stimulus')"),
+     r"('name' has dimensions \('sound',\)|(no|the) coordinate 'stimulus'|no label 'stimulus')"),
     "trial renamed": (lambda t: t.ds.rename(trial="repeat"),
-     r"'spikes' has dimensions .*'repeat'.*expected .*'trial'|no coordinate 'trial'"),
+     r"'spikes' has dimensions .*'repeat'.*expected .*'trial'|(no|the) coordinate 'trial'"),
     "time renamed": (lambda t: t.ds.rename(time="t"),
      "has dimensions .*'t'.*'time'|time coordinate must have"),
     "one time": (lambda t: t.ds.sel(time=0.1, method="nearest"),
@@ -159,9 +165,9 @@ WRONG: dict[str, tuple[Callable[[Inputs], xr.Dataset], str]] = {
      "steps of 60 ms, and its attribute dt_ms says adjacent bins of 20 ms|contradict each other"),
     "time in ms": (lambda t: t.ds.assign_coords(time=_at(t.ds.time, 1000)),
      r"steps of 2(e\+04|0000) ms, and .* dt_ms says adjacent bins of 20 ms; time is in s"),
-    "no coordinate neuron": (_without("neuron"), "no coordinate 'neuron'"),
+    "no coordinate neuron": (_without("neuron"), "(no|the) coordinate 'neuron'"),
     "no coordinate stimulus": (_without("stimulus"),
-     "no coordinate 'stimulus'|no label 'stimulus'"),
+     "(no|the) coordinate 'stimulus'|no label 'stimulus'"),
     "each neuron twice": (lambda t: t.ds.isel(neuron=[0, 0, 1, 1, 2, 2, 3, 3]),
      "a neuron occurs twice|neuron='sim0000_1_A' is 2 of them; expected one name"),
     "counts as integers": (lambda t: t.ds.assign(spikes=t.ds.spikes.variable.fillna(0).astype(int)),
@@ -205,7 +211,11 @@ REFUSED: dict[str, set[str]] = {
     "coherence": _PREDICTED,
     "modulation_spectrum": {*_BAD_AXIS, "no variables", "stimulus renamed", "no freq",
                             "no stimulus"} - {"time renamed"},
+    "neurons": {*_MEASURED, "no coordinate neuron"},
+    "stimuli": {*_MEASURED, "no coordinate stimulus"},
+    "trials": {*_BAD_TIME, *_BAD_COUNTS, *_NO_LABELS, *_EMPTY} - {"no variables"},
     "to_pandas": _EVENTS,
+    "to_mat": _EVENTS,
     "to_pynapple": {*_EVENTS, *_EMPTY},
     "to_nwb": {*_EVENTS, *_EMPTY},
     "plot.coverage": {"no variables", "neuron renamed", "stimulus renamed", "no neuron",

@@ -1,6 +1,7 @@
 """Exports."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -9,7 +10,9 @@ import aa1xr
 from stress.misuse.case import Case, Inputs, refused, works
 from stress.misuse.datasets import EXPORTS
 
-OF_EVENTS = ("to_pandas", "to_pynapple", "to_nwb")
+OF_EVENTS = ("to_pandas", "to_mat", "to_pynapple", "to_nwb")
+#: These have no spikes then, and are none the worse.
+EMPTY = {"to_pandas": lambda got: len(got) == 0, "to_mat": Path.is_file}
 
 
 def rows() -> Iterator[Case]:
@@ -45,12 +48,12 @@ def rows() -> Iterator[Case]:
                 lambda t, call=call: call(t, t.ds.sel(neuron=["sim0000_2_A"], type="conspecific")),
                 "none of these neurons was presented any of these sounds",
             )
-            if "pandas" not in name
+            if name not in EMPTY
             else works(
                 name,
                 "a type that none of the neurons heard",
                 lambda t, call=call: call(t, t.ds.sel(neuron=["sim0000_2_A"], type="conspecific")),
-                lambda t, got: len(got) == 0,
+                lambda t, got, name=name: EMPTY[name](got),
             )
         )
     yield from (refused(*row) for row in ROWS)
@@ -161,6 +164,24 @@ ROWS: tuple[tuple[Any, ...], ...] = (
      "ds is DataArray; expected a Dataset", TypeError),
     ("listen", "samples", lambda t: aa1xr.listen(t.ds.spectrogram.values), "ds is ndarray",
      TypeError),
+    ("to_mat", "a name without an ending", lambda t: aa1xr.to_mat(t.ds, t.new()),
+     r"path must end in \.mat.*got '.*new-"),
+    ("to_mat", "over what is there",
+     lambda t: [aa1xr.to_mat(t.ds, path) for path in [t.new(".mat")] * 2], "exists; remove it",
+     FileExistsError),
+    ("to_mat", "a label of two words",
+     lambda t: aa1xr.to_mat(t.ds.rename(rig="the rig"), t.new(".mat")),
+     "names that MATLAB takes.*'the rig'. Rename it with ds.rename"),
+    ("to_mat", "a number", lambda t: aa1xr.to_mat(t.ds, 5), "path is int; expected a path",
+     TypeError),
+    ("neurons", "a word for a switch", lambda t: aa1xr.neurons(t.ds, quality="snr"),
+     "quality must be True or False; got 'snr'", TypeError),
+    ("stimuli", "without trials", lambda t: aa1xr.stimuli(t.ds.drop_vars("n_trials")),
+     "no variable 'n_trials'"),
+    ("trials", "a window in ms", lambda t: aa1xr.trials(t.ds, start=0, stop=500),
+     "stop=500 must be between -2 and 4 s"),
+    ("trials", "a window backwards", lambda t: aa1xr.trials(t.ds, start=1, stop=0.5),
+     "start=1 must be before stop=0.5"),
     ("to_pandas", "events without labels",
      lambda t: aa1xr.to_pandas(t.events.drop_vars("row_start")), "no variable 'row_start'"),
 )  # fmt: skip

@@ -2,6 +2,8 @@ import sys
 
 import pandas as pd
 import pytest
+import xarray as xr
+from scipy.io import loadmat
 
 import aa1xr
 from aa1xr import cli
@@ -47,6 +49,42 @@ def test_export__wav_is_a_file_for_each_stimulus(export, tmp_path, capsys):
     assert export("--to", "wav", out="sounds") == 1
     assert "flatrip-00.wav exists" in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / "sounds").iterdir()) == names
+
+
+def test_export__mat_and_netcdf_are_the_selection(export, tmp_path, sample_store):
+    selected = [
+        "--neuron",
+        "sim0000_2_A",
+        "--neuron",
+        "sim0000_3_B",
+        "--stimulus",
+        "conspecific-01",
+    ]
+    assert export("--to", "mat", *selected, out="a.mat") == 0
+    found = loadmat(tmp_path / "a.mat")
+    assert [name[0] for name in found["neuron"][:, 0]] == ["sim0000_2_A", "sim0000_3_B"]
+    bins = ["--dt-ms", "20", "--before-ms", "100"]
+    assert export("--to", "netcdf", *selected, *bins, out="new/a.nc") == 0
+    ds = aa1xr.open(sample_store, dt_ms=20, before_ms=100)
+    expected = ds.sel(neuron=["sim0000_2_A", "sim0000_3_B"], stimulus=["conspecific-01"])
+    with xr.open_dataset(tmp_path / "new" / "a.nc") as found:
+        xr.testing.assert_equal(found.load(), expected.compute())
+        assert found.attrs["doi"] == ds.attrs["doi"]
+        assert found.spikes.isel(neuron=0).isnull().all()  # never presented
+
+
+def test_export__parquet_is_the_table(export, tmp_path, sample_store):
+    pytest.importorskip("pyarrow")
+    assert export("--to", "parquet", "--animal", "sim0001", out="a.parquet") == 0
+    expected = aa1xr.to_pandas(aa1xr.open(sample_store).aa1.sel(animal_id="sim0001"))
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "a.parquet"), expected)
+
+
+def test_export__bins_are_those_of_netcdf(export, capsys):
+    assert export("--to", "mat", "--before-ms", "100", out="a.mat") == 1
+    assert "--before-ms must be given with --to netcdf" in capsys.readouterr().err
+    assert export("--to", "wav", "--neuron", "sim0000_2_A", out="wav") == 1
+    assert "--neuron must not be given with --to wav" in capsys.readouterr().err
 
 
 def test_export__overwrites_and_leaves_nothing_after_an_error(
