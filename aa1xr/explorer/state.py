@@ -43,6 +43,7 @@ class State:
     after_ms: int = 250
     trials: tuple[int, int] | None = None  #: first and last position along `trial`; None: all
     sort: str = "rate_driven"  #: measure by which the population is sorted
+    strf: bool = False  #: whether the STRF and the prediction are shown
 
     def to_query(self) -> str:
         """The query of the URL: neurons and stimulus, and what is not as it is by default."""
@@ -53,6 +54,8 @@ class State:
                 continue
             if field.name == "trials":
                 value = f"{value[0]}-{value[1]}"
+            elif isinstance(value, bool):
+                value = int(value)
             parts.append((field.name, f"{value:g}" if isinstance(value, float) else str(value)))
         return urlencode(parts)
 
@@ -173,6 +176,13 @@ def _measure(text: str, choices: Choices) -> str:
     return text
 
 
+def _flag(text: str, choices: Choices) -> bool:
+    del choices
+    if text not in {"0", "1"}:
+        raise ValueError("must be 0 or 1")
+    return text == "1"
+
+
 _READERS: dict[str, Callable[[str, Choices], Any]] = {
     "stimulus": _stimulus,
     "dt_ms": _one_of(BIN_WIDTHS, float),
@@ -181,4 +191,5 @@ _READERS: dict[str, Callable[[str, Choices], Any]] = {
     "after_ms": _milliseconds,
     "trials": _trials,
     "sort": _measure,
+    "strf": _flag,
 }

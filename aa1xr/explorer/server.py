@@ -1,0 +1,107 @@
+"""The server of the page: on loopback alone, with a secret in its address."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from html import escape
+from typing import Any
+
+import panel as pn
+import xarray as xr
+from panel.io.server import get_server
+from tornado.ioloop import IOLoop
+
+from aa1xr.explorer.data import Data
+from aa1xr.explorer.page import make_page
+
+#: The only address that other machines cannot reach.
+_ADDRESS = "127.0.0.1"
+_START_S = 60
+
+
+class Explorer:
+    """A running explorer. A notebook shows it as its page.
+
+    Attributes
+    ----------
+    url : str
+        The address of the page. Whoever has it sees the data, as far as they are users of this
+        machine: it ends with a secret.
+    """
+
+    url: str
+
+    def __init__(self, ds: xr.Dataset, *, port: int, source: str | None) -> None:
+        self._data = Data(ds)
+        self._source = source or self._data.source
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._loop: IOLoop | None = None
+        self._thread = threading.Thread(
+            target=self._run, args=(port,), name="aa1xr-explore", daemon=True
+        )
+        self._thread.start()
+        self._ready.wait(_START_S)
+        if self._error is not None:
+            self._data.close()
+            raise self._error
+
+    def _run(self, port: int) -> None:
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        self._loop = IOLoop.current()
+        secret = secrets.token_urlsafe(24)
+        try:
+            server = get_server(
+                {"/": lambda: make_page(self._data, source=self._source)},
+                port=port,
+                address=_ADDRESS,
+                # All that the server has is below it, the websocket too.
+                prefix=secret,
+                loop=self._loop,
+                show=False,
+                start=False,
+                title="aa1xr explore",
+                check_unused_sessions_milliseconds=2000,
+                unused_session_lifetime_milliseconds=10_000,
+            )
+        except BaseException as error:  # noqa: BLE001 - raised where the server was asked for
+            self._error = error
+            self._ready.set()
+            return
+        server.start()
+        self.url = f"http://localhost:{server.port}/{secret}/"
+        self._ready.set()
+        self._loop.start()
+        server.stop()
+        self._loop.close(all_fds=True)
+
+    def wait(self) -> None:
+        """Return when the server has stopped, as an interrupt does."""
+        while self._thread.is_alive():
+            self._thread.join(0.5)
+
+    def stop(self) -> None:
+        """Stop the server. Pages that are open say so."""
+        if self._loop is not None and self._thread.is_alive():
+            self._loop.add_callback(self._loop.stop)
+            self._thread.join(5)
+        self._data.close()
+
+    def __repr__(self) -> str:
+        return f"<aa1xr.Explorer at {self.url}; .stop() ends it>"
+
+    def _repr_html_(self) -> str:
+        url = escape(self.url, quote=True)
+        return (
+            f'<iframe src="{url}" width="100%" height="1100" style="border:0" '
+            'allow="clipboard-write; autoplay"></iframe>'
+            f'<p><a href="{url}" target="_blank">Open in a tab of its own</a></p>'
+        )
+
+
+def start(ds: xr.Dataset, *, port: int = 0, source: str | None = None) -> Any:
+    """Start a server for a Dataset; see `aa1xr.explore`."""
+    pn.config.session_history = 0
+    return Explorer(ds, port=port, source=source)
