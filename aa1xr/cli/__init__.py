@@ -13,11 +13,23 @@ from typing import Any, NoReturn
 
 import aa1xr
 from aa1xr import printable
-from aa1xr.cli import benchmark, build, cite, copy, demo, download, export, info, plot, verify
+from aa1xr.cli import (
+    benchmark,
+    build,
+    cite,
+    copy,
+    demo,
+    download,
+    explore,
+    export,
+    info,
+    plot,
+    verify,
+)
 from aa1xr.errors import AA1Warning
 
 #: In the order in which the help names them.
-_COMMANDS = (demo, download, build, verify, copy, info, plot, export, benchmark, cite)
+_COMMANDS = (demo, download, build, verify, copy, info, explore, plot, export, benchmark, cite)
 
 #: What the data, the arguments and the machine give rise to. Anything else is a fault of ours.
 _EXPECTED = (ValueError, OSError, LookupError, ImportError, MemoryError)

@@ -18,7 +18,7 @@ import xarray as xr
 from aa1xr import schema
 from aa1xr.analysis.delays import delays
 from aa1xr.analysis.predict import predict
-from aa1xr.analysis.quality import MEASURES, quality
+from aa1xr.analysis.quality import quality
 from aa1xr.analysis.scores import score
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.split import split
@@ -30,8 +30,8 @@ from aa1xr.dataset.engine import AA1Backend
 from aa1xr.dataset.events import events, store_of
 from aa1xr.dataset.sounds import sounds
 from aa1xr.errors import AA1Warning
-from aa1xr.export.listen import wav_file
 from aa1xr.explorer.state import Choices, State
+from aa1xr.export.listen import wav_file
 from aa1xr.typing import Floats
 
 #: Measures of `aa1xr.quality` in the table and to sort by.
@@ -46,6 +46,9 @@ _RANGE_MS = 2.0
 _KEPT = 16
 #: Silence on the scale of colours: this far below the loudest, in dB.
 RANGE_DB = 60
+
+#: Neurons whose spikes are read together; all of AA1 are one block (3 MB).
+_BLOCK = 128
 
 T = TypeVar("T")
 
@@ -103,6 +106,9 @@ class Data:
         self._axes = {dim: ds[dim].values for dim in ("neuron", "stimulus")}
         #: The user's own labels too.
         self._labels = ds.coords.to_dataset().reset_coords().drop_vars("time", errors="ignore")
+        self._positions = {
+            dim: {str(name): k for k, name in enumerate(names)} for dim, names in self._axes.items()
+        }
         self._results: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.RLock()
         self._background = ThreadPoolExecutor(1, thread_name_prefix="aa1xr-explore")
@@ -211,35 +217,39 @@ class Data:
 
     def response(self, state: State, neuron: str) -> Response | None:
         """The response of one neuron; None if it was not presented the stimulus in the trials."""
-        key = (neuron, state.stimulus, state.dt_ms, state.smooth_ms)
-        key += (state.before_ms, state.after_ms, state.trials)
-        return self._keep("response", key, lambda: self._response(state, neuron))
-
-    def _response(self, state: State, neuron: str) -> Response | None:
-        ds = self._open(state.dt_ms, state.before_ms, state.after_ms)
-        one = ds[["spikes", "psth", "n_trials"]].sel(neuron=[neuron], stimulus=[state.stimulus])
-        rate = _rate(one, state).isel(neuron=0, stimulus=0)
-        there = np.flatnonzero(rate.notnull().values)
+        position = self._positions["neuron"][neuron]
+        edges, rates = self.population(state)
+        there = np.flatnonzero(~np.isnan(rates[position]))
         if not there.size:
             return None
-        rate = rate.isel(time=slice(there[0], there[-1] + 1))
-        edges = rate["time"].values
-        own = events(one)
-        heard = presented(own).values[0, 0]
+        inside = slice(there[0], there[-1] + 1)
+        edges, rate = edges[inside], rates[position, inside]
+        own, heard = self._events(position // _BLOCK)
+        at = position % _BLOCK, self._positions["stimulus"][state.stimulus]
+        rows = heard[at].copy()
         if state.trials is not None:
-            heard[: state.trials[0]] = heard[state.trials[1] + 1 :] = False
-        sizes = own["row_size"].values[0, 0]
+            rows[: state.trials[0]] = rows[state.trials[1] + 1 :] = False
+        sizes, starts = own["row_size"].values[at], own["row_start"].values[at]
+        times = own["spike_time"].values[starts[0] : starts[-1] + sizes[-1]] / 1e6
         trial = np.repeat(np.arange(sizes.size), sizes)
-        times = own["spike_time"].values / 1e6
-        row = np.cumsum(heard) - 1
-        shown = heard[trial] & (times >= edges[0]) & (times < edges[-1] + state.dt_ms / 1000)
+        shown = rows[trial] & (times >= edges[0]) & (times < edges[-1] + state.dt_ms / 1000)
         return Response(
             spike_times=times[shown],
-            spike_rows=row[trial[shown]],
-            trials=own["trial"].values[heard],
+            spike_rows=(np.cumsum(rows) - 1)[trial[shown]],
+            trials=own["trial"].values[rows],
             edges=edges,
-            rate=rate.values,
+            rate=rate,
         )
+
+    def _events(self, block: int) -> tuple[xr.Dataset, npt.NDArray[np.bool_]]:
+        """The spikes of a block of neurons, and which trials they were presented."""
+
+        def make() -> tuple[xr.Dataset, npt.NDArray[np.bool_]]:
+            ds = self._open(_FIELD_MS)[["spikes", "n_trials"]]
+            own = events(ds.isel(neuron=slice(block * _BLOCK, (block + 1) * _BLOCK)))
+            return own, presented(own).values
+
+        return self._keep("events", block, make)
 
     def population(self, state: State) -> tuple[Floats, Floats]:
         """Left edges of the bins, and the rate of all neurons. [shape: (neuron, time)]."""
@@ -248,7 +258,11 @@ class Data:
         def make() -> tuple[Floats, Floats]:
             ds = self._open(state.dt_ms, state.before_ms, state.after_ms)
             one = ds[["spikes", "psth", "n_trials"]].sel(stimulus=[state.stimulus])
-            rate = _rate(one, state).isel(stimulus=0).transpose("neuron", "time")
+            if state.trials is not None:
+                one = take_trials(one, slice(state.trials[0], state.trials[1] + 1))
+            rate = one["psth"].isel(stimulus=0).transpose("neuron", "time").compute()
+            if state.smooth_ms:
+                rate = smooth(rate, state.smooth_ms)
             return rate["time"].values, rate.values
 
         return self._keep("population", (*key, state.trials), make)
@@ -324,11 +338,3 @@ class Data:
         # With one neuron alone, `wav_file` would play its spikes.
         chosen = ds if neuron else ds.isel(neuron=[])
         return wav_file(chosen, state.stimulus, neuron=neuron, trial=trial), start
-
-
-def _rate(ds: xr.Dataset, state: State) -> xr.DataArray:
-    """The PSTH of the trials, smoothed."""
-    if state.trials is not None:
-        ds = take_trials(ds, slice(state.trials[0], state.trials[1] + 1))
-    rate = ds["psth"].compute()
-    return smooth(rate, state.smooth_ms) if state.smooth_ms else rate

@@ -44,7 +44,7 @@ class Figures:
 
     def __init__(self, theme: str) -> None:
         self.colours = COLOURS[theme]
-        ink = _INK[theme]
+        self._ink = _INK[theme]
         self.time = Range1d(-0.25, 2.25)
         tools = [
             PanTool(dimensions="width"),
@@ -77,6 +77,9 @@ class Figures:
         self.raster = panel(190, "trial", y_range=Range1d(1, 0))
         self.rate = panel(190, "spikes/s")
         self.population = panel(260, "neurons", y_range=Range1d(0, 1))
+        for each in (self.sound, self.wave, self.raster, self.population):
+            # Made once: a new model makes Bokeh look through all models of the page (30 ms).
+            each.yaxis.ticker = FixedTicker(ticks=[])
         self.all = [self.sound, self.wave, self.raster, self.rate, self.population]
         for low in (self.rate, self.population):
             low.xaxis.visible = True
@@ -84,20 +87,37 @@ class Figures:
         self.population.height += 40
         self.rate.height += 20
 
+        self._add_sound()
+        self._add_responses()
+        self._add_population()
+        self._add_marks()
+        self.grid = gridplot(
+            [[each] for each in self.all],
+            merge_tools=True,
+            toolbar_location="above",
+            sizing_mode="stretch_width",
+            toolbar_options={"logo": None},
+        )
+        self._make_field()
+
+    def _add_sound(self) -> None:
         self._sound = ColumnDataSource({"image": [], "x": [], "dw": [], "dh": []})
         self._level = LinearColorMapper("Magma256", low=-RANGE_DB, high=0)
         self.sound.image("image", "x", 0, "dw", "dh", source=self._sound, color_mapper=self._level)
         self.sound.add_layout(_bar(self._level, "dB re full scale"), "right")
         self._wave = ColumnDataSource({"x": [], "low": [], "high": []})
-        self.wave.varea("x", "low", "high", source=self._wave, color=ink)
-        self.wave.yaxis.ticker = FixedTicker(ticks=[0])
+        self.wave.varea("x", "low", "high", source=self._wave, color=self._ink)
+        self.wave.yaxis.ticker.ticks = [0]
 
-        self._spikes, self._rates = [], []
+    def _add_responses(self) -> None:
+        self._spikes: list[Any] = []
+        self._rates: list[Any] = []
+        self._filled: set[int] = set()  #: places of neurons that have something on the screen
         for colour in self.colours:
             spikes = ColumnDataSource({"x": [], "top": [], "bottom": []})
             self.raster.segment("x", "top", "x", "bottom", source=spikes, color=colour)
             self._spikes.append(spikes)
-            rates = ColumnDataSource(dict(_EMPTY))
+            rates = ColumnDataSource(dict(_EMPTY), name=f"rate-{len(self._rates)}")
             self.rate.varea_step(
                 "x", 0, "y", source=rates, step_mode="after", fill_color=colour, fill_alpha=0.2
             )
@@ -105,11 +125,12 @@ class Figures:
             self._rates.append(rates)
         self._prediction = ColumnDataSource(dict(_EMPTY))
         self.rate.step(
-            "x", "y", source=self._prediction, mode="after", color=ink, line_width=1.6,
+            "x", "y", source=self._prediction, mode="after", color=self._ink, line_width=1.6,
             line_dash=[5, 3],
         )  # fmt: skip
         self.rate.y_range.start = 0
 
+    def _add_population(self) -> None:
         self._population = ColumnDataSource({"image": [], "x": [], "dw": [], "dh": []})
         shades = LinearColorMapper("Viridis256", low=0, high=1, nan_color="rgba(128,128,128,0.3)")
         self.population.image(
@@ -118,8 +139,10 @@ class Figures:
         self.population.add_layout(_bar(shades, "rate / its maximum"), "right")
         self._chosen = ColumnDataSource({"y": [], "colour": []})
         self.population.hspan("y", source=self._chosen, color="colour", line_width=2)
-        self.population.yaxis.ticker = FixedTicker(ticks=[])
 
+    def _add_marks(self) -> None:
+        """Onset and end of the stimulus, and the cursor of the player."""
+        ink = self._ink
         self.ends = Span(location=0, dimension="height", line_color=ink, line_dash=[4, 4])
         self.cursors = []
         for each in self.all:
@@ -132,14 +155,8 @@ class Figures:
             cursor.visible = False
             each.add_layout(cursor)
             self.cursors.append(cursor)
-        self.grid = gridplot(
-            [[each] for each in self.all],
-            merge_tools=True,
-            toolbar_location="above",
-            sizing_mode="stretch_width",
-            toolbar_options={"logo": None},
-        )
 
+    def _make_field(self) -> None:
         self.field: Any = figure(
             height=250,
             tools=[SaveTool(filename="aa1xr-strf")],
@@ -149,6 +166,7 @@ class Figures:
             y_range=Range1d(0, 1),
             sizing_mode="stretch_width",
         )
+        self.field.yaxis.ticker = FixedTicker(ticks=[])
         self.field.grid.visible = False
         self.field.toolbar.logo = None
         self._field = ColumnDataSource({"image": [], "x": [], "dw": [], "dh": []})
@@ -160,7 +178,7 @@ class Figures:
 
     def show_sound(self, sound: Sound) -> None:
         """Draw the spectrogram and the waveform."""
-        n_bands, n_bins = sound.level.shape
+        n_bins = sound.level.shape[1]
         self._level.update(low=float(sound.level.max()) - RANGE_DB, high=float(sound.level.max()))
         self._sound.data = _image(sound.level, sound.start, n_bins * sound.width)
         _mark_bands(self.sound, sound.freq)
@@ -180,9 +198,12 @@ class Figures:
         for place in range(MOST_NEURONS):
             response = responses[place] if place < len(responses) else None
             if response is None:
-                self._spikes[place].data = {"x": [], "top": [], "bottom": []}
-                self._rates[place].data = dict(_EMPTY)
+                if place in self._filled:
+                    self._spikes[place].data = {"x": [], "top": [], "bottom": []}
+                    self._rates[place].data = dict(_EMPTY)
+                    self._filled.remove(place)
                 continue
+            self._filled.add(place)
             rows = row + response.spike_rows
             self._spikes[place].data = {
                 "x": response.spike_times,
@@ -200,8 +221,7 @@ class Figures:
                 ticks[row + k + 0.5] = str(response.trials[k])
             row += n
         self.raster.y_range.update(start=max(row, 1), end=0)
-        self.raster.yaxis.ticker = FixedTicker(ticks=list(ticks))
-        self.raster.yaxis.major_label_overrides = ticks
+        _set_ticks(self.raster, ticks)
 
     def show_population(self, edges: Floats, rate: Floats, chosen: dict[int, str]) -> None:
         """Draw the rate of all neurons, from the top, and mark those that are chosen by row."""
@@ -223,15 +243,15 @@ class Figures:
     def show_field(self, field: Field | None) -> None:
         """Draw the receptive field and the prediction."""
         if field is None:
-            self._field.data = {"image": [], "x": [], "dw": [], "dh": []}
-            self._prediction.data = dict(_EMPTY)
+            if self._field.data["x"]:
+                self._field.data = {"image": [], "x": [], "dw": [], "dh": []}
+                self._prediction.data = dict(_EMPTY)
             return
         largest = float(abs(field.weights).max()) or 1.0
         self._weights.update(low=-largest, high=largest)
         width = 1000 * (field.delays[1] - field.delays[0])
-        image = field.weights[:, ::1]
         left = 1000 * field.delays[0] - width / 2
-        self._field.data = _image(image, left, width * field.delays.size)
+        self._field.data = _image(field.weights, left, width * field.delays.size)
         self.field.x_range.update(start=left, end=left + width * field.delays.size)
         _mark_bands(self.field, field.freq)
         self._prediction.data = {"x": field.edges, "y": field.rate}
@@ -261,6 +281,12 @@ def _mark_bands(of: Any, freq: Floats) -> None:
         for khz in _MARKS_KHZ
         if freq[0] <= khz * 1000 <= freq[-1]
     }
-    of.yaxis.ticker = FixedTicker(ticks=list(places))
-    of.yaxis.major_label_overrides = places
+    _set_ticks(of, places)
     of.y_range.update(start=0, end=freq.size)
+
+
+def _set_ticks(of: Any, labels: dict[float, str]) -> None:
+    (axis,) = of.yaxis
+    if axis.major_label_overrides != labels:
+        axis.ticker.ticks = list(labels)
+        axis.major_label_overrides = labels

@@ -80,13 +80,18 @@ _WORDS = {
     "fano": "Fano factor",
     "latency": "latency (s)",
 }
-_FORMATS = {name: "0.00" for name in SHOWN} | {
+_FORMATS = dict.fromkeys(SHOWN, "0.00") | {
     "latency": "0.000",
     "ttrc": "0.000",
     "rate_driven": "0.0",
     "rate_spontaneous": "0.0",
     "duration_s": "0.00",
 }
+
+
+class _Table(pn.widgets.Tabulator):  # type: ignore[misc] # Panel has no types
+    #: ms until a click has an effect, 50 otherwise.
+    _debounce = 1
 
 
 class Page:
@@ -102,16 +107,16 @@ class Page:
         self.positions = {name: k for k, name in enumerate(data.choices.neurons)}
         self._shown: State | None = None
         self._busy = False
-        self._make_widgets(theme)
+        self._make_widgets()
         self.problem = pn.pane.HTML("", sizing_mode="stretch_width")
         self._say(problems)
         self._update(self.state)
 
-    def _make_widgets(self, theme: str) -> None:
+    def _make_widgets(self) -> None:
         data, state = self.data, self.state
-        self.neurons = _table(data.neurons(), 300, theme)
+        self.neurons = _table(data.neurons(), 300)
         self.neurons.selection = [self.positions[name] for name in state.neurons]
-        self.stimuli = _table(data.stimuli(), 180, theme)
+        self.stimuli = _table(data.stimuli(), 180)
         self.stimuli.selection = [data.choices.stimuli.index(state.stimulus)]
         slider: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (4, 8)}
         self.dt = pn.widgets.DiscreteSlider(
@@ -149,8 +154,8 @@ class Page:
         )
         self.strf = pn.widgets.Checkbox(name="STRF and prediction", value=state.strf)
         button: dict[str, Any] = {"margin": (4, 3), "height": 32}
-        self.previous = pn.widgets.Button(name="‹ neuron", **button)
-        self.next = pn.widgets.Button(name="neuron ›", **button)
+        self.previous = pn.widgets.Button(name="◀ neuron", **button)
+        self.next = pn.widgets.Button(name="neuron ▶", **button)
         self.play = pn.widgets.Button(name="▶ sound", button_type="primary", **button)
         self.play_spikes = pn.widgets.Button(
             name="▶ sound and spikes", button_type="primary", **button
@@ -314,8 +319,7 @@ class Page:
         code = new.to_python(self.source)
         self.python.value = f"import aa1xr\n\n{code}\n"
         self.code.object = (
-            "<pre style='margin:4px 0;white-space:pre-wrap;font-size:12px'>"
-            f"{escape(code)}</pre>"
+            f"<pre style='margin:4px 0;white-space:pre-wrap;font-size:12px'>{escape(code)}</pre>"
         )
 
     def _rows(self, state: State) -> dict[int, str]:
@@ -401,10 +405,9 @@ def _later(document: Any, call: Any) -> None:
         document.add_next_tick_callback(call)
 
 
-def _table(frame: Any, height: int, theme: str) -> Any:
-    del theme
+def _table(frame: Any, height: int) -> Any:
     formats = {
-        name: NumberFormatter(format=_FORMATS[name], nan_format="–", text_align="right")
+        name: NumberFormatter(format=_FORMATS[name], nan_format="-", text_align="right")
         for name in frame.columns
         if name in _FORMATS
     }
@@ -418,7 +421,7 @@ def _table(frame: Any, height: int, theme: str) -> Any:
     wanted = ["area", "type", "animal_id", "stimuli", "trials", "neurons", *SHOWN, "duration_s"]
     front = [name for name in wanted if name in frame.columns]
     others = [name for name in frame.columns if name not in {*first, *front}]
-    return pn.widgets.Tabulator(
+    return _Table(
         frame[[*first, *front, *others]],
         height=height,
         show_index=False,

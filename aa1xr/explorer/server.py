@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
+from concurrent.futures import Future
 from html import escape
-from typing import Any
 
 import panel as pn
 import xarray as xr
@@ -34,23 +34,24 @@ class Explorer:
     url: str
 
     def __init__(self, ds: xr.Dataset, *, port: int, source: str | None) -> None:
+        pn.config.session_history = 0
         self._data = Data(ds)
         self._source = source or self._data.source
-        self._ready = threading.Event()
-        self._error: BaseException | None = None
-        self._loop: IOLoop | None = None
+        started: Future[tuple[str, IOLoop]] = Future()
         self._thread = threading.Thread(
-            target=self._run, args=(port,), name="aa1xr-explore", daemon=True
+            target=self._run, args=(port, started), name="aa1xr-explore", daemon=True
         )
         self._thread.start()
-        self._ready.wait(_START_S)
-        if self._error is not None:
+        try:
+            self.url, self._loop = started.result(_START_S)
+        except BaseException:
             self._data.close()
-            raise self._error
+            raise
 
-    def _run(self, port: int) -> None:
+    def _run(self, port: int, started: Future[tuple[str, IOLoop]]) -> None:
+        """Serve, in a thread with a loop of its own: that of a notebook is busy with cells."""
         asyncio.set_event_loop(asyncio.new_event_loop())
-        self._loop = IOLoop.current()
+        loop = IOLoop.current()
         secret = secrets.token_urlsafe(24)
         try:
             server = get_server(
@@ -59,23 +60,21 @@ class Explorer:
                 address=_ADDRESS,
                 # All that the server has is below it, the websocket too.
                 prefix=secret,
-                loop=self._loop,
+                loop=loop,
                 show=False,
                 start=False,
                 title="aa1xr explore",
                 check_unused_sessions_milliseconds=2000,
                 unused_session_lifetime_milliseconds=10_000,
             )
+            server.start()
         except BaseException as error:  # noqa: BLE001 - raised where the server was asked for
-            self._error = error
-            self._ready.set()
+            started.set_exception(error)
             return
-        server.start()
-        self.url = f"http://localhost:{server.port}/{secret}/"
-        self._ready.set()
-        self._loop.start()
+        started.set_result((f"http://localhost:{server.port}/{secret}/", loop))
+        loop.start()
         server.stop()
-        self._loop.close(all_fds=True)
+        loop.close(all_fds=True)
 
     def wait(self) -> None:
         """Return when the server has stopped, as an interrupt does."""
@@ -84,7 +83,7 @@ class Explorer:
 
     def stop(self) -> None:
         """Stop the server. Pages that are open say so."""
-        if self._loop is not None and self._thread.is_alive():
+        if self._thread.is_alive():
             self._loop.add_callback(self._loop.stop)
             self._thread.join(5)
         self._data.close()
@@ -99,9 +98,3 @@ class Explorer:
             'allow="clipboard-write; autoplay"></iframe>'
             f'<p><a href="{url}" target="_blank">Open in a tab of its own</a></p>'
         )
-
-
-def start(ds: xr.Dataset, *, port: int = 0, source: str | None = None) -> Any:
-    """Start a server for a Dataset; see `aa1xr.explore`."""
-    pn.config.session_history = 0
-    return Explorer(ds, port=port, source=source)
