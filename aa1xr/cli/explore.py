@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     ds = aa1xr.open(args.source, **place_options(args))
-    explorer = start(ds, port=args.port)
+    explorer = start(ds, port=args.port, source=args.source)
     print(f"{explorer.url}\nCtrl-C ends the explorer", flush=True)
     try:
         if not args.no_browser:

@@ -35,7 +35,7 @@ from aa1xr.export.listen import wav_file
 from aa1xr.typing import Floats
 
 #: Measures of `aa1xr.quality` in the table and to sort by.
-SHOWN = ("rate_driven", "rate_spontaneous", "rate_z", "snr", "ccmax", "ttrc", "fano", "latency")
+SHOWN = ("rate_driven", "ccmax", "snr", "latency", "rate_z", "rate_spontaneous", "ttrc", "fano")
 #: Bins of the spectrogram in ms, whatever those of the PSTH are: each width is cached on disk.
 _SOUND_MS = 2.0
 #: Bins of the receptive fields and predictions in ms, and the number of folds.

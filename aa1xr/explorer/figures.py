@@ -20,7 +20,7 @@ from bokeh.models import (
     ZoomInTool,
     ZoomOutTool,
 )
-from bokeh.palettes import RdBu11
+from bokeh.palettes import RdBu11, interp_palette
 from bokeh.plotting import figure
 
 from aa1xr.explorer.data import RANGE_DB, Field, Response, Sound
@@ -34,6 +34,7 @@ COLOURS = {
     "dark": (panels.SKY, panels.ORANGE, panels.GREEN, panels.PURPLE),
 }
 _INK = {"default": "#555555", "dark": "#bbbbbb"}
+_GROUND = {"default": "#ffffff", "dark": "#121212"}
 _MARKS_KHZ = (0.25, 0.5, 1, 2, 4, 8)
 #: Bokeh 3.9 never returns from painting an area of steps without any points.
 _EMPTY: dict[str, Any] = {"x": [0.0, 0.0], "y": [0.0, 0.0]}
@@ -99,12 +100,14 @@ class Figures:
             toolbar_options={"logo": None},
         )
         self._make_field()
+        for each in (*self.all, self.field):
+            _colour(each, ink=self._ink, ground=_GROUND[theme])
 
     def _add_sound(self) -> None:
         self._sound = ColumnDataSource({"image": [], "x": [], "dw": [], "dh": []})
         self._level = LinearColorMapper("Magma256", low=-RANGE_DB, high=0)
         self.sound.image("image", "x", 0, "dw", "dh", source=self._sound, color_mapper=self._level)
-        self.sound.add_layout(_bar(self._level, "dB re full scale"), "right")
+        self.sound.add_layout(_bar(self._level), "right")
         self._wave = ColumnDataSource({"x": [], "low": [], "high": []})
         self.wave.varea("x", "low", "high", source=self._wave, color=self._ink)
         self.wave.yaxis.ticker.ticks = [0]
@@ -136,7 +139,7 @@ class Figures:
         self.population.image(
             "image", "x", 0, "dw", "dh", source=self._population, color_mapper=shades
         )
-        self.population.add_layout(_bar(shades, "rate / its maximum"), "right")
+        self.population.add_layout(_bar(shades), "right")
         self._chosen = ColumnDataSource({"y": [], "colour": []})
         self.population.hspan("y", source=self._chosen, color="colour", line_width=2)
 
@@ -170,11 +173,11 @@ class Figures:
         self.field.grid.visible = False
         self.field.toolbar.logo = None
         self._field = ColumnDataSource({"image": [], "x": [], "dw": [], "dh": []})
-        self._weights = LinearColorMapper(RdBu11, low=-1, high=1)
+        self._weights = LinearColorMapper(interp_palette(RdBu11, 255), low=-1, high=1)
         self.field.image(
             "image", "x", 0, "dw", "dh", source=self._field, color_mapper=self._weights
         )
-        self.field.add_layout(_bar(self._weights, "spikes/s"), "right")
+        self.field.add_layout(_bar(self._weights), "right")
 
     def show_sound(self, sound: Sound) -> None:
         """Draw the spectrogram and the waveform."""
@@ -262,7 +265,19 @@ def _image(values: Any, start: float, width: float) -> dict[str, Any]:
     return {"image": [image], "x": [start], "dw": [width], "dh": [len(image)]}
 
 
-def _bar(mapper: LinearColorMapper, title: str) -> ColorBar:
+def _colour(of: Any, *, ink: str, ground: str) -> None:
+    """Colour a figure, since the themes of Bokeh do not reach it through Panel."""
+    of.background_fill_color = of.border_fill_color = ground
+    of.outline_line_color = None
+    for axis in of.axis:
+        axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = ink
+        axis.major_label_text_color = axis.axis_label_text_color = ink
+        axis.axis_label_text_font_style = "normal"
+    for bar in of.right:
+        bar.major_label_text_color = ink
+
+
+def _bar(mapper: LinearColorMapper) -> ColorBar:
     return ColorBar(
         color_mapper=mapper,
         title=None,
@@ -270,7 +285,6 @@ def _bar(mapper: LinearColorMapper, title: str) -> ColorBar:
         padding=2,
         major_label_text_font_size="10px",
         background_fill_alpha=0,
-        name=title,
     )
 
 

@@ -70,6 +70,10 @@ _CSS = """
 :root { --design-primary-color: #0072B2; }
 body { margin: 0; padding: 10px 14px; }
 """
+_TABLE_CSS = """
+:host .tabulator { font-size: 12px; }
+:host .tabulator .tabulator-row.tabulator-selected { background-color: #0072B2; color: white; }
+"""
 _WORDS = {
     "rate_driven": "driven rate (spikes/s)",
     "rate_spontaneous": "spontaneous rate (spikes/s)",
@@ -213,7 +217,7 @@ class Page:
             self.sort,
             self.about,
             self.field_pane,
-            styles={"flex": "1 1 380px", "min-width": "340px"},
+            styles={"flex": "1 1 420px", "min-width": "340px"},
             margin=(0, 10, 0, 0),
         )
         right = pn.Column(
@@ -418,7 +422,7 @@ def _table(frame: Any, height: int) -> Any:
         for name in frame.columns
     }
     first = list(frame.columns[:1])
-    wanted = ["area", "type", "animal_id", "stimuli", "trials", "neurons", *SHOWN, "duration_s"]
+    wanted = ["area", "type", "trials", *SHOWN, "duration_s", "neurons", "stimuli"]
     front = [name for name in wanted if name in frame.columns]
     others = [name for name in frame.columns if name not in {*first, *front}]
     return _Table(
@@ -431,8 +435,9 @@ def _table(frame: Any, height: int) -> Any:
         formatters=formats,
         frozen_columns=first,
         layout="fit_data",
+        theme="midnight" if pn.config.theme == "dark" else "simple",
         sizing_mode="stretch_width",
-        stylesheets=[":host .tabulator { font-size: 12px; }"],
+        stylesheets=[_TABLE_CSS],
     )
 
 

@@ -15,6 +15,7 @@ from tornado.ioloop import IOLoop
 
 from aa1xr.explorer.data import Data
 from aa1xr.explorer.page import make_page
+from aa1xr.printable import without_secrets
 
 #: The only address that other machines cannot reach.
 _ADDRESS = "127.0.0.1"
@@ -36,7 +37,7 @@ class Explorer:
     def __init__(self, ds: xr.Dataset, *, port: int, source: str | None) -> None:
         pn.config.session_history = 0
         self._data = Data(ds)
-        self._source = source or self._data.source
+        self._source = without_secrets(source or self._data.source)
         started: Future[tuple[str, IOLoop]] = Future()
         self._thread = threading.Thread(
             target=self._run, args=(port, started), name="aa1xr-explore", daemon=True
