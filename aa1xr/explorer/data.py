@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from aa1xr import schema
 from aa1xr.analysis.delays import delays
 from aa1xr.analysis.predict import predict
 from aa1xr.analysis.quality import quality
@@ -95,13 +94,6 @@ class Data:
     """A store, with the neurons and the stimuli of a Dataset. Shared by all pages of a server."""
 
     def __init__(self, ds: xr.Dataset) -> None:
-        schema.require(ds, "n_trials")
-        for dim in ("neuron", "stimulus"):
-            if dim not in ds.dims or not ds.sizes[dim]:
-                raise ValueError(
-                    f"ds must have at least one {dim} along the dimension {dim!r}; select with a "
-                    f"list to keep the dimension: ds.sel({dim}=[...])"
-                )
         self._store = store_of(ds)
         self._axes = {dim: ds[dim].values for dim in ("neuron", "stimulus")}
         #: The user's own labels too.

@@ -58,6 +58,15 @@ def explore(ds: xr.Dataset, *, port: int = 0) -> Explorer:
     >>> explorer.stop()
     """
     schema.require(ds)
+    for dim in ("neuron", "stimulus"):
+        if dim not in ds.dims or dim not in ds.coords or not ds.sizes[dim]:
+            raise ValueError(
+                f"ds must have at least one {dim}, along the dimension {dim!r}; select with a list "
+                f"to keep the dimension: ds.sel({dim}=[...])"
+            )
+        names = ds[dim].values.tolist()
+        if len(set(names)) < len(names):
+            raise ValueError(f"each {dim} must occur once; got {len(names)} with names in common")
     arguments.check_integer("port", port, 0, 65535)
     return start(ds, port=int(port))
 

@@ -54,7 +54,6 @@ class Figures:
             ZoomInTool(dimensions="width"),
             ZoomOutTool(dimensions="width"),
             ResetTool(),
-            SaveTool(filename="aa1xr"),
         ]
 
         def panel(height: int, label: str, **options: Any) -> Any:

@@ -48,11 +48,11 @@ audio.play().then(() => { show(true); step() }).catch((error) => {
 """
 _SAVE = """
 const view = Bokeh.index.find_one(grid)
-const layer = view.export("svg")
+const layer = view.export(kind)
 layer.to_blob().then((blob) => {
   const link = document.createElement("a")
   link.href = URL.createObjectURL(blob)
-  link.download = "aa1xr.svg"
+  link.download = `aa1xr.${kind}`
   link.click()
 })
 """
@@ -165,7 +165,10 @@ class Page:
             name="▶ sound and spikes", button_type="primary", **button
         )
         self.stop = pn.widgets.Button(name="■", **button)
-        self.save = pn.widgets.Button(name="save as SVG", **button)
+        self.save = {
+            kind: pn.widgets.Button(name=f"save as {kind.upper()}", **button)
+            for kind in ("png", "svg")
+        }
         self.copy = pn.widgets.Button(name="copy", **button)
         self.header = pn.pane.HTML("", sizing_mode="stretch_width")
         self.about = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 8))
@@ -178,7 +181,8 @@ class Page:
         )  # fmt: skip
         # Only what belongs to a figure reaches the browser.
         self.figures.sound.tags = [self.player]
-        self.save.js_on_click(args={"grid": self.figures.grid}, code=_SAVE)
+        for kind, save in self.save.items():
+            save.js_on_click(args={"grid": self.figures.grid, "kind": kind}, code=_SAVE)
         self.copy.js_on_click(args={"text": self.python}, code=_COPY)
 
         for widget, change in (
@@ -222,7 +226,7 @@ class Page:
         )
         right = pn.Column(
             self.header,
-            pn.Row(self.play, self.play_spikes, self.stop, self.save),
+            pn.Row(self.play, self.play_spikes, self.stop, *self.save.values()),
             pn.pane.Bokeh(self.figures.grid, sizing_mode="stretch_width"),
             pn.Row(self.code, self.copy, self.python, sizing_mode="stretch_width"),
             styles={"flex": "3 1 560px", "min-width": "0"},
