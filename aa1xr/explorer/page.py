@@ -124,16 +124,16 @@ class Page:
         self.stimuli.selection = [data.choices.stimuli.index(state.stimulus)]
         slider: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (4, 8)}
         self.dt = pn.widgets.DiscreteSlider(
-            name="bin width (ms)", options=list(BIN_WIDTHS), value=state.dt_ms, **slider
+            label="bin width (ms)", options=list(BIN_WIDTHS), value=state.dt_ms, **slider
         )
         self.smooth = pn.widgets.DiscreteSlider(
-            name="smoothing: Hann window (ms)",
+            label="smoothing: Hann window (ms)",
             options=list(SMOOTHING),
             value=state.smooth_ms,
             **slider,
         )
         self.window = pn.widgets.RangeSlider(
-            name="window: before onset, after end (ms)",
+            label="window: before onset, after end (ms)",
             start=-MOST_MS,
             end=MOST_MS,
             step=50,
@@ -143,7 +143,7 @@ class Page:
         )
         last = data.choices.n_trials - 1
         self.trials = pn.widgets.IntRangeSlider(
-            name="trials",
+            label="trials",
             start=0,
             end=max(last, 1),
             value=state.trials or (0, last),
@@ -151,25 +151,25 @@ class Page:
             **slider,
         )
         self.sort = pn.widgets.Select(
-            name="sort the population by",
+            label="sort the population by",
             options={_WORDS[name]: name for name in data.choices.measures},
             value=state.sort,
             **slider,
         )
-        self.strf = pn.widgets.Checkbox(name="STRF and prediction", value=state.strf)
+        self.strf = pn.widgets.Checkbox(label="STRF and prediction", value=state.strf)
         button: dict[str, Any] = {"margin": (4, 3), "height": 32}
-        self.previous = pn.widgets.Button(name="◀ neuron", **button)
-        self.next = pn.widgets.Button(name="neuron ▶", **button)
-        self.play = pn.widgets.Button(name="▶ sound", button_type="primary", **button)
+        self.previous = pn.widgets.Button(label="◀ neuron", **button)
+        self.next = pn.widgets.Button(label="neuron ▶", **button)
+        self.play = pn.widgets.Button(label="▶ sound", button_type="primary", **button)
         self.play_spikes = pn.widgets.Button(
-            name="▶ sound and spikes", button_type="primary", **button
+            label="▶ sound and spikes", button_type="primary", **button
         )
-        self.stop = pn.widgets.Button(name="■", **button)
+        self.stop = pn.widgets.Button(label="■", **button)
         self.save = {
-            kind: pn.widgets.Button(name=f"save as {kind.upper()}", **button)
+            kind: pn.widgets.Button(label=f"save as {kind.upper()}", **button)
             for kind in ("png", "svg")
         }
-        self.copy = pn.widgets.Button(name="copy", **button)
+        self.copy = pn.widgets.Button(label="copy", **button)
         self.header = pn.pane.HTML("", sizing_mode="stretch_width")
         self.about = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 8))
         self.python = pn.widgets.StaticText(visible=False)
@@ -404,7 +404,11 @@ class Page:
 def make_page(data: Data, *, source: str | None) -> pn.viewable.Viewable:
     """The page of a new session."""
     pn.extension("tabulator", raw_css=[_CSS], sizing_mode=None)
-    return Page(data, source=source).view()
+    try:
+        return Page(data, source=source).view()
+    except (ValueError, LookupError, OSError) as error:
+        # Such as of a store that was removed; a page without anything would not say it.
+        return pn.pane.HTML(f"<p>{_text(error)}</p><p>Start the explorer again.</p>")
 
 
 def _later(document: Any, call: Any) -> None:

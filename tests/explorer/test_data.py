@@ -60,7 +60,7 @@ def test_response__has_the_spikes_of_the_trials(sample_store, state, trials, blo
     own = aa1xr.to_pandas(ds if trials is None else ds.isel(trial=slice(2, 6)))
     edges = response.edges
     end = edges[-1] + state.dt_ms / 1000
-    seconds = own["time"].to_numpy()
+    seconds = own["time_s"].to_numpy()
     inside = (seconds >= edges[0]) & (seconds < end)
     np.testing.assert_allclose(response.spike_times, seconds[inside])
     np.testing.assert_array_equal(response.trials[response.spike_rows], own["trial"][inside])

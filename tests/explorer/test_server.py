@@ -1,5 +1,6 @@
 """The server is reached from this machine only, and with the secret only."""
 
+import gc
 import http.client
 import socket
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ import pytest
 import aa1xr
 
 pytest.importorskip("panel", reason="needs Panel, the extra explore")
+# Libraries of these libraries warn each other.
+pytestmark = pytest.mark.filterwarnings("ignore:::bokeh", "ignore:::panel")
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +66,17 @@ def test_server__refuses_websockets_of_other_sites(explorer):
 
 def test_server__listens_on_loopback_alone(explorer):
     port = urlsplit(explorer.url).port
-    with socket.socket() as other, pytest.raises(OSError, match=r"."):
+    with socket.socket() as other:
         other.settimeout(2)
-        other.connect(("127.0.0.2", port))  # what listens on all addresses would answer
+        # What listens on all addresses would answer.
+        assert other.connect_ex(("127.0.0.2", port)) != 0
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket")  # tornado leaves one open
 def test_server__port_in_use(explorer, sample_store):
     with pytest.raises(OSError, match="in use"):
         aa1xr.explore(aa1xr.open(sample_store), port=urlsplit(explorer.url).port)
+    gc.collect()
 
 
 def test_server__stops(sample_store):

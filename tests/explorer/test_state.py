@@ -1,6 +1,7 @@
 """What is selected, in the URL and as Python: round trips, and whatever a URL may say."""
 
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from aa1xr.explorer.state import (
 
 NAMES = ("a_1_B", "<b>&=#?", "naïve +%20", "d")
 CHOICES = Choices(
-    neurons=NAMES + ("e",),
+    neurons=(*NAMES, "e"),
     stimuli=("conspecific-00", "x&y=<i>"),
     n_trials=15,
     measures=("ccmax", "rate_driven"),
@@ -59,7 +60,7 @@ def test_query__any_text_is_a_state(text):
 BAD = [
     ("neuron=nope", "neuron: there is no 'nope'"),
     ("neuron=%00%1b[2J", "there is no '.x00.x1b"),
-    ("&".join(f"neuron={name}" for name in ("a_1_B", "d", "e", "%3Cb%3E%26%3D%23%3F", "na%C3%AFve%20%2B%2520")), "at most 4 are shown; got 5"),
+    (urlencode([("neuron", name) for name in CHOICES.neurons]), "at most 4 are shown; got 5"),
     ("stimulus=nope", "stimulus='nope' must be one of the 2 stimuli"),
     ("stimulus=x&stimulus=y", "stimulus='x' must be given once"),
     ("dt_ms=3", "dt_ms='3' must be one of 1, 2, 5"),
