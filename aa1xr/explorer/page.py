@@ -160,10 +160,8 @@ class Page:
         button: dict[str, Any] = {"margin": (4, 3), "height": 32}
         self.previous = pn.widgets.Button(label="◀ neuron", **button)
         self.next = pn.widgets.Button(label="neuron ▶", **button)
-        self.play = pn.widgets.Button(label="▶ sound", button_type="primary", **button)
-        self.play_spikes = pn.widgets.Button(
-            label="▶ sound and spikes", button_type="primary", **button
-        )
+        self.play = pn.widgets.Button(label="▶ sound", color="primary", **button)
+        self.play_spikes = pn.widgets.Button(label="▶ sound and spikes", color="primary", **button)
         self.stop = pn.widgets.Button(label="■", **button)
         self.save = {
             kind: pn.widgets.Button(label=f"save as {kind.upper()}", **button)

@@ -1,9 +1,8 @@
 """The page in a real browser: Chromium, driven by Playwright."""
 
 import os
-import re
 import shutil
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import numpy as np
 import pytest
@@ -58,6 +57,7 @@ class Tab:
 
     def __init__(self, browser, url, width=1400):
         self.page = browser.new_page(viewport={"width": width, "height": 1200})
+        self.page.set_default_timeout(10_000)
         self.asked, self.errors = [], []
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -83,6 +83,9 @@ class Tab:
     def query(self):
         return parse_qs(urlsplit(self.page.url).query)
 
+    def shows(self, text):
+        self.page.get_by_text(text).first.wait_for()
+
     def wait_for_query(self, name, values):
         wanted = [[name, value] for value in values]
         self.page.wait_for_function(
@@ -93,41 +96,33 @@ class Tab:
         )
 
 
-@pytest.fixture
-def tab(browser, explorer):
-    tabs = []
-
-    def open_tab(query="", **options):
-        tabs.append(Tab(browser, explorer.url + query, **options))
-        return tabs[-1]
-
-    yield open_tab
-    for each in tabs:
-        each.page.close()
-        assert each.errors == []
+@pytest.fixture(scope="module")
+def page(browser, explorer):
+    """One page for most tests, since each takes seconds to load."""
+    page = Tab(browser, explorer.url + "?neuron=sim0000_3_A&stimulus=conspecific-03&dt_ms=10")
+    yield page
+    page.page.close()
+    assert page.errors == []
 
 
-def test_page__is_what_the_package_gives_and_asks_nobody_else(tab, sample_store):
-    page = tab("?neuron=sim0000_3_A&stimulus=flatrip-02&dt_ms=10")
+def test_page__is_what_the_package_gives_and_asks_nobody_else(page, sample_store):
     ds = aa1xr.open(sample_store, dt_ms=10, before_ms=250, after_ms=250)
-    rate = ds.psth.sel(neuron="sim0000_3_A", stimulus="flatrip-02").dropna("time")
+    rate = ds.psth.sel(neuron="sim0000_3_A", stimulus="conspecific-03").dropna("time")
     np.testing.assert_allclose(page.state["x"][:-1], rate.time)
     np.testing.assert_allclose(page.state["y"][:-1], rate)
+    page.shows("sim0000_3_A MLd, 10 trials")
+    page.shows("rate = ds.psth.sel(neuron=['sim0000_3_A'], stimulus='conspecific-03')")
     hosts = {urlsplit(url).hostname for url in page.asked if url.startswith(("http", "ws"))}
     assert hosts == {"localhost"}
-    text = page.page.inner_text("body")
-    assert "sim0000_3_A MLd, 10 trials" in text
-    assert "rate = ds.psth.sel(neuron=['sim0000_3_A'], stimulus='flatrip-02')" in text
     # Text of the data is text.
     assert page.page.title() == "aa1xr explore"
     assert page.page.locator("img[src=x]").count() == 0
 
 
-def test_tables__sort_filter_select(tab):
-    page = tab()
-    page.table.locator("[tabulator-field=rate_driven] .tabulator-col-sorter").click()
-    page.until("() => true")
-    assert page.names()[0] == "sim0000_2_B"  # the one that hardly fires
+def test_tables__sort_filter_select(page):
+    sorter = page.table.locator("[tabulator-field=rate_driven] .tabulator-col-sorter")
+    sorter.click()
+    playwright.expect(page.rows.first).to_contain_text("sim0000_2_B")  # it hardly fires
     box = page.table.locator("[tabulator-field=area] input")
     box.click()
     box.press_sequentially("mld")
@@ -143,11 +138,10 @@ def test_tables__sort_filter_select(tab):
     page.wait_for_query("neuron", [names[3]])
     page.sounds.locator(".tabulator-row").nth(2).click()
     page.wait_for_query("stimulus", ["conspecific-02"])
-    assert re.search(rf"conspecific-02\s+■ {names[3]} MLd", page.page.inner_text("body"))
+    page.shows(f"{names[3]} MLd, 10 trials")
 
 
-def test_pictures__zoom_and_pan(tab):
-    page = tab()
+def test_pictures__zoom_and_pan(page):
     start, end = page.state["time"]
     assert start == -0.25
     box = page.page.locator(".bk-Figure").nth(3).bounding_box()
@@ -165,23 +159,21 @@ def test_pictures__zoom_and_pan(tab):
     page.until(f"() => ({STATE})().time[0] < {left}")
     # The zoom stays while neurons change.
     kept = page.state["time"]
-    page.rows.nth(3).click()
-    page.wait_for_query("neuron", ["sim0000_4_B"])
+    name = page.names()[2]
+    page.rows.nth(2).click()
+    page.wait_for_query("neuron", [name])
     assert page.state["time"] == kept
 
 
-def test_sliders__change_the_psth(tab):
-    page = tab()
-    first = page.state
-    slider = page.page.locator(".noUi-handle").first
-    slider.click()
+def test_sliders__change_the_psth(page):
+    n_bins = len(page.state["x"])
+    page.page.locator(".noUi-handle").first.focus()
     page.page.keyboard.press("ArrowRight")
-    page.wait_for_query("dt_ms", ["10"])
-    page.until(f"() => ({STATE})().x.length < {len(first['x'])}")
+    page.wait_for_query("dt_ms", ["20"])
+    page.until(f"() => ({STATE})().x.length < {n_bins}")
 
 
-def test_play__moves_the_cursor(tab):
-    page = tab("?neuron=sim0000_3_A")
+def test_play__moves_the_cursor(page):
     assert not page.state["plays"]
     page.page.get_by_role("button", name="▶ sound and spikes").click()
     page.until(f"() => {{ const s = ({STATE})(); return s.plays && s.cursor > -0.1 }}")
@@ -189,51 +181,48 @@ def test_play__moves_the_cursor(tab):
     page.until(f"() => ({STATE})().cursor > {earlier + 0.2}")
     page.page.get_by_role("button", name="■").click()
     page.until(f"() => !({STATE})().plays")
-    for kind in ("png", "svg"):
-        with page.page.expect_download(timeout=10_000) as download:
-            page.page.get_by_role("button", name=f"save as {kind.upper()}").click()
-        data = download.value.path().read_bytes()
-        assert data.startswith({"png": b"\x89PNG", "svg": b"<svg"}[kind])
 
 
-def test_strf__appears_with_the_prediction(tab):
-    page = tab("?neuron=sim0000_3_A&strf=1")
-    page.page.get_by_text("best frequency 1.5").wait_for(timeout=30_000)
-    page.page.get_by_text("STRF and prediction").click()
+@pytest.mark.parametrize(("kind", "magic"), [("png", b"\x89PNG"), ("svg", b"<svg")])
+def test_save__gives_a_picture(page, kind, magic):
+    with page.page.expect_download() as download:
+        page.page.get_by_role("button", name=f"save as {kind.upper()}").click()
+    assert download.value.path().read_bytes().startswith(magic)
+
+
+def test_strf__appears_with_the_prediction(page):
+    page.page.get_by_role("checkbox").check()
+    page.page.get_by_text("best frequency").wait_for(timeout=30_000)
+    page.page.get_by_role("checkbox").uncheck()
     page.page.get_by_text("best frequency").wait_for(state="detached")
 
 
-def test_bad_url__says_so_and_shows_the_default(tab):
-    page = tab(f"?neuron=nope&dt_ms=0.1&{EVIL}=1&theme=dark", width=800)
-    text = page.page.locator(".aa1xr-problem").inner_text()
+def test_bad_url__says_so_and_shows_the_default(browser, explorer, page):
+    before = page.query()
+    bad = urlencode({"neuron": "nope", "dt_ms": "0.1", EVIL: "1", "theme": "dark"})
+    other = Tab(browser, f"{explorer.url}?{bad}", width=800)
+    text = other.page.locator(".aa1xr-problem").inner_text()
     assert "neuron: there is no 'nope'" in text
     assert "dt_ms='0.1' must be one of" in text
-    assert "<img src=x" in text
-    assert "sim0000_1_B" in page.page.inner_text("body")
-    assert page.page.title() == "aa1xr explore"
+    assert EVIL[:20] in text
+    other.shows("sim0000_1_B Field_L, 15 trials")
+    assert other.page.title() == "aa1xr explore"
     # Two users at once: the other page is as it was.
-    other = tab("?neuron=sim0000_2_B")
-    page.rows.nth(4).click()
-    page.wait_for_query("neuron", ["sim0000_5_B"])
-    assert other.query()["neuron"] == ["sim0000_2_B"]
+    other.rows.nth(4).click()
+    other.wait_for_query("neuron", ["sim0000_5_B"])
+    assert page.query() == before
+    assert other.errors == []
+    other.page.close()
 
 
-def test_server__gone(browser, sample_store):
-    explorer = aa1xr.explore(aa1xr.open(sample_store))
-    page = Tab(browser, explorer.url)
-    explorer.stop()
-    page.page.get_by_text("The explorer has stopped").wait_for(timeout=10_000)
-    page.page.close()
-
-
-def test_store__gone(browser, sample_store, tmp_path):
+def test_gone__store_and_server(browser, sample_store, tmp_path):
     store = tmp_path / "aa1.zarr"
     aa1xr.copy_store(sample_store, store)
     explorer = aa1xr.explore(aa1xr.open(store))
     page = Tab(browser, explorer.url)
     shutil.rmtree(store)
     page.sounds.locator(".tabulator-row").nth(3).click()
-    page.page.locator(".aa1xr-problem").wait_for(timeout=10_000)
-    assert "aa1.zarr" in page.page.locator(".aa1xr-problem").inner_text()
-    page.page.close()
+    playwright.expect(page.page.locator(".aa1xr-problem")).to_contain_text("aa1.zarr")
     explorer.stop()
+    page.shows("The explorer has stopped")
+    page.page.close()
