@@ -437,6 +437,7 @@ def _table(frame: Any, height: int) -> Any:
         show_index=False,
         disabled=True,
         selectable=True,
+        titles={name: _text(name) for name in frame.columns},  # Tabulator reads titles as HTML
         header_filters=filters,
         formatters=formats,
         frozen_columns=first,
