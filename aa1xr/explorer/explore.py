@@ -57,6 +57,11 @@ def explore(ds: xr.Dataset, *, port: int = 0) -> Explorer:
     True
     >>> explorer.stop()
     """
+    return start(ds, port=port)
+
+
+def start(ds: xr.Dataset, *, port: int = 0, source: str | None = None) -> Explorer:
+    """As `explore`; `source` is what the lines of Python on the page open."""
     schema.require(ds)
     for dim in ("neuron", "stimulus"):
         if dim not in ds.dims or dim not in ds.coords or not ds.sizes[dim]:
@@ -67,14 +72,9 @@ def explore(ds: xr.Dataset, *, port: int = 0) -> Explorer:
         names = ds[dim].values.tolist()
         if len(set(names)) < len(names):
             raise ValueError(f"each {dim} must occur once; got {len(names)} with names in common")
-    arguments.check_integer("port", port, 0, 65535)
-    return start(ds, port=int(port))
-
-
-def start(ds: xr.Dataset, *, port: int = 0, source: str | None = None) -> Explorer:
-    """As `explore`; `source` is what the lines of Python on the page open."""
+    arguments.check_integer("port", port, 0, 65535, "no other ports exist")
     import_optional("panel", extra="explore")
     import_optional("bokeh", extra="explore")
     from aa1xr.explorer.server import Explorer
 
-    return Explorer(ds, port=port, source=source)
+    return Explorer(ds, port=int(port), source=source)
