@@ -5,13 +5,16 @@ Needs the extra `explore`, Playwright, and Chromium at $AA1XR_CHROMIUM or on the
 
 import os
 import shutil
+from io import BytesIO
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import aa1xr
+from aa1xr.explorer.explore import start
 
-explorer = aa1xr.open_sample().aa1.explore()
+explorer = start(aa1xr.open_sample(), source="aa1.zarr")
 query = "?neuron=sim0000_3_A&neuron=sim0000_1_B&stimulus=conspecific-02&smooth_ms=21&strf=1"
 with sync_playwright() as driver:
     browser = driver.chromium.launch(
@@ -22,6 +25,8 @@ with sync_playwright() as driver:
     page.goto(explorer.url + query)
     page.get_by_text("best frequency").wait_for(timeout=60_000)
     page.wait_for_timeout(1000)
-    page.screenshot(path=Path(__file__).parent / "_static" / "explore.png")
+    picture = Image.open(BytesIO(page.screenshot()))
     browser.close()
 explorer.stop()
+path = Path(__file__).parent / "_static" / "explore.png"
+picture.convert("RGB").quantize(128).save(path, optimize=True)
