@@ -41,8 +41,8 @@ _SOUND_MS = 2.0
 _FIELD_MS, _FOLDS = 5.0, 5
 #: The waveform is drawn as its range in so many milliseconds.
 _RANGE_MS = 2.0
-#: Results that are kept, of each kind. The largest are PSTHs of all neurons (1 MB for AA1).
-_KEPT = 16
+#: Results that are kept, of each kind. The largest are PSTHs of all neurons (up to 1.2 MB for AA1).
+_KEPT = 32
 #: Silence on the scale of colours: this far below the loudest, in dB.
 RANGE_DB = 60
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import panel as pn
+import panel.models.tabulator  # what pn.extension loads; which writes into the cell of a notebook
 from bokeh.events import ConnectionLost
 from bokeh.models import ColumnDataSource, CustomJS
 from bokeh.models.widgets.tables import NumberFormatter
@@ -65,10 +66,6 @@ banner.textContent = "The explorer has stopped: start it again, and open the new
 banner.style.cssText = "position:fixed;top:0;left:0;right:0;z-index:9999;padding:10px;" +
   "background:#b3261e;color:white;font:15px sans-serif;text-align:center"
 if (!document.getElementById("aa1xr-gone")) { document.body.append(banner) }
-"""
-_CSS = """
-:root { --design-primary-color: #0072B2; }
-body { margin: 0; padding: 10px 14px; }
 """
 _TABLE_CSS = """
 :host .tabulator { font-size: 12px; }
@@ -401,7 +398,6 @@ class Page:
 
 def make_page(data: Data, *, source: str | None) -> pn.viewable.Viewable:
     """The page of a new session."""
-    pn.extension("tabulator", raw_css=[_CSS], sizing_mode=None)
     try:
         return Page(data, source=source).view()
     except (ValueError, LookupError, OSError) as error:
