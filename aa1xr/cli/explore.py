@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import webbrowser
 
 import aa1xr
@@ -35,6 +36,7 @@ def _run(args: argparse.Namespace) -> None:
     try:
         if not args.no_browser:
             webbrowser.open(explorer.url)
-        explorer.wait()
+        with contextlib.suppress(KeyboardInterrupt):
+            explorer.wait()
     finally:
         explorer.stop()

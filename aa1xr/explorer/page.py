@@ -230,6 +230,7 @@ class Page:
             self.problem,
             pn.FlexBox(left, right, sizing_mode="stretch_width"),
             sizing_mode="stretch_width",
+            margin=10,
         )
 
     def _window(self, value: tuple[float, float]) -> dict[str, Any]:
