@@ -7,7 +7,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,7 +29,7 @@ from aa1xr.dataset.engine import AA1Backend
 from aa1xr.dataset.events import events, store_of
 from aa1xr.dataset.sounds import sounds
 from aa1xr.errors import AA1Warning
-from aa1xr.explorer.state import Choices, State
+from aa1xr.explorer.state import Choices, State, first_state
 from aa1xr.export.listen import wav_file
 from aa1xr.typing import Floats
 
@@ -114,6 +114,14 @@ class Data:
             n_trials=self._open(_FIELD_MS).sizes["trial"],
             measures=SHOWN,
         )
+        self._background.submit(self._prepare)
+
+    def _prepare(self) -> None:
+        """Compute what the first look at each stimulus needs."""
+        state = first_state(self.choices)
+        for stimulus in self.choices.stimuli[:_KEPT]:
+            self.sound(replace(state, stimulus=stimulus))
+            self.population(replace(state, stimulus=stimulus))
 
     def close(self) -> None:
         """Stop what is computed in the background."""
