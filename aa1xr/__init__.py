@@ -48,6 +48,7 @@ from aa1xr.errors import (
     UnitsWarning,
     WaitingWarning,
 )
+from aa1xr.explorer.explore import explore
 from aa1xr.export.deepstrf import to_deepstrf
 from aa1xr.export.listen import listen
 from aa1xr.export.mat import to_mat
@@ -90,6 +91,7 @@ __all__ = [
     "dprime",
     "drop_missing",
     "events",
+    "explore",
     "fit_nonlinearity",
     "jackknife",
     "listen",

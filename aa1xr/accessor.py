@@ -37,6 +37,7 @@ from aa1xr.dataset.events import events
 from aa1xr.dataset.persist import save
 from aa1xr.dataset.sounds import sounds
 from aa1xr.dataset.with_spectrogram import spectrogram, with_spectrogram
+from aa1xr.explorer.explore import explore
 from aa1xr.export.deepstrf import to_deepstrf
 from aa1xr.export.listen import listen
 from aa1xr.export.mat import to_mat
@@ -110,6 +111,7 @@ class DatasetAccessor(_Accessor):
     dprime = _Method(dprime)
     drop_missing = _Method(drop_missing)
     events = _Method(events)
+    explore = _Method(explore)
     listen = _Method(listen)
     mean_score = _Method(mean_score)
     modulation_spectrum = _Method(modulation_spectrum)

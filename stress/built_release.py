@@ -29,7 +29,7 @@ _DATA = {"aa1xr/archive/aa1-contents.txt", "aa1xr/benchmark/scores.csv"}
 _PICTURES = {
     f"docs/_static/{name}.svg"
     for name in ("architecture-data-path", "architecture-modules", "response")
-}
+} | {"docs/_static/explore.png"}
 #: What else may be in its folders: nothing that recordings or results could be in.
 _ENDINGS = {".py", ".typed", ".md", ".ipynb", ".css", ".rst", ".sh"}
 

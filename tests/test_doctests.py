@@ -15,6 +15,14 @@ MODULES = ["aa1xr", *(m.name for m in pkgutil.walk_packages(aa1xr.__path__, "aa1
 #: Not what the tests install, since it is large.
 NEEDS = dict.fromkeys(
     (
+        "aa1xr.explorer.explore",
+        "aa1xr.explorer.figures",
+        "aa1xr.explorer.page",
+        "aa1xr.explorer.server",
+    ),
+    "panel",
+) | dict.fromkeys(
+    (
         "aa1xr.benchmark.networks",
         "aa1xr.benchmark.training",
         "aa1xr.export.deepstrf",

@@ -29,7 +29,7 @@ FLOORS = [
     {"store"},
     {"dataset"},
     {"analysis", "simulation"},
-    {"accessor", "plot", "summary", "export"},
+    {"accessor", "explorer", "plot", "summary", "export"},
     {"benchmark"},
     {"__init__"},
     {"cli", "__main__"},
@@ -100,7 +100,17 @@ def run(code):
     ).stdout
 
 
-HEAVY = ["librosa", "numba", "sklearn", "matplotlib", "requests", "tqdm", "filelock"]
+HEAVY = [
+    "bokeh",
+    "panel",
+    "librosa",
+    "numba",
+    "sklearn",
+    "matplotlib",
+    "requests",
+    "tqdm",
+    "filelock",
+]
 
 
 def test_import__loads_nothing_heavy(tmp_path):

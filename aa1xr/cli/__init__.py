@@ -20,6 +20,7 @@ from aa1xr.cli import (
     copy,
     demo,
     download,
+    explore,
     export,
     info,
     plot,
@@ -32,7 +33,7 @@ from aa1xr.errors import AA1Warning
 
 #: In the order in which the help names them.
 _COMMANDS = (
-    demo, download, build, verify, copy, info, listing, plot, quality, strf, export, benchmark,
+    demo, download, build, verify, copy, info, listing, explore, plot, quality, strf, export, benchmark,
     cite,
 )  # fmt: skip
 

@@ -87,6 +87,18 @@ def listen(
     >>> song.mimetype, len(song_and_spikes.data) / len(song.data) > 1.99
     ('audio/wav', True)
     """
+    # First of all, so that mistakes are told where IPython is not installed.
+    data = wav_file(ds, stimulus, neuron=neuron, trial=trial)
+    import_optional("IPython", extra="listen")
+    from IPython.display import Audio
+
+    return Audio(data=data)
+
+
+def wav_file(
+    ds: xr.Dataset, stimulus: str | None, *, neuron: str | None, trial: int | None
+) -> bytes:
+    """The wav file that `listen` plays."""
     schema.require(ds)
     refuse_waveforms(ds)
     if neuron is not None:
@@ -97,9 +109,6 @@ def listen(
             f"trial={arguments.shown(trial)} is of the spikes of one neuron; name it, neuron=..., "
             "or leave out the trial for the stimulus alone"
         )
-    import_optional("IPython", extra="listen")
-    from IPython.display import Audio
-
     store = store_of(ds)
     # Labels alone: no variable is needed, whatever was done to it.
     chosen = sel_one(ds.drop_vars(list(ds.data_vars)), "played", stimulus=stimulus)
@@ -108,7 +117,7 @@ def listen(
         of_neuron = sel_one(chosen, "played", neuron=neuron)
         times = _spike_times(of_neuron, store, trial)
         samples = np.stack([samples, _clicks(times * rate // 10**6 - first, samples.size, rate)], 1)
-    return Audio(data=wav_bytes(samples, rate))
+    return wav_bytes(samples, rate)
 
 
 def _sound(ds: xr.Dataset, store: Store) -> tuple[Samples, int, int]:
