@@ -9,15 +9,26 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
-import aa1xr
 from aa1xr import printable
-from aa1xr.cli import benchmark, build, cite, copy, demo, download, export, info, plot, verify
 from aa1xr.errors import AA1Warning
+from aa1xr.version import VERSION
 
-#: In the order in which the help names them.
-_COMMANDS = (demo, download, build, verify, copy, info, plot, export, benchmark, cite)
+#: What each module here does, in the order of the help. A module is imported with its command.
+_COMMANDS = {
+    "demo": "show what the package does, on simulated cells; needs no data",
+    "download": "fetch the AA1 archive from CRCNS and build its store",
+    "build": "turn the AA1 archive into a store, once",
+    "verify": "check every byte of a store",
+    "copy": "copy a store, for instance to object storage",
+    "info": "say what an archive or store holds",
+    "plot": "draw one cell's response to one sound",
+    "export": "write spikes as NWB or CSV, or stimuli as wav",
+    "benchmark": "fit and score a model, beside the published table",
+    "cite": "print what to cite: data, papers, package",
+}
 
 #: What the data, the arguments and the machine give rise to. Anything else is a fault of ours.
 _EXPECTED = (ValueError, OSError, LookupError, ImportError, MemoryError)
@@ -31,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = argparse.Namespace(traceback=False)
     try:
         with _own_messages(), _plain_output():
-            args = _parser().parse_args(argv, args)
+            args = _parser(whole=False).parse_args(argv, args)
             args.run(args)
     except KeyboardInterrupt:
         print("aa1xr: interrupted", file=sys.stderr)
@@ -117,22 +128,42 @@ def _own_messages() -> Iterator[None]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser, and those of its commands, whose errors show arguments escaped."""
+    """A parser, and those of its commands, whose errors show arguments escaped.
+
+    That of a command has its arguments once it is asked to parse.
+    """
+
+    def __init__(self, *args: Any, command: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._command = command
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        self.complete()
+        return super().parse_known_args(*args, **kwargs)
+
+    def complete(self) -> None:
+        """Import the module of the command for its arguments."""
+        if self._command is not None:
+            command, self._command = self._command, None
+            import_module(f"aa1xr.cli.{command}").add_arguments(self)
 
     def error(self, message: str) -> NoReturn:
         super().error(printable.one_line(message))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, whole: bool = True) -> argparse.ArgumentParser:
+    """The parser; not whole, the parser of each command is completed when it parses."""
     parser = _Parser(
         prog="aa1xr",
         description="The CRCNS AA1 recordings (zebra finch MLd and Field L) as one xarray Dataset.",
     )
-    parser.add_argument("--version", action="version", version=f"aa1xr {aa1xr.__version__}")
+    parser.add_argument("--version", action="version", version=f"aa1xr {VERSION}")
     parser.add_argument(
         "--traceback", action="store_true", help="show where in the code an error happens"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add(commands)
+    for command, text in _COMMANDS.items():
+        parser_of_command = commands.add_parser(command, help=text, command=command)
+        if whole:
+            parser_of_command.complete()
     return parser

@@ -9,7 +9,7 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.atomic import atomic_write, refuse_existing
-from aa1xr.cli.options import Commands, add_source, local_path, place_options
+from aa1xr.cli.options import add_source, local_path, place_options
 from aa1xr.export.optional import import_optional
 from aa1xr.printable import one_line
 
@@ -18,16 +18,14 @@ _LABELS = ("area", "type")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
-def add(commands: Commands) -> None:
-    """Add `export` to the command line."""
-    parser = commands.add_parser(
-        "export",
-        help="write spikes as NWB or CSV, or stimuli as wav",
-        description="Write the spikes, all or a selection, for other programs: an NWB file for "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `export` takes."""
+    parser.description = (
+        "Write the spikes, all or a selection, for other programs: an NWB file for "
         "each recording site, or one CSV table with a row for each spike (in CSV, a label that a "
         "spreadsheet would take for a formula begins with an apostrophe). Or write the stimuli: a "
         "wav file for each, as recorded. Nothing is overwritten. "
-        "What is made of the recordings may not be redistributed.",
+        "What is made of the recordings may not be redistributed."
     )
     add_source(parser)
     parser.add_argument("--to", required=True, choices=("nwb", "csv", "wav"), help="format")

@@ -7,17 +7,13 @@ from pathlib import Path
 
 import aa1xr
 from aa1xr.atomic import atomic_write
-from aa1xr.cli.options import Commands, add_source, local_path, picture, place_options
+from aa1xr.cli.options import add_source, local_path, picture, place_options
 from aa1xr.printable import one_line
 
 
-def add(commands: Commands) -> None:
-    """Add `plot` to the command line."""
-    parser = commands.add_parser(
-        "plot",
-        help="draw one cell's response to one sound",
-        description="Draw one cell's response to one sound: spectrogram over raster over PSTH.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `plot` takes."""
+    parser.description = "Draw one cell's response to one sound: spectrogram over raster over PSTH."
     parser.add_argument("neuron", metavar="CELL", help="cell id, such as gg0304_10_B")
     parser.add_argument("stimulus", metavar="STIM", help="stimulus, such as conspecific-00")
     add_source(parser)
