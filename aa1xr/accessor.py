@@ -10,8 +10,6 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
-import xarray as xr
-
 from aa1xr import plot, summary
 from aa1xr.analysis.coherence import coherence
 from aa1xr.analysis.counts import spike_counts
@@ -96,7 +94,6 @@ class PlotAccessor(_Accessor):
     strfs = _Method(plot.strfs)
 
 
-@xr.register_dataset_accessor("aa1")  # type: ignore[no-untyped-call]
 class DatasetAccessor(_Accessor):
     """The functions of the package that take a Dataset first, as its methods.
 
@@ -158,7 +155,6 @@ class DatasetAccessor(_Accessor):
         return PlotAccessor(self._data)
 
 
-@xr.register_dataarray_accessor("aa1")  # type: ignore[no-untyped-call]
 class DataArrayAccessor(_Accessor):
     """The functions of the package that take a variable first, as its methods.
 

@@ -73,12 +73,15 @@ def find_modules() -> dict[str, Path]:
 
 def find_imports(path: Path, modules: dict[str, Path]) -> set[str]:
     """The modules of the package that a file imports, within functions too."""
+    if path.with_suffix(".pyi").exists():  # what is imported when it is first used
+        path = path.with_suffix(".pyi")
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            package = "aa1xr." if node.level else ""
+            names = [f"{package}{node.module or ''}.{alias.name}" for alias in node.names]
         else:
             continue
         for name in names:
@@ -94,16 +97,19 @@ def group_modules() -> tuple[dict[str, list[str]], dict[str, set[str]]]:
     """Return the modules of each group, and the groups that each group imports.
 
     Each folder is a group. A module outside the folders is a group of its own if it imports a
-    folder; all other modules are the base.
+    folder or such a module; all other modules are the base.
     """
     modules = find_modules()
     imports = {name: find_imports(path, modules) for name, path in modules.items()}
     folders = {name.split(".")[0] for name in modules if "." in name}
 
+    def above(top: str) -> bool:
+        others = {other.split(".")[0] for other in imports.get(top, ())}
+        return top in folders or any(map(above, others))
+
     def group(name: str) -> str:
         top = name.split(".", maxsplit=1)[0]
-        above = top in folders or any(other.split(".")[0] in folders for other in imports[top])
-        return top if above or top == "__main__" else BASE
+        return top if above(top) else BASE
 
     groups: dict[str, list[str]] = {}
     for name in modules:

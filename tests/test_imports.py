@@ -31,6 +31,7 @@ FLOORS = [
     {"analysis", "simulation"},
     {"accessor", "explorer", "plot", "summary", "export"},
     {"benchmark"},
+    {"registration"},
     {"__init__"},
     {"cli", "__main__"},
 ]
@@ -140,6 +141,49 @@ print([m for m in {HEAVY} if m in sys.modules], rate.shape)
 
 
 def test_all__is_what_there_is():
-    assert sorted(aa1xr.__all__) == aa1xr.__all__
+    stub = ast.parse(Path(aa1xr.__file__).with_suffix(".pyi").read_text())
+    (listed,) = [ast.literal_eval(n.value) for n in stub.body if isinstance(n, ast.Assign)]
+    assert sorted(aa1xr.__all__) == aa1xr.__all__ == listed
     for name in aa1xr.__all__:
         assert getattr(aa1xr, name).__doc__
+    assert dir(aa1xr) == aa1xr.__all__
+
+
+@pytest.mark.parametrize("first", ["import aa1xr, xarray", "import xarray, aa1xr"])
+def test_accessor__is_there_whichever_is_imported_first(first):
+    code = f"""
+{first}
+ds = xarray.Dataset({{"psth": (("neuron", "stimulus", "time"), [[[1.0]]])}})
+print(type(ds.aa1).__name__, type(ds.psth.aa1).__name__)
+"""
+    assert run(code).split() == ["DatasetAccessor", "DataArrayAccessor"]
+
+
+def test_accessor__outlives_an_import_of_xarray_that_failed():
+    code = """
+import sys, aa1xr
+sys.modules["numpy"] = None
+try:
+    import xarray
+except ImportError:
+    del sys.modules["numpy"]
+for name in [n for n in sys.modules if n.partition(".")[0] in ("xarray", "numpy")]:
+    del sys.modules[name]
+import xarray
+print(type(xarray.Dataset().aa1).__name__)
+"""
+    assert run(code).strip() == "DatasetAccessor"
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["cite"]])
+def test_command_line__starts_without_xarray(arguments):
+    code = f"""
+import sys
+from aa1xr.cli import main
+try:
+    main({arguments})
+except SystemExit:
+    pass
+print([m for m in ("numpy", "xarray", "zarr", "dask") if m in sys.modules])
+"""
+    assert run(code).splitlines()[-1] == "[]"

@@ -9,33 +9,30 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
-import aa1xr
 from aa1xr import printable
-from aa1xr.cli import (
-    benchmark,
-    build,
-    cite,
-    copy,
-    demo,
-    download,
-    explore,
-    export,
-    info,
-    plot,
-    quality,
-    strf,
-    verify,
-)
-from aa1xr.cli import list as listing
 from aa1xr.errors import AA1Warning
+from aa1xr.version import VERSION
 
-#: In the order in which the help names them.
-_COMMANDS = (
-    demo, download, build, verify, copy, info, listing, explore, plot, quality, strf, export, benchmark,
-    cite,
-)  # fmt: skip
+#: What each module here does, in the order of the help. A module is imported with its command.
+_COMMANDS = {
+    "demo": "show what the package does, on simulated cells; needs no data",
+    "download": "fetch the AA1 archive from CRCNS and build its store",
+    "build": "turn the AA1 archive into a store, once",
+    "verify": "check every byte of a store",
+    "copy": "copy a store, for instance to object storage",
+    "info": "say what an archive or store holds",
+    "list": "list neurons, stimuli or trials, also as CSV",
+    "explore": "look at responses and listen, in the browser",
+    "plot": "plot responses, spectrograms, receptive fields and overviews",
+    "quality": "measure firing rate, reliability and latency",
+    "strf": "estimate receptive fields",
+    "export": "write data as CSV, Parquet, MAT, netCDF, NWB or wav",
+    "benchmark": "fit and score a model, beside the published table",
+    "cite": "print what to cite: data, papers, package",
+}
 
 #: What the data, the arguments and the machine give rise to. Anything else is a fault of ours.
 _EXPECTED = (ValueError, OSError, LookupError, ImportError, MemoryError)
@@ -49,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = argparse.Namespace(traceback=False)
     try:
         with _own_messages(), _plain_output():
-            args = _parser().parse_args(argv, args)
+            args = _parser(whole=False).parse_args(argv, args)
             args.run(args)
     except KeyboardInterrupt:
         print("aa1xr: interrupted", file=sys.stderr)
@@ -135,22 +132,42 @@ def _own_messages() -> Iterator[None]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser, and those of its commands, whose errors show arguments escaped."""
+    """A parser, and those of its commands, whose errors show arguments escaped.
+
+    That of a command has its arguments once it is asked to parse.
+    """
+
+    def __init__(self, *args: Any, command: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._command = command
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        self.complete()
+        return super().parse_known_args(*args, **kwargs)
+
+    def complete(self) -> None:
+        """Import the module of the command for its arguments."""
+        if self._command is not None:
+            command, self._command = self._command, None
+            import_module(f"aa1xr.cli.{command}").add_arguments(self)
 
     def error(self, message: str) -> NoReturn:
         super().error(printable.one_line(message))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, whole: bool = True) -> argparse.ArgumentParser:
+    """The parser; not whole, the parser of each command is completed when it parses."""
     parser = _Parser(
         prog="aa1xr",
         description="The CRCNS AA1 recordings (zebra finch MLd and Field L) as one xarray Dataset.",
     )
-    parser.add_argument("--version", action="version", version=f"aa1xr {aa1xr.__version__}")
+    parser.add_argument("--version", action="version", version=f"aa1xr {VERSION}")
     parser.add_argument(
         "--traceback", action="store_true", help="show where in the code an error happens"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add(commands)
+    for command, text in _COMMANDS.items():
+        parser_of_command = commands.add_parser(command, help=text, command=command)
+        if whole:
+            parser_of_command.complete()
     return parser

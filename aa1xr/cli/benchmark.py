@@ -31,7 +31,7 @@ from aa1xr.benchmark import (
     true_rate,
 )
 from aa1xr.benchmark.external import find_model
-from aa1xr.cli.options import Commands, add_source, place_options
+from aa1xr.cli.options import add_source, place_options
 from aa1xr.cluster import require_workers
 from aa1xr.printable import one_line
 from aa1xr.schema import AREAS
@@ -39,13 +39,11 @@ from aa1xr.store import locate
 from aa1xr.store.read import Store
 
 
-def add(commands: Commands) -> None:
-    """Add `benchmark` to the command line."""
-    parser = commands.add_parser(
-        "benchmark",
-        help="fit and score a model, beside the published table",
-        description="Fit a model on every split of a protocol, score it, and print a table beside "
-        "the published figures (or, for simulated cells, beside their true rates).",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `benchmark` takes."""
+    parser.description = (
+        "Fit a model on every split of a protocol, score it, and print a table beside "
+        "the published figures (or, for simulated cells, beside their true rates)."
     )
     add_source(parser)
     parser.add_argument("--sample", action="store_true", help="take the simulated sample")

@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source, place_options
+from aa1xr.cli.options import add_source, place_options
 
 
-def add(commands: Commands) -> None:
-    """Add `build` to the command line."""
-    parser = commands.add_parser(
-        "build",
-        help="turn the AA1 archive into a store, once",
-        description="Build the store of an archive in the data directory. aa1xr.open does this "
-        "by itself when it first meets an archive.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `build` takes."""
+    parser.description = (
+        "Build the store of an archive in the data directory. aa1xr.open does this "
+        "by itself when it first meets an archive."
     )
     parser.add_argument(
         "--rebuild",

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 
 from aa1xr.citation import cite
-from aa1xr.cli.options import Commands
 
 
-def add(commands: Commands) -> None:
-    """Add `cite` to the command line."""
-    parser = commands.add_parser("cite", help="print what to cite: data, papers, package")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `cite` takes."""
     parser.set_defaults(run=_run)
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from aa1xr.cli.options import FROM_FILE, Commands, add_data_dir, json_object
+from aa1xr.cli.options import FROM_FILE, add_data_dir, json_object
 from aa1xr.store.copy import copy_store
 from aa1xr.store.location import describe
 
 
-def add(commands: Commands) -> None:
-    """Add `copy` to the command line."""
-    parser = commands.add_parser(
-        "copy",
-        help="copy a store, for instance to object storage",
-        description="Copy a store, verified, to a path or a URL such as s3://bucket/aa1.zarr; "
-        "an archive is built first. AA1 may not be redistributed: use private buckets.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `copy` takes."""
+    parser.description = (
+        "Copy a store, verified, to a path or a URL such as s3://bucket/aa1.zarr; "
+        "an archive is built first. AA1 may not be redistributed: use private buckets."
     )
     parser.add_argument("source", metavar="SOURCE", help="a store or an archive, path or URL")
     parser.add_argument("target", metavar="TARGET", help="path or URL where nothing is yet")

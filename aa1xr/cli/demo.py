@@ -11,7 +11,7 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.atomic import atomic_write
-from aa1xr.cli.options import Commands, add_data_dir, local_path, picture
+from aa1xr.cli.options import add_data_dir, local_path, picture
 from aa1xr.printable import one_line
 
 #: Eight heights of a bar.
@@ -19,13 +19,11 @@ _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60
 
 
-def add(commands: Commands) -> None:
-    """Add `demo` to the command line."""
-    parser = commands.add_parser(
-        "demo",
-        help="show what the package does, on simulated cells; needs no data",
-        description="Simulate a small archive, build its store, open it, print the Dataset and "
-        "the mean response of each area, and draw one cell's response.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `demo` takes."""
+    parser.description = (
+        "Simulate a small archive, build its store, open it, print the Dataset and "
+        "the mean response of each area, and draw one cell's response."
     )
     parser.add_argument(
         "-o",

@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_data_dir
+from aa1xr.cli.options import add_data_dir
 
 
-def add(commands: Commands) -> None:
-    """Add `download` to the command line."""
-    parser = commands.add_parser(
-        "download",
-        help="fetch the AA1 archive from CRCNS and build its store",
-        description="Fetch the AA1 archive from CRCNS, with an account there, and build its "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `download` takes."""
+    parser.description = (
+        "Fetch the AA1 archive from CRCNS, with an account there, and build its "
         "store. What is there already is not fetched again, and a transfer that broke off goes "
-        "on. The password is taken from $CRCNS_PASSWORD or ~/.netrc, or asked for.",
+        "on. The password is taken from $CRCNS_PASSWORD or ~/.netrc, or asked for."
     )
     parser.add_argument(
         "--username",

@@ -7,17 +7,15 @@ import contextlib
 import webbrowser
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source, place_options
+from aa1xr.cli.options import add_source, place_options
 from aa1xr.explorer.explore import start
 
 
-def add(commands: Commands) -> None:
-    """Add `explore` to the command line."""
-    parser = commands.add_parser(
-        "explore",
-        help="look at responses and listen, in the browser",
-        description="Open a page with tables, pictures and sounds in the browser. Only this "
-        "machine can reach the page. Ctrl-C ends it.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `explore` takes."""
+    parser.description = (
+        "Open a page with tables, pictures and sounds in the browser. Only this "
+        "machine can reach the page. Ctrl-C ends it."
     )
     add_source(parser)
     parser.add_argument(

@@ -9,7 +9,6 @@ import aa1xr
 from aa1xr.atomic import refuse_existing
 from aa1xr.cli.options import (
     OF_NEURONS,
-    Commands,
     add_selection,
     add_source,
     local_path,
@@ -27,17 +26,15 @@ _FORMATS = {
 _BINS = ("dt_ms", "before_ms", "after_ms")
 
 
-def add(commands: Commands) -> None:
-    """Add `export` to the command line."""
-    parser = commands.add_parser(
-        "export",
-        help="write data as CSV, Parquet, MAT, netCDF, NWB or wav",
-        description="Write the data, all or a selection, for other programs. csv, parquet: a table "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `export` takes."""
+    parser.description = (
+        "Write the data, all or a selection, for other programs. csv, parquet: a table "
         "with a row for each spike (in CSV, a label that a spreadsheet would take for a formula "
         "begins with an apostrophe). mat: spike trains as cell arrays, for MATLAB and Octave. "
         "netcdf: the Dataset, in bins. nwb: an NWB file for each recording site. wav: a file for "
         "each stimulus, as recorded. Nothing is overwritten. What is made of the recordings may "
-        "not be redistributed.",
+        "not be redistributed."
     )
     add_source(parser)
     parser.add_argument("--to", required=True, choices=tuple(_FORMATS), help="format")

@@ -6,18 +6,16 @@ import argparse
 import json
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source, place_options
+from aa1xr.cli.options import add_source, place_options
 from aa1xr.store import locate
 from aa1xr.summary import as_text, summarize
 
 
-def add(commands: Commands) -> None:
-    """Add `info` to the command line."""
-    parser = commands.add_parser(
-        "info",
-        help="say what an archive or store holds",
-        description="Print what an archive or a store holds, and what aa1xr.open makes of it; "
-        "an archive is built first.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `info` takes."""
+    parser.description = (
+        "Print what an archive or a store holds, and what aa1xr.open makes of it; "
+        "an archive is built first."
     )
     add_source(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")

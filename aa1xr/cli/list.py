@@ -9,7 +9,7 @@ import pandas as pd
 
 import aa1xr
 from aa1xr.atomic import refuse_existing
-from aa1xr.cli.options import Commands, add_selection, add_source, local_path, place_options, select
+from aa1xr.cli.options import add_selection, add_source, local_path, place_options, select
 from aa1xr.cli.output import add_overwrite, print_csv, print_table, write_table
 
 _TABLES = {
@@ -21,15 +21,13 @@ _TABLES = {
 BEFORE_MS = 2000
 
 
-def add(commands: Commands) -> None:
-    """Add `list` to the command line."""
-    parser = commands.add_parser(
-        "list",
-        help="list neurons, stimuli or trials, also as CSV",
-        description="Print a table of the neurons, the stimuli or the trials, with their labels "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `list` takes."""
+    parser.description = (
+        "Print a table of the neurons, the stimuli or the trials, with their labels "
         "and the numbers of stimuli, trials and spikes (while the stimulus plays), or write it as "
         "CSV. In CSV, a label that a spreadsheet would take for a formula begins with an "
-        "apostrophe.",
+        "apostrophe."
     )
     tables = parser.add_subparsers(required=True, metavar="TABLE")
     for name, text in _TABLES.items():

@@ -6,17 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import xarray as xr
 
 import aa1xr
 from aa1xr.printable import one_line
 from aa1xr.store.location import resolve_path
-
-#: What a command adds itself to. In quotes: only type checkers can index this class.
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no other name for it
-
 
 #: Other users of a machine see the arguments of its processes.
 FROM_FILE = "@FILE reads it from a file, and - from standard input, where ps does not show it"

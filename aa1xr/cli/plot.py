@@ -11,7 +11,6 @@ import aa1xr
 from aa1xr.atomic import atomic_write, refuse_existing
 from aa1xr.cli import strf
 from aa1xr.cli.options import (
-    Commands,
     add_bins,
     add_selection,
     add_source,
@@ -24,13 +23,9 @@ from aa1xr.cli.output import add_out
 from aa1xr.printable import file_name, one_line
 
 
-def add(commands: Commands) -> None:
-    """Add `plot` to the command line."""
-    parser = commands.add_parser(
-        "plot",
-        help="plot responses, spectrograms, receptive fields and overviews",
-        description="Draw a plot: a function of aa1xr.plot.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `plot` takes."""
+    parser.description = "Draw a plot: a function of aa1xr.plot."
     kinds = parser.add_subparsers(required=True, metavar="KIND")
     for kind in aa1xr.plot.__all__:
         text = str(getattr(aa1xr.plot, kind).__doc__).partition("\n")[0]

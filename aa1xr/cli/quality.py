@@ -6,19 +6,17 @@ import argparse
 
 import aa1xr
 from aa1xr.cli.list import BEFORE_MS
-from aa1xr.cli.options import Commands, add_bins, add_selection, add_source, bins, place_options
+from aa1xr.cli.options import add_bins, add_selection, add_source, bins, place_options
 from aa1xr.cli.options import select as select_data
 from aa1xr.cli.output import add_out, check_out, write
 from aa1xr.printable import one_line
 
 
-def add(commands: Commands) -> None:
-    """Add `quality` to the command line."""
-    parser = commands.add_parser(
-        "quality",
-        help="measure firing rate, reliability and latency",
-        description="Measure the quality of the responses (aa1xr.quality), and write it as a table "
-        "or as netCDF.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `quality` takes."""
+    parser.description = (
+        "Measure the quality of the responses (aa1xr.quality), and write it as a table "
+        "or as netCDF."
     )
     add_source(parser)
     add_selection(parser)

@@ -8,7 +8,6 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.cli.options import (
-    Commands,
     add_bins,
     add_selection,
     add_source,
@@ -20,14 +19,12 @@ from aa1xr.cli.output import add_out, check_out, write
 from aa1xr.printable import one_line
 
 
-def add(commands: Commands) -> None:
-    """Add `strf` to the command line."""
-    parser = commands.add_parser(
-        "strf",
-        help="estimate receptive fields",
-        description="Estimate the spectro-temporal receptive field (STRF) of each neuron by ridge "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `strf` takes."""
+    parser.description = (
+        "Estimate the spectro-temporal receptive field (STRF) of each neuron by ridge "
         "regression on all stimuli (aa1xr.strf), and write it as a table or as netCDF. A fifth of "
-        "the stimuli chooses the penalty; no stimulus is held out for a test.",
+        "the stimuli chooses the penalty; no stimulus is held out for a test."
     )
     add_source(parser)
     add_selection(parser)

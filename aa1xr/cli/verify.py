@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 
 import aa1xr
-from aa1xr.cli.options import Commands, add_source, place_options
+from aa1xr.cli.options import add_source, place_options
 
 
-def add(commands: Commands) -> None:
-    """Add `verify` to the command line."""
-    parser = commands.add_parser(
-        "verify",
-        help="check every byte of a store",
-        description="Read all of a store, the spectrograms that are cached in it included, and "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `verify` takes."""
+    parser.description = (
+        "Read all of a store, the spectrograms that are cached in it included, and "
         "verify every checksum; say what is damaged (exit code 1), and what it lacks of AA1. An "
-        "archive is built first.",
+        "archive is built first."
     )
     add_source(parser)
     parser.set_defaults(run=_run)
