@@ -254,13 +254,21 @@ def could_run(source: str) -> list[str]:
             case ast.ImportFrom(module=str(module)):
                 what = [module] if module.split(".")[0] in _MODULES else []
             case ast.Call(func=ast.Name(id="import_module"), args=[first, *_]):
-                what = [] if isinstance(first, ast.Constant) else ["import_module"]
+                what = [] if _is_known(first) else ["import_module"]
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
                 what = [name] if _could_run(node, name) else []
             case _:
                 continue
         found += [f"{name} in line {node.lineno}" for name in what]
     return found
+
+
+def _is_known(module: ast.expr) -> bool:
+    """Whether what is imported is known, or a module of this package at least."""
+    if isinstance(module, ast.JoinedStr):
+        module = module.values[0]
+        return isinstance(module, ast.Constant) and str(module.value).startswith("aa1xr.")
+    return isinstance(module, ast.Constant)
 
 
 def _could_run(call: ast.Call, name: str) -> bool:

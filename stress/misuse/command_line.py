@@ -126,8 +126,6 @@ FAILED: tuple[tuple[str, str, Words, str], ...] = (
      "no neuron is 'sim0000_1_C'; did you mean"),
     ("plot", "a misspelt stimulus", lambda t: ["raster", t.store, "--stimulus", "flatrip0"],
      "no stimulus is 'flatrip0'; did you mean"),
-    ("plot", "no stimulus", lambda t: ["raster", t.store, "--neuron", "sim0000_1_A"],
-     "has 7 stimuli|stimulus"),
     ("plot", "a bin width in s", lambda t: ["coverage", t.store, "--dt-ms", ".005"],
      "dt_ms=0.005"),
     ("plot", "a window that is negative",

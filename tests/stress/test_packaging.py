@@ -67,7 +67,14 @@ def test_could_run__finds_it(source):
 
 
 @pytest.mark.parametrize(
-    "source", ["import json", "np.load(path)", "import_module('torch')", "ds.load()"]
+    "source",
+    [
+        "import json",
+        "import_module(f'aa1xr.cli.{name}')",
+        "np.load(path)",
+        "import_module('torch')",
+        "ds.load()",
+    ],
 )
 def test_could_run__leaves_the_rest(source):
     assert not packaging.could_run(source)
@@ -122,6 +129,7 @@ def test_both_ways__with_another_zarr(tmp_path):
 #: What is imported of a distribution, where that is not its name.
 IMPORTED = {
     "moto": "moto.server", "dask": "dask.array", "pytest-xdist": "xdist", "ipython": "IPython",
+    "lazy-loader": "lazy_loader",
 }  # fmt: skip
 
 
