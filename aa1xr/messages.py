@@ -21,6 +21,8 @@ from aa1xr.errors import AA1Warning
 #: For each file of a user, the module's own registry of warnings, and what was said there.
 _SAID: dict[str, tuple[Any, set[tuple[int, str]]]] = {}
 _LOCK = threading.Lock()
+#: Its pages show what a warning would say, and its threads have no line of a user.
+_SHOWS_NAN = "aa1xr.explorer."
 #: Neurons that a message names; it counts the others.
 _NAMED = 10
 
@@ -53,6 +55,8 @@ def call_site() -> CallSite:
     frame: Any = inspect.currentframe()
     between = {"aa1xr", "xarray"}  # xarray calls the engine
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in between:
+        if frame.f_globals["__name__"].startswith(_SHOWS_NAN):
+            break
         frame = frame.f_back
     name = frame.f_globals.get("__name__", "__main__")
     return CallSite(frame.f_code.co_filename, frame.f_lineno, name)
@@ -72,6 +76,8 @@ def warn(message: str, category: type[AA1Warning], site: CallSite | None = None)
         warn_client(message, category)
         return
     site = call_site() if site is None else site
+    if site.module.startswith(_SHOWS_NAN):
+        return
     with _LOCK:  # two tasks with one message
         if _once(message, category, site):
             said = _said(site)

@@ -24,6 +24,7 @@ NEEDS = dict.fromkeys(
 ) | dict.fromkeys(
     (
         "aa1xr.benchmark.networks",
+        "aa1xr.benchmark.published",
         "aa1xr.benchmark.training",
         "aa1xr.export.deepstrf",
         "aa1xr.export.torch",

@@ -12,8 +12,8 @@ import xarray as xr
 import aa1xr
 from aa1xr import arguments, cli, printable, summary
 from aa1xr.benchmark.run import Unit
-from aa1xr.cli.export import _as_text
 from aa1xr.cli.options import json_object
+from aa1xr.cli.output import _as_text
 from aa1xr.errors import ArchiveError, DataNotFoundError, DownloadError, StoreError
 from aa1xr.store.connection import Connection
 from aa1xr.store.location import as_os_error, describe

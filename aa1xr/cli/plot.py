@@ -22,12 +22,16 @@ from aa1xr.cli.options import (
 from aa1xr.cli.output import add_out
 from aa1xr.printable import file_name, one_line
 
+#: Functions of `aa1xr.plot` that draw a Dataset, or a fit to it.
+KINDS = [kind for kind in aa1xr.plot.__all__ if kind not in ("compare", "style")]
+_OF_FITS = ("strf", "strfs")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `plot` takes."""
     parser.description = "Draw a plot: a function of aa1xr.plot."
     kinds = parser.add_subparsers(required=True, metavar="KIND")
-    for kind in aa1xr.plot.__all__:
+    for kind in KINDS:
         text = str(getattr(aa1xr.plot, kind).__doc__).partition("\n")[0]
         _add_kind(kinds.add_parser(kind, help=text, description=text), kind)
 
@@ -42,7 +46,7 @@ def _add_kind(parser: argparse.ArgumentParser, kind: str) -> None:
             default="ccmax",
             help="a measure of aa1xr.quality (default: ccmax)",
         )
-    if kind == "strf":
+    if kind in _OF_FITS:
         strf.add_lags(parser)
     add_bins(parser)
     add_out(
@@ -73,7 +77,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.kind == "quality":
         options["measure"] = args.measure
     ds = select(aa1xr.open(args.source, **bins(args), **place_options(args)), args)
-    if args.kind == "strf":
+    if args.kind in _OF_FITS:
         ds = strf.fit(ds, args.lags_ms)
     figure = Figure(figsize=(8, 6), layout="constrained")
     options |= {"figure": figure} if "figure" in parameters else {"ax": figure.subplots()}

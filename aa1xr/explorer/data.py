@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +27,6 @@ from aa1xr.analysis.tuning import tuning
 from aa1xr.dataset.engine import AA1Backend
 from aa1xr.dataset.events import events, store_of
 from aa1xr.dataset.sounds import sounds
-from aa1xr.errors import AA1Warning
 from aa1xr.explorer.state import Choices, State, first_state
 from aa1xr.export.listen import wav_file
 from aa1xr.typing import Floats
@@ -159,9 +157,7 @@ class Data:
 
     def _measure(self) -> xr.Dataset:
         ds = self._open(5.0, 500).chunk(neuron=16)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AA1Warning)  # NaN in the table says it
-            return quality(ds)[list(SHOWN)].compute()
+        return quality(ds)[list(SHOWN)].compute()
 
     def neurons(self) -> pd.DataFrame:
         """The table of neurons: labels, numbers, measures; waits for the measures."""
@@ -308,22 +304,20 @@ class Data:
         if ds.sizes["stimulus"] < 2 * _FOLDS:
             raise ValueError(f"no STRF: it needs {2 * _FOLDS} stimuli of the type {type_}")
         parts = []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AA1Warning)  # NaN says it
-            for fold in split(ds, n_folds=_FOLDS):
-                fit = strf(ds, train=fold.train, validation=fold.validation, refit=True).compute()
-                test = ds.sel(stimulus=fold.test)
-                rate = predict(test, fit).transpose("neuron", ...).compute()
-                own = tuning(fit).compute().assign(strf=fit["strf"])
-                own = own.drop_vars([name for name in own.coords if name not in own.dims])
-                lone = rate.drop_vars([name for name in rate.coords if name not in rate.dims])
-                parts.append(own.assign(prediction=lone))
-                # One field for each stimulus that it was not fitted to.
-                for name in own.data_vars:
-                    parts[-1][name] = own[name].expand_dims(stimulus=fold.test)
-            fits = xr.concat(parts, "stimulus", data_vars="all").sel(stimulus=ds["stimulus"].values)
-            prediction = fits["prediction"].assign_attrs(rate.attrs)
-            fits["cc_norm"] = score(ds, prediction)["cc_norm"].compute().variable
+        for fold in split(ds, n_folds=_FOLDS):
+            fit = strf(ds, train=fold.train, validation=fold.validation, refit=True).compute()
+            test = ds.sel(stimulus=fold.test)
+            rate = predict(test, fit).transpose("neuron", ...).compute()
+            own = tuning(fit).compute().assign(strf=fit["strf"])
+            own = own.drop_vars([name for name in own.coords if name not in own.dims])
+            lone = rate.drop_vars([name for name in rate.coords if name not in rate.dims])
+            parts.append(own.assign(prediction=lone))
+            # One field for each stimulus that it was not fitted to.
+            for name in own.data_vars:
+                parts[-1][name] = own[name].expand_dims(stimulus=fold.test)
+        fits = xr.concat(parts, "stimulus", data_vars="all").sel(stimulus=ds["stimulus"].values)
+        prediction = fits["prediction"].assign_attrs(rate.attrs)
+        fits["cc_norm"] = score(ds, prediction)["cc_norm"].compute().variable
         return fits
 
     def wav(self, state: State, *, spikes: bool) -> tuple[bytes, float]:

@@ -187,7 +187,8 @@ def show_bands(ax: Axes, edges: Floats, fmax: float | None, shown: Bools | None 
     if fmax is not None:
         top = arguments.number("fmax", fmax, "Hz") / 1000
         if top <= low:
-            raise ValueError(f"fmax must be above {1000 * low:g} Hz, the lowest band; got {fmax:g}")
+            got = arguments.shown(fmax)
+            raise ValueError(f"fmax must be above {1000 * low:g} Hz, the lowest band; got {got}")
     elif shown is not None and shown.any():
         top = edges[np.flatnonzero(shown)[-1] + 1]
     ax.set_ylim(low, min(top, edges[-1]))

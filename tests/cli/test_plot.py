@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-import aa1xr
 from aa1xr import cli
+from aa1xr.cli.plot import KINDS
 
 ONE = ["--neuron", "sim0000_1_B", "--stimulus", "flatrip-00"]
 
@@ -14,10 +14,11 @@ def plot(sample_archive):
 
 
 @pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
-@pytest.mark.parametrize("kind", aa1xr.plot.__all__)
+@pytest.mark.parametrize("kind", KINDS)
 def test_plot__draws_every_kind(plot, kind, tmp_path, capsys):
     out = tmp_path / "picture.png"
     selected = {"coverage": [], "quality": ["--type", "flatrip"], "strf": ONE[:2]}
+    selected["strfs"] = ["--area", "MLd"]
     assert plot(kind, *selected.get(kind, ONE), "-o", out, "--dt-ms", 10) == 0
     assert out.read_bytes().startswith(b"\x89PNG")
     assert capsys.readouterr().out == f"{out}\n"
