@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -29,6 +30,13 @@ def test_guide__has_every_page():
     guide = (DOCS / "guide.md").read_text()
     for page in (DOCS / "guide").glob("*.md"):
         assert f"\nguide/{page.stem}\n" in guide
+
+
+def test_install__names_every_extra():
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    rows = re.findall(r"^\| (`.*`) \|", (DOCS / "guide" / "install.md").read_text(), re.MULTILINE)
+    named = set(re.findall(r"`(\w+)`", " ".join(rows)))
+    assert project["project"]["optional-dependencies"].keys() <= named
 
 
 def test_architecture__pictures_are_up_to_date():
