@@ -175,6 +175,22 @@ print(type(xarray.Dataset().aa1).__name__)
     assert run(code).strip() == "DatasetAccessor"
 
 
+def test_accessor__is_registered_once_whatever_is_imported_again():
+    code = """
+import importlib, importlib.util, sys, aa1xr
+before = sys.meta_path[:]
+spec = importlib.util.find_spec("xarray")
+importlib.reload(aa1xr)
+import xarray
+spec.loader.exec_module(xarray)
+sys.meta_path[:] = before
+importlib.reload(xarray)
+importlib.reload(aa1xr)
+print(type(xarray.Dataset().aa1).__name__, xarray.Dataset.aa1.__doc__[:24])
+"""
+    assert run(code).strip() == "DatasetAccessor The functions of aa1xr t"
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["cite"]])
 def test_command_line__starts_without_xarray(arguments):
     code = f"""

@@ -36,8 +36,8 @@ def compare(a: xr.Dataset, b: xr.Dataset, *, score: str = "cc_norm") -> xr.Datas
     Raises
     ------
     ValueError
-        If the results have different protocols, data, splits or classes of stimuli, or share no
-        neuron.
+        If the results have different protocols, sources, splits or classes of stimuli, or share no
+        neuron. Results of other trials of the same source are not recognised.
 
     Notes
     -----
@@ -108,7 +108,9 @@ def _check_alike(a: xr.Dataset, b: xr.Dataset) -> None:
     names = {n for n in {**a.attrs, **b.attrs} if n == "protocol" or str(n).startswith("protocol_")}
     # Without the source, as score_prediction has none; without options of a spectrogram, which a
     # model may choose.
-    for name in sorted(n for n in names | {"source_sha256"} if n in a.attrs and n in b.attrs):
+    for name in sorted(
+        n for n in names | {"source_sha256", "splits_sha256"} if n in a.attrs and n in b.attrs
+    ):
         require_equal(name, _plain(a.attrs[name]), _plain(b.attrs[name]))
 
 

@@ -11,7 +11,7 @@ import hashlib
 import importlib.util
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
+from aa1xr.analysis.split import Split
 
 #: Their text says all about them.
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), range, slice)
@@ -49,6 +51,14 @@ def data_digest(prepared: xr.Dataset) -> str:
     for name, variable in sorted(computed.variables.items()):
         digest.add([name, variable.dims, variable.values])
     digest.add({str(name): str(value) for name, value in prepared["spectrogram"].attrs.items()})
+    return digest.hexdigest()
+
+
+def splits_digest(splits: Iterable[Split]) -> str:
+    """Of the stimuli of each split, in the order in which a model has them."""
+    digest = _Digest()
+    for split in splits:
+        digest.add([part.tolist() for part in split])
     return digest.hexdigest()
 
 

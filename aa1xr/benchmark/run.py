@@ -24,7 +24,7 @@ from aa1xr.analysis.split import Split
 from aa1xr.atomic import discard, is_regular
 from aa1xr.benchmark.causality import PROBE, is_causal, with_probe
 from aa1xr.benchmark.external import Entrant, find_model
-from aa1xr.benchmark.identity import data_digest
+from aa1xr.benchmark.identity import data_digest, splits_digest
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.cluster import open_client, own_threads
 from aa1xr.dataset.persist import load, save
@@ -190,7 +190,9 @@ def run(
             for left in folder.iterdir():  # of an ensemble, one for each member
                 if re.fullmatch(rf"{name}(-\d+)?", left.name):
                     discard(left)
-    return _combine(results, areas).assign_attrs(attrs, model=entrant.name)
+    of_splits = splits_digest(protocol.splits(prepared))
+    attrs |= {"splits_sha256": of_splits, "model": entrant.name}
+    return _combine(results, areas).assign_attrs(attrs)
 
 
 def _check_labels(prepared: xr.Dataset) -> None:
@@ -262,8 +264,8 @@ def score_prediction(
             f"{protocol.n_splits}: each is a model of its own, with a prediction along 'split'"
         )
     prepared = protocol.prepare(ds)
-    results = []
-    for k, split in enumerate(protocol.splits(prepared)):
+    results, splits = [], protocol.splits(prepared)
+    for k, split in enumerate(splits):
         rate = prediction.isel(split=k, drop=True)
         if missing := sorted(
             set(split.test) - set(np.atleast_1d(schema.values_along(rate, "stimulus")))
@@ -273,7 +275,7 @@ def score_prediction(
             )
         results.append(_all_neurons(_scores(rate, prepared, split, protocol).compute(), ds))
     result = xr.concat(results, "split").assign_coords(split=np.arange(len(results)))
-    attrs = protocol.attrs_of(None)
+    attrs = protocol.attrs_of(None) | {"splits_sha256": splits_digest(splits)}
     return result.expand_dims(seed=[0]).transpose(*_DIMS).assign_attrs(attrs)
 
 

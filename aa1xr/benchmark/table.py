@@ -113,6 +113,12 @@ def table(
     ]
     if published:
         rows += [_published(p) for p in PUBLISHED if not areas or p.area in areas]
+    if baseline and not any(baseline in set(lines["model"]) for lines in each):
+        models = sorted({model for lines in each for model in lines["model"].unique()})
+        raise ValueError(
+            f"baseline={arguments.shown(baseline)}; expected a model of these results: "
+            f"{', '.join(map(cell_text, models))}"
+        )
     header = list(_HEADER) + ([f"CCnorm less {cell_text(baseline)}"] if baseline else [])
     text = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     order = list(PROTOCOLS)

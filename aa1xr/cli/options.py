@@ -85,7 +85,12 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 def select(ds: xr.Dataset, args: argparse.Namespace) -> xr.Dataset:
     """What was asked for of a Dataset."""
-    labels = {label: chosen for o, label in _SELECTION.items() if (chosen := getattr(args, o))}
+    labels = {
+        # Whoever names a label twice does not want it twice.
+        label: list(dict.fromkeys(chosen))
+        for o, label in _SELECTION.items()
+        if (chosen := getattr(args, o))
+    }
     return aa1xr.sel(ds, **labels)
 
 

@@ -109,13 +109,18 @@ def _variables(events: xr.Dataset) -> dict[str, Any]:
         if label.dims == (dim,)
     }
     attributes = {name: str(text) for name, text in provenance(events).items()}
-    return {
-        **labels,
+    variables = {
         "spike_times": trains,
         "trial": numbers,
         "n_trials": heard.sum(2).astype(float),
         "attributes": attributes,
     }
+    if taken := [name for name in variables if name in labels]:
+        raise ValueError(
+            f"the label {taken[0]!r} has the name of a variable of the file; rename it: "
+            f"ds.rename({taken[0]}=...)"
+        )
+    return labels | variables
 
 
 def _column(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -156,7 +156,17 @@ def trials(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = None) -> 
             text = label.dtype.kind == "O"
             each = pd.Categorical(label, categories=pd.unique(label)) if text else label
             columns[name] = each.take(positions)
+    _refuse_taken(columns, ["n_spikes"])
     return pd.DataFrame({**columns, "n_spikes": values[kept].astype(np.int64)})
+
+
+def _refuse_taken(labels: Iterable[str], names: Iterable[str]) -> None:
+    """Refuse labels that a column of the same name would replace."""
+    if taken := [name for name in names if name in labels]:
+        raise ValueError(
+            f"the label {taken[0]!r} has the name of a column of this table; rename it: "
+            f"ds.rename({taken[0]}=...)"
+        )
 
 
 def _table(
@@ -186,16 +196,18 @@ def _table(
     if dim == "stimulus":
         n_trials, spikes = n_trials.T, spikes.T
     # Measures of aa1xr.with_quality are replaced.
-    columns = {name: label for name, label in _labels(ds, dim).items() if name not in extra}
-    index = pd.Index(columns.pop(dim), name=dim)
+    labels = {name: label for name, label in _labels(ds, dim).items() if name not in extra}
+    index = pd.Index(labels.pop(dim), name=dim)
     plural = {"neuron": "neurons", "stimulus": "stimuli"}[other]
-    columns |= {f"n_{plural}": (n_trials > 0).sum(1), "n_trials": n_trials.sum(1)}
+    columns = {f"n_{plural}": (n_trials > 0).sum(1), "n_trials": n_trials.sum(1)}
     groups = _labels(ds, other).get(by, np.zeros(0))
     for group in pd.unique(groups):
         of_group = n_trials[:, np.asarray(groups == group)]
         columns[f"n_{plural}_{group}"] = (of_group > 0).sum(1)
         columns[f"n_trials_{group}"] = of_group.sum(1)
     columns["n_spikes"] = spikes.sum(1).astype(np.int64)
+    _refuse_taken(labels, columns)
+    columns = labels | columns
     columns |= {str(name): np.atleast_1d(found[f"measure {name}"].values) for name in extra}
     return pd.DataFrame(columns, index=index)
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -24,6 +25,19 @@ def test_read_splits__of_written_ones_are_the_same(ds, protocol, tmp_path):
     assert len(b.attrs["protocol_splits_sha256"]) == 64
     with pytest.raises(ValueError, match="must have the same protocol"):
         compare(a, b)
+
+
+def test_read_splits__of_one_score_may_lack_a_type(ds, protocol, tmp_path):
+    together = dataclasses.replace(
+        protocol, types=("conspecific", "flatrip"), together=True, order="random", n_splits=8
+    )
+    read = read_splits(write_splits(ds, together, tmp_path / "splits.json"), together)
+    prepared = together.prepare(ds)
+    splits = together.splits(prepared)
+    tested = [set(prepared["type"].sel(stimulus=split.test).values.tolist()) for split in splits]
+    assert any(len(types) == 1 for types in tested)
+    for one, other in zip(splits, read.splits(prepared), strict=True):
+        assert [part.tolist() for part in one] == [part.tolist() for part in other]
 
 
 def test_read_splits__of_your_own(ds, protocol, tmp_path):

@@ -68,6 +68,7 @@ def test_benchmark__table_needs_no_data(capsys, monkeypatch):
     monkeypatch.setattr(aa1xr, "open", None)
     monkeypatch.setattr(aa1xr, "open_sample", None)
     assert cli.main(["benchmark", "--table", "--against", "ridge"]) == 0
+    assert cli.main(["benchmark", "--table", "--against", "rigde"]) == 1
     rows = _rows(capsys.readouterr().out)
     stored = stored_scores()
     assert len(rows) == len(PUBLISHED) + len(

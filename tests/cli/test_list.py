@@ -47,6 +47,8 @@ def test_list__selects(list_, capsys):
     table = pd.read_csv(io.StringIO(capsys.readouterr().out))
     assert table.animal_id.unique().tolist() == ["sim0001"]
     assert table.n_stimuli.unique().tolist() == [2]
+    assert list_("stimuli", *["--neuron", "sim0000_1_A"] * 2, "--csv", "-") == 0
+    assert pd.read_csv(io.StringIO(capsys.readouterr().out)).n_neurons.max() == 1
     assert list_("neurons", "--animal", "sim001") == 1
     assert "no animal_id is 'sim001'; did you mean" in capsys.readouterr().err
 

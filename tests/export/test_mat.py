@@ -13,6 +13,12 @@ def cell(array):
     return [item[0] if item.size else "" for item in array[:, 0]]
 
 
+def test_to_mat__refuses_a_label_that_it_would_replace(ds, tmp_path):
+    own = ds.assign_coords(spike_times=("neuron", np.arange(12)))
+    with pytest.raises(ValueError, match="label 'spike_times' has the name of a variable"):
+        aa1xr.to_mat(own, tmp_path / "sample.mat")
+
+
 def test_to_mat__has_every_trial_and_label(ds, trains, tmp_path):
     own = ds.assign_coords(depth_um=("neuron", [np.nan, *range(11)]), rig=("neuron", [""] * 12))
     file = aa1xr.to_mat(own, tmp_path / "new" / "sample.mat")

@@ -160,6 +160,16 @@ def test_tables__survive_csv(ds, tmp_path):
             lambda ds: ds.assign(n_trials=ds.n_trials + 1).compute(),
             "`n_trials` and `spikes` contradict each other",
         ),
+        (
+            aa1xr.neurons,
+            lambda ds: ds.assign_coords(n_stimuli=("neuron", np.arange(12))),
+            "label 'n_stimuli' has the name of a column .* ds.rename",
+        ),
+        (
+            aa1xr.trials,
+            lambda ds: ds.assign_coords(n_spikes=("neuron", np.arange(12))),
+            "label 'n_spikes' has the name",
+        ),
     ],
 )
 def test_tables__refuse(ds, function, change, says):
