@@ -57,7 +57,7 @@ class Tab:
 
     def __init__(self, browser, url, width=1400):
         self.page = browser.new_page(viewport={"width": width, "height": 1200})
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.asked, self.errors = [], []
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -67,7 +67,7 @@ class Tab:
         self.table, self.sounds = (self.page.locator(".tabulator").nth(k) for k in (0, 1))
 
     def until(self, condition):
-        return self.page.wait_for_function(condition, timeout=10_000)
+        return self.page.wait_for_function(condition, timeout=30_000)
 
     @property
     def state(self):
@@ -92,7 +92,7 @@ class Tab:
             """([name, wanted]) => JSON.stringify([...new URLSearchParams(location.search)]
               .filter((pair) => pair[0] == name)) == JSON.stringify(wanted)""",
             arg=[name, wanted],
-            timeout=10_000,
+            timeout=30_000,
         )
 
 
