@@ -28,10 +28,10 @@ _DATA = {"aa1xr/archive/aa1-contents.txt", "aa1xr/benchmark/scores.csv"}
 #: Pictures of the code and of simulated neurons; others could show recordings.
 _PICTURES = {
     f"docs/_static/{name}.svg"
-    for name in ("architecture-data-path", "architecture-modules", "response")
+    for name in ("architecture-data-path", "architecture-modules", "psth", "response")
 } | {"docs/_static/explore.png"}
 #: What else may be in its folders: nothing that recordings or results could be in.
-_ENDINGS = {".py", ".typed", ".md", ".ipynb", ".css", ".rst", ".sh"}
+_ENDINGS = {".py", ".pyi", ".typed", ".md", ".ipynb", ".css", ".rst", ".sh"}
 
 
 def build(folder: Path) -> Path:
@@ -46,7 +46,11 @@ def wrong_in_wheel(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
         metadata = "-".join(wheel.name.split("-")[:2]) + ".dist-info"
-        expected = {f"{metadata}/{name}" for name in _INFO} | {"aa1xr/py.typed", *_DATA}
+        expected = {f"{metadata}/{name}" for name in _INFO} | {
+            "aa1xr/py.typed",
+            "aa1xr/__init__.pyi",
+            *_DATA,
+        }
         expected |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "aa1xr").rglob("*.py")}
         wrong = [f"{wheel.name}: {name} is in it" for name in sorted(names - expected)]
         wrong += [f"{wheel.name}: {name} is missing" for name in sorted(expected - names)]
@@ -73,7 +77,7 @@ def wrong_in_sdist(sdist: Path) -> list[str]:
                 file = archive.extractfile(member)
                 if file is None or b'"output_type"' in file.read():
                     wrong.append(f"{sdist.name}: {name} has outputs")
-    expected = {*_FILES, *_DATA} | {
+    expected = {*_FILES, "aa1xr/__init__.pyi", *_DATA} | {
         path.relative_to(ROOT).as_posix()
         for folder in ("aa1xr", "benchmarks", "stress", "tests")
         for path in (ROOT / folder).rglob("*.py")
