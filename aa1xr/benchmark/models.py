@@ -51,13 +51,18 @@ def ridge_ln(known: xr.Dataset, split: Split, sounds: xr.Dataset) -> xr.DataArra
 def with_networks(model: Model, kinds: Sequence[type[Any] | str]) -> Model:
     """A model that says which classes it trains, its own or by name: see `count_parameters`."""
 
-    def classes() -> list[type[Any]]:
-        from aa1xr.benchmark import networks, published
+    def find(kind: type[Any] | str) -> Any:
+        if not isinstance(kind, str):
+            return kind
+        from aa1xr.benchmark import networks
 
-        named = vars(networks) | vars(published)
-        return [named[kind] if isinstance(kind, str) else kind for kind in kinds]
+        if hasattr(networks, kind):
+            return getattr(networks, kind)
+        from aa1xr.benchmark import published
 
-    model.networks = classes  # type: ignore[attr-defined]
+        return getattr(published, kind)
+
+    model.networks = lambda: [find(kind) for kind in kinds]  # type: ignore[attr-defined]
     return model
 
 

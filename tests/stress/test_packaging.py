@@ -93,6 +93,7 @@ def test_wrong_in_wheel__finds_it(tmp_path):
         archive.writestr("aa1xr/errors.py", "another")
     assert sorted(built_release.wrong_in_wheel(path)) == [
         f"{path.name}: aa1xr-0.1.0.dist-info/licenses/LICENSE is missing",
+        f"{path.name}: aa1xr/__init__.pyi is missing",
         f"{path.name}: aa1xr/archive/aa1-contents.txt is missing",
         f"{path.name}: aa1xr/benchmark/scores.csv is missing",
         f"{path.name}: aa1xr/errors.py is another than here",
