@@ -152,16 +152,15 @@ def _spaced(first: int, stop: int, n_times: int) -> list[int]:
 def _field(network: Any, sound: Floats, times: list[int], n_lags: int, n_neurons: int) -> Floats:
     """The mean over times for one sound. [shape: (neuron, freq, lag)]."""
     torch = import_optional("torch", extra="torch")
+    from aa1xr.benchmark.training import one_thread
+
     arguments.expect("network", network, torch.nn.Module, "a torch.nn.Module, which is trained")
     weights = next(network.parameters(), None)
-    was_training, n_threads = network.training, torch.get_num_threads()
+    was_training = network.training
     network.eval()
-    # Many small steps gain nothing from threads that wait for each other, and lose much on a busy
-    # machine.
-    torch.set_num_threads(1)
     try:
         # cuDNN differentiates recurrent layers in training only, where dropout is random.
-        with torch.backends.cudnn.flags(enabled=False), torch.enable_grad():
+        with one_thread(), torch.backends.cudnn.flags(enabled=False), torch.enable_grad():
             one = torch.from_numpy(sound).to(None if weights is None else weights.device)
             # A copy for each time, so that one pass gives the gradients of all of them.
             copies = one.repeat(len(times), 1, 1).requires_grad_()
@@ -184,5 +183,4 @@ def _field(network: Any, sound: Floats, times: list[int], n_lags: int, n_neurons
                 fields.append(torch.stack(windows).mean(0).flip(1).cpu().numpy())
     finally:
         network.train(was_training)
-        torch.set_num_threads(n_threads)
     return np.stack(fields)

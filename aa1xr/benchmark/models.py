@@ -50,24 +50,25 @@ def ridge_ln(known: xr.Dataset, split: Split, sounds: xr.Dataset) -> xr.DataArra
 
 def with_networks(model: Model, kinds: Sequence[type[Any] | str]) -> Model:
     """A model that says which classes it trains, its own or by name: see `count_parameters`."""
-
-    def find(kind: type[Any] | str) -> Any:
-        if not isinstance(kind, str):
-            return kind
-        from aa1xr.benchmark import networks
-
-        if hasattr(networks, kind):
-            return getattr(networks, kind)
-        from aa1xr.benchmark import published
-
-        return getattr(published, kind)
-
-    model.networks = lambda: [find(kind) for kind in kinds]  # type: ignore[attr-defined]
+    model.networks = lambda: [_class_of(kind) for kind in kinds]  # type: ignore[attr-defined]
     return model
 
 
+def _class_of(kind: type[Any] | str) -> Any:
+    """A class of networks; by its name, one of `networks` or `published`, which need torch."""
+    if not isinstance(kind, str):
+        return kind
+    from aa1xr.benchmark import networks
+
+    if hasattr(networks, kind):
+        return getattr(networks, kind)
+    from aa1xr.benchmark import published
+
+    return getattr(published, kind)
+
+
 def from_network(kind: type[Any] | str, recipe: Any = None) -> Model:
-    """The model that trains a class of torch.nn.Module; by name, one of `networks`.
+    """The model that trains a class of torch.nn.Module, by name one of this package.
 
     `recipe` is a `training.Recipe`; None for that of the benchmark.
     """
@@ -87,7 +88,7 @@ def _mean_of(
         known: xr.Dataset, split: Split, sounds: xr.Dataset, seed: int, checkpoint: Path | None
     ) -> xr.DataArray:
         import_optional("torch", extra="torch")
-        from aa1xr.benchmark import networks, training
+        from aa1xr.benchmark import training
 
         seeds = range(seed * n_members, (seed + 1) * n_members)
         members = [(kind, member) for kind in kinds for member in seeds]
@@ -95,8 +96,7 @@ def _mean_of(
         paths = iter(_checkpoints(checkpoint, seed, n_fits))
         rates = []
         for kind, member in members:
-            made = getattr(networks, kind) if isinstance(kind, str) else kind
-            train = partial(training.fit, made, known, split, seed=member, recipe=recipe)
+            train = partial(training.fit, _class_of(kind), known, split, seed=member, recipe=recipe)
             network = train(checkpoint=next(paths))
             if refit:
                 network = train(checkpoint=next(paths), n_epochs=network.n_epochs)
@@ -117,7 +117,7 @@ def from_published(kind: str) -> Model:
         import_optional("torch", extra="torch")
         from aa1xr.benchmark import published
 
-        model = from_network(getattr(published, kind), published.RECIPE)
+        model = from_network(kind, published.RECIPE)
         known, sounds = (published.with_log_power(ds) for ds in (known, sounds))
         return model(known, split, sounds, seed=seed, checkpoint=checkpoint)
 

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import math
 import os
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +89,7 @@ def fit(
     validation = to_torch(known.sel(stimulus=split.validation if n_epochs is None else split.train))
     held_out = validation.collate(list(validation))
     with contextlib.ExitStack() as stack:
-        # Many small steps gain nothing from threads that wait for each other.
-        stack.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(1)
+        stack.enter_context(one_thread())
         stack.enter_context(torch.random.fork_rng())
         bar = tqdm(total=recipe.n_epochs, unit="epoch", leave=False, disable=None)
         stack.enter_context(bar)
@@ -130,6 +129,21 @@ def fit(
     network.load_state_dict(training.best)
     network.n_epochs = training.best_epoch
     return network
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread of torch.
+
+    Many small steps gain nothing from threads that wait for each other, and lose much on a busy
+    machine.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def make(kind: type[nn.Module], n_freq: int, n_neurons: int, *, dt_ms: float) -> nn.Module:

@@ -11,6 +11,7 @@ from aa1xr.cli.options import (
     OF_NEURONS,
     add_selection,
     add_source,
+    bins,
     local_path,
     place_options,
     select,
@@ -23,7 +24,6 @@ from aa1xr.printable import one_line
 _FORMATS = {
     "csv": None, "parquet": "pyarrow", "mat": None, "netcdf": None, "nwb": "pynwb", "wav": None,
 }  # fmt: skip
-_BINS = ("dt_ms", "before_ms", "after_ms")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,10 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to: a folder for NWB and wav, otherwise a file (.csv.gz compresses)",
     )
     add_selection(parser)
-    for name, text in zip(_BINS, ("bin width", "before onset", "after the end"), strict=True):
-        parser.add_argument(
-            f"--{name.replace('_', '-')}", type=float, metavar="MS", help=f"netcdf: {text}, in ms"
-        )
+    for option, text in (
+        ("--dt-ms", "bin width"),
+        ("--before-ms", "before onset"),
+        ("--after-ms", "after the end"),
+    ):
+        parser.add_argument(option, type=float, metavar="MS", help=f"netcdf: {text}, in ms")
     parser.set_defaults(run=_run)
 
 
@@ -66,16 +68,16 @@ def _run(args: argparse.Namespace) -> None:
                     f"--{name} must not be given with --to wav, since a wav file is of a stimulus, "
                     "which many neurons heard; select stimuli with --type or --stimulus"
                 )
-    bins = {name: value for name in _BINS if (value := getattr(args, name)) is not None}
-    if bins and args.to != "netcdf":
-        name = next(iter(bins)).replace("_", "-")
+    chosen = {name: value for name, value in bins(args).items() if value is not None}
+    if chosen and args.to != "netcdf":
+        name = next(iter(chosen)).replace("_", "-")
         raise ValueError(f"--{name} must be given with --to netcdf; --to {args.to} has no bins")
-    for path in _write(args, bins):
+    for path in _write(args, chosen):
         print(one_line(path))
 
 
-def _write(args: argparse.Namespace, bins: dict[str, Any]) -> list[Any]:
-    ds = select(aa1xr.open(args.source, chunks=None, **bins, **place_options(args)), args)
+def _write(args: argparse.Namespace, window: dict[str, Any]) -> list[Any]:
+    ds = select(aa1xr.open(args.source, chunks=None, **window, **place_options(args)), args)
     if args.to == "nwb":
         return aa1xr.to_nwb(ds, args.out, storage_options=args.storage_options)
     if args.to == "wav":

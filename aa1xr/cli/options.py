@@ -18,7 +18,6 @@ from aa1xr.store.location import resolve_path
 FROM_FILE = "@FILE reads it from a file, and - from standard input, where ps does not show it"
 _LONGEST_OPTIONS = 2**20
 
-
 #: Options that select, and the label that each is of.
 _SELECTION = {
     "neuron": "neuron",
@@ -86,7 +85,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 def select(ds: xr.Dataset, args: argparse.Namespace) -> xr.Dataset:
     """What was asked for of a Dataset."""
     labels = {
-        # Whoever names a label twice does not want it twice.
+        # A label that is given twice is selected once.
         label: list(dict.fromkeys(chosen))
         for o, label in _SELECTION.items()
         if (chosen := getattr(args, o))

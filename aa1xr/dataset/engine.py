@@ -78,7 +78,7 @@ class AA1Backend(BackendEntrypoint):
     ) -> xr.Dataset:
         """See `aa1xr.open`, which takes the same arguments."""
         if isinstance(filename_or_obj, Store):
-            store = filename_or_obj  # of which whoever opened it has warned
+            store = filename_or_obj  # its opener has warned already
         else:
             # Absolute: the Dataset outlives the folder that a path is relative to.
             place = find_source(filename_or_obj, "filename_or_obj")

@@ -225,10 +225,10 @@ def provenance(ds: xr.Dataset) -> dict[str, Any]:
     return {name: ds.attrs[name] for name in _PROVENANCE if name in ds.attrs}
 
 
-def open_all(store: Store) -> xr.Dataset:
-    """All that is in the store, lazily."""
+def open_all(store: Store, **options: Any) -> xr.Dataset:
+    """All that is in the store, lazily; `options` are those of the engine and of xarray."""
     everything: Any = store  # xarray hands it to the engine, whatever it is
-    return xr.open_dataset(everything, engine=AA1Backend, chunks=None)
+    return xr.open_dataset(everything, engine=AA1Backend, chunks=None, **options)
 
 
 def positions_along(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Positions:

@@ -24,8 +24,7 @@ from aa1xr.analysis.strf import strf
 from aa1xr.analysis.trial_checks import presented
 from aa1xr.analysis.trials import take_trials
 from aa1xr.analysis.tuning import tuning
-from aa1xr.dataset.engine import AA1Backend
-from aa1xr.dataset.events import events, store_of
+from aa1xr.dataset.events import events, open_all, store_of
 from aa1xr.dataset.sounds import sounds
 from aa1xr.explorer.state import Choices, State, first_state
 from aa1xr.export.listen import wav_file
@@ -140,18 +139,8 @@ class Data:
 
     def _open(self, dt_ms: float, before_ms: float = 0, after_ms: float = 0, **of: Any) -> Any:
         def make() -> xr.Dataset:
-            store: Any = self._store  # xarray hands it to the engine
-            ds = xr.open_dataset(
-                store,
-                engine=AA1Backend,
-                chunks=None,
-                cache=False,
-                dt_ms=dt_ms,
-                before_ms=before_ms,
-                after_ms=after_ms,
-                **of,
-            )
-            return ds.sel(self._axes)
+            window = {"dt_ms": dt_ms, "before_ms": before_ms, "after_ms": after_ms}
+            return open_all(self._store, cache=False, **window, **of).sel(self._axes)
 
         return self._keep("ds", (dt_ms, before_ms, after_ms, *of.items()), make)
 

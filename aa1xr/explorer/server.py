@@ -28,8 +28,8 @@ class Explorer:
     Attributes
     ----------
     url : str
-        The address of the page. Whoever has it sees the data, as far as they are users of this
-        machine: it ends with a secret.
+        The address of the page. It ends with a secret. Each user of this machine who knows it can
+        see the data.
     """
 
     url: str
