@@ -92,7 +92,7 @@ def read_splits(path: str | os.PathLike[str], protocol: Protocol | str) -> Proto
     file = resolve_path("path", path)
     where = one_line(file)
     try:
-        with file.open(encoding="utf-8") as text:
+        with file.open(encoding="utf-8-sig") as text:
             found = json.loads(text.read(_LONGEST))
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{where} must be a file of splits in JSON; {one_line(error)}") from error

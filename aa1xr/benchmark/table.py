@@ -68,6 +68,7 @@ def table(
     *,
     published: bool = True,
     baseline: str | None = None,
+    protocol: str | None = None,
 ) -> str:
     """Format scores, with a row for each protocol, model, area and type of stimulus.
 
@@ -81,6 +82,9 @@ def table(
         different protocols do not compare.
     baseline
         The name of a model: adds the difference to its CCnorm, paired over splits.
+    protocol
+        The name of a protocol: only rows of this one, with its own splits or those of a file, and
+        only the published scores that belong to it.
 
     Returns
     -------
@@ -105,14 +109,17 @@ def table(
     | cv1 | ridge | MLd | conspecific |  |  | 50.0 | 50.0 | 50.0 | 1 |
     """
     each = [_lines(result) for result in arguments.listed("results", results)]
+    figures: tuple[Published, ...] = PUBLISHED if published else ()
+    if protocol is not None:
+        each = [lines[lines["protocol"].map(lambda name: _is_of(name, protocol))] for lines in each]
+        figures = tuple(figure for figure in figures if figure.protocol == protocol)
     areas = {area for lines in each for area in lines["area"]}
     rows = [
         _row(lines, number) | _paired(lines, each, baseline)
         for number, of_input in enumerate(each)
         for _, lines in of_input.groupby(_ROW[1:], sort=False, dropna=False)
     ]
-    if published:
-        rows += [_published(p) for p in PUBLISHED if not areas or p.area in areas]
+    rows += [_published(figure) for figure in figures if not areas or figure.area in areas]
     if baseline and not any(baseline in set(lines["model"]) for lines in each):
         models = sorted({model for lines in each for model in lines["model"].unique()})
         raise ValueError(
@@ -131,6 +138,11 @@ def table(
     text += [f"| {' | '.join(row.get(name, '') for name in header)} |" for row in rows]
     notes = list(dict.fromkeys(note for row in rows for note in row.get("notes", ())))
     return "\n".join([*text, "", _LEGEND + (f" {_PAIRED}" if baseline else ""), *notes])
+
+
+def _is_of(name: str, protocol: str) -> bool:
+    # With splits of a file, `read_splits` adds the name of the file.
+    return name == protocol or name.startswith(f"{protocol}, ")
 
 
 def _lines(result: Any) -> pd.DataFrame:

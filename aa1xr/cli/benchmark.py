@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--table",
         action="store_true",
         help="only print stored scores, without any data: those of this package and the published "
-        "ones, of all protocols by default, and those in --out",
+        "ones, and those in --out, of all protocols and areas or of those given",
     )
     parser.add_argument(
         "--against", metavar="MODEL", help="add the differences to the CCnorm of this model"
@@ -63,7 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--model",
-        default="ridge",
         help=f"{', '.join(MODELS)}, an installed model, or 'package.module:attribute' (also of the "
         "working directory): see aa1xr.benchmark.run; default: ridge",
     )
@@ -115,18 +114,17 @@ def _run(args: argparse.Namespace) -> None:
 
 def _print_stored(args: argparse.Namespace) -> None:
     """The table, from what was computed before."""
-    for name in ("source", "sample", "prediction", "splits", "seeds", "scheduler"):
+    for name in ("source", "sample", "model", "prediction", "splits", "seeds", "scheduler"):
         if getattr(args, name):
             option = one_line(args.source) if name == "source" else f"--{name}"
             raise ValueError(f"--table prints stored scores and computes nothing; omit {option}")
     scores = [stored_scores()]
     if args.out is not None:
         own = read_scores(args.out)
-        scores.append(own.assign(model=own["model"] + f" ({Path(args.out).name})"))
-    wanted = {"protocol": args.protocol, "area": args.area}
-    for name in [name for name, value in wanted.items() if value is not None]:
-        scores = [lines[lines[name] == wanted[name]] for lines in scores]
-    print(table(scores, published=args.protocol is None, baseline=args.against))
+        scores.append(own.assign(model=own["model"] + f" ({Path(args.out).resolve().name})"))
+    if args.area is not None:
+        scores = [lines[lines["area"] == args.area] for lines in scores]
+    print(table(scores, baseline=args.against, protocol=args.protocol))
 
 
 def _check(args: argparse.Namespace) -> xr.DataArray | None:
@@ -138,7 +136,7 @@ def _check(args: argparse.Namespace) -> xr.DataArray | None:
             if getattr(args, option) is not None:
                 raise ValueError(f"--{option} is for a --model that is fitted, not a --prediction")
         return _read(args.prediction)
-    args.model = find_model(args.model)
+    args.model = find_model(args.model or "ridge")
     if args.out is not None and Path(args.out).is_file():
         raise ValueError(f"--out {one_line(args.out)} is a file; expected a folder for results")
     return None

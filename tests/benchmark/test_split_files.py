@@ -91,3 +91,13 @@ def test_splits__of_other_sounds_are_refused(ds, protocol, tmp_path, capsys):
         run(ds, read_splits(path, protocol), "ridge")
     assert cli.main(["benchmark", "--sample", "--splits", str(path)]) == 1
     assert "split 0 of cv10, splits.json has the sound 'a.wav'" in capsys.readouterr().err
+
+
+def test_read_splits__with_a_byte_order_mark(ds, protocol, tmp_path):
+    """Which editors on Windows write."""
+    path = write_splits(ds, protocol, tmp_path / "splits.json")
+    marked = tmp_path / "marked.json"
+    marked.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    prepared = protocol.prepare(ds)
+    (one, _), (other, _) = (p.splits(prepared) for p in (protocol, read_splits(marked, protocol)))
+    np.testing.assert_array_equal(one.test, other.test)

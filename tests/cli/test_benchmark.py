@@ -89,9 +89,32 @@ def test_benchmark__table_needs_no_data(capsys, monkeypatch):
     assert cli.main(["benchmark", "--table", "--protocol", "cv10", "--area", "MLd"]) == 0
     rows = _rows(capsys.readouterr().out)
     assert {(row["protocol"], row["area"]) for row in rows} == {("cv10", "MLd")}
+    mixture = "rancon2025-mixture"
+    assert cli.main(["benchmark", "--table", "--protocol", mixture, "--area", "MLd"]) == 0
+    rows = _rows(capsys.readouterr().out)
+    assert {(row["protocol"], row["area"]) for row in rows} == {(mixture, "MLd")}
+    published = {row["model"]: row["CCnorm %"] for row in rows if "published" in row["model"]}
+    assert published["StateNet Mamba, published"] == "73.4"
+    assert len(published) == 3
 
 
-@pytest.mark.parametrize("option", [["cells.zip"], ["--sample"], ["--seeds", "1"]])
+def test_benchmark__table_has_a_protocol_with_splits_of_a_file(sample_archive, tmp_path, capsys):
+    ds = aa1xr.open_sample(dt_ms=5)
+    protocol = dataclasses.replace(PROTOCOLS["cv10"], n_splits=1)
+    aa1xr.benchmark.write_splits(ds, protocol, tmp_path / "my.json")
+    options = ["--protocol", "cv10", "--splits", str(tmp_path / "my.json")]
+    out = ["--out", str(tmp_path / "out")]
+    assert cli.main(["benchmark", *options, "--sample", "--area", "MLd", *out]) == 0
+    capsys.readouterr()
+    assert cli.main(["benchmark", "--table", "--protocol", "cv10", *out]) == 0
+    rows = _rows(capsys.readouterr().out)
+    (own,) = [row for row in rows if row["protocol"] != "cv10"]
+    assert (own["protocol"], own["model"]) == ("cv10, my.json", "ridge (out)")
+
+
+@pytest.mark.parametrize(
+    "option", [["cells.zip"], ["--sample"], ["--model", "gru"], ["--seeds", "1"]]
+)
 def test_benchmark__table_computes_nothing(option, capsys):
     assert cli.main(["benchmark", "--table", *option]) == 1
     assert f"computes nothing; omit {option[0]}" in capsys.readouterr().err
