@@ -475,6 +475,17 @@ def test_quality__points_do_not_hide_each_other(ax):
     assert len(np.unique(ax.collections[0].get_offsets()[:, 0])) == 50
 
 
+def test_quality__draws_what_is_finite(ax):
+    area = {"area": ("neuron", ["MLd"] * 3)}
+    snr = xr.DataArray([1.0, np.inf, np.nan], area, "neuron", name="snr")
+    plot.quality(snr, ax=ax)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["MLd\nn = 1 of 3"]
+    with pytest.raises(ValueError, match="snr is finite for no neuron"):
+        plot.quality(snr[1:], ax=ax)
+    with pytest.raises(ValueError, match="measure must be numbers; 'area' has 'MLd'"):
+        plot.quality(snr.area, ax=ax)
+
+
 @pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 def test_quality__takes_what_was_measured_already(ds, ax, monkeypatch):
     measured = aa1xr.quality(ds).compute()
@@ -652,6 +663,8 @@ def test_population__takes_values_of_ones_own_and_keeps_the_order_without(ds, ax
         plot.population(first, "flatrip-00", by=first.psth)
     with pytest.raises(ValueError, match="measure='nonsense'"):
         plot.population(first, "flatrip-00", by="nonsense")
+    with pytest.raises(ValueError, match="by must be numbers; 'area' has 'Field_L'"):
+        plot.population(first, "flatrip-00", by="area")
 
 
 # strfs

@@ -16,7 +16,7 @@ from aa1xr.cli.options import (
     place_options,
     select,
 )
-from aa1xr.cli.output import write_netcdf, write_table
+from aa1xr.cli.output import check_ending, write_netcdf, write_table
 from aa1xr.export.optional import import_optional
 from aa1xr.printable import one_line
 
@@ -60,6 +60,7 @@ def _run(args: argparse.Namespace) -> None:
     if module := _FORMATS[args.to]:
         import_optional(module, extra={"pynwb": "nwb"}.get(module, "parquet"))
     if args.to not in {"nwb", "wav"}:
+        check_ending("--out", args.out, args.to)
         refuse_existing(args.out)
     if args.to == "wav":
         for name in OF_NEURONS:

@@ -10,7 +10,7 @@ import pandas as pd
 import aa1xr
 from aa1xr.atomic import refuse_existing
 from aa1xr.cli.options import add_selection, add_source, local_path, place_options, select
-from aa1xr.cli.output import add_overwrite, print_csv, print_table, write_table
+from aa1xr.cli.output import add_overwrite, check_ending, print_csv, print_table, write_table
 
 _TABLES = {
     "neurons": "the neurons",
@@ -57,8 +57,10 @@ def _file(text: str) -> Path | str:
 
 
 def _run(args: argparse.Namespace) -> None:
-    if isinstance(args.csv, Path) and not args.overwrite:
-        refuse_existing(args.csv)
+    if isinstance(args.csv, Path):
+        check_ending("--csv", args.csv, "csv")
+        if not args.overwrite:
+            refuse_existing(args.csv)
     table = _make(args)
     if isinstance(args.csv, Path):
         write_table(table, args.csv, overwrite=args.overwrite)

@@ -18,6 +18,8 @@ from aa1xr.printable import one_line
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 #: Of a file of `write`.
 _ENDINGS = (".csv", ".csv.gz", ".parquet", ".nc")
+#: What other programs take such a file for.
+_FORMATS = {".csv": "csv", ".parquet": "parquet", ".mat": "mat", ".nc": "netcdf"}
 
 
 def add_out(parser: argparse.ArgumentParser, text: str, *, required: bool = True) -> None:
@@ -51,6 +53,16 @@ def check_out(path: Path, *, overwrite: bool) -> None:
         import_optional("pyarrow", extra="parquet")
     if not overwrite:
         refuse_existing(path)
+
+
+def check_ending(option: str, path: Path, form: str) -> None:
+    """Refuse a name that other programs would take for another format."""
+    ending = path.suffix.lower()
+    if (other := _FORMATS.get(ending, form)) != form:
+        raise ValueError(
+            f"{option} {one_line(path)} would be a file of {form} that ends in {ending}, as those "
+            f"of {other} do"
+        )
 
 
 def write(ds: xr.Dataset, path: Path, *, overwrite: bool) -> None:

@@ -112,7 +112,7 @@ def quality(
     -------
     matplotlib.axes.Axes
         One point for each neuron, over a box from quartile to quartile with the median, for each
-        area. The labels of the areas count the neurons for which the measure is defined. For two
+        area. The labels of the areas count the neurons for which the measure is finite. For two
         areas, the title is a two-sided Mann-Whitney U test between them. It takes neurons as
         independent samples, which neurons of one animal are not.
 
@@ -136,8 +136,10 @@ def quality(
     values = measured(data, measure).compute()
     if values.dims != ("neuron",):
         raise ValueError(f"one value for each neuron is drawn; {values.name!r} is {values.dims}")
+    check_numbers("measure", values)
+    values = values.astype(float).where(np.isfinite(values))
     if bool(values.isnull().all()):
-        raise ValueError(f"{values.name} is NaN for all neurons: there is nothing to draw")
+        raise ValueError(f"{values.name} is finite for no neuron: there is nothing to draw")
     ax = panels.axes(ax, 4.8, 3.8)
     areas = {area: part.dropna("neuron").values for area, part in panels.by_area(values).items()}
     row = float(values.max() - values.min()) / 40 or 1.0
@@ -201,6 +203,15 @@ def measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
             f"Dataset, or one of {', '.join(measures.MEASURES)}"
         )
     return measures.quality(data)[measure]
+
+
+def check_numbers(name: str, values: xr.DataArray) -> None:
+    """Refuse labels that are text, which is neither drawn nor sorted by."""
+    if values.dtype.kind not in "buif":
+        raise ValueError(
+            f"{name} must be numbers; {str(values.name)!r} has "
+            f"{arguments.shown(values.values.flat[0]) if values.size else values.dtype}"
+        )
 
 
 def _beside(values: Floats, row: float) -> Floats:

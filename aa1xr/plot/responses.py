@@ -463,6 +463,7 @@ def population(
         name = str(by if isinstance(by, str) else by.name or "measure")
         if values.dims != ("neuron",):
             raise ValueError(f"by must be one value for each neuron; {name!r} has {values.dims}")
+        overviews.check_numbers("by", values)
         if "neuron" in values.coords and "neuron" in rate.coords:
             values = values.reindex(neuron=rate["neuron"].values)
         order = np.argsort(-np.asarray(values.values, np.float64), kind="stable")

@@ -98,3 +98,12 @@ def test_export__overwrites_and_leaves_nothing_after_an_error(
     assert "pip install 'aa1xr[nwb]'" in capsys.readouterr().err
     assert (tmp_path / "a.csv").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("form", "out"), [("csv", "a.parquet"), ("netcdf", "a.mat"), ("mat", "a.NC"), ("mat", "a.csv")]
+)
+def test_export__refuses_the_ending_of_another_format(export, tmp_path, capsys, form, out):
+    assert export("--to", form, out=out) == 1
+    assert f"{out} would be a file of {form} that ends in" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -60,3 +60,9 @@ def test_list__overwrites_only_if_told(list_, tmp_path, capsys):
     assert file.read_text() == "mine"
     assert list_("stimuli", "--csv", file, "--overwrite") == 0
     assert len(pd.read_csv(file)) == 15
+
+
+def test_list__writes_csv_only(list_, tmp_path, capsys):
+    assert list_("stimuli", "--csv", tmp_path / "a.parquet") == 1
+    assert "a.parquet would be a file of csv that ends in .parquet" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
