@@ -3,14 +3,15 @@
 The covariance between lagged spectrograms needs no lagged design matrix: what is one bin later on
 both sides is the same sum, but for the bins at its two ends. So it costs next to nothing, whatever
 the bin width, and can be added up anew for each choice of stimuli. What takes time is one
-eigendecomposition, from which every penalty follows.
+eigendecomposition, from which every penalty follows. Neurons are fitted in blocks, which bounds
+memory and is work for several workers; only the means and scales of the bands are of all blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +23,21 @@ from aa1xr.errors import UndefinedWarning
 from aa1xr.typing import Floats
 
 
+class OfBands(NamedTuple):
+    """Sums over the bins of one stimulus that neurons of one block were presented."""
+
+    stimulus: str
+    window: tuple[int, int]  #: first bin, and the one after the last
+    x: Floats  #: [shape: (freq,)]
+    xx: Floats  #: squares
+
+
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Sums over the bins of one stimulus: all that a fit needs of it."""
+    """Sums over the bins of one stimulus: all that a fit of some neurons needs of it."""
 
-    n_bins: int
+    stimulus: str
+    window: tuple[int, int]  #: first bin, and the one after the last
     heard: npt.NDArray[np.bool_]  #: [shape: (neuron,)]
     x: Floats  #: lagged spectrogram [shape: (lag, freq)]
     xx: Floats  #: spectrogram by lagged spectrogram [shape: (freq, lag, freq)]
@@ -36,57 +47,69 @@ class Moments:
     y: Floats  #: [shape: (neuron,)]
     yy: Floats  #: [shape: (neuron,)]
 
-    @classmethod
-    def of(
-        cls,
-        sound: npt.NDArray[Any],
-        rate: npt.NDArray[Any],
-        counted: npt.NDArray[np.bool_],
-        n_lags: int,
-        *,
-        silence: float,
-        labels: Mapping[str, npt.NDArray[Any]],
-        lowest: float | None,
-        after: npt.NDArray[np.bool_] | None = None,
-    ) -> Moments:
-        """Add up one stimulus. [shape: (1, freq, time) and (neuron, 1, time)].
+    @property
+    def n_bins(self) -> int:
+        """0 if no neuron was presented the stimulus."""
+        return self.window[1] - self.window[0]
 
-        The response is NaN where there is none; the bins `counted` are fitted. `silence` is the
-        spectrogram before the first bin; `labels`, `lowest` and `after` are for `check_finite`.
-        """
-        check_finite(sound, labels, lowest=lowest, after=after)
-        if np.isinf(rate).any():
-            raise ValueError(
-                f"the responses to {str(labels['stimulus'][0])!r} must be finite or NaN; got inf"
-            )
-        there = ~np.isnan(rate[:, 0]) & counted
-        heard, window = there.any(1), there.any(0)
-        bins = np.flatnonzero(window)
-        start, stop = (int(bins[0]), int(bins[-1]) + 1) if bins.size else (0, 0)
-        if bins.size < stop - start or (there[heard] != window).any():
-            raise ValueError(
-                f"the responses to {str(labels['stimulus'][0])!r} have gaps, or other bins for one "
-                "neuron than for another; fit neurons of equal windows together, as aa1xr.open "
-                "gives them"
-            )
-        y = np.where(heard[:, np.newaxis], rate[:, 0, start:stop], 0).astype(np.float64)
-        before = ((0, 0), (n_lags - 1, 0))
-        x = np.pad(sound[0].astype(np.float64), before, constant_values=silence)
-        lagged = np.stack([x[:, start + pad : stop + pad] for pad in range(n_lags - 1, -1, -1)])
-        features = lagged.reshape(n_lags * len(x), -1)
-        with one_blas_thread():
-            xx, xy = lagged[0] @ features.T, features @ y.T
-        return cls(
-            n_bins=stop - start,
-            heard=heard,
-            x=lagged.sum(2),
-            xx=xx.reshape(-1, n_lags, len(x)),
-            before=x[:, start : start + n_lags - 1][:, ::-1].T,
-            end=x[:, stop : stop + n_lags - 1][:, ::-1].T,
-            xy=xy.reshape(n_lags, len(x), -1),
-            y=y.sum(1),
-            yy=(y**2).sum(1),
+    def of_bands(self) -> OfBands:
+        """What the bands are scaled by."""
+        return OfBands(self.stimulus, self.window, self.x[0], np.diag(self.xx[:, 0]))
+
+
+def moments_of(
+    sound: npt.NDArray[Any],
+    rate: npt.NDArray[Any],
+    counted: npt.NDArray[np.bool_],
+    n_lags: int,
+    *,
+    silence: float,
+    labels: Mapping[str, npt.NDArray[Any]],
+    lowest: float | None,
+    after: npt.NDArray[np.bool_] | None = None,
+) -> Moments:
+    """Add up one stimulus. [shape: (1, freq, time) and (neuron, 1, time)].
+
+    The response is NaN where there is none; the bins `counted` are fitted. `silence` is the
+    spectrogram before the first bin; `labels`, `lowest` and `after` are for `check_finite`.
+    """
+    check_finite(sound, labels, lowest=lowest, after=after)
+    if np.isinf(rate).any():
+        raise ValueError(
+            f"the responses to {str(labels['stimulus'][0])!r} must be finite or NaN; got inf"
         )
+    there = ~np.isnan(rate[:, 0]) & counted
+    heard, window = there.any(1), there.any(0)
+    bins = np.flatnonzero(window)
+    start, stop = (int(bins[0]), int(bins[-1]) + 1) if bins.size else (0, 0)
+    if bins.size < stop - start or (there[heard] != window).any():
+        raise _unequal_windows(str(labels["stimulus"][0]))
+    y = np.where(heard[:, np.newaxis], rate[:, 0, start:stop], 0).astype(np.float64)
+    before = ((0, 0), (n_lags - 1, 0))
+    x = np.pad(sound[0].astype(np.float64), before, constant_values=silence)
+    lagged = np.stack([x[:, start + pad : stop + pad] for pad in range(n_lags - 1, -1, -1)])
+    features = lagged.reshape(n_lags * len(x), -1)
+    with one_blas_thread():
+        xx, xy = lagged[0] @ features.T, features @ y.T
+    return Moments(
+        stimulus=str(labels["stimulus"][0]),
+        window=(start, stop),
+        heard=heard,
+        x=lagged.sum(2),
+        xx=xx.reshape(-1, n_lags, len(x)),
+        before=x[:, start : start + n_lags - 1][:, ::-1].T,
+        end=x[:, stop : stop + n_lags - 1][:, ::-1].T,
+        xy=xy.reshape(n_lags, len(x), -1),
+        y=y.sum(1),
+        yy=(y**2).sum(1),
+    )
+
+
+def _unequal_windows(stimulus: str) -> ValueError:
+    return ValueError(
+        f"the responses to {stimulus!r} have gaps, or other bins for one neuron than for another; "
+        "fit neurons of equal windows together, as aa1xr.open gives them"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +128,11 @@ class Covariances:
         n = sum(part.n_bins for part in parts)
         x = np.sum([part.x for part in parts], axis=0).ravel() / n
         y = np.sum([part.y[neurons] for part in parts], axis=0) / n
-        xy = np.sum([part.xy[:, :, neurons] for part in parts], axis=0).reshape(x.size, -1) / n
+        # One after the other: this is what grows with the neurons.
+        xy = np.zeros((x.size, neurons.size))
+        for part in parts:
+            xy += part.xy[:, :, neurons].reshape(xy.shape)
+        xy /= n
         yy = np.sum([part.yy[neurons] for part in parts], axis=0) / n
         xx = lagged_products(parts)
         xx /= n
@@ -139,17 +166,31 @@ class Bands:
     deviation: Floats  #: standard deviation [shape: (freq,)]
     scale: Floats  #: what weights are for; 1 where no band varies [shape: (freq,)]
 
-    @classmethod
-    def of(cls, parts: list[Moments], floor: float) -> Bands:
-        """Over the bins of some stimuli; `floor` is that of `aa1xr.strf`."""
-        n = max(1, sum(part.n_bins for part in parts))
-        mean = np.sum([part.x[0] for part in parts], axis=0) / n
-        square = np.sum([np.diag(part.xx[:, 0]) for part in parts], axis=0) / n
-        variance = square - mean**2
-        # Rounding leaves the variance of a constant just above or below zero.
-        deviation = np.sqrt(np.where(variance > 1e-12 * square, variance, 0))
-        scale = np.maximum(deviation, floor * deviation.max())
-        return cls(mean, deviation, scale if deviation.any() else np.ones_like(scale))
+
+def bands_of(train: list[list[OfBands]], validation: list[list[OfBands]], floor: float) -> Bands:
+    """Over the training stimuli, whose moments are those of each block of neurons.
+
+    `floor` is that of `aa1xr.strf`. Neurons of all blocks must have the same bins.
+    """
+    parts = [_of_all_blocks(blocks) for blocks in train]
+    for blocks in validation:
+        _of_all_blocks(blocks)
+    n = max(1, sum(part.window[1] - part.window[0] for part in parts))
+    mean = np.sum([part.x for part in parts], axis=0) / n
+    square = np.sum([part.xx for part in parts], axis=0) / n
+    variance = square - mean**2
+    # Rounding leaves the variance of a constant just above or below zero.
+    deviation = np.sqrt(np.where(variance > 1e-12 * square, variance, 0))
+    scale = np.maximum(deviation, floor * deviation.max())
+    return Bands(mean, deviation, scale if deviation.any() else np.ones_like(scale))
+
+
+def _of_all_blocks(blocks: list[OfBands]) -> OfBands:
+    """Those of any block that was presented the stimulus."""
+    presented = [block for block in blocks if block.window != (0, 0)]
+    if len({block.window for block in presented}) > 1:
+        raise _unequal_windows(presented[0].stimulus)
+    return (presented or blocks)[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,18 +237,17 @@ class Ridge:
 def fit(
     train: list[Moments],
     validation: list[Moments],
+    bands: Bands,
     alphas: Floats,
     *,
     refit: bool,
-    scale_floor: float,
     cells: list[str],
     site: messages.CallSite,
 ) -> dict[str, Floats]:
-    """Fit the neurons of each pattern of presented stimuli; the results by name.
+    """Fit the neurons of a block by their patterns of presented stimuli; the results by name.
 
     Warnings name the neurons by `cells`, and belong to the line `site` of the user.
     """
-    bands = Bands.of(train, scale_floor)
     heard = np.stack([part.heard for part in train + validation])
     n_lags, n_freq, n_neurons = train[0].xy.shape
     out = {name: np.full(n_neurons, np.nan) for name in ("intercept", "alpha", "cc_validation")}
@@ -241,4 +281,4 @@ def fit(
         out["strf"][neurons] = fields.swapaxes(1, 2)
         out["intercept"][neurons] = known.mean_y - (fields * mean).sum((1, 2))
         out["alpha"][neurons], out["cc_validation"][neurons] = alpha, cc
-    return out | {"offset": bands.offset, "deviation": bands.deviation, "scale": bands.scale}
+    return out

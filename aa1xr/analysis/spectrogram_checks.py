@@ -224,7 +224,11 @@ def finite(
         for dim, size in array.sizes.items()
     }
     check = partial(check_finite, name=name, lowest=lowest, missing=missing)
-    mask = None if after is None else after.broadcast_like(array).transpose(*array.dims).values
+    mask = None
+    if after is not None:
+        # One for all bands: the graph holds it.
+        others = [dim for dim in array.dims if dim not in after.dims]
+        mask = after.expand_dims(others).transpose(*array.dims).values
     if array.chunks is None:
         check(array.values, labels, after=mask)
         return array
@@ -251,7 +255,10 @@ def _check_block(
     where = block_info[0]["array-location"] if block_info else [(0, n) for n in values.shape]
     block = tuple(slice(*bounds) for bounds in where)
     parts = {dim: label[part] for (dim, label), part in zip(labels.items(), block, strict=True)}
-    check(values, parts, after=None if after is None else after[block])
+    if after is not None:
+        pairs = zip(block, after.shape, strict=True)
+        after = after[tuple(part if size > 1 else slice(None) for part, size in pairs)]
+    check(values, parts, after=after)
     return values
 
 

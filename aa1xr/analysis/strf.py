@@ -7,6 +7,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from dask.delayed import delayed
 
@@ -34,6 +35,12 @@ ALPHAS = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 #: Of one neuron: their covariance has 3 GB, and a fit takes several times that.
 _MOST_WEIGHTS = 20_000
+
+#: Neurons that are fitted together; with 640 weights each, their moments have 2.6 MB a stimulus.
+BLOCK = 512
+
+#: Of all neurons.
+_OF_BANDS = ("offset", "deviation", "scale")
 
 _NEURON, _FREQ, _RATE = ("neuron",), ("freq",), schema.RATE
 
@@ -151,6 +158,9 @@ def strf(
     by the Cauchy-Schwarz inequality and because s / (s**2 + alpha) <= 1 / (2 * sqrt(alpha)). The
     norm is over bands and lags.
 
+    Neurons are fitted in blocks of 512, each on one worker of a cluster. Folds that are computed
+    together, `dask.compute(*fits)`, read each stimulus once.
+
     Every bin of the mean response has the same weight, whatever its number of trials. Pairs of
     neuron and stimulus without trials do not count: neurons that were presented the same stimuli
     share a covariance matrix.
@@ -218,48 +228,24 @@ def strf(
         bins_during(ds, during), {"stimulus": ds["stimulus"].values}, ("stimulus", "time")
     )
     counted[:, : n_unknown(sound, n_lags)] = False
-    quiet, least, after = silence(sound), lowest(sound), after_sounds(sound)
-    axes = {"freq": sound["freq"].values, "time": sound["time"].values}
-    moments = []
-    for stimuli in parts.values():
-        sounds, rates = _tasks(sound, _SOUND, stimuli), _tasks(rate, _RESPONSE, stimuli)
-        moments.append(
-            [
-                delayed(ridge.Moments.of)(
-                    x,
-                    y,
-                    counted.sel(stimulus=stimulus).values,
-                    n_lags,
-                    silence=quiet or 0.0,
-                    labels={"stimulus": np.array([stimulus])} | axes,
-                    lowest=least,
-                    after=None if after is None else after.sel(stimulus=stimulus).values,
-                )
-                for x, y, stimulus in zip(sounds, rates, stimuli, strict=True)
-            ]
-        )
-    cells = np.atleast_1d(rate["neuron"].values) if "neuron" in rate.coords else None
-    fitted = delayed(ridge.fit)(
-        *moments,
+    of_parts = _moments(sound, rate, counted, parts, n_lags)
+    known = "neuron" in rate.coords
+    cells = np.atleast_1d(rate["neuron"].values) if known else np.arange(rate.sizes["neuron"])
+    arrays = _fits(
+        of_parts,
         penalties,
         refit=refit,
         scale_floor=float(scale_floor),
-        cells=list(map(str, range(rate.sizes["neuron"]) if cells is None else cells)),
-        site=messages.call_site(),
+        cells=list(map(str, cells)),
+        sizes={"freq": sound.sizes["freq"], "lag": n_lags},
     )
-    sizes = {"neuron": rate.sizes["neuron"], "freq": sound.sizes["freq"], "lag": n_lags}
-    arrays = {}
-    for name, spec in STRF.items():
-        shape = [sizes[dim] for dim in spec.dims]
-        lazy = da.from_delayed(fitted[name], shape, np.float64)  # type: ignore[no-untyped-call]
-        arrays[name] = xr.DataArray(lazy, dims=spec.dims)
     fit = labelled(labels_of, arrays, STRF)
     units = sound.attrs.get("units", "1")
-    for name in ("offset", "deviation", "scale"):
+    for name in _OF_BANDS:
         fit[name].attrs["units"] = units
     # A coordinate, since its attributes outlive selections, arithmetic and files.
-    known = {n: sound.attrs[n] for n in KEPT if n in sound.attrs}
-    attrs = {"units": "s", "long_name": "lag"} | known | {"dt_ms": dt_ms}
+    parameters = {n: sound.attrs[n] for n in KEPT if n in sound.attrs}
+    attrs = {"units": "s", "long_name": "lag"} | parameters | {"dt_ms": dt_ms}
     return fit.assign_coords(lag=("lag", np.arange(n_lags) * dt_ms / 1000, attrs))
 
 
@@ -289,8 +275,75 @@ def _penalties(alphas: Sequence[float]) -> Floats:
     return penalties
 
 
-def _tasks(array: xr.DataArray, dims: tuple[str, ...], labels: list[str]) -> list[Any]:
-    """The values for each stimulus, as tasks of dask."""
-    array = array.sel(stimulus=labels).transpose(*dims)
-    whole = dict.fromkeys(dims, -1) | {"stimulus": 1}
-    return list(array.variable.chunk(whole).data.to_delayed().ravel())
+def _moments(
+    sound: xr.DataArray,
+    rate: xr.DataArray,
+    counted: xr.DataArray,
+    parts: dict[str, list[str]],
+    n_lags: int,
+) -> list[list[list[Any]]]:
+    """The moments of each part, stimulus and block of neurons, as tasks of dask."""
+    quiet, least, after = silence(sound), lowest(sound), after_sounds(sound)
+    axes = {"freq": sound["freq"].values, "time": sound["time"].values}
+    sounds, rates = _tasks(sound, _SOUND)[0], _tasks(rate, _RESPONSE)
+    # Pure: folds that are computed together share the moments of a stimulus.
+    moments_of = delayed(ridge.moments_of, pure=True)
+
+    def of(stimulus: str) -> list[Any]:
+        k, j = (array.get_index("stimulus").get_loc(stimulus) for array in (sound, rate))
+        options = {
+            "silence": quiet or 0.0,
+            "labels": {"stimulus": np.array([stimulus])} | axes,
+            "lowest": least,
+            "after": None if after is None else after.sel(stimulus=stimulus).values,
+        }
+        bins = counted.sel(stimulus=stimulus).values
+        return [moments_of(sounds[k], block[j], bins, n_lags, **options) for block in rates]
+
+    return [[of(stimulus) for stimulus in stimuli] for stimuli in parts.values()]
+
+
+def _fits(
+    of_parts: list[list[list[Any]]],
+    penalties: Floats,
+    *,
+    refit: bool,
+    scale_floor: float,
+    cells: list[str],
+    sizes: dict[str, int],
+) -> dict[str, xr.DataArray]:
+    """The lazy variables of `STRF`: the fits of all blocks, and the bands."""
+    of_bands = [[[each.of_bands() for each in blocks] for blocks in part] for part in of_parts]
+    bands = delayed(ridge.bands_of)(*of_bands, scale_floor)
+    site = messages.call_site()
+    lazy: dict[str, list[Any]] = {name: [] for name in STRF}
+    for k in range(len(of_parts[0][0])):
+        own = cells[k * BLOCK : (k + 1) * BLOCK]
+        fitted = delayed(ridge.fit)(
+            *([blocks[k] for blocks in part] for part in of_parts),
+            bands,
+            penalties,
+            refit=refit,
+            cells=own,
+            site=site,
+        )
+        for name in [name for name in STRF if name not in _OF_BANDS]:
+            shape = [(sizes | {"neuron": len(own)})[dim] for dim in STRF[name].dims]
+            lazy[name].append(_array(fitted[name], shape))
+    for name in _OF_BANDS:
+        lazy[name].append(_array(getattr(bands, name), [sizes["freq"]]))
+    return {
+        name: xr.DataArray(da.concatenate(blocks), dims=STRF[name].dims)  # type: ignore[no-untyped-call]
+        for name, blocks in lazy.items()
+    }
+
+
+def _tasks(array: xr.DataArray, dims: tuple[str, ...]) -> npt.NDArray[Any]:
+    """The values of each block and stimulus, as tasks of dask. [shape: (block, stimulus)]."""
+    chunks = {"neuron": BLOCK, "stimulus": 1, "freq": -1, "time": -1}
+    lazy = array.transpose(*dims).variable.chunk({dim: chunks[dim] for dim in dims}).data
+    return np.asarray(lazy.to_delayed().reshape(-1, array.sizes["stimulus"]))
+
+
+def _array(task: Any, shape: list[int]) -> Any:
+    return da.from_delayed(task, shape, np.float64)  # type: ignore[no-untyped-call]

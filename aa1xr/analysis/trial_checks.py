@@ -246,7 +246,8 @@ def _contradictions(ds: xr.Dataset, *, complete: bool, fewer: bool = False) -> A
     ):
         one, played = _one_bin(ds, spikes)
         there = _in_order(one.notnull(), "neuron", "stimulus", "trial").data
-    return delayed(_compare)(
+    # Pure, so that what is taken of one Dataset several times is computed once.
+    return delayed(_compare, pure=True)(
         _in_order(n_trials, "neuron", "stimulus").data,
         ranks,
         there,

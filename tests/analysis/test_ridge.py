@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from aa1xr.analysis.ridge import Moments, lagged_products
+from aa1xr.analysis.ridge import lagged_products, moments_of
 from tests.analysis.linear_neurons import design
 
 
 def moments(sound, rate, n_lags):
     sizes = dict(zip(("stimulus", "freq", "time"), sound.shape, strict=True))
-    return Moments.of(
+    return moments_of(
         sound,
         rate,
         np.ones(rate.shape[2], bool),

@@ -2,6 +2,7 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
+from dask.callbacks import Callback
 
 import aa1xr
 from tests.analysis.linear_neurons import design, linear_neurons, rows
@@ -105,6 +106,43 @@ def test_strf__of_missing_pairs():
     assert np.isnan(fit.cc_validation[3])
     others = ["b0_1_A", "b1_1_A"]
     xr.testing.assert_allclose(fit.sel(neuron=others), fit_to(ds).compute().sel(neuron=others))
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_strf__is_the_same_in_blocks_of_neurons(refit, monkeypatch):
+    ds, _ = linear_neurons(noise=5)
+    psth = ds.psth.values.copy()
+    psth[2, [0, 1]] = np.nan  # the first block lacks stimuli that scale the bands of all
+    psth[:2, [3, 2]] = np.nan
+    ds = ds.assign(psth=(ds.psth.dims, psth))
+    together = fit_to(ds, refit=refit).compute()
+    monkeypatch.setattr("aa1xr.analysis.strf.BLOCK", 2)
+    xr.testing.assert_allclose(fit_to(ds, refit=refit).compute(), together, rtol=1e-9)
+    one = fit_to(ds.isel(neuron=[0, 1])).compute()
+    assert not np.allclose(one.offset, together.offset)  # blocks of their own would have these
+
+
+def test_strf__refuses_other_bins_in_another_block(monkeypatch):
+    ds, _ = linear_neurons()
+    later = ds.psth.values.copy()
+    later[3, 1, :7] = np.nan
+    monkeypatch.setattr("aa1xr.analysis.strf.BLOCK", 2)
+    for stimulus in TRAIN, TRAIN[::-1]:
+        with pytest.raises(ValueError, match=r"'flatrip-01' have .* other bins for one neuron"):
+            fit_to(ds.assign(psth=(ds.psth.dims, later)), train=stimulus).compute()
+
+
+def test_strf__reads_each_stimulus_once_for_all_folds(ds):
+    ds = ds.sel(type="conspecific")
+    fits = [
+        aa1xr.strf(ds, train=fold.train, validation=fold.validation, lags_ms=20)
+        for fold in aa1xr.split(ds, n_folds=5)
+    ]
+    with Callback(pretask=lambda key, *_: done.append(str(key))):
+        done = []
+        together = dask.compute(*fits)
+    assert sum(key.startswith("moments_of-") for key in done) == ds.sizes["stimulus"]
+    xr.testing.assert_identical(together[3], fits[3].compute())
 
 
 def test_strf__on_a_cluster(ds):

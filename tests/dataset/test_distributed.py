@@ -17,6 +17,12 @@ import aa1xr
 
 distributed = pytest.importorskip("distributed")
 
+
+def fit(ds):
+    train, validation, _ = aa1xr.split(ds, test=5, validation=2)
+    return aa1xr.strf(ds, train=train, validation=validation, lags_ms=5)
+
+
 #: All that is lazy. What is made of these by xarray's own methods is dask's affair.
 LAZY = {
     "spikes": lambda ds: ds.spikes,
@@ -33,6 +39,9 @@ LAZY = {
     "quality of pairs": lambda ds: aa1xr.quality(ds, by="stimulus"),
     "score": lambda ds: aa1xr.score(ds, ds.psth),
     "coherence": lambda ds: aa1xr.coherence(ds, ds.psth),
+    "strf": fit,
+    "tuning": lambda ds: aa1xr.tuning(fit(ds)),
+    "predict": lambda ds: aa1xr.predict(ds, fit(ds)),
 }
 
 
@@ -93,7 +102,16 @@ def test_compute__on_workers_gives_the_same(client, ds, name):
 def test_graph__is_small(ds, name):
     tasks, size = graph(LAZY[name](ds))
     assert 0 < tasks < 500
-    assert 0 < size < 100_000
+    assert 0 < size < (200_000 if name == "predict" else 100_000)  # with that of its fit
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_graph__may_have_a_function_of_ones_own(ds, name):
+    """Then dask pickles all of it with cloudpickle, which sends some functions as code."""
+    lazy = LAZY[name](ds)
+    own = lambda block: block  # noqa: E731
+    wrapped = xr.map_blocks(own, lazy, template=lazy)
+    assert graph(wrapped)[1] < 200_000
 
 
 @pytest.mark.parametrize("name", LAZY)
