@@ -5,6 +5,7 @@ sphinx-build -W --keep-going -b html docs docs/_build/html
 
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from sphinx.application import Sphinx
 import aa1xr
 
 HERE = Path(__file__).parent
+PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SOURCE = PROJECT["urls"]["Source"]
 # Pages and notebooks have a data directory of their own.
 os.environ["AA1XR_DATA_DIR"] = str(HERE / "_build" / "data")
 aa1xr.open_sample()  # created before any page runs, so that no page shows a progress bar
@@ -73,9 +76,11 @@ python_maximum_signature_line_length = 80
 autosummary_filename_map = {"aa1xr.Split": "aa1xr.Split-class"}
 
 html_theme = "pydata_sphinx_theme"
-html_title = "aa1xr"
+html_title = f"aa1xr {version}"
 html_theme_options = {
-    "navbar_end": ["theme-switcher"],
+    "navbar_end": ["theme-switcher", "navbar-icon-links"],
+    "icon_links": [{"name": "Repository", "url": SOURCE, "icon": "fa-brands fa-github"}],
+    "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
     "footer_end": [],
     "show_prev_next": False,

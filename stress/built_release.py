@@ -22,7 +22,7 @@ _FILES = {
     ".gitignore", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "PKG-INFO",
     "README.md", "SECURITY.md", "pyproject.toml",
 }  # fmt: skip
-_FOLDERS = {"aa1xr", "benchmarks", "docs", "notebooks", "stress", "tests"}
+_FOLDERS = {"aa1xr", "benchmarks", "docs", "notebooks", "packaging", "stress", "tests"}
 #: Data: names and digests of AA1, and scores, from which nothing of it can be made again.
 _DATA = {"aa1xr/archive/aa1-contents.txt", "aa1xr/benchmark/scores.csv"}
 #: Pictures of the code and of simulated neurons; others could show recordings.
@@ -30,6 +30,8 @@ _PICTURES = {
     f"docs/_static/{name}.svg"
     for name in ("architecture-data-path", "architecture-modules", "psth", "response")
 } | {"docs/_static/explore.png"}
+#: For conda-forge.
+_RECIPE = "packaging/conda/recipe.yaml"
 #: What else may be in its folders: nothing that recordings or results could be in.
 _ENDINGS = {".py", ".pyi", ".typed", ".md", ".ipynb", ".css", ".rst", ".sh"}
 
@@ -69,7 +71,7 @@ def wrong_in_sdist(sdist: Path) -> list[str]:
         for name, member in sorted(members.items()):
             path = PurePosixPath(name)
             fits = name in _FILES if len(path.parts) == 1 else path.suffix in _ENDINGS
-            fits |= name in _DATA | _PICTURES
+            fits |= name in _DATA | _PICTURES | {_RECIPE}
             there = len(path.parts) == 1 or path.parts[0] in _FOLDERS
             if not (fits and there and member.isfile()) or member.size > 2**20:
                 wrong.append(f"{sdist.name}: {name} is in it")
@@ -77,7 +79,7 @@ def wrong_in_sdist(sdist: Path) -> list[str]:
                 file = archive.extractfile(member)
                 if file is None or b'"output_type"' in file.read():
                     wrong.append(f"{sdist.name}: {name} has outputs")
-    expected = {*_FILES, "aa1xr/__init__.pyi", *_DATA} | {
+    expected = {*_FILES, "aa1xr/__init__.pyi", *_DATA, _RECIPE} | {
         path.relative_to(ROOT).as_posix()
         for folder in ("aa1xr", "benchmarks", "stress", "tests")
         for path in (ROOT / folder).rglob("*.py")

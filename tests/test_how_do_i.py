@@ -6,8 +6,8 @@ import pytest
 import xarray as xr
 
 import aa1xr
+from tests.guide_pages import blocks, run_block
 from tests.test_readme import SAMPLE
-from tests.test_recipes import blocks
 
 SETUP, *RECIPES = blocks("how-do-i.md", "python")
 #: Extras that not every environment has.
@@ -34,7 +34,7 @@ def run(sample_archive, tmp_path, monkeypatch, request):
         for real, sample in SAMPLE.items():
             code = code.replace(real, sample)
         for block in (SETUP, code):
-            exec(compile(block, "how-do-i.md", "exec"), names)
+            run_block("how-do-i.md", block, names)
         return names
 
     yield run

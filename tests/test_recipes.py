@@ -3,22 +3,13 @@
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import aa1xr
-
-GUIDE = Path(__file__).resolve().parents[1] / "docs" / "guide"
-
-
-def blocks(page, kind):
-    """The code of a page, in order."""
-    text = (GUIDE / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{re.escape(kind)}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
+from tests.guide_pages import CELL, blocks, run_block
 
 SETUP, *RECIPES = blocks("other-tools.md", "python")
 #: Of libraries, not of the recipes.
@@ -43,7 +34,7 @@ def recipe(tmp_path, monkeypatch):
             pytest.importorskip(module)
         names = {}
         for block in (SETUP, found):
-            exec(compile(block, "other-tools.md", "exec"), names)
+            run_block("other-tools.md", block, names)
         return names
 
     monkeypatch.chdir(tmp_path)
@@ -141,7 +132,7 @@ def test_recipe__distances_of_elephant(recipe):
     pytest.importorskip("elephant")
     names = dict(ours)
     (block,) = (block for block in RECIPES if "elephant.spike_train_dissimilarity" in block)
-    exec(compile(block, "other-tools.md", "exec"), names)
+    run_block("other-tools.md", block, names)
     trains = list(ours["trains"].values())
     pairs = [(a, b) for a in trains for b in trains]
     by_cost = [ours["victor_purpura"](a, b, 100) for a, b in pairs]
@@ -156,8 +147,8 @@ def files(sample_archive, tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for block in blocks("matlab-r.md", "{code-cell} ipython3"):
-            exec(block, {})
+        for block in blocks("matlab-r.md", CELL):
+            run_block("matlab-r.md", block, {})
     return folder
 
 

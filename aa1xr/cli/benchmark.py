@@ -7,7 +7,6 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from aa1xr.benchmark import (
 from aa1xr.benchmark.external import find_model
 from aa1xr.cli.options import add_source, place_options
 from aa1xr.cluster import require_workers
+from aa1xr.export.optional import import_optional
 from aa1xr.printable import one_line
 from aa1xr.schema import AREAS
 from aa1xr.store import locate
@@ -213,10 +213,7 @@ def _cluster(address: str | None, wait: float) -> Iterator[None]:
     if address is None:
         yield
         return
-    try:
-        distributed: Any = import_module("distributed")
-    except ImportError:
-        raise ValueError("--scheduler needs dask.distributed: pip install distributed") from None
+    distributed = import_optional("distributed", extra="cluster")
     try:
         client = distributed.Client(address, timeout=wait)
     except (OSError, ValueError) as error:

@@ -12,6 +12,7 @@ import xarray as xr
 import aa1xr
 from aa1xr.atomic import atomic_write
 from aa1xr.cli.options import add_data_dir, local_path, picture
+from aa1xr.export.optional import missing
 from aa1xr.printable import one_line
 
 #: Eight heights of a bar.
@@ -49,7 +50,7 @@ def _run(args: argparse.Namespace) -> None:
         print(f"{area:8} {float(rate.mean()):5.1f} spikes/s  {_sparkline(rate)}")
     print(f"{'':26}0 s{'':{_WIDTH - 9}}{float(ds.time[-1]):.1f} s\n")
     if not draws:
-        print("No picture: matplotlib is missing. pip install 'aa1xr[plot]' brings it.")
+        print(f"No picture: {missing('matplotlib', extra='plot')}")
         return
     from matplotlib.figure import Figure  # unlike pyplot's, it needs no display
 

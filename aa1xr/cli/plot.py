@@ -20,6 +20,7 @@ from aa1xr.cli.options import (
     select,
 )
 from aa1xr.cli.output import add_out
+from aa1xr.export.optional import import_optional
 from aa1xr.printable import file_name, one_line
 
 #: Functions of `aa1xr.plot` that draw a Dataset, or a fit to it.
@@ -58,10 +59,8 @@ def _add_kind(parser: argparse.ArgumentParser, kind: str) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    try:
-        from matplotlib.figure import Figure  # unlike pyplot's, it needs no display
-    except ImportError:
-        raise ValueError("a picture needs matplotlib: pip install 'aa1xr[plot]'") from None
+    # Unlike pyplot's, its figure needs no display.
+    figures = import_optional("matplotlib.figure", extra="plot")
     out = picture(args.out or _default(args))
     if not args.overwrite:
         refuse_existing(out)
@@ -79,7 +78,7 @@ def _run(args: argparse.Namespace) -> None:
     ds = select(aa1xr.open(args.source, **bins(args), **place_options(args)), args)
     if args.kind in _OF_FITS:
         ds = strf.fit(ds, args.lags_ms)
-    figure = Figure(figsize=(8, 6), layout="constrained")
+    figure = figures.Figure(figsize=(8, 6), layout="constrained")
     options |= {"figure": figure} if "figure" in parameters else {"ax": figure.subplots()}
     draw(ds, **options)
     with atomic_write(out, replace=args.overwrite) as partial:

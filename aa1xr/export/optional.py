@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
+from importlib import metadata
 from typing import Any
 
 
 def import_optional(module: str, *, extra: str) -> Any:
-    """Import `module`, or say which extra of the package brings it.
+    """Import `module`, or say how to install it.
 
     Raises
     ------
@@ -17,9 +19,28 @@ def import_optional(module: str, *, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        top = module.partition(".")[0]
+        if error.name not in (top, module):
             raise  # it is there, and something that it needs is not
-        raise ModuleNotFoundError(
-            f"{error.name} is not installed; pip install 'aa1xr[{extra}]' brings it",
-            name=error.name,
-        ) from error
+        raise ModuleNotFoundError(missing(top, extra=extra), name=top) from error
+
+
+def missing(library: str, *, extra: str) -> str:
+    """What to do about a library that is not installed.
+
+    The command names the libraries of the extra, and not `aa1xr[extra]`: pip would look for a
+    release of aa1xr, and there may be none, or another one than the user's.
+    """
+    try:
+        every = metadata.requires("aa1xr") or []
+    except metadata.PackageNotFoundError:  # a checkout on the path
+        every = []
+    ours = re.compile(rf"""([^;]+?)\s*;\s*extra == ['"]{extra}['"]""")
+    names = [found[1] for each in every if (found := ours.fullmatch(each))]
+    command = " ".join(f'"{name}"' for name in names)
+    where = "" if names else ", in the folder of the checkout"
+    command = command or f'".[{extra}]"'
+    return (
+        f"{library} is not installed. Run: pip install {command}{where} (the extra {extra} of "
+        "aa1xr)"
+    )

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.export.optional import import_optional
 from aa1xr.printable import plot_text
 from aa1xr.typing import Bools, Floats
 
@@ -39,14 +40,13 @@ def new_figure(width: float = 6.4, height: float = 4) -> Figure:
     `Figure` would appear there as its repr. Who wants no state of pyplot's passes axes, or a
     figure to `response`.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install 'aa1xr[plot]'") from error
+    plt = import_optional("matplotlib.pyplot", extra="plot")
     scale = plt.rcParams["figure.figsize"][0] / _WIDTH
     # Text does not shrink with a column, so that low panels need more of the height.
     scales = scale, scale ** (0.8 if scale < 1 else 1)
-    return plt.figure(figsize=(width * scales[0], height * scales[1]), layout="constrained")
+    size = (width * scales[0], height * scales[1])
+    figure: Figure = plt.figure(figsize=size, layout="constrained")
+    return figure
 
 
 def axes(ax: Axes | None, width: float = 6.4, height: float = 4) -> Axes:

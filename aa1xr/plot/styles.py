@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from aa1xr import arguments
+from aa1xr.export.optional import import_optional
 
 #: Text, where matplotlib's own sizes are relative to `font.size`: "x-small" is 0.69 of it.
 _SHARED: dict[Any, Any] = {
@@ -73,9 +74,6 @@ def style(kind: Literal["paper", "talk"] = "paper") -> Iterator[None]:
     85
     """
     arguments.choice("kind", kind, tuple(_STYLES))
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install 'aa1xr[plot]'") from error
+    mpl = import_optional("matplotlib", extra="plot")
     with mpl.rc_context(_SHARED | _STYLES[kind]):
         yield

@@ -13,5 +13,5 @@ def test_demo__goes_all_the_way(tmp_path, capsys, sample_archive):
 def test_demo__without_matplotlib_says_so(tmp_path, capsys, sample_archive, monkeypatch):
     monkeypatch.setattr("aa1xr.cli.demo.find_spec", lambda name: None)
     assert cli.main(["demo", "-o", str(tmp_path / "demo.png")]) == 0
-    assert "pip install 'aa1xr[plot]'" in capsys.readouterr().out
+    assert "the extra plot of aa1xr" in capsys.readouterr().out
     assert not (tmp_path / "demo.png").exists()

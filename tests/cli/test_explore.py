@@ -12,7 +12,7 @@ from aa1xr import cli
 def test_explore__without_panel_says_so(sample_store, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "panel", None)
     assert cli.main(["explore", str(sample_store), "--no-browser"]) == 1
-    assert "pip install 'aa1xr[explore]'" in capsys.readouterr().err
+    assert "the extra explore of aa1xr" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal for one process")

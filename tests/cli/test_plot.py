@@ -46,7 +46,7 @@ def test_plot__is_named_after_what_it_shows(plot, tmp_path, monkeypatch):
 def test_plot__without_matplotlib_says_so(plot, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert plot("coverage") == 1
-    assert "pip install 'aa1xr[plot]'" in capsys.readouterr().err
+    assert "the extra plot of aa1xr" in capsys.readouterr().err
 
 
 def test_plot__writes_where_it_says(plot, tmp_path, capsys):

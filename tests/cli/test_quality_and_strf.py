@@ -63,5 +63,5 @@ def test_output__is_checked_first(run, tmp_path, capsys, command, monkeypatch):
     assert "a.csv exists" in capsys.readouterr().err
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     assert run(command, tmp_path / "a.parquet") == 1
-    assert "pip install 'aa1xr[parquet]'" in capsys.readouterr().err
+    assert "the extra parquet of aa1xr" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
