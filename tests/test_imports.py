@@ -1,6 +1,7 @@
 """The house: imports run one way, nothing happens at import, nothing heavy is loaded too soon."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,7 @@ FLOORS = [
 ]
 
 
+@functools.cache
 def modules():
     return {
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path

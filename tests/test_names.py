@@ -34,18 +34,24 @@ def cells(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def right(cells, tmp_path_factory):
+def data(cells, tmp_path_factory):
+    """A data directory that has its store."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def right(cells, data):
     """What is in it."""
-    return aa1xr.open(cells, data_dir=tmp_path_factory.mktemp("names"), dt_ms=20).load()
+    return aa1xr.open(cells, data_dir=data, dt_ms=20).load()
 
 
 @pytest.mark.parametrize("name", quarter(0))
-def test_names__open_save_load_copy(cells, right, tmp_path, name):
+def test_names__open_save_load_copy(cells, data, right, tmp_path, name):
     # The name is that of the store itself, and of a folder above it.
     folder = tmp_path / name
     folder.mkdir()
     copy, saved = folder / name, folder / "saved" / name
-    aa1xr.copy_store(cells, copy, data_dir=tmp_path / "data")
+    aa1xr.copy_store(cells, copy, data_dir=data)
     there = aa1xr.open(copy.as_uri(), dt_ms=20)
     xr.testing.assert_identical(there.compute(), right)
     aa1xr.copy_store(copy.as_uri(), (folder / "back.zarr").as_uri())
@@ -57,13 +63,13 @@ def test_names__open_save_load_copy(cells, right, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", quarter(1))
-def test_names__nwb_and_tables(cells, right, tmp_path, name):
+def test_names__nwb_and_tables(cells, data, tmp_path, name):
     pytest.importorskip("pynwb")
-    one = aa1xr.open(cells, data_dir=tmp_path / "data").isel(neuron=[0])
+    one = aa1xr.open(cells, data_dir=data).isel(neuron=[0])
     (path,) = aa1xr.to_nwb(one, (tmp_path / name / name).as_uri())
     assert path == tmp_path / name / name / "sim0000_1.nwb"
     assert path.is_file()
-    options = ["--to", "csv", "--data-dir", str(tmp_path / "data"), str(cells)]
+    options = ["--to", "csv", "--data-dir", str(data), str(cells)]
     for out in (
         tmp_path / name / (name + ".csv" if len(name.encode()) < 250 else "a.csv"),
         (tmp_path / name / "b.csv").as_uri(),
@@ -85,11 +91,10 @@ def test_names__build(cells, right, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", quarter(3))
-def test_names__command_line(cells, tmp_path, name, capsys):
+def test_names__command_line(cells, data, tmp_path, name, capsys):
     folder = tmp_path / name
     folder.mkdir()
-    data = ["--data-dir", str(tmp_path / "data")]
-    assert cli.main(["copy", str(cells), f"{folder}/{name}", *data]) == 0
+    assert cli.main(["copy", str(cells), f"{folder}/{name}", "--data-dir", str(data)]) == 0
     # A damaged cache is found in any folder.
     aa1xr.open(folder / name, dt_ms=20).spectrogram.compute()
     assert cli.main(["verify", f"{folder}/{name}"]) == 0
@@ -105,20 +110,20 @@ def test_names__command_line(cells, tmp_path, name, capsys):
 
 @pytest.mark.filterwarnings("ignore::aa1xr.UndefinedWarning")
 @pytest.mark.parametrize("name", SOME)
-def test_names__pictures_and_archives(cells, tmp_path, name, capsys):
+def test_names__pictures_and_archives(cells, data, tmp_path, name, capsys):
     folder = tmp_path / name
     folder.mkdir()
-    data = ["--data-dir", str(tmp_path / "data")]
+    there = ["--data-dir", str(data)]
     neuron, stimulus = "sim0000_1_A", "flatrip-00"
     for out in (folder / "a.png", (folder / "b.png").as_uri()):
         command = ["plot", "raster", str(cells), "--neuron", neuron, "--stimulus", stimulus]
-        assert cli.main([*command, "--out", str(out), *data]) == 0, capsys.readouterr().err
+        assert cli.main([*command, "--out", str(out), *there]) == 0, capsys.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.png"]
-    ds = aa1xr.open(cells, data_dir=tmp_path)
+    ds = aa1xr.open(cells, data_dir=data)
     for file in (folder / "d.mat", (folder / f"{name}.mat").as_uri()):
         assert aa1xr.to_mat(ds, file).parent == folder
     for out in (folder / "e.nc", (folder / f"{name}.nc").as_uri()):
-        assert cli.main(["quality", str(cells), "-o", str(out), *data]) == 0
+        assert cli.main(["quality", str(cells), "-o", str(out), *there]) == 0
         capsys.readouterr()
     with xr.open_dataset(folder / f"{name}.nc") as found:
         assert found.sizes["neuron"] == 2

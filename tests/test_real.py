@@ -37,15 +37,17 @@ def test_open__is_98_neurons_by_30_stimuli(real_archive, texts):
     assert ds.attrs["doi"] == "10.6080/K0F769GP"
 
 
-@pytest.mark.parametrize("dt_ms", [5, 0.5])
-def test_spikes__are_those_of_the_text_files(real_archive, texts, dt_ms):
-    ds = aa1xr.open(real_archive, dt_ms=dt_ms, chunks=None)
+@pytest.mark.parametrize(("dt_ms", "every"), [(5, 1), (0.5, 5)])
+def test_spikes__are_those_of_the_text_files(real_archive, texts, dt_ms, every):
+    ds = aa1xr.open(real_archive, dt_ms=dt_ms, chunks=None).isel(neuron=slice(None, None, every))
     per_bin = round(dt_ms * 1000)
     stimuli = {key: s for s, key in enumerate(zip(ds.type.values, ds.name.values, strict=True))}
     n_bins = [-(-int(n) // round(32 * dt_ms)) for n in ds.n_samples.values]
     expected = {cell: Counter() for cell in ds.neuron.values}
     trials = {cell: {} for cell in ds.neuron.values}
     for (area, cell, type_, wav), lines in texts.items():
+        if cell not in expected:
+            continue
         s = stimuli[type_, wav]
         trials[cell][s] = len(lines)
         assert ds.area.sel(neuron=cell).item() == area
@@ -78,16 +80,24 @@ def test_spike_counts__are_those_of_the_text_files(real_archive, texts):
     neurons = {cell: n for n, cell in enumerate(ds.neuron.values)}
     stimuli = {key: s for s, key in enumerate(zip(ds.type.values, ds.name.values, strict=True))}
     windows = [(0, None), (-2, 0), (0.0123, 0.4567), (0, 4)]
+    n_samples = ds.n_samples.values.tolist()
     expected = np.full((len(windows), 98, 30, 15), np.nan)
     for (_, cell, type_, wav), lines in texts.items():
         n, s = neurons[cell], stimuli[type_, wav]
-        sound = Fraction(int(ds.n_samples[s]) * 10**6, 32000)
+        bounds = [
+            (
+                Fraction(str(start)) * 10**6,
+                Fraction(n_samples[s] * 10**6, 32000)
+                if stop is None
+                else Fraction(str(stop)) * 10**6,
+            )
+            for start, stop in windows
+        ]
+        bounds = [(float(first), float(end)) for first, end in bounds]
         for r, line in enumerate(lines):
             times = np.array([round(float(token) * 1000) for token in line.split()])
-            for w, (start, stop) in enumerate(windows):
-                end = sound if stop is None else Fraction(str(stop)) * 10**6
-                inside = (times >= float(Fraction(str(start)) * 10**6)) & (times < float(end))
-                expected[w, n, s, r] = inside.sum()
+            for w, (first, end) in enumerate(bounds):
+                expected[w, n, s, r] = np.count_nonzero((times >= first) & (times < end))
     for (start, stop), counts in zip(windows, expected, strict=True):
         np.testing.assert_array_equal(aa1xr.spike_counts(ds, start=start, stop=stop), counts)
 

@@ -95,7 +95,7 @@ def jackknife(
     Examples
     --------
     >>> ds = aa1xr.open_sample().sel(type="flatrip", area="MLd")
-    >>> ds = aa1xr.take_trials(ds, slice(10)).compute()
+    >>> ds = aa1xr.take_trials(ds, slice(5)).compute()
     >>> snr = aa1xr.jackknife(lambda ds: aa1xr.quality(ds).snr, ds, over="trial")
     >>> snr.dims, snr.statistic.values.tolist()
     (('statistic', 'neuron'), ['estimate', 'bias', 'standard_error', 'low', 'high'])

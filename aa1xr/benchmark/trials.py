@@ -117,7 +117,7 @@ def measured_mean_of_trials(
     Examples
     --------
     >>> ds = aa1xr.open_sample(dt_ms=5).sel(area="MLd")
-    >>> measured = aa1xr.benchmark.measured_mean_of_trials(ds, "cv10", 5, seeds=range(3))
+    >>> measured = aa1xr.benchmark.measured_mean_of_trials(ds, "cv10", 5, seeds=range(2))
     >>> (formula,) = aa1xr.benchmark.mean_of_trials(ds, "cv10", [5])
     >>> bool(abs(measured.cc_norm.mean() - formula.cc_norm.mean()) < 0.03)
     True

@@ -21,11 +21,11 @@ def check_all_variables(got, ds, positions):
     there = ~np.isnan(counts).all(-1)
     np.testing.assert_array_equal(got.n_trials, there.sum(2))
     np.testing.assert_array_equal(aa1xr.presented(got), there)
-    dt = ds.time.attrs["dt_ms"] / 1000
+    dt, psth = ds.time.attrs["dt_ms"] / 1000, got.psth.values
     for n, s in np.ndindex(there.shape[:2]):
         rows = counts[n, s][there[n, s]]
         expected = rows.mean(0) / dt if len(rows) else np.full(counts.shape[-1], np.nan)
-        np.testing.assert_allclose(got.psth[n, s], expected, rtol=1e-5)
+        np.testing.assert_allclose(psth[n, s], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_run__records_the_processor_time_of_each_fit(ds, protocol, guess, monkey
     model = MODELS["guess"]
 
     def busy(known, split, stimuli, seed):
-        end = time.process_time() + (0.2 if known.area[0] == "MLd" else 0)
+        end = time.process_time() + (0.05 if known.area[0] == "MLd" else 0)
         while time.process_time() < end:
             pass
         return model(known, split, stimuli, seed)
@@ -63,7 +63,7 @@ def test_run__records_the_processor_time_of_each_fit(ds, protocol, guess, monkey
     assert result.seconds.attrs["units"] == "s"
     of_area = result.seconds.groupby("area")
     xr.testing.assert_equal(of_area.min().variable, of_area.max().variable)
-    assert float(result.sel(area="MLd").seconds.min()) >= 0.2
+    assert float(result.sel(area="MLd").seconds.min()) >= 0.05
     assert float(result.seconds.min()) > 0
     saved = aa1xr.load(out / "guess-MLd-01-0").seconds
     assert saved.dims == ()
@@ -125,12 +125,13 @@ def test_run__of_a_mixture_has_one_score_over_all_test_stimuli(ds, protocol, gue
 
 
 def test_run__goes_on_after_an_interruption(ds, protocol, guess, monkeypatch, tmp_path):
+    protocol = dataclasses.replace(protocol, n_splits=1)
     whole = run(ds, protocol, "guess", seeds=[0, 1])
     model, out = MODELS["guess"], tmp_path / "results.zarr"
     guess.clear()
 
     def interrupted(known, split, stimuli, seed):
-        if len(guess) == 3:
+        if len(guess) == 2:
             raise KeyboardInterrupt
         return model(known, split, stimuli, seed)
 
@@ -139,12 +140,12 @@ def test_run__goes_on_after_an_interruption(ds, protocol, guess, monkeypatch, tm
         run(ds, protocol, "guess", seeds=[0, 1], path=out)
     monkeypatch.setitem(MODELS, "guess", model)
     again = run(ds, protocol, "guess", seeds=[0, 1], path=out)
-    assert len(guess) == 8
+    assert len(guess) == 4
     xr.testing.assert_identical(again.drop_vars("seconds"), whole.drop_vars("seconds"))
     monkeypatch.setitem(MODELS, "guess", refuse)
     xr.testing.assert_identical(run(ds, protocol, "guess", seeds=[0, 1], path=out), again)
     assert zarr.open_group(out, mode="r").attrs["protocol_dt_ms"] == 5
-    assert aa1xr.load(out / "guess-MLd-01-0").cc_norm.sizes["neuron"] == 2
+    assert aa1xr.load(out / "guess-MLd-00-1").cc_norm.sizes["neuron"] == 2
 
 
 def test_run__refuses_a_folder_of_other_results(ds, protocol, guess, tmp_path):
@@ -209,6 +210,7 @@ def test_score_prediction__is_that_of_score(ds, protocol):
 
 def test_run__says_whose_spectrogram_it_was(ds, protocol, guess, tmp_path):
     out = tmp_path / "results.zarr"
+    ds = ds.sel(area="MLd")
     of_protocol = run(ds, protocol, "guess", path=out).attrs
     assert of_protocol["spectrogram"] == "protocol"
     assert of_protocol["protocol_n_mels"] == 32
