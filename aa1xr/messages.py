@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import sys
 import threading
 import warnings
@@ -25,6 +26,13 @@ _LOCK = threading.Lock()
 _SHOWS_NAN = "aa1xr.explorer."
 #: Neurons that a message names; it counts the others.
 _NAMED = 10
+
+
+#: What NumPy says of cells without data, when dask computes what xarray would compute silently.
+_OF_MISSING = [
+    ("ignore", re.compile(text, re.IGNORECASE), RuntimeWarning, re.compile(r"dask\."), 0)
+    for text in (r"(invalid value|divide by zero) encountered in divide", r"All-NaN slice")
+]
 
 
 def _escape(record: logging.LogRecord) -> bool:
@@ -85,6 +93,23 @@ def warn(message: str, category: type[AA1Warning], site: CallSite | None = None)
                 return
             said.add((site.lineno, message))
         warnings.warn_explicit(message, category, site.filename, site.lineno, site.module, {})
+
+
+def expect_missing() -> None:
+    """Let a process compute as silently with dask as xarray does in memory.
+
+    xarray ignores 0/0 in memory, as in the variance of a neuron without data. With dask, the same
+    happens later, in threads or workers that xarray does not reach. So whatever reads data there
+    calls this. The filters come after all others: those of the user decide.
+    """
+    filters: Any = warnings.filters
+    with _LOCK:
+        for each in _OF_MISSING:
+            if each not in filters:
+                _, text, category, module, _ = each
+                warnings.filterwarnings(
+                    "ignore", text.pattern, category, module.pattern, append=True
+                )
 
 
 def _once(message: str, category: type[Warning], site: CallSite) -> bool:

@@ -141,3 +141,61 @@ def test_cli__prefixes_its_own_messages_alone(monkeypatch, capsys):
 def test_warn__from_dask_synchronously(silent):
     with dask.config.set(scheduler="synchronous"):
         assert len(caught("default", aa1xr.score(*silent).cc_raw.compute)) == 1
+
+
+#: What is silent in memory.
+_OF_MISSING = """
+def main():
+    ds = aa1xr.open_sample(chunks={"neuron": 3})
+    counts = ds.spikes.sum("time", min_count=1)
+    lazy = {
+        "std": ds.psth.std("time"),
+        "fano": counts.var("trial", ddof=1) / counts.mean("trial"),
+        "inverse": 1 / ds.psth,
+        "fraction": ds.psth / ds.psth.max("time"),
+        "median": ds.psth.median("time"),
+        "groups": ds.psth.groupby("type").var(),
+        "z": aa1xr.normalize(ds.psth.where(ds.neuron != ds.neuron[0]), method="zscore")[0],
+    }
+    dask.compute(lazy)
+"""
+
+
+def test_expect_missing__in_threads(sample_archive):
+    names = {"aa1xr": aa1xr, "dask": dask}
+    exec(_OF_MISSING, names)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.resetwarnings()
+        names["main"]()
+        last = warnings.filters[-2:]
+    assert [str(each.message) for each in found if each.category is RuntimeWarning] == []
+    assert last == messages._OF_MISSING
+
+
+def test_expect_missing__on_workers(sample_archive, tmp_path):
+    pytest.importorskip("distributed")
+    program = f"""
+import aa1xr, dask
+from dask.distributed import Client, LocalCluster
+{_OF_MISSING}
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        with Client(cluster):
+            main()
+    print("done")
+"""
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "done\n", done.stderr
+    assert "RuntimeWarning" not in done.stderr
+
+
+def test_expect_missing__filters_of_the_user_come_first():
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        warnings.simplefilter("error", RuntimeWarning)
+        for _ in range(2):
+            messages.expect_missing()
+        assert [each[0] for each in warnings.filters] == ["error", "ignore", "ignore"]

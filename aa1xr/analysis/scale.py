@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, Literal
 
+import dask.array
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from aa1xr import arguments
@@ -139,7 +141,7 @@ def standardize(
     # Responses are in single precision, which is too short for sums over all of them.
     values = _while_playing(source, dims, during).astype(np.float64)
     mean = values.mean(dims)
-    spread = values.std(dims, ddof=1)
+    spread = values.reduce(_deviation, dims)
     # Asked of the values: rounding leaves the deviation of some constants just above zero.
     constant = values.max(dims) == values.min(dims)
     scaling = _scaling(source, mean, spread.where(~constant, 1))
@@ -196,6 +198,66 @@ def normalize(
     largest = abs(_while_playing(source, over, during)).max(over)
     scaling = _scaling(source, xr.zeros_like(largest), largest.where(largest != 0, 1))
     return scaling.apply(da), scaling
+
+
+#: Of a part of the data: how many, their mean, and the sum of squares about it.
+_MOMENTS = np.dtype([("n", np.float64), ("mean", np.float64), ("squares", np.float64)])
+
+
+def _deviation(values: Any, axis: Any) -> Any:
+    """The standard deviation of a sample, of what is not NaN; NaN for fewer than two values.
+
+    dask's own divides 0 by 0 for a neuron without data, and NumPy warns of it.
+    """
+    if not isinstance(values, dask.array.Array):
+        return _of_moments(_moments(values, axis), axis)
+    reduction: Any = dask.array.reduction
+    return reduction(
+        values,
+        _moments,
+        _of_moments,
+        combine=_join,
+        axis=axis,
+        dtype=np.float64,
+        meta=np.empty((0,) * (values.ndim - np.size(axis))),
+    )
+
+
+# dask calls these three, each with `axis` and `keepdims` by name.
+def _moments(
+    values: npt.NDArray[Any],
+    axis: Any,
+    keepdims: bool = True,  # noqa: ARG001
+    computing_meta: bool = False,
+) -> npt.NDArray[Any]:
+    if computing_meta:  # dask asks for the type, which it wants to be that of the result
+        return values
+    there = ~np.isnan(values)
+    n = there.sum(axis, keepdims=True)
+    mean = np.where(there, values, 0).sum(axis, keepdims=True) / np.maximum(n, 1)
+    return _packed(n, mean, np.where(there, values - mean, 0) ** 2, axis)
+
+
+def _join(parts: npt.NDArray[Any], axis: Any, keepdims: bool = True) -> npt.NDArray[Any]:  # noqa: ARG001
+    """Chan et al. (1983), doi:10.1080/00031305.1983.10483115."""
+    n = parts["n"].sum(axis, keepdims=True)
+    mean = (parts["n"] * parts["mean"]).sum(axis, keepdims=True) / np.maximum(n, 1)
+    squares = parts["squares"] + parts["n"] * (parts["mean"] - mean) ** 2
+    return _packed(n, mean, squares, axis)
+
+
+def _of_moments(parts: npt.NDArray[Any], axis: Any, keepdims: bool = False) -> Any:
+    joined = _join(parts, axis)
+    n = joined["n"]
+    spread = np.sqrt(joined["squares"] / np.where(n > 1, n - 1, np.nan))
+    return spread if keepdims else spread.squeeze(axis)
+
+
+def _packed(n: Any, mean: Any, squares: Any, axis: Any) -> npt.NDArray[Any]:
+    packed = np.empty(n.shape, _MOMENTS)
+    packed["n"], packed["mean"] = n, mean
+    packed["squares"] = squares.sum(axis, keepdims=True)
+    return packed
 
 
 def _while_playing(da: xr.DataArray, over: list[Hashable], during: During) -> xr.DataArray:

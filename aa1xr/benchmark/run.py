@@ -66,6 +66,7 @@ def run(
     *,
     areas: Iterable[str] | None = None,
     seeds: Iterable[int] = (0,),
+    splits: Iterable[int] | None = None,
     path: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
     """Fit and score a model on every split of a protocol.
@@ -102,6 +103,10 @@ def run(
     seeds
         Seeds for models that start from random weights. A protocol with `together` adds the number
         of the split.
+    splits
+        Which splits of the protocol, counted from 0. The default is all. Runs of different splits
+        or areas can share a `path`, also at the same time. A last run of all of them then only
+        collects their results.
     path
         A folder for results. Each (model, area, split, seed) is written atomically. A later run
         continues from there, also within an interrupted fit if the model supports it. The folder is
@@ -121,8 +126,8 @@ def run(
     Raises
     ------
     ValueError
-        If there is no such model or area, `ds` does not match the protocol, or `path` contains
-        results of another protocol or other data.
+        If there is no such model, area or split, `ds` does not match the protocol, or `path`
+        contains results of another protocol or other data.
 
     Notes
     -----
@@ -152,6 +157,7 @@ def run(
         arguments.check_integer("seeds", seed, 0, _LARGEST_SEED)
         for seed in arguments.listed("seeds", seeds, 1000)
     ]
+    chosen = list(range(protocol.n_splits)) if splits is None else _numbers(splits, protocol)
     prepared = protocol.prepare(ds)
     schema.require_coords(ds, "area")
     _check_labels(prepared)
@@ -160,8 +166,11 @@ def run(
     if unknown := [area for area in areas if area not in there]:
         known = ", ".join(map(printable, there))
         raise ValueError(f"there is no area {arguments.shown(unknown[0])}; there are {known}")
-    if not areas or not seeds:
-        raise ValueError(f"areas={areas[:9]}, seeds={seeds[:9]}; expected at least one of each")
+    if not areas or not seeds or not chosen:
+        raise ValueError(
+            f"areas={areas[:9]}, splits={chosen[:9]}, seeds={seeds[:9]}; expected at least one of "
+            "each"
+        )
     attrs = protocol.attrs_of(ds) | {"source_sha256": ds.attrs.get("source_sha256", "")}
     if path is not None:
         for area in areas:
@@ -173,7 +182,7 @@ def run(
         folder = _folder(resolve_path("path", path), attrs | {"aa1xr_version": VERSION})
     units = [
         Unit(key, area, split, seed)
-        for area, split, seed in itertools.product(areas, range(protocol.n_splits), seeds)
+        for area, split, seed in itertools.product(areas, chosen, seeds)
     ]
     results = {
         unit: _saved(folder / str(unit), of_area[unit.area])
@@ -193,6 +202,17 @@ def run(
     of_splits = splits_digest(protocol.splits(prepared))
     attrs |= {"splits_sha256": of_splits, "model": entrant.name}
     return _combine(results, areas).assign_attrs(attrs)
+
+
+def _numbers(splits: Iterable[int], protocol: Protocol) -> list[int]:
+    """The numbers of some splits, each once; or ValueError."""
+    last, why = protocol.n_splits - 1, f"the splits of protocol {protocol.name!r} count from 0"
+    return list(
+        dict.fromkeys(
+            arguments.check_integer("splits", split, 0, last, why)
+            for split in arguments.listed("splits", splits, 1000)
+        )
+    )
 
 
 def _check_labels(prepared: xr.Dataset) -> None:

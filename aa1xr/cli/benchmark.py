@@ -7,6 +7,7 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--area", choices=AREAS, help="default: both")
     parser.add_argument("--seeds", type=_seed, nargs="+", metavar="N", help="default: 0")
     parser.add_argument(
+        "--split",
+        type=_split,
+        nargs="+",
+        metavar="N",
+        help="only these splits, counted from 0, as a job of an array: all jobs share --out, and "
+        "the same command without --split then prints the table of all",
+    )
+    parser.add_argument(
         "--out", metavar="DIR", help="keep what is finished here, and go on from it"
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster to run on")
@@ -89,9 +98,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _seed(text: str) -> int:
+    return _number("seed", text)
+
+
+def _split(text: str) -> int:
+    return _number("split", text)
+
+
+def _number(noun: str, text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(
-            f"a seed must be a whole number, 0 or more; got {text[:80]!r}"
+            f"a {noun} must be a whole number, 0 or more; got {text[:80]!r}"
         )
     return int(text)
 
@@ -114,7 +131,8 @@ def _run(args: argparse.Namespace) -> None:
 
 def _print_stored(args: argparse.Namespace) -> None:
     """The table, from what was computed before."""
-    for name in ("source", "sample", "model", "prediction", "splits", "seeds", "scheduler"):
+    computing = ("sample", "model", "prediction", "splits", "split", "seeds", "scheduler")
+    for name in ("source", *computing):
         if getattr(args, name):
             option = one_line(args.source) if name == "source" else f"--{name}"
             raise ValueError(f"--table prints stored scores and computes nothing; omit {option}")
@@ -132,10 +150,12 @@ def _check(args: argparse.Namespace) -> xr.DataArray | None:
     if args.sample and args.source is not None:
         raise ValueError(f"give either --sample or {one_line(args.source)}")
     if args.prediction is not None:
-        for option in ("seeds", "out"):
+        for option in ("seeds", "split", "out"):
             if getattr(args, option) is not None:
                 raise ValueError(f"--{option} is for a --model that is fitted, not a --prediction")
         return _read(args.prediction)
+    if args.split is not None and args.against is not None:
+        raise ValueError("--against compares models in all splits; omit it, or --split")
     args.model = find_model(args.model or "ridge")
     if args.out is not None and Path(args.out).is_file():
         raise ValueError(f"--out {one_line(args.out)} is a file; expected a folder for results")
@@ -150,13 +170,19 @@ def _score(args: argparse.Namespace, protocol: Protocol, prediction: xr.DataArra
     ds = aa1xr.open(source, storage_options=args.storage_options, **protocol.options)
     if args.area:
         ds = aa1xr.sel(ds, area=args.area)
+    fit = partial(run, ds, protocol, args.model, seeds=args.seeds or [0], path=args.out)
+    if args.split is not None:  # a part, which does not compare with what has all splits
+        part = fit(splits=args.split)
+        print(f"{protocol}\n")
+        print(table([part], published=False))
+        return
     store = Store(source, args.storage_options)
     truth = None if store.attrs["simulation"] is None else _truth(store, protocol)
     if prediction is not None:
         result = score_prediction(ds, prediction, protocol)
         results = [result.assign_attrs(model=Path(args.prediction).name)]
     else:
-        results = [run(ds, protocol, args.model, seeds=args.seeds or [0], path=args.out)]
+        results = [fit()]
     if truth is not None:
         of_truth = score_prediction(ds, truth, protocol)
         results.append(of_truth.assign_attrs(model="true rate"))

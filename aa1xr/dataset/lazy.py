@@ -13,6 +13,7 @@ import numpy.typing as npt
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from aa1xr import messages
 from aa1xr.dataset.binning import count, presentations
 from aa1xr.dataset.grid import Grid
 from aa1xr.dataset.spectrogram import Cached, spectrograms, take
@@ -46,6 +47,7 @@ class LazyArray(BackendArray):
         return await asyncio.to_thread(self.__getitem__, key)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> npt.NDArray[Any]:
+        messages.expect_missing()
         if not isinstance(key, indexing.VectorizedIndexer):
             # The adapter has nothing to add, and fails on a slice like 5:5:-1.
             return self._outer(key.tuple)

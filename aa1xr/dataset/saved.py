@@ -27,6 +27,7 @@ from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest, Store
 from zarr.storage import StorePath
 
+from aa1xr import messages
 from aa1xr.arguments import shown
 from aa1xr.dataset.decoding import DECODED, check_decoding
 from aa1xr.errors import DataNotFoundError, StoreError
@@ -363,6 +364,7 @@ class _Part(BackendArray):
         return type(self).__name__, self._saved.url, self._token, self._name
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        messages.expect_missing()
         saved, name = self._saved, self._name
         with saved.reading():
             try:

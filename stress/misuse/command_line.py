@@ -59,6 +59,8 @@ MISUSED: tuple[tuple[str, str, Words, str], ...] = (
      lambda t: [t.store, t.new(), "--source-options", "[1]"], "expected an object"),
     ("benchmark", "a seed below zero", lambda t: [t.store, "--seeds", "-1"],
      "a seed must be a whole number, 0 or more; got '-1'|expected at least one"),
+    ("benchmark", "a range of splits", lambda t: [t.store, "--split", "0-4"],
+     "a split must be a whole number, 0 or more; got '0-4'"),
     ("info", "a misspelt option", lambda t: [t.store, "--jsn"], "--jsn"),
     ("info", "two sources", lambda t: [t.store, t.archive], "unrecognized arguments"),
     ("list", "nothing", lambda t: [], "TABLE"),

@@ -41,6 +41,24 @@ def test_standardize__by_loops(values, data):
         np.testing.assert_allclose(got[n], (row - mean) / spread, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("chunks", [{}, {"neuron": 1}, {"stimulus": 1, "time": 2}])
+def test_standardize__of_blocks_without_data(chunks):
+    """A neuron without data, one with a single value, and one without some stimuli."""
+    values = np.random.default_rng(0).normal(1000, 1, (4, 3, 50))
+    values[0] = values[1] = values[2, 1:] = np.nan
+    values[1, 0, 7] = 3
+    da = xr.DataArray(values, dims=("neuron", "stimulus", "time")).chunk(chunks)
+    for over in (("stimulus", "time"), ("neuron", "time"), ...):
+        # Warnings are errors here: dask warns of 0/0.
+        scaled, scaling = aa1xr.standardize(da, over=over, during="all")
+        expected = da.compute().std(over, ddof=1)
+        if over == ("stimulus", "time"):
+            assert np.isnan(scaled[0]).all().compute()
+            expected[1] = 1
+        np.testing.assert_allclose(scaling.scale, expected, rtol=1e-9)
+        assert scaling.scale.dtype == np.float64
+
+
 @given(ragged)
 def test_normalize__by_loops(values):
     da = xr.DataArray(values, dims=("neuron", "stimulus", "time"))

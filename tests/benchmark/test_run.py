@@ -148,6 +148,24 @@ def test_run__goes_on_after_an_interruption(ds, protocol, guess, monkeypatch, tm
     assert aa1xr.load(out / "guess-MLd-00-1").cc_norm.sizes["neuron"] == 2
 
 
+def test_run__in_parts_that_share_a_folder(ds, protocol, guess, monkeypatch, tmp_path):
+    """As the jobs of an array do."""
+    whole = run(ds, protocol, "guess", seeds=[0, 1])
+    out = tmp_path / "results.zarr"
+    for split, area in [(1, "MLd"), (0, "Field_L"), (1, "Field_L"), (0, "MLd")]:
+        part = aa1xr.sel(ds, area=area)
+        result = run(part, protocol, "guess", seeds=[0, 1], splits=[split, split], path=out)
+        expected = whole.sel(split=[split], neuron=part.neuron)
+        xr.testing.assert_identical(result.drop_vars("seconds"), expected.drop_vars("seconds"))
+    monkeypatch.setitem(MODELS, "guess", refuse)
+    again = run(ds, protocol, "guess", seeds=[0, 1], path=out)
+    xr.testing.assert_identical(again.drop_vars("seconds"), whole.drop_vars("seconds"))
+    with pytest.raises(
+        ValueError, match=r"splits must be at most 1: the splits of protocol .* got"
+    ):
+        run(ds, protocol, "guess", splits=[2])
+
+
 def test_run__refuses_a_folder_of_other_results(ds, protocol, guess, tmp_path):
     run(ds, protocol, "guess", path=tmp_path / "a.zarr")
     other = dataclasses.replace(protocol, smooth_ms=31.0)

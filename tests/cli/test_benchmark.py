@@ -37,6 +37,27 @@ def test_benchmark__of_simulated_cells_beside_the_truth(quick, tmp_path, capsys)
     assert [path.name for path in out.iterdir() if path.is_dir()] == ["ridge-MLd-00-0"]
 
 
+def test_benchmark__of_some_splits(sample_archive, tmp_path, capsys, monkeypatch):
+    """As the jobs of an array; the same command without --split collects."""
+    monkeypatch.setitem(
+        PROTOCOLS, "quick", dataclasses.replace(PROTOCOLS["cv10"], name="quick", n_splits=3)
+    )
+    monkeypatch.setattr("aa1xr.benchmark.models._LAGS_MS", (40,))
+    command = ["benchmark", "--protocol", "quick", "--sample", "--area", "MLd"]
+    kept = [*command, "--out", str(tmp_path / "results")]
+    assert cli.main(command) == 0
+    whole = _rows(capsys.readouterr().out)
+    for splits in (["2"], ["0", "1"]):
+        assert cli.main([*kept, "--split", *splits]) == 0
+        (row,) = _rows(capsys.readouterr().out)
+        assert (row["model"], row["splits"]) == ("ridge", str(len(splits)))
+    monkeypatch.setattr(sys.modules["aa1xr.benchmark.run"], "evaluate", None)
+    assert cli.main(kept) == 0
+    assert [row | {"s a fit": ""} for row in _rows(capsys.readouterr().out)] == [
+        row | {"s a fit": ""} for row in whole
+    ]
+
+
 def test_benchmark__of_a_prediction(quick, sample_archive, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source, options: _Recorded())
     ds = aa1xr.open_sample()
@@ -113,7 +134,8 @@ def test_benchmark__table_has_a_protocol_with_splits_of_a_file(sample_archive, t
 
 
 @pytest.mark.parametrize(
-    "option", [["cells.zip"], ["--sample"], ["--model", "gru"], ["--seeds", "1"]]
+    "option",
+    [["cells.zip"], ["--sample"], ["--model", "gru"], ["--seeds", "1"], ["--split", "1"]],
 )
 def test_benchmark__table_computes_nothing(option, capsys):
     assert cli.main(["benchmark", "--table", *option]) == 1
@@ -211,6 +233,9 @@ class _Recorded:
     [
         (["--sample", "--prediction", "{tmp}/other.zarr", "--seeds", "1"], "--seeds is for a --mo"),
         (["--sample", "--prediction", "{tmp}/other.zarr", "--out", "x"], "--out is for a --model"),
+        (["--sample", "--prediction", "{tmp}/other.zarr", "--split", "0"], "--split is for a --mo"),
+        (["--sample", "--split", "0", "--against", "ridge"], "omit it, or --split"),
+        (["--sample", "--split", "1"], "splits must be at most 0"),
     ],
 )
 def test_benchmark__refuses(quick, arguments, message, sample_archive, tmp_path, capsys):
