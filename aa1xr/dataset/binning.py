@@ -42,7 +42,10 @@ def count(
         rows_of_counts = counts[run].reshape(per_row.size, bins.size)
         for rows, spikes in _pieces(per_row):
             _add(grid, times[spikes], per_row[rows], bins, rows_of_counts[rows])
-    counts.swapaxes(1, 2)[..., ~grid.has_data(stimuli, bins)] = np.nan
+    first, after = grid.bounds_of_data(stimuli, bins)
+    counts[..., :first] = np.nan
+    for s, end in enumerate(after.tolist()):
+        counts[:, s, :, end:] = np.nan
     if trials is None or total:
         return counts[:, :, 0]
     counts[presentations(store, neurons, stimuli)[:, :, np.newaxis] <= trials] = np.nan

@@ -27,8 +27,8 @@ from aa1xr.store.source import find_source
 from aa1xr.version import VERSION
 
 #: A dask block is a stretch of neurons of about this size: large enough that AA1 is some ten
-#: tasks, small enough that a worker holds several.
-_BLOCK = 32 * 2**20
+#: tasks, small enough that a worker holds several. A sum holds it three times in each thread.
+_BLOCK = 24 * 2**20
 
 _ORIGINS = {
     "aa1": {

@@ -48,11 +48,14 @@ class Grid:
         edges = (np.arange(self.n_time) - self.n_before) * self.hop / self.sample_rate
         return np.asarray(edges, dtype=np.float64)
 
-    def has_data(
+    def bounds_of_data(
         self, stimuli: npt.NDArray[np.intp], bins: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.bool_]:
-        """Whether bins are in a stimulus' window and recorded. [shape: (stimuli, bins)]."""
-        return (bins >= self.first) & (bins < self.n_bins[stimuli][:, np.newaxis])
+    ) -> tuple[int, npt.NDArray[np.intp]]:
+        """Where, in increasing bins, those begin and end that are recorded and in the window.
+
+        The end is that of each stimulus. [shape: (stimuli,)]
+        """
+        return int(np.searchsorted(bins, self.first)), np.searchsorted(bins, self.n_bins[stimuli])
 
     def bins(self, microseconds: npt.NDArray[np.int32]) -> npt.NDArray[np.int64 | np.int32]:
         """The bin on the axis of each spike; negative or past the end outside the window."""

@@ -21,6 +21,9 @@ from aa1xr.errors import DataNotFoundError
 from aa1xr.store.read import Store
 from aa1xr.typing import Positions
 
+_ALL = slice(None)
+_BACKWARDS = slice(None, None, -1)
+
 
 @dataclass(frozen=True, eq=False)
 class LazyArray(BackendArray):
@@ -57,18 +60,20 @@ class LazyArray(BackendArray):
         return values
 
     def _outer(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
-        wanted: list[Positions] = []
-        back: list[Positions | None] = []
-        for size, part in zip(self.shape, key, strict=True):
-            positions = np.arange(size)[part]
-            unique, inverse = np.unique(positions, return_inverse=True)
-            wanted.append(unique)
-            # A scalar drops its axis; repeats and disorder are put back afterwards.
-            back.append(inverse if positions.ndim else None)
-        if any(part.size == 0 for part in wanted):
-            return np.zeros([part.size for part in back if part is not None], self.dtype)
+        parts = [_increasing(size, part) for size, part in zip(self.shape, key, strict=True)]
+        wanted = [positions for positions, _ in parts]
+        if any(positions.size == 0 for positions in wanted):
+            values = np.zeros([positions.size for positions in wanted], self.dtype)
+        else:
+            values = self._computed(wanted)
+        for axis, (_, back) in enumerate(parts):
+            if isinstance(back, np.ndarray):
+                values = values.take(back, axis)
+        return values[tuple(_ALL if isinstance(back, np.ndarray) else back for _, back in parts)]
+
+    def _computed(self, wanted: list[Positions]) -> npt.NDArray[Any]:
         try:
-            values = self.compute(*wanted)
+            return self.compute(*wanted)
         except DataNotFoundError as error:
             # It was there when the Dataset was opened; but this may be another machine.
             raise DataNotFoundError(
@@ -77,12 +82,18 @@ class LazyArray(BackendArray):
                 "disk or at a URL that all of them reach (aa1xr.open(data_dir=...)). If it was "
                 "removed since: open the data again."
             ) from error
-        for axis, order in reversed(list(enumerate(back))):
-            if order is None:
-                values = values.take(0, axis)
-            elif not np.array_equal(order, np.arange(values.shape[axis])):
-                values = values.take(order, axis)
-        return values
+
+
+def _increasing(size: int, part: Any) -> tuple[Positions, Any]:
+    """The positions in a part of an axis, each once and increasing; and which of them it has."""
+    positions = np.arange(size)[part]
+    if positions.ndim == 0:
+        return positions[np.newaxis], 0
+    if isinstance(part, slice):  # by far the most, and np.unique would sort them
+        backwards = part.step is not None and part.step < 0
+        return (positions[::-1], _BACKWARDS) if backwards else (positions, _ALL)
+    unique, order = np.unique(positions, return_inverse=True)
+    return unique, _ALL if np.array_equal(order, np.arange(unique.size)) else order
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,8 @@ from aa1xr.store.location import Location, describe, is_path, read_object, zarr_
 from aa1xr.store.storage import Storage, open_storage
 from aa1xr.version import VERSION
 
-#: What belongs to one process: an event loop, and clients of object storage that run in it.
-_OF_PROCESS = ("storage", "zarr_store", "group")
+#: What belongs to one process: an event loop, clients of object storage that run in it, and locks.
+_OF_PROCESS = ("storage", "zarr_store", "group", "kept")
 
 
 class OtherVersionError(RuntimeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from aa1xr.schema import fixed_width, parse_cell_id
 from aa1xr.store import validate
 from aa1xr.store.chunks import CHECKSUM, CHECKSUMS, check_chunks, chunk_keys
 from aa1xr.store.connection import Connection, parse
+from aa1xr.store.kept import Kept
 from aa1xr.store.layout import (
     ARRAYS,
     CONSOLIDATED,
@@ -58,6 +61,11 @@ _FOREIGN = (
 )
 _DERIVE_AGAIN = "It is a cache: remove this folder of the store, and it is computed again."
 
+#: Chunks of one array that are kept when they are read together: AA1 has 11 of spikes.
+_MOST_CHUNKS = 16
+#: Seconds after which a store that is not on this machine is looked at again: it is a request.
+_LOOK_AGAIN = 10
+
 #: Stores that this process opened, by their URL and by the SHA-256 of what they were built of: a
 #: Dataset in memory has no more than these.
 _OPENED: dict[str, tuple[Location, dict[str, Any], str | None]] = {}
@@ -86,14 +94,19 @@ class Store(Connection):
     format, and DataNotFoundError if there is none.
     """
 
+    _looked: bytes | None = None
+    _next_look = 0.0
+
     @cached_property
-    def _chunks(self) -> dict[tuple[str, int], npt.NDArray[Any]]:
-        return {}
+    def kept(self) -> Kept:
+        """Chunks that were read and checked."""
+        return Kept()
 
     @cached_property
     def root(self) -> dict[str, Any]:
         """The metadata of the root, whose checksum is right and which are as aa1xr writes them."""
-        metadata = self.get(METADATA)
+        self._looked, self._next_look = self.get(METADATA), monotonic() + _LOOK_AGAIN
+        metadata = self._looked
         if metadata is None:
             raise DataNotFoundError(
                 f"{self.url}: no store there (it has no {METADATA}). Check the name. "
@@ -179,26 +192,56 @@ class Store(Connection):
             raise StoreError(f"{self.url}: {error}. {advice}") from error
 
     def read(self, name: str, selection: Any = ...) -> npt.NDArray[Any]:
-        """The values of an array of the store, all or a basic selection of them."""
+        """The values of an array of the store, all or a basic selection of them.
+
+        Consecutive spikes are read as `rows`, and cannot be changed.
+        """
+        if name == "spike_time" and isinstance(selection, slice):
+            start, stop, step = selection.indices(self.sizes["spike"])
+            if step == 1:
+                return self.rows(name, start, max(start, stop))
         return self._checked(self.array(name), selection)
 
     def rows(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
-        """Some neurons of an array that is chunked by neurons alone.
+        """Some neurons, or spikes, of an array that is chunked along its first axis alone.
 
-        Its chunks are kept: they are small, and each block of neurons needs one or two.
+        They cannot be changed: the chunks that were used last are kept, since responses that are
+        read one after the other lie in one or two of them.
         """
-        size = self.array(name).chunks[0]
-        first, after = start // size, -(-stop // size)
-        kept = self._chunks
-        for number in range(first, after):
-            if (name, number) not in kept:
-                part = slice(number * size, (number + 1) * size)
-                kept[name, number] = self._read_rows(name, part)
-        chunks = [kept[name, number] for number in range(first, after)]
-        return np.concatenate(chunks)[start - first * size : stop - first * size]
+        self._require_same_version()
+        kept = self.kept
+        kept.mark(self._look())
+        size = ARRAYS[name].chunks[0]
+        first, after = start // size, max(start // size + 1, -(-stop // size))
+        if after - first > _MOST_CHUNKS:  # a pass over many neurons, which do not come again
+            return self._read_rows(name, slice(start, stop))
+        numbers = range(first, after)
+        chunks = {n: chunk for n in numbers if (chunk := kept.get((name, n))) is not None}
+        if gone := [n for n in numbers if n not in chunks]:
+            # In one read, which is quicker than one for each.
+            values = self._read_rows(name, slice(gone[0] * size, (gone[-1] + 1) * size))
+            for n in range(gone[0], gone[-1] + 1):
+                at = (n - gone[0]) * size
+                chunks[n] = kept.put((name, n), values[at : at + size].copy())
+        found = [chunks[n] for n in numbers]
+        values = found[0] if len(found) == 1 else np.concatenate(found)
+        return values[start - first * size : stop - first * size]
+
+    def _look(self) -> Any:
+        """What changes when another store comes to this place."""
+        if is_path(self.place):
+            try:
+                found = os.stat(f"{self.place}/{METADATA}")  # noqa: PTH116 - three times a call
+            except OSError:
+                return None
+            return found.st_size, found.st_mtime_ns, found.st_ino
+        _ = self.root  # which looks at it
+        if monotonic() > self._next_look:
+            self._looked, self._next_look = self.get(METADATA), monotonic() + _LOOK_AGAIN
+        return self._looked
 
     def _read_rows(self, name: str, part: slice) -> npt.NDArray[Any]:
-        values = self.read(name, part)
+        values = self._checked(self.array(name), part)
         if name == "n_trials":
             with self._held_against_the_layout():
                 validate.check_trials(values, self.sizes["trial"])
@@ -336,13 +379,13 @@ class Store(Connection):
                     f"it: it is damaged. {_REBUILD}"
                 )
         _ = self.labels
-        self.rows("row_size", 0, self.sizes["neuron"])
+        self._read_rows("row_size", slice(0, self.sizes["neuron"]))
         for name in ARRAYS:
             array = self.array(name)
             step = 16 * array.chunks[0]
             digest = Digest()
-            for start in range(0, array.shape[0], step):
-                digest.update(self.read(name, slice(start, start + step)))
+            for start in range(0, array.shape[0], step):  # from the place, and not as kept
+                digest.update(self._checked(array, slice(start, start + step)))
             if digest.hex() != self.attrs[DIGESTS][name]:
                 raise StoreError(
                     f"{self.url}: {name} is not what was built, though no chunk of it is damaged: "

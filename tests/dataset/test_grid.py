@@ -60,18 +60,19 @@ def test_make_grid__takes_any_number(dt_ms):
 
 @pytest.mark.parametrize("dt_ms", [1, 5, 7, 40, 1500, 4000])
 @pytest.mark.parametrize(("before_ms", "after_ms"), [(2000, 4000), (1999, 1000), (0, 0)])
-def test_make_grid__has_data_only_where_a_bin_was_recorded(dt_ms, before_ms, after_ms):
+def test_bounds_of_data__are_those_of_the_bins_that_were_recorded(dt_ms, before_ms, after_ms):
     lengths = np.array([32000, 52801, 80000])
     if dt_ms > 2500 + before_ms + after_ms:
         pytest.skip("such a bin is wider than the longest window")
     made = make_grid(lengths, RATE, BinOptions(dt_ms, before_ms, after_ms))
     edges = [(k - made.n_before) * Fraction(dt_ms) for k in range(made.n_time + 1)]
-    got = made.has_data(np.arange(3), np.arange(made.n_time))
+    bins = np.arange(made.n_time)
+    first, after = made.bounds_of_data(np.arange(3), bins)
     assert edges[-1] >= 2500 + after_ms
     for s, n in enumerate(lengths):
         end = -(-(Fraction(int(n), 32) + after_ms) // dt_ms) * dt_ms
         expected = [a >= -2000 and b <= min(4000, end) for a, b in itertools.pairwise(edges)]
-        assert got[s].tolist() == expected
+        assert ((bins >= first) & (bins < after[s])).tolist() == expected
 
 
 def test_make_grid__takes_the_widest_bin():

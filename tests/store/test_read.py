@@ -3,6 +3,8 @@ import os
 import pickle
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -405,3 +407,123 @@ def test_zarr_store__errors_of_storage_name_the_place(monkeypatch):
         monkeypatch.setattr(FsspecStore, name, forbid)
     with pytest.raises(PermissionError, match="aa1-forbidden"):
         aa1xr.save(xr.Dataset({"x": 1}), "memory://aa1-forbidden.zarr")
+
+
+# Chunks that are kept
+
+
+@pytest.fixture
+def long_store(tmp_path, monkeypatch):
+    """A store with many chunks of spikes, which are short."""
+    monkeypatch.setitem(ARRAYS, "spike_time", replace(ARRAYS["spike_time"], chunks=(60,)))
+    sizes = {"n_neurons": 4, "n_songs": 1, "n_ripples": 1, "n_trials": 5}
+    aa1xr.simulate_archive(tmp_path / "long.zip", **sizes)
+    return Path(aa1xr.build(tmp_path / "long.zip", data_dir=tmp_path))
+
+
+@pytest.fixture
+def read_from_disk(monkeypatch):
+    """The chunks that were read, as (array, number of values)."""
+    found = []
+    checked = Store._checked
+
+    def spy(self, array, selection, *args):
+        values = checked(self, array, selection, *args)
+        found.append((array.path, values.size))
+        return values
+
+    monkeypatch.setattr(Store, "_checked", spy)
+    return found
+
+
+def test_rows__one_response_after_the_other_reads_each_chunk_once(long_store, read_from_disk):
+    ds = aa1xr.open(long_store, chunks=None)
+    n_spikes = Store(str(long_store)).sizes["spike"]
+    for neuron in ds.neuron.values:
+        for stimulus in ds.stimulus.values:
+            assert ds.spikes.sel(neuron=neuron, stimulus=stimulus).values.ndim == 2
+    of_spikes = [size for path, size in read_from_disk if path == "spike_time"]
+    assert sum(of_spikes) == n_spikes
+    assert len(of_spikes) <= -(-n_spikes // 60)
+
+
+@pytest.mark.parametrize("most", [1, 2000, 2**24])
+def test_rows__are_those_of_the_array(long_store, monkeypatch, most):
+    monkeypatch.setattr("aa1xr.store.kept.Kept.most", most)
+    reader = Store(str(long_store))
+    whole = reader.read("spike_time")
+    rng = np.random.default_rng(0)
+    for start, stop in rng.integers(0, whole.size + 1, (40, 2)).tolist():
+        np.testing.assert_array_equal(
+            reader.read("spike_time", slice(start, stop)), whole[start:stop]
+        )
+        assert sum(a.nbytes for a in reader.kept._arrays.values()) <= most
+    for part in (slice(None), slice(-5, None), slice(None, None, 2)):
+        np.testing.assert_array_equal(reader.read("spike_time", part), whole[part])
+
+
+def test_rows__a_long_part_is_not_kept(long_store):
+    reader = Store(str(long_store))
+    whole = reader.read("spike_time", slice(None))
+    np.testing.assert_array_equal(whole, reader.read("spike_time"))
+    assert not reader.kept._arrays
+    assert reader.rows("row_size", 2, 4).shape[0] == 2
+    assert {name for name, _ in reader.kept._arrays} == {"row_size", "n_trials"}
+
+
+def test_rows__pickle_empty(long_store):
+    reader = Store(str(long_store))
+    reader.read("spike_time", slice(0, 9))
+    assert reader.kept._arrays
+    assert not pickle.loads(pickle.dumps(reader)).kept._arrays
+
+
+@pytest.mark.parametrize("place", ["path", "url"])
+def test_rows__another_store_in_its_place(long_store, tmp_path, monkeypatch, place):
+    monkeypatch.setattr("aa1xr.store.read._LOOK_AGAIN", 0)
+    url = {"path": str(tmp_path / "x.zarr"), "url": "memory://kept/x.zarr"}[place]
+    aa1xr.simulate_archive(tmp_path / "other.zip", n_neurons=4, n_songs=1, n_ripples=1, seed=9)
+    aa1xr.copy_store(long_store, url)
+    ds = aa1xr.open(url, chunks=None)
+    right = ds.psth[3, 1].values
+    lazy = aa1xr.open(url).psth[3, 1]
+    files, root = fsspec.url_to_fs(url)
+    np.testing.assert_array_equal(lazy.values, right)
+    files.rm(root, recursive=True)
+    aa1xr.copy_store(tmp_path / "other.zip", url, data_dir=tmp_path)
+    for variable in (ds.psth[3, 1], ds.spikes[3, 1], lazy):
+        with pytest.raises(StoreError, match=r"another store than .* Open it again"):
+            variable.compute()
+    # And again of what it was at first.
+    files.rm(root, recursive=True)
+    aa1xr.copy_store(long_store, url)
+    np.testing.assert_array_equal(ds.psth[3, 1].values, right)
+    np.testing.assert_array_equal(lazy.values, right)
+    files.rm(root, recursive=True)
+
+
+def test_check__reads_the_files_and_not_what_is_kept(long_store):
+    reader = Store(str(long_store))
+    reader.read("spike_time", slice(0, 9))
+    reader.rows("row_size", 0, 1)
+    for path in ("spike_time/c/0", "row_size/c/0/0/0", "n_trials/c/0/0"):
+        data = (long_store / path).read_bytes()
+        (long_store / path).write_bytes(flipped(data, 4 * len(data)))
+        with pytest.raises(StoreError, match=path.partition("/")[0]):
+            reader.check()
+        (long_store / path).write_bytes(data)
+    reader.check()
+
+
+def test_rows__threads(long_store):
+    reader = Store(str(long_store))
+    whole = reader.read("spike_time")
+
+    def part(seed):
+        rng = np.random.default_rng(seed)
+        for start in rng.integers(0, whole.size, 50).tolist():
+            found = reader.read("spike_time", slice(start, start + 100))
+            np.testing.assert_array_equal(found, whole[start : start + 100])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(part, range(4)))
