@@ -45,17 +45,19 @@ def summarize(ds: xr.Dataset) -> dict[str, Any]:
         "presentations": _presentations(ds),
         "bins": _bins(ds),
         "mel": {name: ds.attrs[name] for name in SpectrogramOptions._fields if name in ds.attrs},
-        "variables": {
-            str(name): {
-                "dims": list(map(str, array.dims)),
-                "units": str(array.attrs.get("units", "")),
-                "long_name": str(array.attrs.get("long_name", "")),
-            }
-            for name, array in ds.data_vars.items()
-        },
+        "variables": {str(name): _described(array) for name, array in ds.data_vars.items()},
+        "coordinates": {str(name): _described(array) for name, array in ds.coords.items()},
         "source": {name: ds.attrs[name] for name in _SOURCE if ds.attrs.get(name)},
     }
     return {name: part for name, part in parts.items() if part}
+
+
+def _described(array: xr.DataArray) -> dict[str, Any]:
+    return {
+        "dims": list(map(str, array.dims)),
+        "units": str(array.attrs.get("units", "")),
+        "long_name": str(array.attrs.get("long_name", "")),
+    }
 
 
 def _values(ds: xr.Dataset, name: str) -> Any:
@@ -131,7 +133,7 @@ def _bins(ds: xr.Dataset) -> dict[str, Any]:
     return {"dt_ms": dt_ms, "count": int(time.size), "window_s": window}
 
 
-def rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+def rows(summary: Mapping[str, Any], *, coordinates: bool = False) -> list[tuple[str, str]]:
     """A summary as a table of two columns."""
     say: dict[str, Callable[[Any], str]] = {
         "title": str,
@@ -142,10 +144,12 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         "mel": _say_mel,
     }
     out = [(name, words(summary[name])) for name, words in say.items() if name in summary]
-    for name, variable in summary.get("variables", {}).items():
+    arrays = list(summary.get("variables", {}).items())
+    arrays += list(summary.get("coordinates", {}).items()) if coordinates else []
+    for name, variable in arrays:
         units = [f"[{variable['units']}]"] if variable["units"] else []
         dims = f"({', '.join(variable['dims'])})"
-        out.append((name, " ".join([dims, variable["long_name"], *units])))
+        out.append((name, " ".join(filter(None, [dims, variable["long_name"], *units]))))
     out += [(name, str(value)) for name, value in summary.get("source", {}).items()]
     return [(printable(name), printable(text, longest=_LONGEST)) for name, text in out]
 
@@ -203,6 +207,6 @@ def as_html(summary: Mapping[str, Any]) -> str:
     cell = "text-align: left; vertical-align: top; white-space: normal"
     body = "".join(
         f"<tr><th style='{cell}'>{escape(name)}</th><td style='{cell}'>{escape(text)}</td></tr>"
-        for name, text in rows(summary)
+        for name, text in rows(summary, coordinates=True)
     )
     return f"<table>{body}</table>"

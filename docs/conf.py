@@ -64,6 +64,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_execution_in_temp = True
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # CommonMark, the default, has no tables
 nb_output_stderr = "warn"  # fails the build, unless the metadata of the cell allow it
 
 default_role = "py:obj"  # `aa1xr.open` in a docstring is a link, `dt_ms` just code

@@ -117,7 +117,7 @@ def test_as_html__has_every_row_escaped(ds):
     summary = summarize(ds) | {"title": "<b> & co"}
     html = as_html(summary)
     assert "&lt;b&gt; &amp; co" in html
-    assert html.count("<tr>") == len(rows(summary))
+    assert html.count("<tr>") == len(rows(summary, coordinates=True))
 
 
 def test_dataset__reads_well(ds):
@@ -131,3 +131,14 @@ def test_summarize__of_an_axis_that_is_not_as_it_says(ds):
     thinned = ds.isel(time=slice(None, None, 2))
     assert summarize(thinned)["bins"]["dt_ms"] == 5
     assert "of 5 ms" in repr(thinned.aa1)
+
+
+def test_as_html__has_the_meaning_and_units_of_everything(ds):
+    labelled = ds.assign_coords(depth_um=("neuron", np.arange(12), {"units": "um"}))
+    html = as_html(summarize(labelled))
+    for array in (*ds.data_vars.values(), *ds.coords.values()):
+        assert array.attrs["long_name"] in html
+        assert array.attrs.get("units", "s") in html
+    assert "<th style='text-align: left; vertical-align: top; white-space: normal'>depth_um" in html
+    assert "(neuron) [um]" in html
+    assert "depth_um" not in as_text(summarize(labelled))  # one screen of a terminal
