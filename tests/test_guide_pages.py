@@ -114,6 +114,20 @@ def test_decoding__filtered_distance_is_van_rossums(decoding):
     np.testing.assert_allclose(found, van_rossum(*times, 0.080), rtol=0.03)
 
 
+def test_decoding__distances(decoding):
+    rng = np.random.default_rng(0)
+    song = np.array([0, 0, 0, 1, 1, 2, 2, 2])
+    distances = rng.random((8, 8))
+    expected = np.zeros((3, 3))
+    for k in range(8):
+        mean = {
+            s: np.mean([distances[k, j] for j in range(8) if j != k and song[j] == s])
+            for s in range(3)
+        }
+        expected[song[k], min(mean, key=mean.get)] += 1
+    np.testing.assert_array_equal(decoding["decode_distances"](distances, song), expected)
+
+
 @pytest.fixture(scope="module")
 def statistics(sample_archive):
     return run_cells("statistics.md")
