@@ -12,9 +12,11 @@ from typing import Any
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 import aa1xr
 
+LOGGER = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SOURCE = PROJECT["urls"]["Source"]
@@ -86,6 +88,8 @@ html_theme_options = {
     "footer_end": [],
     "show_prev_next": False,
 }
+# Pages without others below them would have an empty side bar.
+html_sidebars = {"speed": [], "changelog": [], "architecture": []}
 html_static_path = ["_static"]
 html_css_files = ["outputs.css"]
 html_show_sourcelink = False
@@ -96,6 +100,7 @@ def setup(app: Sphinx) -> None:
     """Connect the functions below."""
     app.connect("source-read", _link_notebooks)
     app.connect("doctree-read", _link_names)
+    app.connect("doctree-read", _find_raw_tables)
     app.connect("autodoc-process-docstring", _show_code, priority=0)
     app.connect("autodoc-skip-member", _skip_fields)
 
@@ -118,6 +123,14 @@ def _link_names(app: Sphinx, doctree: nodes.document) -> None:
         link["refdoc"] = app.env.docname
         literal.replace_self(link)
         link += literal
+
+
+def _find_raw_tables(app: Sphinx, doctree: nodes.document) -> None:
+    """Warn of a Markdown table that is shown as text."""
+    del app
+    for paragraph in doctree.findall(nodes.paragraph):
+        if paragraph.astext().startswith("| "):
+            LOGGER.warning("a table is shown as text", location=paragraph)
 
 
 def _show_code(*args: Any) -> None:

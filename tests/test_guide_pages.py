@@ -10,7 +10,6 @@ from tests.guide_pages import blocks, run_block, run_cells
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::aa1xr.AA1Warning"),  # some sample cells are silent
-    pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning"),
 ]
 
 
@@ -192,7 +191,7 @@ def test_statistics__mixed_model(sample_archive):
     np.testing.assert_allclose(difference, mld.mean() - field_l.mean(), atol=0.5)
 
 
-@pytest.mark.filterwarnings("default:::(?!aa1xr|tests)")
+@pytest.mark.filterwarnings("default::DeprecationWarning:(?!aa1xr|tests)")
 def test_training_loop__score_is_the_benchmarks(sample_archive):
     torch = pytest.importorskip("torch")
     names = {}
