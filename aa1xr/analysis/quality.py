@@ -55,7 +55,7 @@ MEASURES: dict[str, schema.Spec] = {
 
 #: Why a measure is not what a user expects.
 _TEXTS = {
-    "before": "rates before onset and latencies are undefined (NaN) for {names}: there are no bins "
+    "before": "rates before onset and latencies are undefined (NaN): there are no bins "
     "before onset; open the data with before_ms=2000",
     "wide": "latencies are undefined (NaN) for {names}: bins of more than 10 ms do not resolve "
     "them; open the data with dt_ms=5",

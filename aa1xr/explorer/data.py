@@ -275,7 +275,10 @@ class Data:
         if np.isnan(weights).any():
             return "no STRF: the neuron was not presented enough stimuli of this type"
         known: Any = delays(fits["lag"].values, fits["lag"].attrs)
-        rate = fits["prediction"].dropna("time")
+        rate = fits["prediction"]
+        if state.smooth_ms:
+            rate = smooth(rate, state.smooth_ms)
+        rate = rate.dropna("time")
         return Field(
             weights=weights,
             delays=known[1],

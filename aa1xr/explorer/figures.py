@@ -10,6 +10,7 @@ from bokeh.models import (
     ColorBar,
     ColumnDataSource,
     FixedTicker,
+    Label,
     LinearColorMapper,
     PanTool,
     Range1d,
@@ -45,7 +46,7 @@ class Figures:
 
     def __init__(self, theme: str) -> None:
         self.colours = COLOURS[theme]
-        self._ink = _INK[theme]
+        self._ink, self._ground = _INK[theme], _GROUND[theme]
         self.time = Range1d(-0.25, 2.25)
         tools = [
             PanTool(dimensions="width"),
@@ -72,7 +73,9 @@ class Figures:
             made.toolbar.active_scroll = tools[1]
             return made
 
-        self.sound = panel(170, "kHz", y_range=Range1d(0, 1))
+        # What a saved picture says of itself.
+        self.sound = panel(190, "kHz", y_range=Range1d(0, 1), title=" ")
+        self.sound.title.text_font_size = "11px"
         self.wave = panel(80, "waveform", y_range=Range1d(-1, 1))
         self.raster = panel(190, "trial", y_range=Range1d(1, 0))
         self.rate = panel(190, "spikes/s")
@@ -100,13 +103,13 @@ class Figures:
         )
         self._make_field()
         for each in (*self.all, self.field):
-            _colour(each, ink=self._ink, ground=_GROUND[theme])
+            _colour(each, ink=self._ink, ground=self._ground)
 
     def _add_sound(self) -> None:
         self._sound = ColumnDataSource({"image": [], "x": [], "dw": [], "dh": []})
         self._level = LinearColorMapper("Magma256", low=-RANGE_DB, high=0)
         self.sound.image("image", "x", 0, "dw", "dh", source=self._sound, color_mapper=self._level)
-        self.sound.add_layout(_bar(self._level), "right")
+        self.sound.add_layout(_bar(self._level, "dB"), "right")
         self._wave = ColumnDataSource({"x": [], "low": [], "high": []})
         self.wave.varea("x", "low", "high", source=self._wave, color=self._ink)
         self.wave.yaxis.ticker.ticks = [0]
@@ -114,11 +117,19 @@ class Figures:
     def _add_responses(self) -> None:
         self._spikes: list[Any] = []
         self._rates: list[Any] = []
+        self._names: list[Any] = []
         self._filled: set[int] = set()  #: places of neurons that have something on the screen
         for colour in self.colours:
             spikes = ColumnDataSource({"x": [], "top": [], "bottom": []})
             self.raster.segment("x", "top", "x", "bottom", source=spikes, color=colour)
             self._spikes.append(spikes)
+            name = Label(
+                x=2, x_units="screen", y=0, y_offset=-13, text="", text_color=colour,
+                text_font_size="11px", background_fill_color=self._ground,
+                background_fill_alpha=0.7,
+            )  # fmt: skip
+            self.raster.add_layout(name)
+            self._names.append(name)
             rates = ColumnDataSource(dict(_EMPTY), name=f"rate-{len(self._rates)}")
             self.rate.varea_step(
                 "x", 0, "y", source=rates, step_mode="after", fill_color=colour, fill_alpha=0.2
@@ -130,15 +141,20 @@ class Figures:
             "x", "y", source=self._prediction, mode="after", color=self._ink, line_width=1.6,
             line_dash=[5, 3],
         )  # fmt: skip
+        self._dashed = Label(
+            x=2, x_units="screen", y=148, y_units="screen", text="dashed: prediction of the STRF",
+            text_color=self._ink, text_font_size="11px", visible=False,
+        )  # fmt: skip
+        self.rate.add_layout(self._dashed)
         self.rate.y_range.start = 0
 
     def _add_population(self) -> None:
         self._population = ColumnDataSource({"image": [], "x": [], "dw": [], "dh": []})
-        shades = LinearColorMapper("Viridis256", low=0, high=1, nan_color="rgba(128,128,128,0.3)")
+        shades = LinearColorMapper("Viridis256", low=0, high=1, nan_color="#8c8c8c")
         self.population.image(
             "image", "x", 0, "dw", "dh", source=self._population, color_mapper=shades
         )
-        self.population.add_layout(_bar(shades), "right")
+        self.population.add_layout(_bar(shades, "of max"), "right")
         self._chosen = ColumnDataSource({"y": [], "colour": []})
         self.population.hspan("y", source=self._chosen, color="colour", line_width=2)
 
@@ -176,7 +192,7 @@ class Figures:
         self.field.image(
             "image", "x", 0, "dw", "dh", source=self._field, color_mapper=self._weights
         )
-        self.field.add_layout(_bar(self._weights), "right")
+        self.field.add_layout(_bar(self._weights, "spikes/s"), "right")
 
     def show_sound(self, sound: Sound) -> None:
         """Draw the spectrogram and the waveform."""
@@ -194,11 +210,19 @@ class Figures:
                 start=start, end=end, reset_start=start, reset_end=end, bounds=(start, end)
             )
 
-    def show_responses(self, responses: list[Response | None]) -> None:
+    def show_title(self, text: str, file_name: str) -> None:
+        """Say what is shown, in the picture and in the name of a saved one."""
+        self.sound.title.text = text
+        self.grid.name = file_name
+
+    def show_responses(self, names: list[str], responses: list[Response | None]) -> None:
         """Draw raster and PSTH of up to four neurons."""
         row, ticks = 0, {}
         for place in range(MOST_NEURONS):
             response = responses[place] if place < len(responses) else None
+            text = names[place] if response is not None else ""
+            if (self._names[place].text, self._names[place].y) != (text, row):
+                self._names[place].update(text=text, y=row)
             if response is None:
                 if place in self._filled:
                     self._spikes[place].data = {"x": [], "top": [], "bottom": []}
@@ -248,6 +272,7 @@ class Figures:
             if self._field.data["x"]:
                 self._field.data = {"image": [], "x": [], "dw": [], "dh": []}
                 self._prediction.data = dict(_EMPTY)
+                self._dashed.visible = False
             return
         largest = float(abs(field.weights).max()) or 1.0
         self._weights.update(low=-largest, high=largest)
@@ -257,6 +282,7 @@ class Figures:
         self.field.x_range.update(start=left, end=left + width * field.delays.size)
         _mark_bands(self.field, field.freq)
         self._prediction.data = {"x": field.edges, "y": field.rate}
+        self._dashed.visible = True
 
 
 def _image(values: Any, start: float, width: float) -> dict[str, Any]:
@@ -273,13 +299,15 @@ def _colour(of: Any, *, ink: str, ground: str) -> None:
         axis.major_label_text_color = axis.axis_label_text_color = ink
         axis.axis_label_text_font_style = "normal"
     for bar in of.right:
-        bar.major_label_text_color = ink
+        bar.major_label_text_color = bar.title_text_color = ink
 
 
-def _bar(mapper: LinearColorMapper) -> ColorBar:
+def _bar(mapper: LinearColorMapper, unit: str) -> ColorBar:
     return ColorBar(
         color_mapper=mapper,
-        title=None,
+        title=unit,
+        title_text_font_size="10px",
+        title_text_font_style="normal",
         width=8,
         padding=2,
         major_label_text_font_size="10px",

@@ -27,7 +27,7 @@ from aa1xr.explorer.state import (
     State,
     read_query,
 )
-from aa1xr.printable import printable
+from aa1xr.printable import file_name, printable
 
 #: Play a wav file, and move the cursors with it; an empty one stops.
 _PLAY = """
@@ -53,7 +53,7 @@ const layer = view.export(kind)
 layer.to_blob().then((blob) => {
   const link = document.createElement("a")
   link.href = URL.createObjectURL(blob)
-  link.download = `aa1xr.${kind}`
+  link.download = `${grid.name}.${kind}`
   link.click()
 })
 """
@@ -305,7 +305,8 @@ class Page:
             self.figures.show_sound(self.data.sound(new))
         if changed("neurons", *of_rate):
             responses = [self.data.response(new, name) for name in new.neurons]
-            self.figures.show_responses(responses)
+            self.figures.show_responses([_plain(name) for name in new.neurons], responses)
+            self.figures.show_title(*self._caption(new))
             self.header.object = self._title(
                 [0 if each is None else each.trials.size for each in responses]
             )
@@ -315,7 +316,7 @@ class Page:
             self.figures.show_population(edges, rate[order], self._rows(new))
         elif changed("neurons"):
             self.figures.mark_population(len(self.positions), self._rows(new))
-        if changed("neurons", "stimulus", "strf"):
+        if changed("neurons", "stimulus", "strf", "smooth_ms"):
             self._draw_field()
         if pn.state.location is not None:
             parts = [new.to_query()] + (["theme=dark"] if pn.config.theme == "dark" else [])
@@ -331,6 +332,14 @@ class Page:
         order = self.data.order(state.sort).tolist()
         rows = (order.index(self.positions[name]) for name in state.neurons)
         return dict(zip(rows, self.figures.colours, strict=False))
+
+    def _caption(self, state: State) -> tuple[str, str]:
+        """The title of a saved picture, and the name of its file."""
+        smoothed = f", Hann window of {state.smooth_ms:g} ms" if state.smooth_ms else ""
+        trials = f", trials {state.trials[0]} to {state.trials[1]}" if state.trials else ""
+        stimulus = _plain(state.stimulus)
+        text = f"{stimulus}: {', '.join(map(_plain, state.neurons))}; bins of {state.dt_ms:g} ms"
+        return text + smoothed + trials, file_name(f"{'_'.join(state.neurons)}_{stimulus}")
 
     def _title(self, n_trials: list[int]) -> str:
         parts = []
@@ -372,10 +381,11 @@ class Page:
             self.figures.show_field(field)
             best, latency = field.tuning["best_frequency"], field.tuning["latency"]
             self.about.object = (
-                f"STRF of <b>{_text(neuron)}</b>, fitted without {_text(self.state.stimulus)} "
-                f"(spikes/s): best frequency {_number(best / 1000, '.2f')} kHz, latency "
-                f"{_number(1000 * latency, '.0f')} ms. The dashed line is the prediction: "
-                f"cc_norm {_number(field.cc_norm, '.2f')} over all stimuli of the type."
+                f"STRF of <b>{_text(neuron)}</b>, fitted to all trials in bins of 5 ms without "
+                f"{_text(self.state.stimulus)} (spikes/s): best frequency "
+                f"{_number(best / 1000, '.2f')} kHz, latency {_number(1000 * latency, '.0f')} ms. "
+                "The dashed line is the prediction, smoothed as the PSTH is; unsmoothed, "
+                f"its cc_norm is {_number(field.cc_norm, '.2f')} over all stimuli of the type."
             )
 
     def _play(self, *, spikes: bool) -> None:
@@ -447,7 +457,12 @@ def _table(frame: Any, height: int) -> Any:
 
 def _text(text: object) -> str:
     """A text from the data or a URL, for HTML."""
-    return escape(printable(text, longest=300))
+    return escape(_plain(text))
+
+
+def _plain(text: object) -> str:
+    """A text from the data or a URL, for a picture."""
+    return printable(text, longest=300)
 
 
 def _number(value: float, form: str) -> str:

@@ -178,8 +178,11 @@ def test_quality__says_why_a_measure_is_undefined_and_for_which_neurons():
     said = {str(each.message) for each in caught}
     assert all(message.startswith("aa1xr.quality: ") for message in said)
     assert "b3_1_A" not in "".join(said)
+    # The same in every block of neurons, so that it is shown once.
+    (message,) = [each for each in said if "no bins before onset" in each]
+    assert message.endswith("open the data with before_ms=2000")
+    assert "b0_1_A" not in message
     for reason, neurons in (
-        ("no bins before onset; open the data with before_ms=2000", ("b0", "b1", "b2")),
         ("halves of the trials are not positively correlated", ("b0", "b2")),
         ("no stimulus has two trials", ("b1",)),
         ("there are no spikes", ("b2",)),
