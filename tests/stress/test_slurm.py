@@ -40,6 +40,8 @@ def test_slurm__that_stops_at_once_says_why(tmp_path, monkeypatch):
         (programs / name).chmod(0o755)
     (programs / "mungekey").write_text("#!/bin/sh\n")
     monkeypatch.setattr(slurm_node, "_PATH", f"{programs}:/usr/bin:/bin")
-    with pytest.raises(slurm_node.UnavailableError, match="munged: error: no"):
-        with slurm_node.slurm(tmp_path / "slurm"):
-            pass
+    with (
+        pytest.raises(slurm_node.UnavailableError, match="munged: error: no"),
+        slurm_node.slurm(tmp_path / "slurm"),
+    ):
+        pass
