@@ -15,8 +15,8 @@ import pytest
 import xarray as xr
 
 import aa1xr
+from tests.guide_pages import GUIDE, blocks, run_block
 from tests.test_readme import SAMPLE
-from tests.test_recipes import GUIDE, blocks
 
 SCRIPTS = GUIDE.parent / "slurm"
 
@@ -70,7 +70,7 @@ def test_clusters__blocks_run(sample_archive, bucket, website, client, tmp_path,
         here = {"https://server/": website, "/shared/": f"{tmp_path}/"}
         for real, sample in (SAMPLE | here).items():
             code = code.replace(real, sample)  # noqa: PLW2901
-        exec(compile(code, "clusters.md", "exec"), names)
+        run_block("clusters.md", code, names)
         if "ds" in names:
             ds = names.pop("ds")
             xr.testing.assert_identical(ds.psth.compute(), expected)
