@@ -27,6 +27,7 @@ SECTIONS = (
     "faulty_storage",
     "misuse",
     "packaging",
+    "slurm",
 )
 #: From here on, RESULTS.md is written by hand.
 FAULTS = "## Faults found"
