@@ -122,6 +122,8 @@ def _dimension(obj: xr.Dataset | xr.DataArray, name: str) -> Hashable:
     if name not in obj.coords:
         if name in obj.dims:
             raise KeyError(f"dimension {name!r} has no coordinate; select by position with isel")
+        if isinstance(obj, xr.Dataset) and name in obj.data_vars:
+            raise KeyError(f"{name!r} is a variable; ds.set_coords({name!r}) makes it a label")
         known = [str(coord) for coord, values in obj.coords.items() if values.ndim == 1]
         raise KeyError(f"no coordinate is {name!r}{_suggestion(name, known)}")
     dims = obj.coords[name].dims
@@ -132,6 +134,16 @@ def _dimension(obj: xr.Dataset | xr.DataArray, name: str) -> Hashable:
         )
     if len(dims) > 1:
         raise ValueError(f"{name!r} has dimensions {dims}; expected one. Select with where")
+    if (
+        isinstance(obj, xr.Dataset)
+        and all(dims[0] not in v.dims for v in obj.values())
+        and len(obj)
+    ):
+        raise ValueError(
+            f"{name!r} is along {str(dims[0])!r}, which is a dimension of no variable, so that it "
+            "selects nothing of them. xarray makes such a dimension of a pandas Series; assign "
+            f"a label along its own: ds.assign_coords({name}=series.to_xarray())"
+        )
     return dims[0]
 
 

@@ -19,7 +19,7 @@ def explore(ds: xr.Dataset, *, port: int = 0) -> Explorer:
     The page has tables of the neurons and the stimuli of `ds`. For up to four neurons and one
     stimulus, it shows spectrogram, waveform, raster, PSTH and the population on one time axis, and
     plays the stimulus and the spikes. Bin width, smoothing, window and trials are chosen on the
-    page, so those of `ds` do not matter. All trials are shown.
+    page, so those of `ds` do not matter.
 
     Needs Panel and Bokeh, the extra `explore`. The page loads nothing from other servers.
 

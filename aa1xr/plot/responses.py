@@ -60,7 +60,8 @@ def response(
         Smooth the PSTH with a Hann window of this full width in ms, as `aa1xr.smooth` does. Then
         the default of `bin_ms` is the bin width of `ds`.
     fmax
-        Highest frequency of the spectrogram in Hz; see `aa1xr.plot.spectrogram`.
+        Highest frequency of the spectrogram in Hz. The default is the highest band within 50 dB of
+        the maximum.
     prediction
         A predicted rate in spikes/s, drawn over the PSTH [shape: (neuron, stimulus, time)], or that
         of this neuron or stimulus alone.

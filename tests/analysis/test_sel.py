@@ -305,3 +305,14 @@ def test_sel__is_what_plain_python_selects(areas, labels, data):
             aa1xr.sel(array, **labels)
     else:
         assert aa1xr.sel(array, **labels).values.tolist() == expected
+
+
+def test_sel__refuses_a_label_that_is_no_label_of_the_data(ds):
+    depths = pd.Series([300.0, 900.0], pd.Index(ds.neuron.values[:2], name="neuron"))
+    # xarray makes a dimension of its own of a Series.
+    with pytest.raises(ValueError, match="'depth', which is a dimension of no variable"):
+        aa1xr.sel(ds.assign_coords(depth=depths), depth=slice(500, None))
+    aligned = ds.assign_coords(depth=depths.to_xarray().reindex(neuron=ds.neuron))
+    assert aa1xr.sel(aligned, depth=slice(500, None)).neuron.values == ds.neuron.values[1]
+    with pytest.raises(KeyError, match="'depth' is a variable"):
+        aa1xr.sel(aligned.reset_coords("depth"), depth=slice(500, None))
