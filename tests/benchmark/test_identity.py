@@ -158,6 +158,13 @@ def loudness(known, split, stimuli):
     return stimuli.spectrogram.sum("freq").expand_dims(neuron=known.neuron.values)
 
 
+@pytest.fixture(scope="module")
+def results(ds, protocol, tmp_path_factory):
+    """A folder with results of MLd."""
+    run(ds.sel(area="MLd"), protocol, loudness, path=(path := tmp_path_factory.mktemp("a") / "out"))
+    return path
+
+
 def other_values(ds):
     changed = ds.spectrogram.compute() * 1.5
     return aa1xr.with_spectrogram(ds, changed.assign_attrs(ds.spectrogram.attrs))
@@ -173,11 +180,9 @@ def other_values(ds):
         other_values,
     ],
 )
-def test_run__results_of_other_data_are_refused(ds, protocol, change, tmp_path):
-    ds = ds.sel(area="MLd")
-    run(ds, protocol, loudness, path=tmp_path / "out")
+def test_run__results_of_other_data_are_refused(ds, protocol, change, results):
     with pytest.raises(ValueError, match="has results of"):
-        run(change(ds), protocol, loudness, path=tmp_path / "out")
+        run(change(ds.sel(area="MLd")), protocol, loudness, path=results)
 
 
 def test_run__areas_share_a_folder(ds, protocol, tmp_path):
