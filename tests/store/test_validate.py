@@ -132,8 +132,10 @@ def test_open__values_must_be_of_the_layout(store, name, change, message):
 @pytest.fixture(scope="module")
 def saved_once(built, tmp_path_factory):
     """The Dataset of the store, saved."""
-    aa1xr.save(aa1xr.open(built[1]), path := tmp_path_factory.mktemp("saved") / "saved.zarr")
-    return path
+    folder = tmp_path_factory.mktemp("saved")
+    # Of a copy, to which the spectrogram is added.
+    aa1xr.save(aa1xr.open(shutil.copytree(built[1], folder / built[1].name)), folder / "saved.zarr")
+    return folder / "saved.zarr"
 
 
 @pytest.fixture
