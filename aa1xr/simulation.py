@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -113,8 +114,8 @@ def simulate_archive(
             f"archive would have many GB; got {n_all}"
         )
     refuse_existing(path)
-    sounds = [_song(_rng(seed, 0, k)) for k in range(n_songs)]
-    sounds += [_ripple(_rng(seed, 1, k)) for k in range(n_ripples)]
+    sounds = [_song(seed, k) for k in range(n_songs)]
+    sounds += [_ripple(seed, k) for k in range(n_ripples)]
     stimuli = _Stimuli(sounds, seed)
     models = [_Model.draw(n, seed, stimuli) for n in range(n_neurons)]
     write_archive(
@@ -165,8 +166,10 @@ def _rng(*key: int) -> np.random.Generator:
     return np.random.default_rng(key)
 
 
-def _song(rng: np.random.Generator) -> Sound:
+@lru_cache(32)  # archives with equal seeds share sounds
+def _song(seed: int, number: int) -> Sound:
     """Harmonic stacks that sweep a little, with gaps between them."""
+    rng = _rng(seed, 0, number)
     parts: list[Floats] = []
     while sum(part.size for part in parts) < RATE * rng.uniform(1.6, 2.3):
         n = int(RATE * rng.uniform(0.05, 0.2))
@@ -183,8 +186,10 @@ def _song(rng: np.random.Generator) -> Sound:
     return _as_sound("conspecific", np.concatenate(parts))
 
 
-def _ripple(rng: np.random.Generator) -> Sound:
+@lru_cache(32)
+def _ripple(seed: int, number: int) -> Sound:
     """Noise from 250 Hz to 8 kHz, its envelope a sum of slow and coarse ripples; 2 s."""
+    rng = _rng(seed, 1, number)
     n, n_bands = 2 * RATE, 40
     spectrum = np.fft.rfft(rng.standard_normal(n))
     frequency = np.fft.rfftfreq(n, 1 / RATE)
@@ -205,6 +210,7 @@ def _ripple(rng: np.random.Generator) -> Sound:
 
 def _as_sound(type_: str, wave: Floats) -> Sound:
     samples = np.round(wave / np.abs(wave).max() * 0.9 * 2**15).astype(np.int16)
+    samples.flags.writeable = False
     return make_sound(type_, samples, RATE)
 
 

@@ -87,7 +87,7 @@ class Try:
 
 
 def sixteen(one: Try) -> None:
-    """Sixteen at once in an empty data directory; six in the short form."""
+    """Sixteen at once in an empty data directory; four in the short form."""
     builds = one.folder.with_name("builds")
     build_store = locate.build_store
 
@@ -103,7 +103,7 @@ def sixteen(one: Try) -> None:
         time.sleep(max(0, start - time.monotonic()))
         return one.open()
 
-    children = [Child(work) for _ in range(6 if one.short else 16)]
+    children = [Child(work) for _ in range(4 if one.short else 16)]
     locate.build_store = build_store
     for child in children:
         one.check(child.end())
@@ -114,9 +114,9 @@ def sixteen(one: Try) -> None:
 
 
 def readers(one: Try) -> None:
-    """Three that read while the store is rebuilt, again and again."""
+    """Three that read while the store is rebuilt, again and again; one in the short form."""
     assert done(one.open).right(one.expected)
-    rounds = 2 if one.short else 5
+    rounds, n_readers = (2, 1) if one.short else (5, 3)
 
     def rebuilding() -> str:
         for _ in range(rounds):
@@ -127,7 +127,7 @@ def readers(one: Try) -> None:
         found = {one.open() for _ in range(rounds)}
         return found.pop() if len(found) == 1 else "several"
 
-    children = [Child(work) for work in (rebuilding, reading, reading, reading)]
+    children = [Child(work) for work in (rebuilding, *[reading] * n_readers)]
     for child in children:
         one.check(child.end())
     one.clean()
@@ -197,14 +197,14 @@ def read_only(one: Try) -> None:
 
 
 def without_locks(one: Try) -> None:
-    """Four at once on a file system that has no locks."""
+    """Four at once on a file system that has no locks; two in the short form."""
     import fcntl
 
     def none(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     flock, fcntl.flock = fcntl.flock, none
-    children = [Child(one.open) for _ in range(4)]
+    children = [Child(one.open) for _ in range(2 if one.short else 4)]
     fcntl.flock = flock
     for child in children:
         one.check(child.end())

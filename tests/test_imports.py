@@ -126,20 +126,19 @@ print([m for m in {HEAVY} if m in sys.modules], os.path.exists({str(tmp_path / "
     assert run(code).strip() == "[] False"
 
 
-@pytest.mark.parametrize("how", ["archive", "store"])
-def test_warm_open__loads_nothing_heavy(sample_archive, sample_store, how):
+def test_warm_open__loads_nothing_heavy(sample_archive, sample_store):
     # Where distributed is installed, dask itself imports it to look for a Client, so it is
     # hidden here: nothing of this package asks for it.
-    source = {"archive": sample_archive, "store": sample_store}[how]
     code = f"""
 import sys
 sys.modules["distributed"] = None
 import aa1xr
-ds = aa1xr.open({str(source)!r})
-rate = ds.psth.sel(area="MLd", type="conspecific").mean("neuron").compute(scheduler="threads")
-print([m for m in {HEAVY} if m in sys.modules], rate.shape)
+for source in ({str(sample_archive)!r}, {str(sample_store)!r}):
+    ds = aa1xr.open(source)
+    rate = ds.psth.sel(area="MLd", type="conspecific").mean("neuron").compute(scheduler="threads")
+    print([m for m in {HEAVY} if m in sys.modules], rate.shape)
 """
-    assert run(code).strip() == "[] (10, 434)"
+    assert run(code).splitlines() == ["[] (10, 434)"] * 2
 
 
 def test_all__is_what_there_is():

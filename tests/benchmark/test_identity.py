@@ -51,61 +51,72 @@ class Estimator:
 short = functools.partial(model, gain=2)
 method = Estimator().predict
 """
-CHANGED = {name: HELPER.replace("*", "+") for name in ("helper.py", "later.py")}
+HELPERS = {"helper.py": HELPER, "later.py": HELPER}
+CHANGED = {name: HELPER.replace("*", "+") for name in HELPERS}
 CHANGES = [{}, {"helper.py": CHANGED["helper.py"]}, CHANGED]
-#: To import aa1xr takes a second, so a fork goes on with each change of the modules.
-PRINT = """
-import os, sys
-from pathlib import Path
-
-sys.path.insert(0, {folder!r})
+SHOW = """
 from aa1xr.benchmark.identity import model_digest
 
-for changed in {changes}:
-    if not hasattr(os, "fork") or (pid := os.fork()) == 0:
-        break
-    os.waitpid(pid, 0)
-else:
-    sys.exit()
-for name, text in changed.items():
-    Path({folder!r}, name).write_text(text)
-{code}
 for each in (model, late, Estimator, Estimator(2), short, method, lambda *data: drive(data)):
     print(model_digest(each))
 """
+#: A module, a script, and what has no file.
+KINDS = {
+    "module": "from models import *\nfrom helper import drive\n" + SHOW,
+    "script": MODELS + SHOW,
+    "stdin": MODELS + SHOW,
+}
+#: To import aa1xr takes a second, so a fork goes on with each kind after each change.
+WORK = """
+import os, runpy, sys
+from pathlib import Path
 
+import aa1xr.benchmark.identity
 
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "models.py").write_text(MODELS)
-    return tmp_path
-
-
-def digests(folder, kind):
-    """In a process of their own, after each change: of a module, a script, and what has no file."""
-    if hasattr(os, "fork"):
-        found = run_python(folder, kind, CHANGES)
+sys.path.insert(0, {folder!r})
+for kind, code, changed in {work!r}:
+    if hasattr(os, "fork") and (pid := os.fork()):
+        os.waitpid(pid, 0)
+        continue
+    for name, text in changed.items():
+        Path({folder!r}, name).write_text(text)
+    if kind == "script":
+        Path({folder!r}, "script.py").write_text(code)
+        runpy.run_path(str(Path({folder!r}, "script.py")), run_name="__main__")
     else:
-        found = [each for change in CHANGES for each in run_python(folder, kind, [change])]
-    return [found[k : k + 7] for k in range(0, len(found), 7)]
+        exec(compile(code, "<stdin>", "exec"), vars(sys.modules["__main__"]))
+    break
+"""
 
 
-def run_python(folder, kind, changes):
-    (folder / "helper.py").write_text(HELPER)
-    (folder / "later.py").write_text(HELPER)
-    code = "from models import *\nfrom helper import drive" if kind == "module" else MODELS
-    code = PRINT.format(folder=str(folder), code=code, changes=changes)
-    given = {"input": code} if kind == "stdin" else {}
-    (folder / "script.py").write_text(code)
-    command = [sys.executable, "-B", "-" if kind == "stdin" else str(folder / "script.py")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, **given)
+@pytest.fixture(scope="module")
+def digests(tmp_path_factory):
+    """{kind: after each change, those of the models}, from each of two processes."""
+    return [in_a_process(tmp_path_factory.mktemp("models")) for _ in range(2)]
+
+
+def in_a_process(folder):
+    (folder / "models.py").write_text(MODELS)
+    work = [(kind, code, HELPERS | changed) for kind, code in KINDS.items() for changed in CHANGES]
+    parts = [work] if hasattr(os, "fork") else [[one] for one in work]
+    found = [digest for part in parts for digest in run_python(folder, part)]
+    models = [found[k : k + 7] for k in range(0, len(found), 7)]
+    return {kind: models[3 * n : 3 * n + 3] for n, kind in enumerate(KINDS)}
+
+
+def run_python(folder, work):
+    done = subprocess.run(
+        [sys.executable, "-B", "-"],
+        input=WORK.format(folder=str(folder), work=work),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("kind", ["module", "script", "stdin"])
-def test_model_digest__of_another_process(folder, kind):
-    first, other, later = found = digests(folder, kind)
-    assert digests(folder, kind) == found
+@pytest.mark.parametrize("kind", KINDS)
+def test_model_digest__of_another_process(digests, kind):
+    first, other, later = found = digests[0][kind]
+    assert digests[1][kind] == found
     assert len(set(first)) == 7
     named = [k for k in range(7) if other[k] == first[k]]
     assert named in ([], [1])  # `late` does not use it
@@ -158,6 +169,13 @@ def loudness(known, split, stimuli):
     return stimuli.spectrogram.sum("freq").expand_dims(neuron=known.neuron.values)
 
 
+@pytest.fixture(scope="module")
+def results(ds, protocol, tmp_path_factory):
+    """A folder with results of MLd."""
+    run(ds.sel(area="MLd"), protocol, loudness, path=(path := tmp_path_factory.mktemp("a") / "out"))
+    return path
+
+
 def other_values(ds):
     changed = ds.spectrogram.compute() * 1.5
     return aa1xr.with_spectrogram(ds, changed.assign_attrs(ds.spectrogram.attrs))
@@ -173,11 +191,9 @@ def other_values(ds):
         other_values,
     ],
 )
-def test_run__results_of_other_data_are_refused(ds, protocol, change, tmp_path):
-    ds = ds.sel(area="MLd")
-    run(ds, protocol, loudness, path=tmp_path / "out")
+def test_run__results_of_other_data_are_refused(ds, protocol, change, results):
     with pytest.raises(ValueError, match="has results of"):
-        run(change(ds), protocol, loudness, path=tmp_path / "out")
+        run(change(ds.sel(area="MLd")), protocol, loudness, path=results)
 
 
 def test_run__areas_share_a_folder(ds, protocol, tmp_path):

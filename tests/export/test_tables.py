@@ -22,6 +22,7 @@ def loops(ds, trains, position):
     out, pairs = {}, set()
     group = {0: ds.type.to_series(), 1: ds.area.to_series()}[position]
     plural = {0: "stimuli", 1: "neurons"}[position]
+    ends = {stimulus: end_of(ds, stimulus) for stimulus in ds.stimulus.values.tolist()}
     for key, times in trains.items():
         row = out.setdefault(key[position], Counter())
         of = group[key[1 - position]]
@@ -31,7 +32,7 @@ def loops(ds, trains, position):
         row[f"n_{plural}_{of}"] += pair
         row["n_trials"] += 1
         row[f"n_trials_{of}"] += 1
-        row["n_spikes"] += int(((times >= 0) & (times < end_of(ds, key[1]))).sum())
+        row["n_spikes"] += int(((times >= 0) & (times < ends[key[1]])).sum())
     return out
 
 

@@ -129,11 +129,19 @@ def test_open__values_must_be_of_the_layout(store, name, change, message):
         aa1xr.open(store).psth.compute()
 
 
-@pytest.fixture
-def saved(store, tmp_path):
+@pytest.fixture(scope="module")
+def saved_once(built, tmp_path_factory):
     """The Dataset of the store, saved."""
-    aa1xr.save(aa1xr.open(store), tmp_path / "saved.zarr")
-    return tmp_path / "saved.zarr"
+    folder = tmp_path_factory.mktemp("saved")
+    # Of a copy, to which the spectrogram is added.
+    aa1xr.save(aa1xr.open(shutil.copytree(built[1], folder / built[1].name)), folder / "saved.zarr")
+    return folder / "saved.zarr"
+
+
+@pytest.fixture
+def saved(saved_once, tmp_path):
+    """A copy of it, to be damaged."""
+    return shutil.copytree(saved_once, tmp_path / "saved.zarr")
 
 
 @pytest.fixture

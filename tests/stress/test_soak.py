@@ -1,5 +1,7 @@
 """The short form of `stress.soak`; killed workers are in `tests/dataset/test_distributed.py`."""
 
+from itertools import islice
+
 import pytest
 
 from stress import soak
@@ -19,9 +21,8 @@ def check(tallies):
 
 
 def test_growth__is_none(work):
-    pytest.importorskip("s3fs")
-    pytest.importorskip("moto")
-    check(soak.growth(work, 0.003))
+    # The others, which read from S3 or many stores, show nothing in so few rounds.
+    check(islice(soak.growth(work, 0.003), 4))
 
 
 def test_threads__share_a_dataset(work):
