@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.stages import clock
+
 HERE = Path(__file__).parent
 
 #: A `peakmem_` method in a process of its own, as in a plain install, which has no distributed.
@@ -70,9 +72,9 @@ def time_of(runs: int, benchmark: type, cache: Any, *params: Any) -> tuple[float
 def timed(function: Callable[[], Any], runs: int) -> list[float]:
     times = []
     for _ in range(runs):
-        start = time.perf_counter()
+        start = clock()
         function()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return times
 
 

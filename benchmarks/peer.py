@@ -134,10 +134,12 @@ def _memory(store, peaks, ours) -> Iterator[Row]:
         peer = statistics.median(peak for _, peak in peaks[dt_ms])
         for what, task, lazy in (
             ("a pass over all counts in blocks", "counts-in-blocks", ds.spikes.sum()),
-            ("all counts held at once", "counts-held", ds.spikes),
+            ("all counts held at once, `chunks=None`", "counts-held", None),
+            ("all counts held at once, dask", "counts-held-by-dask", ds.spikes),
         ):
             pair = (ours(task, store, dt_ms)["peak"], peer)
-            yield _row(f"peak memory, {what}, {dt_ms} ms", [pair], tasks(lazy), show=mib)
+            n_tasks = "no dask" if lazy is None else tasks(lazy)
+            yield _row(f"peak memory, {what}, {dt_ms} ms", [pair], n_tasks, show=mib)
 
 
 def _installed(peer_python: str) -> Row:

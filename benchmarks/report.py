@@ -4,11 +4,14 @@ import os
 import platform
 import re
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import distributions, version
 from pathlib import Path
+
+from benchmarks.stages import clock
 
 PACKAGES = ("aa1xr", "xarray", "zarr", "dask", "distributed", "numpy", "scipy", "librosa")
 
@@ -47,6 +50,10 @@ def seconds(value: float) -> str:
     if value < 0.0995:
         return f"{1000 * value:.1f} ms"
     return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def precise(value: float) -> str:
+    return f"{1000 * value:.2f} ms"
 
 
 def mib(value: float) -> str:
@@ -102,6 +109,8 @@ def preface(command: str, runs: int) -> Iterator[str]:
     yield f"- {datetime.now(UTC):%Y-%m-%d}, commit {commit()}"
     yield f"- {machine()}"
     yield f"- {versions()}"
+    if clock is not time.perf_counter:
+        yield "- times are processor time of each process, since the machine was busy"
     yield f"- load of the machine before (1, 5, 15 min): {load()}"
     yield ""
 

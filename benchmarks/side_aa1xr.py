@@ -31,9 +31,9 @@ def warm(stages, store, dt_ms, *other_dt_ms):
         stages.done(f"{width} ms")
 
 
-def counts(stages, store, dt_ms, *, held):
+def counts(stages, store, dt_ms, *, held, chunks):
     """Every single-trial count: all of them in memory, or a pass over them in blocks."""
-    ds = aa1xr.open(store, dt_ms=dt_ms)
+    ds = aa1xr.open(store, dt_ms=dt_ms, chunks=chunks)
     (ds.spikes if held else ds.spikes.sum()).compute()
     stages.done("counts")
 
@@ -49,8 +49,9 @@ TASKS = {
     "cold": lambda *a: cold(*a, spectrogram=False),
     "cold-with-spectrogram": lambda *a: cold(*a, spectrogram=True),
     "warm": warm,
-    "counts-held": lambda *a: counts(*a, held=True),
-    "counts-in-blocks": lambda *a: counts(*a, held=False),
+    "counts-held": lambda *a: counts(*a, held=True, chunks=None),
+    "counts-held-by-dask": lambda *a: counts(*a, held=True, chunks={}),
+    "counts-in-blocks": lambda *a: counts(*a, held=False, chunks={}),
     "quality": quality,
 }
 

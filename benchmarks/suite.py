@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 import aa1xr
 from aa1xr.store.locate import find_store
@@ -146,6 +147,36 @@ class WithoutDask(Benchmark):
     def time_one_response(self, *params):
         neuron, stimulus = self.ds.neuron.values[0], self.ds.stimulus.values[3]
         self.ds.spikes.sel(neuron=neuron, stimulus=stimulus).compute()
+
+
+class OneByOne(Benchmark):
+    """As in a notebook: one response after another, or one neuron after another."""
+
+    params = (("AA1",), ("dask", "no dask", "loaded", "by hand"))
+    param_names = ("source", "held")
+
+    def setup(self, sources, source, held):
+        chunks = {} if held == "dask" else None
+        self.spikes = aa1xr.open(sources[source].store, dt_ms=5, chunks=chunks).spikes
+        if held in {"loaded", "by hand"}:
+            self.spikes.load()
+        if held == "by hand":  # with the same labels, but without anything of aa1xr
+            labels = {name: (c.dims, c.values.copy()) for name, c in self.spikes.coords.items()}
+            self.spikes = xr.DataArray(self.spikes.values.copy(), labels, self.spikes.dims)
+        self.neurons = self.spikes.neuron.values[::7]
+        self.calls = self.neurons.size * self.spikes.sizes["stimulus"]
+
+    def time_responses(self, *params):
+        for neuron in self.neurons:
+            for stimulus in self.spikes.stimulus.values:
+                _ = self.spikes.sel(neuron=neuron, stimulus=stimulus).values
+
+    def time_neurons(self, *params):
+        for neuron in self.spikes.neuron.values:
+            _ = self.spikes.sel(neuron=neuron).values
+
+    def time_pass(self, *params):
+        self.spikes.compute()
 
 
 class AllSpikes(Benchmark):

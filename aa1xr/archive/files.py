@@ -147,48 +147,57 @@ class _Zip:
                 f"{one_line(path)}: not a complete zip file ({error}); expected crcns-aa1.zip. A "
                 "download that broke off looks like this: fetch it again."
             ) from error
+        members = self._zip.infolist()
+        #: PowerShell 4 and older .NET write "\\" between the parts of a name.
+        names = [info.filename.replace("\\", "/") for info in members]
+        self._written = {
+            name: info.filename
+            for name, info in zip(names, members, strict=True)
+            if name != info.filename
+        }
         try:
-            self._check()
+            self._check(members, names)
         except BaseException:
             self.close()
             raise
-        #: PowerShell 4 and older .NET write "\\" between the parts of a name.
-        self._members = {info.filename.replace("\\", "/"): info for info in self._zip.infolist()}
-        files = [name for name in self._members if not name.endswith("/")]
-        folders = [name for name in self._members if name.endswith("/")]
+        files = [name for name in names if not name.endswith("/")]
+        folders = [name for name in names if name.endswith("/")]
         self.names, self.empty_folders = _sorted(files, folders)
 
-    def _check(self) -> None:
+    def _check(self, members: list[zipfile.ZipInfo], names: list[str]) -> None:
         """Refuse what no honest archive holds, before a byte of it is unpacked."""
-        members = self._zip.infolist()
         # A damaged directory of the zip can hide members, which zipfile would not notice.
         if (declared := self._declared()) not in (len(members) % 2**16, 2**16 - 1):
             raise ArchiveError(
                 f"{one_line(self.path)}: lists {len(members)} members, but says it has "
                 f"{declared}; the zip is damaged: fetch it again"
             )
-        seen: set[str] = set()
-        total = 0
-        for info in members:
-            name = info.filename.replace("\\", "/")
-            if _UNSAFE.search(name) or stat.S_ISLNK(info.external_attr >> 16):
+        for info, name in zip(members, names, strict=True):
+            # Most names have none of these, and the expression takes longer.
+            suspicious = ":" in name or "/." in name or "//" in name or name.startswith(("/", "."))
+            if (suspicious and _UNSAFE.search(name)) or stat.S_ISLNK(info.external_attr >> 16):
                 raise ArchiveError(
                     f"{self._where(info)} points outside the archive; this zip is not safe"
                 )
-            if name in seen:
-                raise ArchiveError(f"{self._where(info)} is there twice; expected each name once")
             if info.file_size > _LARGEST_FILE:
                 raise ArchiveError(
                     f"{self._where(info)} unpacks to {info.file_size} bytes; expected at most "
                     f"{_LARGEST_FILE}"
                 )
-            seen.add(name)
-            total += info.file_size
+        total = sum(info.file_size for info in members)
         if total > max(_LARGEST_FILE, _LARGEST_RATIO * self.path.stat().st_size):
             raise ArchiveError(
                 f"{one_line(self.path)}: unpacks to {total} bytes, over {_LARGEST_RATIO} times "
                 "its size; this is not an AA1 archive"
             )
+        if len(set(names)) < len(names):
+            seen: set[str] = set()
+            for info, name in zip(members, names, strict=True):
+                if name in seen:
+                    raise ArchiveError(
+                        f"{self._where(info)} is there twice; expected each name once"
+                    )
+                seen.add(name)
 
     def _declared(self) -> int:
         """The number of members in the zip's last record; 65535 where that is too many for it."""
@@ -201,15 +210,18 @@ class _Zip:
     def _where(self, info: zipfile.ZipInfo) -> str:
         return f"{one_line(self.path)}: member {info.filename!r}"
 
+    def _member(self, name: str) -> zipfile.ZipInfo:
+        return self._zip.getinfo(self._written.get(name, name))
+
     def read(self, name: str) -> bytes:
-        info = self._members[name]
+        info = self._member(name)
         # Bounded, since a member may unpack to more than it declares; and by one byte more than
         # that, since the CRC is checked at the end.
         return self._read(info, info.file_size + 1)
 
     def check(self, name: str) -> None:
         # No checksum is of the names; but each is there twice, and zipfile compares them.
-        info = self._members[name]
+        info = self._member(name)
         try:
             self._read(info, 0)
         except ArchiveError as error:
@@ -230,7 +242,8 @@ class _Zip:
             ) from error
 
     def other_contents(self) -> str:
-        if any(name.rpartition("/")[2] == "zarr.json" for name in self._members):
+        names = (name.replace("\\", "/") for name in self._zip.namelist())
+        if any(name.rpartition("/")[2] == "zarr.json" for name in names):
             return f"It holds a Zarr store: unpack it and open the folder, or zip://::{one_line(self.path)}"
         return _nested(self.names)
 

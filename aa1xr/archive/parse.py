@@ -9,17 +9,20 @@ import hashlib
 import io
 import re
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from aa1xr.errors import ArchiveError
 
+#: Microseconds from onset of each spike, and the number of spikes of each trial.
+Spikes: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
+
 #: Milliseconds with at most three decimals: whole microseconds, which is what the archive holds.
 _TIME = re.compile(rb"-?[0-9]{1,7}(?:\.[0-9]{1,3})?")
-#: A whole file as CRCNS wrote them: three decimals always, nothing between but spaces and newlines.
-_REGULAR = re.compile(rb"(?:-?[0-9]{1,7}\.[0-9]{3}[ \n]|[ \n])*+")
 #: What lies between the times of a line.
 _TOKEN = re.compile(rb"[^ \t]+")
 _MICROSECONDS_MAX = 2**31 - 1
@@ -40,25 +43,21 @@ class Sound:
     samples: npt.NDArray[np.int16]
 
 
-def parse_spikes(data: bytes, where: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def parse_spikes(data: bytes, where: str) -> Spikes:
     """Read a spike file: a line a trial, spike times in ms between spaces.
 
     Returns microseconds from onset in the order of the file [shape: (n_spikes,)], and the number of
     spikes in each trial [shape: (n_trials,)]; an empty line is a trial without spikes.
     """
     lines = _lines(data, where)
-    microseconds: npt.NDArray[np.int64]
-    if b"." in data and _REGULAR.fullmatch(data):
-        # Three times as fast as token by token, and most of what building a store takes.
-        microseconds = np.fromstring(data.replace(b".", b""), dtype=np.int64, sep=" ")
-        counts = [line.count(b".") for line in lines]
-    else:
-        trials = [
-            _trial(line.removesuffix(b"\r"), f"{where}, line {number}")
-            for number, line in enumerate(lines, start=1)
-        ]
-        microseconds = np.concatenate(trials)
-        counts = [trial.size for trial in trials]
+    if (found := _parse_regular(data)) is not None:
+        return found
+    trials = [
+        _trial(line.removesuffix(b"\r"), f"{where}, line {number}")
+        for number, line in enumerate(lines, start=1)
+    ]
+    microseconds = np.concatenate(trials)
+    counts = np.array([trial.size for trial in trials], dtype=np.int32)
     beyond = np.flatnonzero(np.abs(microseconds) > _MICROSECONDS_MAX)
     if beyond.size:
         number = 1 + int(np.searchsorted(np.cumsum(counts), beyond[0], side="right"))
@@ -66,7 +65,55 @@ def parse_spikes(data: bytes, where: str) -> tuple[npt.NDArray[np.int32], npt.ND
             f"{where}, line {number}: a spike time beyond {_MICROSECONDS_MAX // 1000} ms; "
             "expected milliseconds from stimulus onset"
         )
-    return microseconds.astype(np.int32), np.array(counts, dtype=np.int32)
+    return microseconds.astype(np.int32), counts
+
+
+def parse_spike_files(files: Sequence[tuple[bytes, str]]) -> list[Spikes]:
+    """As `parse_spikes` of each file: together, which is twice as quick, where all are regular."""
+    if all(data.endswith(b"\n") and len(data) <= _LARGEST_SPIKES for data, _ in files):
+        n_trials = [data.count(b"\n") for data, _ in files]
+        if max(n_trials, default=0) <= MOST_TRIALS:
+            found = _parse_regular(b"".join(data for data, _ in files))
+            if found is not None:
+                times, counts = found
+                trial_ends = np.cumsum(n_trials)[:-1]
+                ends = np.cumsum(counts)
+                by_file = np.split(counts, trial_ends)
+                return list(zip(np.split(times, ends[trial_ends - 1]), by_file, strict=True))
+    return [parse_spikes(data, where) for data, where in files]
+
+
+def _parse_regular(data: bytes) -> Spikes | None:
+    """The spikes of lines as CRCNS wrote them; None of any others.
+
+    Each time has three decimals, and there is nothing between times but spaces and newlines. It
+    is most of what building a store takes, and this is five times as fast as time by time.
+    """
+    text = np.frombuffer(data, np.uint8)
+    digit = text - np.uint8(ord("0")) < 10
+    newline, dot, minus = text == ord("\n"), text == ord("."), text == ord("-")
+    gap = (text == ord(" ")) | newline
+    starts = np.flatnonzero(~gap[1:] & gap[:-1]) + 1
+    if text.size and not gap[0]:
+        starts = np.concatenate([[0], starts])
+    dots, signs = np.flatnonzero(dot), minus[starts]
+    if (
+        not 0 < dots.size == starts.size
+        or dots[-1] + 4 >= text.size
+        or not (digit | gap | dot | minus).all()
+        or np.count_nonzero(minus) != np.count_nonzero(signs)
+    ):
+        return None
+    # With a gap behind its decimals, no time has two dots; so each has one, in this order.
+    whole = dots - starts - signs
+    right = digit[dots + 1] & digit[dots + 2] & digit[dots + 3] & gap[dots + 4]
+    if not (right & (whole >= 1) & (whole <= 7)).all():
+        return None
+    microseconds = np.fromstring(data.replace(b".", b""), dtype=np.int64, sep=" ")
+    if np.abs(microseconds).max() > _MICROSECONDS_MAX:
+        return None
+    counts = np.diff(np.searchsorted(dots, np.flatnonzero(newline)), prepend=0)
+    return microseconds.astype(np.int32), counts.astype(np.int32)
 
 
 def _lines(data: bytes, where: str) -> list[bytes]:

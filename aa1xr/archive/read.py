@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from logging import DEBUG, WARNING
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aa1xr.archive.files import Files
-from aa1xr.archive.parse import Sound, parse_spikes, parse_stim, parse_wav
+from aa1xr.archive.parse import Sound, parse_spike_files, parse_stim, parse_wav
 from aa1xr.archive.system_files import is_conflict
 from aa1xr.errors import ArchiveError
 from aa1xr.messages import logger
@@ -30,6 +31,8 @@ SIMULATION = "simulation.json"
 _COPY = re.compile(r"[0-9a-fA-F]{32}[^0-9a-zA-Z.].*")
 
 _TOP = re.compile(r"all_stims|(?P<area>[^/]+)_cells")
+#: The two files of a pair; numbers, since sets of an archive's 300,000 pairs take 65 MB.
+_KINDS = {"stim": 1, "spike": 2}
 _PAIR = re.compile(r"(?P<kind>stim|spike)(?P<number>[1-9][0-9]{0,8})")
 #: A file of data, and the folder that wraps everything.
 _DATA = re.compile(
@@ -42,6 +45,8 @@ _DATA = re.compile(
 MOST_SAMPLES = 2**27  #: of all sounds: an hour
 MOST_SPIKES = 10**7  #: of one cell
 _LARGEST_SIMULATION = 2**20  #: bytes
+#: Bytes of spike files that are parsed together; a cell of AA1 has 70 kB.
+_TOGETHER = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +81,8 @@ class Archive:
     cell_ids: list[tuple[str, str]] = field(default_factory=list)  #: (area, cell), sorted
     sound_names: list[tuple[str, str]] = field(default_factory=list)  #: (type, wav), sorted
     simulation: dict[str, Any] | None = None  #: how it was simulated; None if recorded
-    #: (type, K) of the recordings of each cell, and which of the two files there are
-    pairs: dict[tuple[str, str], dict[tuple[str, int], set[str]]] = field(default_factory=dict)
+    #: (type, K) of the recordings of each cell, and which files of the pair there are: see _KINDS
+    pairs: dict[tuple[str, str], dict[tuple[str, int], int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.root = _root(self.files)
@@ -86,7 +91,7 @@ class Archive:
         if self.root + SIMULATION in self.files.names:
             self.simulation = self._read_simulation()
         sounds: set[tuple[str, str]] = set()
-        pairs: dict[tuple[str, str], dict[tuple[str, int], set[str]]] = defaultdict(dict)
+        pairs: dict[tuple[str, str], dict[tuple[str, int], int]] = defaultdict(dict)
         for name in self.files.names:
             inside = name.startswith(self.root)
             if not (inside and self._sort_in(name.removeprefix(self.root), sounds, pairs)):
@@ -123,7 +128,7 @@ class Archive:
         self,
         name: str,
         sounds: set[tuple[str, str]],
-        pairs: dict[tuple[str, str], dict[tuple[str, int], set[str]]],
+        pairs: dict[tuple[str, str], dict[tuple[str, int], int]],
     ) -> bool:
         """Note a sound, or half of a pair; or say that it is neither."""
         if (" " in name or ".sync" in name) and is_conflict(name):
@@ -149,14 +154,14 @@ class Archive:
             self._expect(rest[0], TYPES, name, "stimulus type")
             sounds.add((rest[0], rest[1]))
             return True
-        file = _PAIR.fullmatch(rest[-1])
-        if area is None or len(rest) != 3 or file is None:
+        if area is None or len(rest) != 3 or (half := _half(rest[1], rest[2])) is None:
             logger.warning("%s: skipped %s, no file of AA1", self.files.path, name)
             return False
         self._expect(area, AREAS, name, "area")
         self._expect(rest[1], TYPES, name, "stimulus type")
-        key = (rest[1], int(file["number"]))
-        pairs[area, rest[0]].setdefault(key, set()).add(file["kind"])
+        key, kind = half
+        of_cell = pairs[area, rest[0]]
+        of_cell[key] = of_cell.get(key, 0) | kind
         return True
 
     def _expect(self, value: str, allowed: tuple[str, ...], name: str, what: str) -> None:
@@ -191,8 +196,8 @@ class Archive:
                     "expected each cell once"
                 )
             for (type_, number), kinds in self.pairs[area, cell].items():
-                if missing := {"stim", "spike"} - kinds:
-                    (there,), (lost,) = kinds, missing
+                if kinds != sum(_KINDS.values()):
+                    there, lost = sorted(_KINDS, key=lambda kind: not kinds & _KINDS[kind])
                     raise ArchiveError(
                         f"{self._where(f'{folder}/{type_}/{there}{number}')}: has no "
                         f"{lost}{number} beside it; the archive is incomplete: fetch it again"
@@ -234,27 +239,13 @@ class Archive:
         """Each cell with its responses, sorted by area and id; one is in memory at a time."""
         known = set(self.sound_names)
         for area, cell in self.cell_ids:
-            heard: dict[tuple[str, str], str] = {}
             recordings: list[Recording] = []
             spikes = 0
-            for type_, number in sorted(self.pairs[area, cell]):
-                folder = f"{area}_cells/{cell}/{type_}"
-                stim, spike = f"{folder}/stim{number}", f"{folder}/spike{number}"
-                sound = parse_stim(self.files.read(self.root + stim), self._where(stim))
-                if (type_, sound) not in known:
-                    raise ArchiveError(
-                        f"{self._where(stim)}: points to {sound[:60]!r}, which is not in "
-                        f"all_stims/{type_}; the archive is incomplete: fetch it again"
-                    )
-                if other := heard.get((type_, sound)):
-                    raise ArchiveError(
-                        f"{self._where(stim)}: points to {sound!r}, as {other} does; "
-                        "expected each sound once for a cell"
-                    )
-                heard[type_, sound] = f"stim{number}"
-                times, counts = parse_spikes(self.files.read(self.root + spike), self._where(spike))
-                recordings.append(Recording(number, type_, sound, times, counts))
-                spikes += times.size
+            for read in self._read_together(area, cell, known):
+                parsed = parse_spike_files([(data, where) for *_, data, where in read])
+                for (number, type_, sound, *_), (times, counts) in zip(read, parsed, strict=True):
+                    recordings.append(Recording(number, type_, sound, times, counts))
+                    spikes += times.size
                 if spikes > MOST_SPIKES:
                     raise ArchiveError(
                         f"{self._where(f'{area}_cells/{cell}')}: more than {MOST_SPIKES} spikes; "
@@ -262,10 +253,52 @@ class Archive:
                     )
             yield Cell(cell, area, recordings)
 
+    def _read_together(
+        self, area: str, cell: str, known: set[tuple[str, str]]
+    ) -> Iterator[list[tuple[int, str, str, bytes, str]]]:
+        """Number, type, sound, spikes and their place of the recordings of a cell, some MB each."""
+        heard: dict[tuple[str, str], str] = {}
+        read: list[tuple[int, str, str, bytes, str]] = []
+        size = 0
+        for type_, number in sorted(self.pairs[area, cell]):
+            folder = f"{area}_cells/{cell}/{type_}"
+            stim, spike = f"{folder}/stim{number}", f"{folder}/spike{number}"
+            sound = parse_stim(self.files.read(self.root + stim), self._where(stim))
+            if (type_, sound) not in known:
+                raise ArchiveError(
+                    f"{self._where(stim)}: points to {sound[:60]!r}, which is not in "
+                    f"all_stims/{type_}; the archive is incomplete: fetch it again"
+                )
+            if other := heard.get((type_, sound)):
+                raise ArchiveError(
+                    f"{self._where(stim)}: points to {sound!r}, as {other} does; "
+                    "expected each sound once for a cell"
+                )
+            heard[type_, sound] = f"stim{number}"
+            data = self.files.read(self.root + spike)
+            read.append((number, type_, sound, data, self._where(spike)))
+            size += len(data)
+            if size > _TOGETHER:
+                yield read
+                read, size = [], 0
+        yield read
+
+
+@lru_cache(256)  # the same in every cell
+def _half(type_: str, name: str) -> tuple[tuple[str, int], int] | None:
+    """The pair of a type that a file belongs to, and which of its two it is; None if neither."""
+    match = _PAIR.fullmatch(name)
+    return None if match is None else ((type_, int(match["number"])), _KINDS[match["kind"]])
+
 
 def _root(files: Files) -> str:
     """The folder in which all_stims and the <area>_cells lie: "" or "some-folder/"."""
-    roots = {match["root"] for match in map(_DATA.fullmatch, files.names) if match}
+    roots: set[str] = set()
+    seen = ""  # a folder of which it is known
+    for name in files.names:
+        if name.rpartition("/")[0] != seen and (match := _DATA.fullmatch(name)):
+            roots.add(match["root"])
+            seen = name.rpartition("/")[0]
     if len(roots) > 1:
         places = ", ".join(one_line(root or ".") for root in sorted(roots))
         raise ArchiveError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 #: Any hidden file or folder (.DS_Store, .Trash-1000, .Spotlight-V100, .stversions, ._x, ...), and
 #: the visible ones of macOS, Linux, Windows, network disks, Syncthing and this package.
@@ -32,7 +33,14 @@ _EVICTED = re.compile(r"(?:^|/)\.(?P<name>[^/]+)\.icloud$")
 
 def is_junk(name: str) -> bool:
     """Whether a file or folder, by its path with "/" between parts, is not of the archive."""
-    return _JUNK.search(name) is not None
+    if "\n" in name:  # before which "$" is an end, too
+        return _JUNK.search(name) is not None
+    return any(map(_is_junk_part, name.split("/")))
+
+
+@lru_cache(256)  # the parts of paths are few
+def _is_junk_part(part: str) -> bool:
+    return _JUNK.search(part) is not None
 
 
 def is_conflict(name: str) -> bool:

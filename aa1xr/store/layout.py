@@ -64,6 +64,9 @@ _SAMPLES = 2**19
 #: Counts of 256 neurons, all their stimuli and trials, are about half a MiB.
 _NEURONS = 256
 
+#: Of Zstandard. Level 5 makes AA1 4 % smaller, and compresses seven times as long.
+ZSTD_LEVEL = 1
+
 ARRAYS: dict[str, Array] = {
     "spike_time": Array(("spike",), "int32", (_SPIKES,), -(2**31)),
     "row_size": Array(("neuron", "stimulus", "trial"), "int32", (_NEURONS, -1, -1), -1),
@@ -156,7 +159,7 @@ def create_array(
         shape=shape,
         dtype=spec.dtype,
         chunks=spec.chunk_shape(shape),
-        compressors=[ZstdCodec(level=5), Crc32cCodec()],
+        compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],
         fill_value=spec.fill_value,
         dimension_names=spec.dims,
         attributes=dict(attrs or {}),

@@ -29,6 +29,7 @@ from aa1xr.store.layout import (
     DIGESTS,
     MOST_LABELS,
     MOST_PRESENTATIONS,
+    ZSTD_LEVEL,
     Array,
     added_array,
 )
@@ -176,7 +177,7 @@ def metadata_of(spec: Array, shape: tuple[int, ...]) -> dict[str, Any]:
         if strings
         else {"name": "bytes", "configuration": {"endian": "little"}}
     )
-    zstd = {"name": "zstd", "configuration": {"level": 5, "checksum": False}}
+    zstd = {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": False}}
     return {
         "zarr_format": 3,
         "node_type": "array",

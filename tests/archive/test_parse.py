@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import struct
 import tracemalloc
 import wave
@@ -12,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aa1xr import ArchiveError
-from aa1xr.archive.parse import parse_spikes, parse_stim, parse_wav
+from aa1xr.archive import parse
+from aa1xr.archive.parse import parse_spike_files, parse_spikes, parse_stim, parse_wav
 from aa1xr.archive.write import make_sound, spike_text, wav_bytes
 from tests.small_archives import recording
 
@@ -153,6 +155,72 @@ def test_parse_spikes__a_long_token_is_not_all_shown():
 @example([[]])
 def test_parse_spikes__reads_what_spike_text_writes(expected):
     assert trials(text(expected)) == expected
+
+
+#: Lines as CRCNS wrote them, nearly so, and not at all.
+SPELT = st.lists(
+    st.sampled_from(
+        ["1.000 ", "-0.001 ", " ", "\n", "1234567.999\n", "2147484.000 ", "12345678.000 ", "1.00 ",
+         "1.0000 ", ".000 ", "-.000 ", "--1.000 ", "1-1.000 ", "1.000-", "1.000", "1.1.000 ", "- ",
+         "5 ", ".", "\t", "\r\n", "x", "\xff", "\0", "\x0b"]
+    ),
+    max_size=8,
+)  # fmt: skip
+
+
+def outcome(parse):
+    """What a call gives, or says."""
+    try:
+        return [(times.tolist(), counts.tolist()) for times, counts in parse()]
+    except ArchiveError as error:
+        return str(error)
+
+
+@given(SPELT)
+def test_parse_spikes__the_quick_way_takes_what_is_written_as_crcns_did(tokens):
+    data = "".join([*tokens, "\n"]).encode("latin-1")
+    found = parse._parse_regular(data)
+    plain = re.fullmatch(rb"(?:-?[0-9]{1,7}\.[0-9]{3}[ \n]|[ \n])*", data)
+    within = all(abs(float(token)) < 2147483.6475 for token in data.split()) if plain else False
+    assert (found is not None) == (within and b"." in data)
+    if found is not None:
+        lines = [line.split() for line in data.decode().split("\n")[:-1]]
+        assert found[0].tolist() == [round(1000 * float(t)) for line in lines for t in line]
+        assert found[1].tolist() == list(map(len, lines))
+
+
+@given(st.lists(SPELT, max_size=4), st.booleans())
+def test_parse_spike_files__as_one_by_one(files, ended):
+    given = [
+        ("".join([*tokens, "\n" * ended]).encode("latin-1"), f"spike{n}")
+        for n, tokens in enumerate(files)
+    ]
+    together = outcome(lambda: parse_spike_files(given))
+    assert together == outcome(lambda: [parse_spikes(data, where) for data, where in given])
+
+
+@given(st.lists(TRIALS, max_size=4))
+def test_parse_spike_files__are_not_mixed(files):
+    given = [(text(expected), "x") for expected in files]
+    found = [
+        [part.tolist() for part in np.split(times, np.cumsum(counts)[:-1])]
+        for times, counts in parse_spike_files(given)
+    ]
+    assert found == files
+
+
+def test_parse_spike_files__the_file_and_line_of_an_error():
+    good = b"1.000 2.000 \n\n3.000 \n"
+    for bad, says in (
+        (b"1.000 \nx \n", "b, line 2: 'x' is no spike time"),
+        (b"1.000 \n2147484.000 \n", "b, line 2: a spike time beyond"),
+        (b"", "b: empty"),
+        (b"1.000 \n2.0", "b: its last line has no end"),
+        (b"\n" * 10_001, "b: 10001 lines"),
+        (bytes(2**24) + b"\n", "b: 16777217 bytes"),
+    ):
+        with pytest.raises(ArchiveError, match=f"^{says}"):
+            parse_spike_files([(good, "a"), (bad, "b"), (good, "c")])
 
 
 def text(expected):
