@@ -104,7 +104,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     path = arguments.expand_user("source", path)
     if not path.exists():
         raise DataNotFoundError(
-            f"{one_line(path)}: no such file or folder; expected the AA1 zip or folder"
+            f"{one_line(path)}: no such file or folder; expected the AA1 zip or folder, or a store"
         )
     if not (path.is_file() or path.is_dir()):  # a pipe, which might be waited for for ever
         raise ArchiveError(

@@ -35,6 +35,8 @@ def compare(a: xr.Dataset, b: xr.Dataset, *, score: str = "cc_norm") -> xr.Datas
 
     Raises
     ------
+    TypeError
+        If one is no Dataset, such as `stored_scores`, which `table(..., baseline=...)` pairs.
     ValueError
         If the results have different protocols, sources, splits or classes of stimuli, or share no
         neuron. Results of other trials of the same source are not recognised.
@@ -61,7 +63,8 @@ def compare(a: xr.Dataset, b: xr.Dataset, *, score: str = "cc_norm") -> xr.Datas
     """
     arguments.choice("score", score, SCORES)
     for name, result in (("a", a), ("b", b)):
-        arguments.expect(name, result, xr.Dataset, "a result of aa1xr.benchmark.run")
+        wanted = "a result of aa1xr.benchmark.run; `table` pairs stored scores, with a baseline"
+        arguments.expect(name, result, xr.Dataset, wanted)
         schema.require(result, score, name=name, of="aa1xr.benchmark.run")
         if missing := sorted({"split", "seed", TYPE, "neuron"} - set(result[score].dims)):
             raise ValueError(

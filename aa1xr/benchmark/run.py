@@ -251,8 +251,8 @@ def score_prediction(
         no score.
     prediction
         Rates [shape: (neuron, stimulus, time), or with `split` if the protocol has several], in any
-        unit, for at least the test stimuli. The model of a split must not have seen the responses
-        to its test stimuli.
+        unit, for at least the test stimuli. They are not smoothed, but the responses are. The model
+        of a split must not have seen the responses to its test stimuli.
     protocol
         As in `run`.
 

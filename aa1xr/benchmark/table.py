@@ -59,6 +59,10 @@ _SOURCE = (
     "Published: Rançon et al. (2025), doi:10.1038/s42003-025-08858-3, under what is probably their "
     "protocol, and with the labels of two models in MLd put right."
 )
+_FEWER = (
+    "Some rows have fewer splits than others of their protocol, and do not compare with them: a "
+    "baseline (--against) pairs the splits that both have."
+)
 _PAIRED = "± of a difference is its standard error over splits."
 _ROW = ["input", "protocol", "model", "spectrogram", "area", "sounds"]
 
@@ -78,13 +82,12 @@ def table(
         Results of `aa1xr.benchmark.run`, whose attribute `model` is the name, or scores of
         `stored_scores` or `read_scores`.
     published
-        Add the published scores of these areas, under the protocol to which they belong. Rows of
-        different protocols do not compare.
+        Add the published scores of the protocols and areas of the results. Rows of different
+        protocols do not compare.
     baseline
         The name of a model: adds the difference to its CCnorm, paired over splits.
     protocol
-        The name of a protocol: only rows of this one, with its own splits or those of a file, and
-        only the published scores that belong to it.
+        The name of a protocol: only rows of this one, with its own splits or those of a file.
 
     Returns
     -------
@@ -109,17 +112,18 @@ def table(
     | cv1 | ridge | MLd | conspecific |  |  | 50.0 | 50.0 | 50.0 | 1 |
     """
     each = [_lines(result) for result in arguments.listed("results", results)]
-    figures: tuple[Published, ...] = PUBLISHED if published else ()
     if protocol is not None:
         each = [lines[lines["protocol"].map(lambda name: _is_of(name, protocol))] for lines in each]
-        figures = tuple(figure for figure in figures if figure.protocol == protocol)
-    areas = {area for lines in each for area in lines["area"]}
+    there = {pair for lines in each for pair in zip(lines["protocol"], lines["area"], strict=True)}
     rows = [
         _row(lines, number) | _paired(lines, each, baseline)
         for number, of_input in enumerate(each)
         for _, lines in of_input.groupby(_ROW[1:], sort=False, dropna=False)
     ]
-    rows += [_published(figure) for figure in figures if not areas or figure.area in areas]
+    if published:
+        rows += [
+            _published(figure) for figure in PUBLISHED if (figure.protocol, figure.area) in there
+        ]
     if baseline and not any(baseline in set(lines["model"]) for lines in each):
         models = sorted({model for lines in each for model in lines["model"].unique()})
         raise ValueError(
@@ -137,7 +141,16 @@ def table(
     )
     text += [f"| {' | '.join(row.get(name, '') for name in header)} |" for row in rows]
     notes = list(dict.fromkeys(note for row in rows for note in row.get("notes", ())))
-    return "\n".join([*text, "", _LEGEND + (f" {_PAIRED}" if baseline else ""), *notes])
+    counts: dict[tuple[str, ...], set[str]] = {}
+    for row in rows:
+        group = tuple(row[name] for name in ("protocol", "area", "sounds"))
+        counts.setdefault(group, set()).update({row["splits"]} if "splits" in row else ())
+    legend = [
+        _LEGEND,
+        *[_PAIRED] * bool(baseline),
+        *[_FEWER] * any(len(n) > 1 for n in counts.values()),
+    ]
+    return "\n".join([*text, "", " ".join(legend), *notes])
 
 
 def _is_of(name: str, protocol: str) -> bool:

@@ -43,8 +43,8 @@ from aa1xr.store.read import Store
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `benchmark` takes."""
     parser.description = (
-        "Fit a model on every split of a protocol, score it, and print a table beside "
-        "the published figures (or, for simulated cells, beside their true rates)."
+        "Fit a model on every split of a protocol, score it, and print a table, with "
+        "the published figures of this protocol (or, for simulated neurons, their true rates)."
     )
     add_source(parser)
     parser.add_argument("--sample", action="store_true", help="take the simulated sample")

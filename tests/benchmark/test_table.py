@@ -70,7 +70,10 @@ def test_table__of_one_run_has_no_spread():
 
 
 def test_table__published_rows_stand_in_their_protocol():
-    own = [result(np.full((1, 1, 2, 3), x), protocol=p) for x, p in ((0.7, "rancon2025"), (1, "q"))]
+    protocols = ((0.7, "rancon2025"), (0.7, "rancon2025-mixture"), (1, "q"))
+    own = [result(np.full((1, 1, 2, 3), x), protocol=p) for x, p in protocols]
+    assert "published" not in table(own[2:])
+    assert len(rows_of(table(own[:1]))) == 4 + 3  # and those of Field L
     rows = rows_of(table(own))
     published = [row for row in rows if "published" in row["model"]]
     assert len(published) == len(PUBLISHED) == 6
