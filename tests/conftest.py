@@ -3,7 +3,6 @@
 Nothing here or in any test touches the network or the user's own data directory.
 """
 
-import gc
 import os
 from pathlib import Path
 
@@ -20,20 +19,11 @@ from aa1xr.store import locate
 from tests.links_and_pipes import Home
 from tests.s3_server import serve
 
-# Collecting the tests makes no garbage; the search for it would take a quarter of the time.
-gc.disable()
 os.environ["MPLBACKEND"] = "agg"  # pictures need no display
 
 hypothesis.settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("deep", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("AA1XR_HYPOTHESIS", "quick"))
-
-
-def pytest_collection_finish() -> None:
-    """Search for garbage again, but not among what was imported and collected."""
-    gc.enable()
-    gc.freeze()
-
 
 _HERE = Path(__file__).resolve()
 _CANDIDATES = [
