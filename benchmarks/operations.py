@@ -19,7 +19,7 @@ def rows(aa1: Source, runs: int) -> Iterator[Row]:
         n_tasks = tracked("track_tasks", suite.Open, *of, "store", dt_ms)
         what = f"tasks in the graph of everything at {dt_ms} ms"
         yield at_most(what, 1000, "{:,}".format, n_tasks, n_tasks)
-    for what, most in zip(suite.COMPUTED, (0.1, 1, 2, 0.5), strict=True):
+    for what, most in zip(suite.COMPUTED, (0.1, 1, 2, 0.5, 2), strict=True):
         yield at_most(what, most, seconds, *time_of(runs, suite.Compute, *of, what))
     taken, _ = time_of(5 * runs, suite.WithoutDask, *of)
     yield at_most("one response of one cell, no dask", 0.005, seconds, taken, "no dask")

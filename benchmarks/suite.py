@@ -24,6 +24,14 @@ def _middle(ds):
     return ds.sel(neuron=ds.neuron.values[ds.sizes["neuron"] // 2])
 
 
+def _strfs(ds):
+    fits = [
+        aa1xr.strf(ds, train=fold.train, validation=fold.validation)
+        for fold in aa1xr.split(ds, n_folds=10)
+    ]
+    return xr.concat(fits, "fold", data_vars="all", coords="minimal", compat="override")
+
+
 def _persist(lazy):
     from dask.distributed import wait
 
@@ -35,6 +43,7 @@ COMPUTED = {
     "spikes of all cells, 5 ms": lambda ds: ds.spikes,
     "quality of all cells, 5 ms, all half splits": aa1xr.quality,
     "scores of a prediction for all cells, 5 ms": lambda ds: aa1xr.score(ds, ds.psth),
+    "STRFs of all cells, ten folds, 5 ms": lambda ds: _strfs(ds.sel(type="conspecific")),
 }
 
 SELECTED = {

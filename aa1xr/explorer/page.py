@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import panel as pn
 import panel.models.tabulator  # what pn.extension loads; which writes into the cell of a notebook
-from bokeh.events import ConnectionLost
+from bokeh.events import ConnectionLost, Tap
 from bokeh.models import ColumnDataSource, CustomJS
 from bokeh.models.widgets.tables import NumberFormatter
 
@@ -192,6 +192,7 @@ class Page:
             widget.param.watch(lambda event, f=change: self._change(**f(event.new)), name)
         self.neurons.param.watch(self._select_neurons, "selection")
         self.stimuli.param.watch(self._select_stimulus, "selection")
+        self.figures.population.on_event(Tap, self._pick)
         self.previous.on_click(lambda _: self._step(-1))
         self.next.on_click(lambda _: self._step(1))
         self.play.on_click(lambda _: self._play(spikes=False))
@@ -268,6 +269,13 @@ class Page:
         if order:
             at = (order.index(here) + by) % len(order) if here in order else 0
             self.neurons.selection = [order[at]]
+
+    def _pick(self, event: Any) -> None:
+        """Go to the neuron whose row of the population was clicked."""
+        order = self.data.order(self.state.sort).tolist()
+        row = len(order) - 1 - int(event.y) if event.y is not None else -1
+        if 0 <= row < len(order):
+            self.neurons.selection = [order[row]]
 
     @contextlib.contextmanager
     def _quietly(self) -> Iterator[None]:

@@ -164,6 +164,23 @@ def test_pictures__zoom_and_pan(page):
     assert page.state["time"] == kept
 
 
+def test_population__a_click_selects_its_neuron(page, sample_store):
+    counts = aa1xr.open(sample_store).spikes.mean(["stimulus", "trial", "time"])
+    by_rate = counts.to_series().sort_values(ascending=False).index.tolist()
+    place = page.page.evaluate(
+        """(row) => {
+          const figure = Bokeh.documents.flatMap((document) => [...document.all_models])
+            .find((model) => model.type == "Figure" && model.y_range.end == 12)
+          const view = Bokeh.index.find_one(figure)
+          const box = view.canvas_view.el.getBoundingClientRect()
+          return [box.x + view.frame.x_scale.compute(0.5), box.y + view.frame.y_scale.compute(row)]
+        }""",
+        12 - 2.5,
+    )
+    page.page.mouse.click(*place)
+    page.wait_for_query("neuron", by_rate[2:3])
+
+
 def test_sliders__change_the_psth(page):
     n_bins = len(page.state["x"])
     page.page.locator(".noUi-handle").first.focus()
