@@ -32,7 +32,9 @@ def test_package__changes_nothing_of_the_process():
         if path.parent.name == "cli":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute) and node.attr in CHANGES:
+            change = isinstance(node, ast.Attribute) and node.attr in CHANGES
+            # One filter, after all of the user's: what dask says of cells without data.
+            if change and (path.name, node.attr) != ("messages.py", "filterwarnings"):
                 found.append(f"{path.relative_to(PACKAGE)}:{node.lineno} {node.attr}")
             targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else []
             if any("os.environ" in ast.unparse(target) for target in targets):

@@ -133,7 +133,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     ("plot.coverage", "counts", lambda t: plot.coverage(t.ds.spikes), "one too many, 'trial'"),
     ("plot.quality", "rates", lambda t: plot.quality(t.ds.psth), "one value for each neuron"),
     ("plot.quality", "a measure that is NaN throughout",
-     lambda t: plot.quality(t.ds.isel(trial=[0]), measure="snr"), "snr is NaN for all neurons"),
+     lambda t: plot.quality(t.ds.isel(trial=[0]), measure="snr"), "snr is finite for no neuron"),
     ("plot.quality", "measures by stimulus",
      lambda t: plot.quality(aa1xr.quality(t.ds, by="stimulus")), "one value for each neuron"),
     ("plot.strf", "responses for a field", lambda t: plot.strf(t.ds, CELL),
