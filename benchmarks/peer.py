@@ -93,7 +93,7 @@ def _times(store, rounds, quality) -> Iterator[Row]:
         "cold: zip to the PSTH of all cells, 5 ms",
         pairs("cold", ["open", "psth"], "peer", ["open", "psth"]),
         psth,
-        least=4,
+        least=5,
     )
     yield _row(
         "cold, with the spectrogram, whole process with all imports, 5 ms",
