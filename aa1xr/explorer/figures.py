@@ -294,6 +294,7 @@ def _colour(of: Any, *, ink: str, ground: str) -> None:
     """Colour a figure, since the themes of Bokeh do not reach it through Panel."""
     of.background_fill_color = of.border_fill_color = ground
     of.outline_line_color = None
+    of.title.text_color = ink
     for axis in of.axis:
         axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = ink
         axis.major_label_text_color = axis.axis_label_text_color = ink
