@@ -18,7 +18,7 @@ from aa1xr.version import VERSION
 
 #: What each module here does, in the order of the help. A module is imported with its command.
 _COMMANDS = {
-    "demo": "show what the package does, on simulated cells; needs no data",
+    "demo": "show what the package does, on simulated neurons; needs no data",
     "download": "fetch the AA1 archive from CRCNS and build its store",
     "build": "turn the AA1 archive into a store, once",
     "verify": "check every byte of a store",

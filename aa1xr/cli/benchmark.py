@@ -209,7 +209,7 @@ def _read(path: str) -> xr.DataArray:
 
 
 def _truth(store: Store, protocol: Protocol) -> xr.DataArray:
-    """The true rates of simulated cells, whose simulation is run again."""
+    """The true rates of simulated neurons, whose simulation is run again."""
     simulation, labels = store.attrs["simulation"], store.labels
     # It comes with the archive, which may be anybody's.
     most = {
