@@ -19,9 +19,18 @@ def test_explore__without_panel_says_so(sample_store, monkeypatch, capsys):
 def test_explore__serves_until_it_is_interrupted(sample_store):
     pytest.importorskip("panel", reason="needs Panel, the extra explore")
     command = [sys.executable, "-m", "aa1xr", "explore", str(sample_store), "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        url = process.stdout.readline().strip()
-        with urllib.request.urlopen(url, timeout=30) as page:
-            assert page.status == 200
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+    # What a shell starts in the background ignores the signal, and so do its children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            url = process.stdout.readline().strip()
+            with urllib.request.urlopen(url, timeout=30) as page:
+                assert page.status == 200
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
