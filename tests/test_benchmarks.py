@@ -116,7 +116,7 @@ def test_rows__have_a_value_and_a_verdict(table, sources, monkeypatch):
     rows: list[Row] = list(table.rows(given, 2))
     assert all(row.what and all(row.values) for row in rows)
     assert all(row.met is None or row.target for row in rows)
-    with_target = {operations: (18, 18), limits: (3, 1), growth: (24, 12)}[table]
+    with_target = {operations: (19, 19), limits: (3, 1), growth: (24, 12)}[table]
     assert (len(rows), sum(row.met is not None for row in rows)) == with_target
     assert {len(row.values) for row in rows} == {{operations: 1, limits: 3, growth: 2}[table]}
 

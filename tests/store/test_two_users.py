@@ -26,8 +26,12 @@ SERVER = """
 import io, json, os, sys, traceback
 from pathlib import Path
 import aa1xr
+import xarray
 from aa1xr.atomic import atomic_write
 from stress.processes import import_what
+from xarray.namedarray.parallelcompat import list_chunkmanagers
+# What xarray finds among the installed packages, and then keeps.
+xarray.backends.list_engines(), list_chunkmanagers()
 first = True
 for line in sys.stdin:
     work, warm, archive, folder, alice, group = json.loads(line)
