@@ -12,9 +12,11 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,41 @@ def import_what(work: Callable[[], Any]) -> None:
     for name in done(lambda: (work(), sorted(set(sys.modules) - here))[1]).value:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+
+
+@contextmanager
+def killing(
+    busy: Callable[[], Collection[Any]],
+    kill: Callable[[Any], Any],
+    rng: random.Random,
+    *,
+    most: int,
+    first_s: float,
+) -> Iterator[list[Any]]:
+    """Kill what is busy, one after another, each when it has been so a while: those that were.
+
+    The first within `first_s`, and `most` in all, while it lasts.
+    """
+    dead: list[Any] = []
+    over = threading.Event()
+
+    def work() -> None:
+        patience = rng.uniform(0, first_s)
+        while len(dead) < most and not over.wait(0.02):
+            if found := sorted(set(busy()).difference(dead)):
+                if over.wait(patience):
+                    return
+                dead.append(rng.choice(found))
+                kill(dead[-1])
+                patience = rng.uniform(0, 2)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield dead
+    finally:
+        over.set()
+        thread.join()
 
 
 def duration(work: Callable[[], Any]) -> float:

@@ -9,11 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import aa1xr
 from aa1xr import benchmark
 from benchmarks.archives import find_archive
 from stress import slurm_node
+from stress.processes import killing
 from stress.tally import Tally, tally, times
 
 #: What the page "Clusters" shows.
@@ -197,32 +197,15 @@ def cancelled(store: Path, work: Path, rounds: int) -> Tally:
     return counted
 
 
-@contextmanager
-def _canceller(jobs: Any, rng: random.Random) -> Iterator[list[str]]:
+def _canceller(jobs: Any, rng: random.Random) -> AbstractContextManager[list[str]]:
     """Cancel a job, or two, each when its worker is busy."""
-    dead: list[str] = []
-    over = threading.Event()
 
-    def cancel() -> None:
-        patience = rng.uniform(0, 1)
-        while len(dead) < 2 and not over.wait(0.02):
-            workers = list(jobs.scheduler.workers.values())
-            busy = [jobs.workers.get(worker.name) for worker in workers if worker.processing]
-            found = [each.job_id for each in busy if each is not None and each.job_id not in dead]
-            if found:
-                if over.wait(patience):
-                    return
-                dead.append(rng.choice(sorted(found)))
-                slurm_node.cancel(dead[-1])
-                patience = rng.uniform(0, 2)
+    def busy() -> list[str]:
+        workers = list(jobs.scheduler.workers.values())
+        found = [jobs.workers.get(worker.name) for worker in workers if worker.processing]
+        return [each.job_id for each in found if each is not None]
 
-    thread = threading.Thread(target=cancel)
-    thread.start()
-    try:
-        yield dead
-    finally:
-        over.set()
-        thread.join()
+    return killing(busy, slurm_node.cancel, rng, most=2, first_s=1)
 
 
 def spilled(store: Path, work: Path) -> Tally:

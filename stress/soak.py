@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import dask.utils
@@ -25,6 +25,7 @@ import xarray as xr
 
 import aa1xr
 from aa1xr.store.locate import ensure_store
+from stress.processes import killing
 from stress.tally import Tally, tally, times
 from tests import s3_server
 
@@ -348,33 +349,17 @@ def _cluster() -> Iterator[object]:
         yield client
 
 
-@contextmanager
-def _killer(client: object, rng: random.Random) -> Iterator[list[int]]:
+def _killer(client: object, rng: random.Random) -> AbstractContextManager[list[int]]:
     """Kill workers one after another, each when it has been busy a while; a few, while it lasts.
 
     A worker imports for a second or more before it does anything, on a busy machine for many; of a
     cluster whose workers all die sooner, again and again, nothing can be had.
     """
-    dead: list[int] = []
-    over = threading.Event()
+    scheduler, nannies = client.cluster.scheduler, client.cluster.workers
 
-    def kill() -> None:
-        scheduler, nannies = client.cluster.scheduler, client.cluster.workers
-        patience = rng.uniform(0, 0.5)
-        while len(dead) < DEATHS and not over.wait(0.02):
-            busy = {str(ws.address) for ws in list(scheduler.workers.values()) if ws.processing}
-            pids = {nanny.pid for nanny in nannies.values() if nanny.worker_address in busy}
-            if len(busy) == len(nannies) and (pids := pids.difference(dead, {None})):
-                if over.wait(patience):
-                    return
-                dead.append(rng.choice(sorted(pids)))
-                os.kill(dead[-1], signal.SIGKILL)
-                patience = rng.uniform(0, 2)
+    def busy() -> set[int]:
+        of = {str(ws.address) for ws in list(scheduler.workers.values()) if ws.processing}
+        pids = {nanny.pid for nanny in nannies.values() if nanny.worker_address in of}
+        return pids - {None} if len(of) == len(nannies) else set()
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
-        yield dead
-    finally:
-        over.set()
-        thread.join()
+    return killing(busy, lambda pid: os.kill(pid, signal.SIGKILL), rng, most=DEATHS, first_s=0.5)

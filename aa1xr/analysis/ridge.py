@@ -74,16 +74,15 @@ def moments_of(
     spectrogram before the first bin; `labels`, `lowest` and `after` are for `check_finite`.
     """
     check_finite(sound, labels, lowest=lowest, after=after)
+    stimulus = str(labels["stimulus"][0])
     if np.isinf(rate).any():
-        raise ValueError(
-            f"the responses to {str(labels['stimulus'][0])!r} must be finite or NaN; got inf"
-        )
+        raise ValueError(f"the responses to {stimulus!r} must be finite or NaN; got inf")
     there = ~np.isnan(rate[:, 0]) & counted
     heard, window = there.any(1), there.any(0)
     bins = np.flatnonzero(window)
     start, stop = (int(bins[0]), int(bins[-1]) + 1) if bins.size else (0, 0)
     if bins.size < stop - start or (there[heard] != window).any():
-        raise _unequal_windows(str(labels["stimulus"][0]))
+        raise _unequal_windows(stimulus)
     y = np.where(heard[:, np.newaxis], rate[:, 0, start:stop], 0).astype(np.float64)
     before = ((0, 0), (n_lags - 1, 0))
     x = np.pad(sound[0].astype(np.float64), before, constant_values=silence)
@@ -92,7 +91,7 @@ def moments_of(
     with one_blas_thread():
         xx, xy = lagged[0] @ features.T, features @ y.T
     return Moments(
-        stimulus=str(labels["stimulus"][0]),
+        stimulus=stimulus,
         window=(start, stop),
         heard=heard,
         x=lagged.sum(2),

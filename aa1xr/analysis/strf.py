@@ -39,9 +39,6 @@ _MOST_WEIGHTS = 20_000
 #: Neurons that are fitted together; with 640 weights each, their moments have 2.6 MB a stimulus.
 BLOCK = 512
 
-#: Of all neurons.
-_OF_BANDS = ("offset", "deviation", "scale")
-
 _NEURON, _FREQ, _RATE = ("neuron",), ("freq",), schema.RATE
 
 #: What `strf` gives.
@@ -62,6 +59,9 @@ STRF: dict[str, schema.Spec] = {
         _NEURON, "f", "1", "correlation of linear prediction and response, validation stimuli"
     ),
 }
+
+#: The same for all neurons.
+_OF_BANDS = [name for name, spec in STRF.items() if spec.dims == _FREQ]
 
 
 def strf(
@@ -327,9 +327,10 @@ def _fits(
             cells=own,
             site=site,
         )
-        for name in [name for name in STRF if name not in _OF_BANDS]:
-            shape = [(sizes | {"neuron": len(own)})[dim] for dim in STRF[name].dims]
-            lazy[name].append(_array(fitted[name], shape))
+        for name, spec in STRF.items():
+            if name not in _OF_BANDS:
+                shape = [(sizes | {"neuron": len(own)})[dim] for dim in spec.dims]
+                lazy[name].append(_array(fitted[name], shape))
     for name in _OF_BANDS:
         lazy[name].append(_array(getattr(bands, name), [sizes["freq"]]))
     return {

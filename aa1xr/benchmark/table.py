@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -141,10 +142,10 @@ def table(
     )
     text += [f"| {' | '.join(row.get(name, '') for name in header)} |" for row in rows]
     notes = list(dict.fromkeys(note for row in rows for note in row.get("notes", ())))
-    counts: dict[tuple[str, ...], set[str]] = {}
+    counts: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for row in rows:
-        group = tuple(row[name] for name in ("protocol", "area", "sounds"))
-        counts.setdefault(group, set()).update({row["splits"]} if "splits" in row else ())
+        if "splits" in row:  # published figures have none
+            counts[row["protocol"], row["area"], row["sounds"]].add(row["splits"])
     legend = [
         _LEGEND,
         *[_PAIRED] * bool(baseline),

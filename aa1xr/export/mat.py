@@ -15,6 +15,7 @@ from aa1xr.analysis.trial_checks import presented
 from aa1xr.arguments import shown
 from aa1xr.atomic import atomic_write, refuse_existing
 from aa1xr.dataset.events import AXES, as_events, provenance
+from aa1xr.export.tables import refuse_taken
 from aa1xr.store.location import resolve_path
 
 #: A variable of MATLAB.
@@ -115,11 +116,7 @@ def _variables(events: xr.Dataset) -> dict[str, Any]:
         "n_trials": heard.sum(2).astype(float),
         "attributes": attributes,
     }
-    if taken := [name for name in variables if name in labels]:
-        raise ValueError(
-            f"the label {taken[0]!r} has the name of a variable of the file; rename it: "
-            f"ds.rename({taken[0]}=...)"
-        )
+    refuse_taken(labels, variables, "a variable of the file")
     return labels | variables
 
 

@@ -37,9 +37,9 @@ def missing(library: str, *, extra: str) -> str:
         every = []
     ours = re.compile(rf"""([^;]+?)\s*;\s*extra == ['"]{extra}['"]""")
     names = [found[1] for each in every if (found := ours.fullmatch(each))]
-    command = " ".join(f'"{name}"' for name in names)
-    where = "" if names else ", in the folder of the checkout"
-    command = command or f'".[{extra}]"'
+    command, where = " ".join(f'"{name}"' for name in names), ""
+    if not names:
+        command, where = f'".[{extra}]"', ", in the folder of the checkout"
     return (
         f"{library} is not installed. Run: pip install {command}{where} (the extra {extra} of "
         "aa1xr)"

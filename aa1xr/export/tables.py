@@ -156,16 +156,15 @@ def trials(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = None) -> 
             text = label.dtype.kind == "O"
             each = pd.Categorical(label, categories=pd.unique(label)) if text else label
             columns[name] = each.take(positions)
-    _refuse_taken(columns, ["n_spikes"])
+    refuse_taken(columns, ["n_spikes"], "a column of this table")
     return pd.DataFrame({**columns, "n_spikes": values[kept].astype(np.int64)})
 
 
-def _refuse_taken(labels: Iterable[str], names: Iterable[str]) -> None:
-    """Refuse labels that a column of the same name would replace."""
+def refuse_taken(labels: Iterable[str], names: Iterable[str], what: str) -> None:
+    """Refuse labels that `what` of the same name would replace."""
     if taken := [name for name in names if name in labels]:
         raise ValueError(
-            f"the label {taken[0]!r} has the name of a column of this table; rename it: "
-            f"ds.rename({taken[0]}=...)"
+            f"the label {taken[0]!r} has the name of {what}; rename it: ds.rename({taken[0]}=...)"
         )
 
 
@@ -206,7 +205,7 @@ def _table(
         columns[f"n_{plural}_{group}"] = (of_group > 0).sum(1)
         columns[f"n_trials_{group}"] = of_group.sum(1)
     columns["n_spikes"] = spikes.sum(1).astype(np.int64)
-    _refuse_taken(labels, columns)
+    refuse_taken(labels, columns, "a column of this table")
     columns = labels | columns
     columns |= {str(name): np.atleast_1d(found[f"measure {name}"].values) for name in extra}
     return pd.DataFrame(columns, index=index)

@@ -105,8 +105,7 @@ class Store(Connection):
     @cached_property
     def root(self) -> dict[str, Any]:
         """The metadata of the root, whose checksum is right and which are as aa1xr writes them."""
-        self._looked, self._next_look = self.get(METADATA), monotonic() + _LOOK_AGAIN
-        metadata = self._looked
+        metadata = self._get_root()
         if metadata is None:
             raise DataNotFoundError(
                 f"{self.url}: no store there (it has no {METADATA}). Check the name. "
@@ -237,7 +236,12 @@ class Store(Connection):
             return found.st_size, found.st_mtime_ns, found.st_ino
         _ = self.root  # which looks at it
         if monotonic() > self._next_look:
-            self._looked, self._next_look = self.get(METADATA), monotonic() + _LOOK_AGAIN
+            self._get_root()
+        return self._looked
+
+    def _get_root(self) -> bytes | None:
+        """The metadata of the root as they are now, which `_look` compares for a while."""
+        self._looked, self._next_look = self.get(METADATA), monotonic() + _LOOK_AGAIN
         return self._looked
 
     def _read_rows(self, name: str, part: slice) -> npt.NDArray[Any]:
