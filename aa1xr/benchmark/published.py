@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, linear, pad, silu, softplus
 
 from aa1xr.benchmark.training import Recipe
-from aa1xr.dataset.spectrogram import COMPRESSIONS, FLOOR_DB, expand
+from aa1xr.dataset.spectrogram import COMPRESSIONS, expand
 from aa1xr.typing import Floats
 
 #: How they were trained: AdamW without decay at a constant rate, one stimulus at a time, squared
@@ -43,12 +43,17 @@ RECIPE = Recipe(
 )
 
 
+#: Of a sine of amplitude 1: -160 dB. Windows of 10 ms of the recordings have -157 dB or more.
+_LEAST = 1e-16
+
+
 def with_log_power(ds: xr.Dataset) -> xr.Dataset:
     """A Dataset with log10 of the power as its `spectrogram`, from any compression of `aa1xr.open`.
 
-    The power is that of frames as they are, of samples between -1 and 1, and not scaled; the least
-    is that of `compression="db"`, -80 dB. From dB this is a factor and a constant. A spectrogram
-    without a known compression remains as it is.
+    The power is that of frames as they are, of samples between -1 and 1, and not scaled. No power
+    of the recordings is below `_LEAST`, which digital silence becomes; `compression="db"` has
+    replaced what is below -80 dB. From dB this is a factor and a constant. A spectrogram without a
+    known compression remains as it is.
     """
     sound = ds["spectrogram"]
     compression = sound.attrs.get("compression")
@@ -60,8 +65,7 @@ def with_log_power(ds: xr.Dataset) -> xr.Dataset:
 
     def log_power(values: Floats) -> Floats:
         power = expand(values.astype(float), compression) * (peak if compression == "db" else 1)
-        least = peak * 10 ** (FLOOR_DB / 10)
-        return np.asarray(np.log10(np.maximum(power, least)), np.float32)
+        return np.asarray(np.log10(np.maximum(power, peak * _LEAST)), np.float32)
 
     attrs = sound.attrs | {"units": "1", "long_name": "log10 of the power"}
     attrs["silence"] = float(log_power(np.array(attrs["silence"])))
@@ -320,9 +324,11 @@ class CNN2025(nn.Module):  # type: ignore[misc]
 
 
 class _DoubleExponential(nn.Module):  # type: ignore[misc]
-    """b + a exp(-exp(k x - s)) for each neuron, a and b above 0 (Thorson et al. 2015).
+    """b + a exp(-exp(k x - s)) for each neuron (Thorson et al. 2015).
 
-    PLOS Computational Biology, doi:10.1371/journal.pcbi.1004628.
+    PLOS Computational Biology, doi:10.1371/journal.pcbi.1004628. All four may have any sign. With
+    `a` and `b` kept above 0 by a softplus, many neurons end at a constant rate: they start far
+    above the few spikes in a bin, and what brings the rate down saturates the exponential.
     """
 
     def __init__(self, n_neurons: int) -> None:
@@ -330,10 +336,11 @@ class _DoubleExponential(nn.Module):  # type: ignore[misc]
         of_neuron = torch.empty(n_neurons)
         self.gain = nn.Parameter(of_neuron.clone().uniform_(-0.5, 0.5))
         self.threshold = nn.Parameter(of_neuron.clone().uniform_(0.5, 1.5))
-        self.range = nn.Parameter(of_neuron.clone().uniform_(-0.4, 1.4))
-        self.baseline = nn.Parameter(of_neuron.clone().uniform_(-1.4, 0.4))
+        self.range = nn.Parameter(of_neuron.clone().uniform_(0.5, 1.5))
+        self.baseline = nn.Parameter(of_neuron.clone().uniform_(0, 1))
 
     def forward(self, drive: Tensor) -> Tensor:
         """Of (..., neuron) to the same."""
-        inner = torch.exp(-torch.exp(self.gain * drive - self.threshold))
-        return softplus(self.range) * inner + softplus(self.baseline)
+        return (
+            self.range * torch.exp(-torch.exp(self.gain * drive - self.threshold)) + self.baseline
+        )

@@ -73,13 +73,11 @@ def test_rancon2025_mixture__is_what_was_published():
     attrs = PROTOCOLS["rancon2025-mixture"].attrs
     assert attrs == PROTOCOLS["rancon2025"].attrs | {
         "protocol": "rancon2025-mixture",
-        "protocol_dt_ms": 5.0,
         "protocol_types": ["conspecific", "flatrip"],
         "protocol_order": "random",
         "protocol_n_splits": 10,
         "protocol_held_out": 0.2,
-        "protocol_window_ms": 50.0,
-        "protocol_compression": "db",
+        "protocol_compression": "none",
         "protocol_validation": 0.1,
         "protocol_together": True,
     }
