@@ -13,13 +13,15 @@ import argparse
 import shutil
 import statistics
 from collections import defaultdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
-from playwright.sync_api import Page, sync_playwright
 
 import aa1xr
 from benchmarks.report import load
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 #: Times of the last gesture and of the frames that showed what it changed.
 _WATCH = """() => {
@@ -39,6 +41,9 @@ _WATCH = """() => {
 
 
 def main() -> None:
+    # Here, since asv imports all modules of benchmarks, where it is not installed.
+    from playwright.sync_api import sync_playwright
+
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.explorer")
     parser.add_argument("source", help="an archive or a store")
     parser.add_argument("--changes", type=int, default=300)

@@ -4,8 +4,10 @@ import dataclasses
 import itertools
 import json
 import os
+import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -174,6 +176,17 @@ def test_copy_cells__copies_are_neurons_of_their_own(sources):
     of_base = base.spikes.sum(["stimulus", "trial", "time"]).values
     assert len(set(counts)) == 6
     assert abs(counts.sum() / (3 * of_base.sum()) - archives.KEPT) < 0.05
+
+
+def test_modules__are_imported_by_asv_where_only_the_cluster_extra_is_installed():
+    modules = [path.stem for path in Path(suite.__file__).parent.glob("*.py")]
+    assert "explorer" in modules
+    code = "import sys, importlib\n"
+    for missing in ("playwright", "panel", "torch", "matplotlib"):
+        code += f"sys.modules[{missing!r}] = None\n"
+    code += f"for name in {modules!r}: importlib.import_module(f'benchmarks.{{name}}')"
+    root = Path(suite.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
 
 
 def test_main__writes_the_tables(sample_archive, tmp_path, monkeypatch, capsys):
