@@ -164,7 +164,8 @@ _NETWORKS: dict[str, Model] = {
     "statenet-gru": from_published("StateNetGRU"),
     "statenet-mamba": from_published("StateNetMamba"),
     "transformer-2025": from_published("Transformer2025"),
-    "cnn-2025": from_published("CNN2025"),
+    "cnn-2025-field-l": from_published("CNN2025FieldL"),
+    "cnn-2025-mld": from_published("CNN2025MLd"),
 }
 
 MODELS: dict[str, Model] = {"ridge": ridge, "ridge-ln": ridge_ln, **_NETWORKS}

@@ -2,13 +2,12 @@
 
 Rançon, Masquelier and Cottereau (2025), "Temporal recurrence as a general mechanism to explain
 neural responses in the auditory system", Communications Biology 8:1456,
-doi:10.1038/s42003-025-08858-3. Each has the published number of parameters with one output, but
-for the CNN. docs/guide/model-scores.md says what of them is known, and how surely.
+doi:10.1038/s42003-025-08858-3. Each has the published number of parameters with one output, the
+CNNs with 34 bands. docs/guide/model-scores.md says what of them is known, and how surely.
 
 All are made by `kind(n_freq, n_neurons, dt_ms=...)` and map spectrograms [shape: (batch, freq,
 time)] to rates in spikes/s [shape: (batch, neuron, time)]. What is trained are spikes per bin. No
-rate depends on later sound; while StateNet is trained, its BatchNorm takes the mean over whole
-stimuli.
+rate depends on later sound; in training, BatchNorm takes the mean over whole stimuli.
 """
 
 from __future__ import annotations
@@ -278,7 +277,7 @@ class Transformer2025(nn.Module):  # type: ignore[misc]
         super().__init__()
         self.bins_per_s = 1000 / dt_ms
         self.embed = nn.Linear(n_freq, self._WIDTH)
-        self.positions = nn.Parameter(0.02 * torch.randn(self._BINS, self._WIDTH))
+        self.positions = nn.Parameter(torch.rand(self._BINS, self._WIDTH))
         layer = nn.TransformerEncoderLayer(self._WIDTH, 1, 32, dropout=0.1, batch_first=True)
         self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.read_out = nn.Linear(self._WIDTH, n_neurons)
@@ -293,34 +292,47 @@ class Transformer2025(nn.Module):  # type: ignore[misc]
         return self.output(self.read_out(found)).transpose(1, 2) * self.bins_per_s
 
 
-class CNN2025(nn.Module):  # type: ignore[misc]
-    """Three convolutions over frequency and time, and a hidden layer: 11,005 parameters.
+class _CNN2025(nn.Module):  # type: ignore[misc]
+    """Three convolutions over frequency and time, and a hidden layer.
 
-    Ten filters of 3 bands and 9 bins in each, normalised over filters; 20 hidden units. The
-    published numbers of parameters (two, which differ by 12 bins of these filters) are not those
-    of any such network that we know of. Before the onset the spectrogram is taken as zero.
+    Ten filters of three bands in each, of which BatchNorm takes the mean over bands and bins; 75
+    hidden units. Before the onset the spectrogram is taken as zero. With 34 bands, which is the
+    default of the class of the authors, it has the published number of parameters.
     """
 
-    _CHANNELS, _KERNEL, _HIDDEN = 10, (3, 9), 20
+    _CHANNELS, _BANDS, _HIDDEN = 10, 3, 75
+    _BINS: int  #: of a filter
 
     def __init__(self, n_freq: int, n_neurons: int, *, dt_ms: float) -> None:
         super().__init__()
         self.bins_per_s = 1000 / dt_ms
-        inputs = (1, self._CHANNELS, self._CHANNELS)
-        self.filters = nn.ModuleList(nn.Conv2d(n, self._CHANNELS, self._KERNEL) for n in inputs)
-        self.norms = nn.ModuleList(nn.LayerNorm(self._CHANNELS) for _ in inputs)
-        n_bands = n_freq - 3 * (self._KERNEL[0] - 1)
+        inputs, kernel = (1, self._CHANNELS, self._CHANNELS), (self._BANDS, self._BINS)
+        self.filters = nn.ModuleList(nn.Conv2d(n, self._CHANNELS, kernel) for n in inputs)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(self._CHANNELS) for _ in inputs)
+        n_bands = n_freq - 3 * (self._BANDS - 1)
         self.hidden = nn.Linear(self._CHANNELS * n_bands, self._HIDDEN)
         self.read_out = nn.Linear(self._HIDDEN, n_neurons)
         self.output = _DoubleExponential(n_neurons)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Rates in the bins of the spectrograms."""
-        found = pad(spectrogram, (3 * (self._KERNEL[1] - 1), 0)).unsqueeze(1)
+        found = pad(spectrogram, (3 * (self._BINS - 1), 0)).unsqueeze(1)
         for filters, norm in zip(self.filters, self.norms, strict=True):
-            found = leaky_relu(norm(filters(found).movedim(1, -1)).movedim(-1, 1), 0.1)
+            found = leaky_relu(norm(filters(found)), 0.1)
         hidden = leaky_relu(self.hidden(found.flatten(1, 2).transpose(1, 2)), 0.1)
         return self.output(self.read_out(hidden)).transpose(1, 2) * self.bins_per_s
+
+
+class CNN2025FieldL(_CNN2025):
+    """The 2D-CNN of Field L: filters of 9 bins, 26,915 parameters with 34 bands (25,415 with 32)."""
+
+    _BINS = 9
+
+
+class CNN2025MLd(_CNN2025):
+    """The 2D-CNN of MLd: filters of 21 bins, 34,475 parameters with 34 bands (32,975 with 32)."""
+
+    _BINS = 21
 
 
 class _DoubleExponential(nn.Module):  # type: ignore[misc]

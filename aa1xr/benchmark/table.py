@@ -37,14 +37,15 @@ _MIXTURE = ("rancon2025-mixture", "all")
 #: In MLd, the published labels of the second and the third model are swapped: the number of
 #: parameters beside the first of them, 29,109, is that of a Transformer (embedding 48, two layers,
 #: feed-forward 32, 41 bins of context), as in Field L, and cannot be that of a 2D-CNN. The labels
-#: here are the right ones. The published code has 24,774 parameters for StateNet GRU.
+#: here are the right ones. The published code has 24,774 parameters for StateNet GRU, and those of
+#: the 2D-CNN are of 34 bands.
 PUBLISHED = (
     Published("StateNet GRU", "Field_L", 71.0, 24_900),
     Published("Transformer", "Field_L", 65.5, 29_109),
-    Published("2D-CNN", "Field_L", 65.0),
+    Published("2D-CNN", "Field_L", 65.0, 26_915),
     Published("StateNet Mamba", "MLd", 73.4, 32_334, *_MIXTURE),
     Published("Transformer", "MLd", 68.9, 29_109, *_MIXTURE),
-    Published("2D-CNN", "MLd", 68.3, None, *_MIXTURE),
+    Published("2D-CNN", "MLd", 68.3, 34_475, *_MIXTURE),
 )
 
 _HEADER = (

@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from aa1xr.benchmark import published, training  # noqa: E402
 from aa1xr.benchmark.published import (  # noqa: E402
-    CNN2025,
+    CNN2025FieldL,
+    CNN2025MLd,
     StateNetGRU,
     StateNetMamba,
     Transformer2025,
@@ -23,7 +24,8 @@ KINDS = {
     "statenet-gru": (StateNetGRU, 24_774),
     "statenet-mamba": (StateNetMamba, 32_334),
     "transformer-2025": (Transformer2025, 29_109),
-    "cnn-2025": (CNN2025, 11_005),
+    "cnn-2025-field-l": (CNN2025FieldL, 26_915),
+    "cnn-2025-mld": (CNN2025MLd, 34_475),
 }
 each_kind = pytest.mark.parametrize("kind", [kind for kind, _ in KINDS.values()])
 
@@ -35,8 +37,20 @@ def two_epochs(monkeypatch):
 
 @pytest.mark.parametrize(("kind", "count"), KINDS.values())
 def test_networks__have_the_published_number_of_parameters(kind, count):
-    network = kind(32, 1, dt_ms=5.0)
+    # The count of the 2D-CNN is that of 34 bands, the default of the class of its authors.
+    network = kind(34 if "CNN" in kind.__name__ else 32, 1, dt_ms=1.0)
     assert sum(weights.numel() for weights in network.parameters()) == count
+
+
+@pytest.mark.parametrize(("kind", "reach"), [(CNN2025FieldL, 25), (CNN2025MLd, 61)])
+def test_cnn__reaches_back_three_filters(kind, reach):
+    network = kind(32, 3, dt_ms=1.0).eval()
+    sound = torch.randn(1, 32, 80)
+    other = sound.clone()
+    other[..., 0] += 1
+    with torch.no_grad():
+        differ = (network(sound) != network(other)).any(1)[0]
+    assert differ.nonzero().max() == reach - 1
 
 
 @each_kind
