@@ -324,13 +324,13 @@ class _CNN2025(nn.Module):  # type: ignore[misc]
 
 
 class CNN2025FieldL(_CNN2025):
-    """The 2D-CNN of Field L: filters of 9 bins, 26,915 parameters with 34 bands (25,415 with 32)."""
+    """The 2D-CNN of Field L: filters of 9 bins, 26,915 parameters with 34 bands, 25,415 with 32."""
 
     _BINS = 9
 
 
 class CNN2025MLd(_CNN2025):
-    """The 2D-CNN of MLd: filters of 21 bins, 34,475 parameters with 34 bands (32,975 with 32)."""
+    """The 2D-CNN of MLd: filters of 21 bins, 34,475 parameters with 34 bands, 32,975 with 32."""
 
     _BINS = 21
 
