@@ -102,7 +102,7 @@ def read_splits(path: str | os.PathLike[str], protocol: Protocol | str) -> Proto
     options = {each.name: getattr(protocol, each.name) for each in fields(Protocol)}
     options |= {"name": f"{protocol.name}, {file.name}", "n_splits": len(splits)}
     fixed = tuple(_checked(f"split {k} of {where}", split) for k, split in enumerate(splits))
-    return _FixedSplits(**options, fixed=fixed)
+    return FixedSplits(**options, fixed=fixed)
 
 
 def _checked(where: str, split: Any) -> tuple[tuple[str, ...], ...]:
@@ -124,7 +124,7 @@ def _checked(where: str, split: Any) -> tuple[tuple[str, ...], ...]:
 
 
 @dataclass(frozen=True)
-class _FixedSplits(Protocol):
+class FixedSplits(Protocol):
     """A protocol with the splits of a file."""
 
     fixed: tuple[tuple[tuple[str, ...], ...], ...] = field(default=(), repr=False)
