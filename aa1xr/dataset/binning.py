@@ -84,7 +84,7 @@ def presentations(store: Store, neurons: Positions, stimuli: Positions) -> npt.N
     """How often each stimulus was presented. [shape: (neurons, stimuli)]."""
     n_trials = np.empty((neurons.size, stimuli.size), np.int32)
     for run in runs(neurons):
-        n_trials[run] = store.rows("n_trials", *_span(neurons[run]))[:, stimuli]
+        n_trials[run] = store.rows("n_trials", *_span(neurons[run])).take(stimuli, 1)
     return n_trials
 
 
@@ -101,10 +101,9 @@ def read_spikes(
 
     # The wanted rows (trials) in the order of the output, and where their spikes lie.
     row_end = row_size.cumsum().reshape(row_size.shape)
-    wanted = np.ix_(
-        np.arange(neurons.size), stimuli, np.arange(row_size.shape[2]) if trials is None else trials
-    )
-    sizes, ends = row_size[wanted], row_end[wanted]
+    sizes, ends = (rows.take(stimuli, 1) for rows in (row_size, row_end))
+    if trials is not None:
+        sizes, ends = sizes.take(trials, 2), ends.take(trials, 2)
     if sizes.sum() == 0:
         return np.zeros(0, np.int32), sizes
     # Only the stretch that holds them: one stimulus of one neuron is a small part of it.
@@ -160,6 +159,8 @@ def _span(run: Positions) -> tuple[int, int]:
 
 def runs(indices: Positions) -> list[slice]:
     """Slices of `indices` in which each is one more than the last."""
+    if indices.size == 1:  # which is quicker, and asked for most
+        return [slice(0, 1)]
     breaks = np.flatnonzero(np.diff(indices) != 1) + 1
     edges = [0, *breaks.tolist(), indices.size] if indices.size else []
     return [slice(a, b) for a, b in pairwise(edges)]
