@@ -212,9 +212,10 @@ _SONGS, _ALL = ("conspecific",), ("conspecific", "flatrip")
 #:
 #: `rancon2025-mixture` is the protocol of MLd. Sure, from the authors' notebook and data loader of
 #: the time of the paper: all 30 sounds, ripples too, drawn at random into 21 / 3 / 6 with the seed
-#: of the network, ten seeds, one score over the mixture; power in 32 HTK bands, of which networks
-#: take log10; windows of ten bins, and bins of 1 ms unless told. Not known: whether they told, and
-#: which sounds their generator drew: the splits here are others of the same kind.
+#: of the network, ten seeds, one score over the mixture; 32 HTK bands, windows of ten bins, and bins
+#: of 1 ms unless told; log10 of the power, which the published networks make of this spectrogram.
+#: Not known: whether they told, and which sounds their generator drew: the splits here are others
+#: of the same kind.
 #:
 #: `cv10` is ours: 5 ms bins, ten random splits in the same proportions, seeds 0 to 9.
 #:
@@ -226,7 +227,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol("rancon2025-ripples", 1.0, _ALL, "sorted", 1),
         Protocol(
             "rancon2025-mixture", 1.0, _ALL, "random", 10, held_out=0.2, validation=0.1,
-            together=True, compression="none",
+            together=True,
         ),
         Protocol("cv10", 5.0, _SONGS, "random", 10),
         Protocol("cv10-ripples", 5.0, _ALL, "random", 10),

@@ -77,7 +77,6 @@ def test_rancon2025_mixture__is_what_was_published():
         "protocol_order": "random",
         "protocol_n_splits": 10,
         "protocol_held_out": 0.2,
-        "protocol_compression": "none",
         "protocol_validation": 0.1,
         "protocol_together": True,
     }
