@@ -212,10 +212,10 @@ _SONGS, _ALL = ("conspecific",), ("conspecific", "flatrip")
 #:
 #: `rancon2025-mixture` is the protocol of MLd. Sure, from the authors' notebook and data loader of
 #: the time of the paper: all 30 sounds, ripples too, drawn at random into 21 / 3 / 6 with the seed
-#: of the network, ten seeds, one score over the mixture; 32 HTK bands, windows of ten bins, and bins
-#: of 1 ms unless told; log10 of the power, which the published networks make of this spectrogram.
-#: Not known: whether they told, and which sounds their generator drew: the splits here are others
-#: of the same kind.
+#: of the network, ten seeds, one score over the mixture; 32 HTK bands, windows of ten bins, bins of
+#: 1 ms unless told; log10 of the power, which the published networks make of this spectrogram. Not
+#: known: whether they told, and which sounds their generator drew: the splits here are others of
+#: the same kind.
 #:
 #: `cv10` is ours: 5 ms bins, ten random splits in the same proportions, seeds 0 to 9.
 #:
