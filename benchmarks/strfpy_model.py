@@ -5,6 +5,9 @@ its folder `module` as PYTHONPATH.
 
 aa1xr benchmark crcns-aa1.zip --protocol rancon2025 --model benchmarks.strfpy_model:strfpy
 python -m benchmarks.strfpy_model crcns-aa1.zip --out results   # with the spectrogram of strfPy
+
+strfPy changes the working directory, and this module some functions of NumPy and SciPy while strfPy
+runs: fits run one after the other, or in other processes, not in threads.
 """
 
 from __future__ import annotations
@@ -93,7 +96,14 @@ def direct_fit(
     The tapers of its coherence are computed once, too, and its files are not compressed.
     """
     from scipy.signal import windows
-    from strfpy import DirectFit, strfSetup, trnDirectFit
+
+    try:
+        from strfpy import DirectFit, strfSetup, trnDirectFit
+    except ImportError as error:
+        raise ImportError(
+            f"{error}; clone https://github.com/theunissenlab/strfPy and add its folder 'module' "
+            "to PYTHONPATH"
+        ) from error
 
     autocorrelation, svd = DirectFit.df_cal_AutoCorrJN, np.linalg.svd
     tapers = functools.cache(windows.dpss)
