@@ -5,7 +5,8 @@ python -m benchmarks.collect_scores --trials crcns-aa1.zip            # means of
 
 A protocol, model, area and class of sounds that is new replaces all of its lines in the file, and
 must have all splits, so that no row of the table mixes two versions: give all folders of a model at
-the same time, or --partial. Parameters that a folder lacks are counted if torch is there.
+the same time, or --partial. A spectrogram of its own makes another row. Parameters that a folder
+lacks are counted if torch is there.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from aa1xr.benchmark.stored_scores import COLUMNS, score_lines, stored_scores
 from aa1xr.version import VERSION
 
 FILE = Path(aa1xr.__file__).parent / "benchmark" / "scores.csv"
-_ROW = ["protocol", "model", "area", "sounds"]
+_ROW = ["protocol", "model", "spectrogram", "area", "sounds"]
 _KEY = [*_ROW, "split", "seed"]
 #: Neurons of each area of AA1: scores of a part of it are not stored.
 _NEURONS = 49
@@ -43,6 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--trials", metavar="ARCHIVE", help="score means of other trials in it")
     parser.add_argument("--protocols", nargs="+", default=list(PROTOCOLS), help="for --trials")
     parser.add_argument("--partial", action="store_true", help="take models without all splits")
+    parser.add_argument("--spectrogram", action="store_true", help="take other spectrograms too")
+    parser.add_argument("--name", help="in the table: of the one model that is added")
     parser.add_argument("--note", default="", help="for all lines that are added")
     parser.add_argument("--file", type=Path, default=FILE, help="default: that of the package")
     args = parser.parse_args(arguments)
@@ -52,14 +55,19 @@ def main(arguments: list[str] | None = None) -> None:
     if not found:
         parser.error("give a FOLDER or --trials")
     new = pd.concat(found).assign(note=args.note)
-    new = chosen(with_parameters(new), partial=args.partial)
+    if args.name is not None:
+        if len(models := sorted(set(new["model"]))) > 1:
+            parser.error(f"--name is of one model; got {', '.join(models)}")
+        new = new.assign(model=args.name)
+    new = chosen(with_parameters(new), partial=args.partial, spectrogram=args.spectrogram)
     if new.empty:
         print("nothing was added")
         return
     old = stored_scores() if args.file == FILE and FILE.exists() else None
     write(new if old is None else merged(old, new), args.file)
     for row, lines in new.groupby(_ROW):
-        print(f"{', '.join(row)}: {len(lines)} lines, CCnorm {100 * lines.cc_norm.mean():.1f}")
+        name = ", ".join(filter(None, row))
+        print(f"{name}: {len(lines)} lines, CCnorm {100 * lines.cc_norm.mean():.1f}")
 
 
 def of_trials(archive: str, protocol: str) -> pd.DataFrame:
@@ -96,7 +104,9 @@ def find_model_or_none(name: str):
         return None
 
 
-def chosen(lines: pd.DataFrame, *, partial: bool) -> pd.DataFrame:
+def chosen(
+    lines: pd.DataFrame, *, partial: bool = False, spectrogram: bool = False
+) -> pd.DataFrame:
     """Leave out what does not belong in the table, and say so."""
     kept = []
     for row, part in lines.groupby(_ROW, sort=False):
@@ -107,8 +117,8 @@ def chosen(lines: pd.DataFrame, *, partial: bool) -> pd.DataFrame:
             why = "not a protocol of this package"
         elif (part["neurons"] != _NEURONS).any():
             why = f"not of {_NEURONS} neurons"
-        elif part["spectrogram"].any():
-            why = "not the spectrogram of the protocol"
+        elif part["spectrogram"].any() and not spectrogram:
+            why = "not the spectrogram of the protocol (--spectrogram takes them)"
         elif len(have) != len(part):
             why = "a split and seed occurs twice"
         elif not partial and have != {*itertools.product(range(protocol.n_splits), seeds)}:
@@ -116,7 +126,7 @@ def chosen(lines: pd.DataFrame, *, partial: bool) -> pd.DataFrame:
         else:
             kept.append(part)
             continue
-        print(f"left out: {', '.join(row)}: {why}")
+        print(f"left out: {', '.join(filter(None, row))}: {why}")
     return pd.concat(kept) if kept else lines.iloc[:0]
 
 

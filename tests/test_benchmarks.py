@@ -224,3 +224,24 @@ def test_collect_scores__takes_complete_rows_only(tmp_path, monkeypatch, capsys)
     merged = collect_scores.merged(lines[both], new)
     assert (merged.area == "MLd").sum() == 1
     assert (merged.area == "Field_L").sum() == 2
+
+
+def test_collect_scores__another_spectrogram_is_another_row(tmp_path, monkeypatch, capsys):
+    stored = collect_scores.stored_scores().query("protocol == 'rancon2025' and model == 'ridge'")
+    own = stored.assign(spectrogram="gaussian")
+    monkeypatch.setattr(collect_scores, "read_scores", lambda folder: own)
+    file = tmp_path / "scores.csv"
+    collect_scores.main(["folder", "--file", str(file)])
+    assert (
+        "not the spectrogram of the protocol (--spectrogram takes them)" in capsys.readouterr().out
+    )
+    assert not file.exists()
+    collect_scores.main(["folder", "--spectrogram", "--name", "theirs", "--file", str(file)])
+    assert set(pd.read_csv(file).model) == {"theirs"}
+    merged = collect_scores.merged(stored, own)
+    assert len(merged) == 2 * len(stored)  # neither replaces the other
+    both = pd.concat([own, stored.assign(model="ridge-ln")])
+    monkeypatch.setattr(collect_scores, "read_scores", lambda folder: both)
+    with pytest.raises(SystemExit):
+        collect_scores.main(["folder", "--name", "theirs", "--file", str(file)])
+    assert "--name is of one model; got ridge, ridge-ln" in capsys.readouterr().err

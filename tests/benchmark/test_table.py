@@ -133,7 +133,8 @@ def test_read_scores__refuses_what_has_none(make, tmp_path):
 def test_stored_scores__are_complete():
     scores = stored_scores()
     assert tuple(scores) == COLUMNS
-    assert not scores.duplicated(["protocol", "model", "area", "sounds", "split", "seed"]).any()
+    row = ["protocol", "model", "spectrogram", "area", "sounds"]
+    assert not scores.duplicated([*row, "split", "seed"]).any()
     assert {"ridge", "endless trials (noise ceiling)"} <= set(scores.model)
     ceiling = scores[scores.model.str.contains("ceiling")].cc_norm
     np.testing.assert_allclose(ceiling, 1)

@@ -94,7 +94,7 @@ def test_benchmark__table_needs_no_data(capsys, monkeypatch):
     rows = _rows(capsys.readouterr().out)
     stored = stored_scores()
     assert len(rows) == len(PUBLISHED) + len(
-        stored[["protocol", "model", "area", "sounds"]].drop_duplicates()
+        stored[["protocol", "model", "spectrogram", "area", "sounds"]].drop_duplicates()
     )
     (row,) = [
         row
