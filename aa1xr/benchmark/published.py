@@ -339,7 +339,7 @@ class _DoubleExponential(nn.Module):  # type: ignore[misc]
     """b + a exp(-exp(k x - s)) for each neuron (Thorson et al. 2015).
 
     PLOS Computational Biology, doi:10.1371/journal.pcbi.1004628. All four may have any sign. With
-    `a` and `b` kept above 0 by a softplus, many neurons end at a constant rate: they start far
+    `a` and `b` kept above 0 by a softplus, most neurons end at a constant rate: they start far
     above the few spikes in a bin, and what brings the rate down saturates the exponential.
     """
 
