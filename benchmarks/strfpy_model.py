@@ -28,6 +28,7 @@ import aa1xr
 from aa1xr import schema
 from aa1xr.analysis.split import Split
 from aa1xr.benchmark import PROTOCOLS, run, table
+from aa1xr.benchmark.models import as_prediction
 from aa1xr.typing import Floats
 
 #: How far back the STRF reaches: that of the notebook of strfPy for songs, `strfpy_est.ipynb`.
@@ -60,8 +61,7 @@ def strfpy(
                 transposed=transposed,
             )
             out[neuron] = [predict(fit, song) for song in to_predict]
-    labels = {"neuron": known["neuron"], "stimulus": sounds["stimulus"], "time": sounds["time"]}
-    return xr.DataArray(out, {name: x.variable for name, x in labels.items()}, tuple(labels))
+    return as_prediction(out, known, sounds)
 
 
 def strfpy_transposed(known: xr.Dataset, split: Split, sounds: xr.Dataset) -> xr.DataArray:
@@ -91,9 +91,9 @@ def direct_fit(
 ) -> dict[str, Any]:
     """The trained model of strfPy for one neuron.
 
-    `shared` keeps what depends on the songs alone, for the next neuron: the autocorrelation, and
-    the singular value decompositions, which strfPy computes again for each neuron and tolerance.
-    The tapers of its coherence are computed once, too, and its files are not compressed.
+    `shared` keeps what depends on the songs alone, for the next neuron: the autocorrelation, the
+    singular value decompositions, which strfPy computes again for each neuron and tolerance, and
+    the tapers of its coherence. Its files are not compressed.
     """
     from scipy.signal import windows
 
@@ -106,7 +106,7 @@ def direct_fit(
         ) from error
 
     autocorrelation, svd = DirectFit.df_cal_AutoCorrJN, np.linalg.svd
-    tapers = functools.cache(windows.dpss)
+    tapers = shared.setdefault("tapers", functools.cache(windows.dpss))
 
     def autocorrelation_once(*args: Any) -> Any:
         if "autocorrelation" not in shared:

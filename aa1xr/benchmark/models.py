@@ -15,6 +15,7 @@ from aa1xr.analysis.predict import predict
 from aa1xr.analysis.split import Split
 from aa1xr.analysis.strf import strf
 from aa1xr.export.optional import import_optional
+from aa1xr.typing import Floats
 
 #: From a Dataset of the training and validation stimuli, which of them are which, and a Dataset
 #: with the `spectrogram` of the test stimuli alone, to a prediction for the latter
@@ -101,11 +102,16 @@ def _mean_of(
             if refit:
                 network = train(checkpoint=next(paths), n_epochs=network.n_epochs)
             rates.append(training.predict(network, sounds).numpy())
-        labels = {"neuron": known["neuron"], "stimulus": sounds["stimulus"], "time": sounds["time"]}
-        coords = {name: label.variable for name, label in labels.items()}
-        return xr.DataArray(np.mean(rates, 0), coords, tuple(coords))
+        return as_prediction(np.mean(rates, 0), known, sounds)
 
     return with_networks(fit_and_predict, [*kinds] * n_members)
+
+
+def as_prediction(rates: Floats, known: xr.Dataset, sounds: xr.Dataset) -> xr.DataArray:
+    """What a model returns, from rates for these neurons and sounds."""
+    labels = {"neuron": known["neuron"], "stimulus": sounds["stimulus"], "time": sounds["time"]}
+    coords = {name: label.variable for name, label in labels.items()}
+    return xr.DataArray(rates, coords, tuple(coords))
 
 
 def from_published(kind: str) -> Model:
