@@ -42,8 +42,10 @@ def test_networks__have_the_published_number_of_parameters(kind, count):
     assert sum(weights.numel() for weights in network.parameters()) == count
 
 
-@pytest.mark.parametrize(("kind", "reach"), [(CNN2025FieldL, 25), (CNN2025MLd, 61)])
-def test_cnn__reaches_back_three_filters(kind, reach):
+@pytest.mark.parametrize(
+    ("kind", "reach"), [(Transformer2025, 41), (CNN2025FieldL, 25), (CNN2025MLd, 61)]
+)
+def test_networks__reach_back_so_many_bins(kind, reach):
     network = kind(32, 3, dt_ms=1.0).eval()
     sound = torch.randn(1, 32, 80)
     other = sound.clone()
@@ -74,16 +76,6 @@ def test_statenet__depends_on_later_sound_only_while_it_is_trained():
     later = sound.clone()
     later[..., 40:] += 1
     assert not torch.allclose(network(sound)[..., :40], network(later)[..., :40])
-
-
-def test_transformer__reaches_back_41_bins():
-    network = Transformer2025(32, 3, dt_ms=5.0).eval()
-    sound = torch.randn(1, 32, 60)
-    other = sound.clone()
-    other[..., 0] += 1
-    with torch.no_grad():
-        differ = (network(sound) != network(other)).any(1)[0]
-    assert differ.nonzero().max() == 40
 
 
 def test_gates__are_those_of_torchs_gru_and_its_gradient():
@@ -122,10 +114,12 @@ def test_with_log_power__is_the_same_from_each_compression(compression, least, s
     got = published.with_log_power(
         aa1xr.open(sample_archive, dt_ms=5, compression=compression)
     ).spectrogram
-    above = expected > np.log10(80.0**2 * 1e-8)  # the rest is lost in the rounding of log1p
-    np.testing.assert_allclose(got.where(above), expected.where(above), atol=2e-4)
     assert np.isfinite(got).all()
     assert got.attrs["silence"] == pytest.approx(np.log10(80.0**2 * least), abs=1e-4)
+    if compression == "log1p":  # whose rounding loses what is quieter
+        heard = expected > np.log10(80.0**2 * 1e-8)
+        got, expected = got.where(heard, 0), expected.where(heard, 0)
+    np.testing.assert_allclose(got, expected, atol=2e-4)
 
 
 def test_double_exponential__has_the_gradient_of_its_formula_and_any_sign():
