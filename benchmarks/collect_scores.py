@@ -66,8 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     old = stored_scores() if args.file == FILE and FILE.exists() else None
     write(new if old is None else merged(old, new), args.file)
     for row, lines in new.groupby(_ROW):
-        name = ", ".join(filter(None, row))
-        print(f"{name}: {len(lines)} lines, CCnorm {100 * lines.cc_norm.mean():.1f}")
+        print(f"{_said(row)}: {len(lines)} lines, CCnorm {100 * lines.cc_norm.mean():.1f}")
 
 
 def of_trials(archive: str, protocol: str) -> pd.DataFrame:
@@ -104,9 +103,7 @@ def find_model_or_none(name: str):
         return None
 
 
-def chosen(
-    lines: pd.DataFrame, *, partial: bool = False, spectrogram: bool = False
-) -> pd.DataFrame:
+def chosen(lines: pd.DataFrame, *, partial: bool, spectrogram: bool) -> pd.DataFrame:
     """Leave out what does not belong in the table, and say so."""
     kept = []
     for row, part in lines.groupby(_ROW, sort=False):
@@ -126,8 +123,13 @@ def chosen(
         else:
             kept.append(part)
             continue
-        print(f"left out: {', '.join(filter(None, row))}: {why}")
+        print(f"left out: {_said(row)}: {why}")
     return pd.concat(kept) if kept else lines.iloc[:0]
+
+
+def _said(row: tuple[str, ...]) -> str:
+    """A row in words; the spectrogram of the protocol goes without saying."""
+    return ", ".join(filter(None, row))
 
 
 def merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -353,6 +353,5 @@ class _DoubleExponential(nn.Module):  # type: ignore[misc]
 
     def forward(self, drive: Tensor) -> Tensor:
         """Of (..., neuron) to the same."""
-        return (
-            self.range * torch.exp(-torch.exp(self.gain * drive - self.threshold)) + self.baseline
-        )
+        inner = torch.exp(-torch.exp(self.gain * drive - self.threshold))
+        return self.range * inner + self.baseline
