@@ -5,8 +5,9 @@ python -m benchmarks.collect_scores --trials crcns-aa1.zip            # means of
 
 A protocol, model, area and class of sounds that is new replaces all of its lines in the file, and
 must have all splits, so that no row of the table mixes two versions: give all folders of a model at
-the same time, or --partial. A spectrogram of its own makes another row. Parameters that a folder
-lacks are counted if torch is there.
+the same time. With --partial, it replaces its own splits and seeds only, for what is trained little
+by little. A spectrogram of its own makes another row. Parameters that a folder lacks are counted if
+torch is there.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="of aa1xr benchmark --out")
     parser.add_argument("--trials", metavar="ARCHIVE", help="score means of other trials in it")
     parser.add_argument("--protocols", nargs="+", default=list(PROTOCOLS), help="for --trials")
-    parser.add_argument("--partial", action="store_true", help="take models without all splits")
+    parser.add_argument("--partial", action="store_true", help="take some splits, add to others")
     parser.add_argument("--spectrogram", action="store_true", help="take other spectrograms too")
     parser.add_argument("--name", help="in the table: of the one model that is added")
     parser.add_argument("--note", default="", help="for all lines that are added")
@@ -64,7 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
         print("nothing was added")
         return
     old = stored_scores() if args.file == FILE and FILE.exists() else None
-    write(new if old is None else merged(old, new), args.file)
+    lines = new if old is None else merged(old, new, by=_KEY if args.partial else _ROW)
+    write(lines, args.file)
     for row, lines in new.groupby(_ROW):
         print(f"{_said(row)}: {len(lines)} lines, CCnorm {100 * lines.cc_norm.mean():.1f}")
 
@@ -132,9 +134,9 @@ def _said(row: tuple[str, ...]) -> str:
     return ", ".join(filter(None, row))
 
 
-def merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """All lines; a model that is new replaces its whole row."""
-    replaced = pd.MultiIndex.from_frame(old[_ROW]).isin(pd.MultiIndex.from_frame(new[_ROW]))
+def merged(old: pd.DataFrame, new: pd.DataFrame, *, by: list[str]) -> pd.DataFrame:
+    """All lines; those that are new replace the old ones that are equal in the columns of `by`."""
+    replaced = pd.MultiIndex.from_frame(old[by]).isin(pd.MultiIndex.from_frame(new[by]))
     return pd.concat([old[~replaced], new])
 
 

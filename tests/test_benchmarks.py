@@ -219,11 +219,23 @@ def test_collect_scores__takes_complete_rows_only(tmp_path, monkeypatch, capsys)
         written.sort_values(["area", "split"]).cc_norm,
         lines[both].sort_values(["area", "split"]).cc_norm,
     )
-    # A row is replaced as a whole.
-    new = lines[both & (lines.area == "MLd") & (lines.split == 1)]
-    merged = collect_scores.merged(lines[both], new)
-    assert (merged.area == "MLd").sum() == 1
-    assert (merged.area == "Field_L").sum() == 2
+
+
+@pytest.mark.parametrize(("partial", "kept"), [([], 0), (["--partial"], 9)])
+def test_collect_scores__replaces_a_row_or_some_of_its_splits(partial, kept, tmp_path, monkeypatch):
+    file = tmp_path / "scores.csv"
+    stored = collect_scores.stored_scores().query("protocol == 'cv10' and model == 'ridge'")
+    new = stored.query("area == 'MLd'").assign(cc_norm=0.5)
+    new = new[new.split == 3] if partial else new
+    monkeypatch.setattr(collect_scores, "FILE", file)
+    monkeypatch.setattr(collect_scores, "stored_scores", lambda: stored)
+    monkeypatch.setattr(collect_scores, "read_scores", lambda folder: new)
+    file.touch()
+    collect_scores.main(["folder", "--file", str(file), *partial])
+    written = pd.read_csv(file).query("area == 'MLd'").sort_values("split")
+    assert written.split.tolist() == list(range(10))
+    assert (written.cc_norm == 0.5).sum() == 10 - kept
+    assert (pd.read_csv(file).area == "Field_L").sum() == 10
 
 
 def test_collect_scores__another_spectrogram_is_another_row(tmp_path, monkeypatch, capsys):
@@ -238,8 +250,10 @@ def test_collect_scores__another_spectrogram_is_another_row(tmp_path, monkeypatc
     assert not file.exists()
     collect_scores.main(["folder", "--spectrogram", "--name", "theirs", "--file", str(file)])
     assert set(pd.read_csv(file).model) == {"theirs"}
-    merged = collect_scores.merged(stored, own)
-    assert len(merged) == 2 * len(stored)  # neither replaces the other
+    monkeypatch.setattr(collect_scores, "FILE", file)
+    monkeypatch.setattr(collect_scores, "stored_scores", lambda: stored)
+    collect_scores.main(["folder", "--spectrogram", "--file", str(file)])
+    assert len(pd.read_csv(file)) == 2 * len(stored)  # neither replaces the other
     both = pd.concat([own, stored.assign(model="ridge-ln")])
     monkeypatch.setattr(collect_scores, "read_scores", lambda folder: both)
     with pytest.raises(SystemExit):
