@@ -66,7 +66,7 @@ _FEWER = (
     "baseline (--against) pairs the splits that both have."
 )
 _PAIRED = "± of a difference is its standard error over splits."
-_ROW = ["input", "protocol", "model", "spectrogram", "area", "sounds"]
+_ROW = ["protocol", "name", "area", "sounds"]
 
 
 def table(
@@ -87,7 +87,7 @@ def table(
         Add the published scores of the protocols and areas of the results. Rows of different
         protocols do not compare.
     baseline
-        The name of a model: adds the difference to its CCnorm, paired over splits.
+        A model as the table names it: adds the difference to its CCnorm, paired over splits.
     protocol
         The name of a protocol: only rows of this one, with its own splits or those of a file.
 
@@ -120,14 +120,14 @@ def table(
     rows = [
         _row(lines, number) | _paired(lines, each, baseline)
         for number, of_input in enumerate(each)
-        for _, lines in of_input.groupby(_ROW[1:], sort=False, dropna=False)
+        for _, lines in of_input.groupby(_ROW, sort=False)
     ]
     if published:
         rows += [
             _published(figure) for figure in PUBLISHED if (figure.protocol, figure.area) in there
         ]
-    if baseline and not any(baseline in set(lines["model"]) for lines in each):
-        models = sorted({model for lines in each for model in lines["model"].unique()})
+    if baseline and not any(baseline in set(lines["name"]) for lines in each):
+        models = sorted({name for lines in each for name in lines["name"].unique()})
         raise ValueError(
             f"baseline={arguments.shown(baseline)}; expected a model of these results: "
             f"{', '.join(map(cell_text, models))}"
@@ -161,23 +161,20 @@ def _is_of(name: str, protocol: str) -> bool:
 
 
 def _lines(result: Any) -> pd.DataFrame:
-    if not isinstance(result, pd.DataFrame):
-        return score_lines(result)
-    if missing := [name for name in COLUMNS if name not in result]:
+    lines = result if isinstance(result, pd.DataFrame) else score_lines(result)
+    if missing := [name for name in COLUMNS if name not in lines]:
         raise ValueError(
             f"scores must have the columns of aa1xr.benchmark.stored_scores; {missing[0]!r} is "
             "missing"
         )
-    return result
+    own = lines["spectrogram"].fillna("")
+    marks = (" (" + own + " spectrogram)").where(own != "", "")
+    return lines.assign(name=lines["model"] + marks)
 
 
 def _row(lines: pd.DataFrame, number: int) -> dict[str, Any]:
     first = lines.iloc[0]
-    model = first["model"]
-    if first["spectrogram"]:
-        model += f" ({first['spectrogram']} spectrogram)"
-    if not lines["causal"].all():
-        model += " (not causal)"
+    model = first["name"] + " (not causal)" * (not lines["causal"].all())
     labels = (first["protocol"], model, first["area"], first["sounds"])
     row: dict[str, Any] = dict(zip(_HEADER, map(cell_text, labels), strict=False))
     row["parameters, one output"] = _count(first["parameters_one_output"])
@@ -212,11 +209,11 @@ def _paired(
     lines: pd.DataFrame, inputs: list[pd.DataFrame], baseline: str | None
 ) -> dict[str, str]:
     """The difference to another model, in the same splits."""
-    if baseline is None or lines["model"].iloc[0] == baseline:
+    if baseline is None or lines["name"].iloc[0] == baseline:
         return {}
     where = ["protocol", "area", "sounds"]
     for other in inputs:
-        same = (other[where] == lines[where].iloc[0]).all(axis=1) & (other["model"] == baseline)
+        same = (other[where] == lines[where].iloc[0]).all(axis=1) & (other["name"] == baseline)
         if same.any():
             a, b = (x.groupby("split")["cc_norm"].mean() for x in (lines, other[same]))
             difference = 100 * (a - b).dropna()

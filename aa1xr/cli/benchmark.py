@@ -188,9 +188,12 @@ def _score(args: argparse.Namespace, protocol: Protocol, prediction: xr.DataArra
         results.append(of_truth.assign_attrs(model="true rate"))
     recorded = Contents.of_attrs(store.attrs).origin == "aa1"
     rows: list[Any] = [*results]
-    if recorded:  # what other trials predict is stored
+    if recorded:  # what other trials predict is stored, and the scores of other models
         stored = stored_scores()
-        beside = stored["protocol"].eq(protocol.name) & stored["model"].str.contains("trial")
+        beside = stored["model"].str.contains("trial")
+        if args.against not in {result.attrs["model"] for result in results}:
+            beside |= stored["model"] == args.against
+        beside &= stored["protocol"] == protocol.name
         rows.append(stored[beside & stored["area"].isin(np.unique(ds["area"]))])
     else:
         rows += mean_of_trials(ds, protocol)

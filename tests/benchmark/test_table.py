@@ -1,11 +1,12 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
 from aa1xr.benchmark import PUBLISHED, read_scores, run, stored_scores, table
-from aa1xr.benchmark.stored_scores import COLUMNS
+from aa1xr.benchmark.stored_scores import COLUMNS, score_lines
 
 
 def result(cc_norm, **attrs):
@@ -103,6 +104,28 @@ def test_table__differences_are_paired_over_splits():
     assert row["CCnorm less b"] == expected
     assert next(row for row in rows_of(text) if row["model"] == "b")["CCnorm less b"] == ""
     assert "standard error over splits" in text
+
+
+def test_table__a_spectrogram_of_its_own_is_another_model():
+    scores = [result(np.full((2, 1, 2, 3), x)) for x in (0.3, 0.5, 0.7)]
+    theirs = {"spectrogram": "custom", "spectrogram_kind": "gaussian"}
+    inputs = [scores[0].assign_attrs(theirs), scores[1], scores[2].assign_attrs(model="b")]
+    for baseline, expected in {
+        "m": {"m": "", "m (gaussian spectrogram)": "-20.0 ± 0.0", "b": "+20.0 ± 0.0"},
+        "m (gaussian spectrogram)": {
+            "m": "+20.0 ± 0.0",
+            "m (gaussian spectrogram)": "",
+            "b": "+40.0 ± 0.0",
+        },
+    }.items():
+        # Of several runs, and of a file of scores.
+        for given in (inputs, [pd.concat(map(score_lines, inputs))]):
+            rows = rows_of(table(given, published=False, baseline=baseline))
+            found = {row["model"]: row[f"CCnorm less {baseline}"] for row in rows}
+            assert found == expected
+            assert len(rows) == 3 * 4
+    with pytest.raises(ValueError, match=r"expected a model .*: b, m, m \(gaussian spectrogram\)"):
+        table(inputs, baseline="gaussian")
 
 
 def test_table__of_a_folder_is_that_of_the_result(ds, protocol, tmp_path):

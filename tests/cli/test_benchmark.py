@@ -84,6 +84,15 @@ def test_benchmark__beside_means_of_trials(quick, sample_archive, capsys, monkey
     assert float(row["CCnorm less ridge"]) < 0
     assert rows["ridge"]["neurons scored"].endswith(" of 6")
     assert "gru" not in rows
+    # So are those of other models.
+    assert cli.main([*quick, "--sample", "--area", "MLd", "--against", "gru"]) == 0
+    rows = {row["model"]: row for row in _rows(capsys.readouterr().out)}
+    assert rows["gru"]["neurons scored"] == "48 of 49"
+    less = (
+        float(rows["ridge"]["CCnorm %"].split()[0])
+        - 100 * stored.query("model == 'gru' and split == 0").cc_norm.mean()
+    )
+    assert float(rows["ridge"]["CCnorm less gru"]) == pytest.approx(less, abs=0.1)
 
 
 def test_benchmark__table_needs_no_data(capsys, monkeypatch):
