@@ -167,9 +167,13 @@ def _lines(result: Any) -> pd.DataFrame:
             f"scores must have the columns of aa1xr.benchmark.stored_scores; {missing[0]!r} is "
             "missing"
         )
+    return lines.assign(name=row_names(lines))
+
+
+def row_names(lines: pd.DataFrame) -> pd.Series:
+    """The model of each line, with its spectrogram if that is not the one of the protocol."""
     own = lines["spectrogram"].fillna("")
-    marks = (" (" + own + " spectrogram)").where(own != "", "")
-    return lines.assign(name=lines["model"] + marks)
+    return lines["model"] + (" (" + own + " spectrogram)").where(own != "", "")
 
 
 def _row(lines: pd.DataFrame, number: int) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from aa1xr.benchmark import (
     true_rate,
 )
 from aa1xr.benchmark.external import find_model
+from aa1xr.benchmark.table import row_names
 from aa1xr.cli.options import add_source, place_options
 from aa1xr.cluster import require_workers
 from aa1xr.export.optional import import_optional
@@ -192,7 +193,7 @@ def _score(args: argparse.Namespace, protocol: Protocol, prediction: xr.DataArra
         stored = stored_scores()
         beside = stored["model"].str.contains("trial")
         if args.against not in {result.attrs["model"] for result in results}:
-            beside |= stored["model"] == args.against
+            beside |= row_names(stored) == args.against
         beside &= stored["protocol"] == protocol.name
         rows.append(stored[beside & stored["area"].isin(np.unique(ds["area"]))])
     else:
