@@ -50,6 +50,11 @@ class Moments:
         shape = (len(p), 1, -1)
         return cls.over_time(p.reshape(shape), y.reshape(shape), used.reshape(shape))
 
+    def with_constant_as_unrelated(self) -> Moments:
+        """A constant p has no correlation with y; here it has 0."""
+        constant = self.pp <= 0
+        return Moments(np.where(constant, 1, self.pp), np.where(constant, 0, self.py), self.yy)
+
 
 def _unless_rounding(variance: Floats, values: Floats, used: Bools) -> Floats:
     """The variance, zero where it is no more than rounding leaves of constant values."""

@@ -189,12 +189,14 @@ def score_by(
     min_rate: float = 0.1,
     any_units: bool,
     allow_gaps: bool,
+    constant_as_zero: bool = False,
     caller: str,
 ) -> xr.Dataset:
     """Some of the measures of `score`, as `caller` wants them.
 
     With `any_units`, the prediction need not be in spikes/s. With `allow_gaps`, bins without a
-    prediction are left out; otherwise the neuron has no score.
+    prediction are left out; otherwise the neuron has no score. With `constant_as_zero`, the
+    `cc_raw`, `cc_norm` and `cc_norm_deepstrf` of a constant prediction are 0; otherwise NaN.
     """
     check_max_splits(max_splits)
     if arguments.number("min_rate", min_rate, "spikes/s") < 0:
@@ -221,6 +223,7 @@ def score_by(
             "min_rate": float(min_rate),
             "check_units": not any_units,
             "allow_gaps": allow_gaps,
+            "constant_as_zero": constant_as_zero,
         },
         texts=_TEXTS,
         caller=caller,
@@ -240,6 +243,7 @@ def _score(
     min_rate: float,
     check_units: bool,
     allow_gaps: bool,
+    constant_as_zero: bool,
 ) -> Floats:
     """Scores of a block of neurons, and the reasons. [shape: (neuron, 1, 2 * score)]."""
     # Smooth responses are not whole numbers, and their products need double precision.
@@ -267,9 +271,12 @@ def _score(
     within = of_within.positive_signal
     signal = positive(signal_power(pairs, of_each.signal * dt**2, twice) / dt**2, repeats.yy)
     error = ((y - p) ** 2 * used).sum((1, 2))[:, np.newaxis]
+    related, related_repeats = every, repeats
+    if constant_as_zero:
+        related, related_repeats = (m.with_constant_as_unrelated() for m in (every, repeats))
     scores = {
-        "cc_raw": _correlation(every),
-        "cc_norm": repeats.py / np.sqrt(positive_or_nan(repeats.pp) * signal),
+        "cc_raw": _correlation(related),
+        "cc_norm": related_repeats.py / np.sqrt(positive_or_nan(related_repeats.pp) * signal),
         "fve": 1 - divide(error, every.yy * (n_bins.sum(1, keepdims=True) - 1)),
         # The numerator is the variance of y less that of y - p.
         "spe": (2 * repeats.py - repeats.pp) / signal,
@@ -278,7 +285,7 @@ def _score(
         "fve_within": 1
         - divide(error, (each.yy * np.maximum(n_bins - 1, 0)).sum(1, keepdims=True)),
         "spe_within": (2 * repeats_within.py - repeats_within.pp) / within,
-        "cc_norm_deepstrf": every.py / np.sqrt(positive_or_nan(every.pp) * within),
+        "cc_norm_deepstrf": related.py / np.sqrt(positive_or_nan(related.pp) * within),
     }
     if "cc_norm_half" in measures:
         ceiling = half_split(pairs, twice, max_splits=max_splits)

@@ -7,7 +7,7 @@ CNNs with 34 bands. docs/guide/model-scores.md says what of them is known, and h
 
 All are made by `kind(n_freq, n_neurons, dt_ms=...)` and map spectrograms [shape: (batch, freq,
 time)] to rates in spikes/s [shape: (batch, neuron, time)]. What is trained are spikes per bin. No
-rate depends on later sound; in training, BatchNorm takes the mean over whole stimuli.
+rate depends on later bins; in training, BatchNorm takes the mean over whole stimuli.
 """
 
 from __future__ import annotations
@@ -51,16 +51,17 @@ def with_log_power(ds: xr.Dataset) -> xr.Dataset:
 
     The power is that of frames as they are, of samples between -1 and 1, and not scaled. No power
     of the recordings is below `_LEAST`, which digital silence becomes; `compression="db"` has
-    replaced what is below -80 dB. From dB this is a factor and a constant. A spectrogram without a
-    known compression remains as it is.
+    replaced what is below -80 dB. From dB this is a factor and a constant. Any other spectrogram
+    remains as it is: one of another kind, one that was scaled or smoothed, log10 of the power.
     """
     sound = ds["spectrogram"]
     compression = sound.attrs.get("compression")
-    if compression not in COMPRESSIONS or "window_ms" not in sound.attrs:
+    other = sound.attrs.get("kind", "mel") != "mel" or "window_ms" not in sound.attrs
+    if compression not in COMPRESSIONS or other or {"scaled", "smoothed"} & set(sound.attrs):
         return ds
     # The peak power of a sine of amplitude 1 under a Hann window of n samples: (n / 4) ** 2.
-    n_samples = sound.attrs["window_ms"] * float(ds["sample_rate"][0]) / 1000
-    peak = (n_samples / 4) ** 2
+    rate = float(sound.attrs.get("sample_rate", ds["sample_rate"][0]))
+    peak = (sound.attrs["window_ms"] * rate / 1000 / 4) ** 2
 
     def log_power(values: Floats) -> Floats:
         power = expand(values.astype(float), compression) * (peak if compression == "db" else 1)
@@ -68,6 +69,7 @@ def with_log_power(ds: xr.Dataset) -> xr.Dataset:
 
     attrs = sound.attrs | {"units": "1", "long_name": "log10 of the power"}
     attrs["silence"] = float(log_power(np.array(attrs["silence"])))
+    del attrs["compression"]  # it is none of them any more
     return ds.assign(spectrogram=(sound.dims, log_power(sound.values), attrs))
 
 

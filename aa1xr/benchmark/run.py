@@ -118,6 +118,7 @@ def run(
         `cc_norm`, `cc_norm_deepstrf` and `cc_raw` [shape: (split, seed, stimulus_type, neuron)] of
         `aa1xr.score` for the test stimuli of each type, or of "all" together. NaN if a prediction
         is NaN where there is a response, because a model must not choose the bins that are scored.
+        0 for a constant prediction, because it must not choose the neurons either.
         `causal` [shape: (split, seed, neuron)] is False if the predicted rate depends on later bins
         of the spectrogram. The attributes record the protocol and the model. The attribute
         `spectrogram` is "protocol" for the spectrogram of the protocol, and "custom" for another
@@ -375,6 +376,7 @@ def _scores(
             during="stimulus",
             any_units=True,
             allow_gaps=False,
+            constant_as_zero=True,  # a model must not choose the neurons that are scored
             caller="aa1xr.benchmark",
         )
         for type_ in types

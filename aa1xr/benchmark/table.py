@@ -65,6 +65,10 @@ _FEWER = (
     "Some rows have fewer splits than others of their protocol, and do not compare with them: a "
     "baseline (--against) pairs the splits that both have."
 )
+_OTHER_NEURONS = (
+    "Some rows have fewer neurons scored than others, so their means are over other neurons: "
+    "aa1xr.benchmark.compare compares two models on the same ones."
+)
 _PAIRED = "± of a difference is its standard error over splits."
 _ROW = ["protocol", "name", "area", "sounds"]
 
@@ -143,16 +147,22 @@ def table(
     )
     text += [f"| {' | '.join(row.get(name, '') for name in header)} |" for row in rows]
     notes = list(dict.fromkeys(note for row in rows for note in row.get("notes", ())))
-    counts: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    for row in rows:
-        if "splits" in row:  # published figures have none
-            counts[row["protocol"], row["area"], row["sounds"]].add(row["splits"])
     legend = [
         _LEGEND,
         *[_PAIRED] * bool(baseline),
-        *[_FEWER] * any(len(n) > 1 for n in counts.values()),
+        *[_FEWER] * _differs("splits", rows),
+        *[_OTHER_NEURONS] * _differs("neurons scored", rows),
     ]
     return "\n".join([*text, "", " ".join(legend), *notes])
+
+
+def _differs(column: str, rows: list[dict[str, Any]]) -> bool:
+    """Whether it differs among rows that should compare."""
+    found: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for row in rows:
+        if column in row:  # published figures have no counts
+            found[row["protocol"], row["area"], row["sounds"]].add(row[column])
+    return any(len(each) > 1 for each in found.values())
 
 
 def _is_of(name: str, protocol: str) -> bool:
@@ -184,11 +194,11 @@ def _row(lines: pd.DataFrame, number: int) -> dict[str, Any]:
     row["parameters, one output"] = _count(first["parameters_one_output"])
     row["parameters"] = _count(first["parameters"])
     for name, column in zip(("CCnorm %", "by stimulus %", "CCraw %"), SCORES, strict=True):
-        row[name] = _mean(100 * lines[column].to_numpy())
+        row[name] = _mean(100 * lines.set_index("split")[column])
     row["splits"], row["seeds"] = str(lines["split"].nunique()), str(lines["seed"].nunique())
     row["s a fit"] = f"{lines['seconds'].mean():.3g}" if lines["seconds"].notna().any() else ""
     row["neurons scored"] = f"{lines['scored'].min()} of {lines['neurons'].min()}"
-    score = lines["cc_norm"].mean()
+    score = lines.groupby("split")["cc_norm"].mean().mean()
     row["sort"] = (-1.0 if np.isnan(score) else score, number)
     row["notes"] = [
         f"{cell_text(model)}, {row['protocol']}: {printable(note, longest=1000)}"
@@ -198,11 +208,13 @@ def _row(lines: pd.DataFrame, number: int) -> dict[str, Any]:
     return row
 
 
-def _mean(values: Any) -> str:
-    if np.isnan(values).all():
+def _mean(values: pd.Series) -> str:
+    """Each split counts alike, however many seeds it has."""
+    if values.isna().all():
         return ""
-    spread = f" ± {values.std(ddof=1):.1f}" if values.size > 1 else ""
-    return f"{values.mean():.1f}{spread}"
+    mean = np.mean([np.mean(each.to_numpy()) for _, each in values.groupby("split")])
+    spread = f" ± {values.to_numpy().std(ddof=1):.1f}" if values.size > 1 else ""
+    return f"{mean:.1f}{spread}"
 
 
 def _count(value: float) -> str:

@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 from aa1xr import schema
 from aa1xr.analysis.split import Split
 from aa1xr.atomic import atomic_write, is_regular
+from aa1xr.benchmark.identity import data_digest
 from aa1xr.benchmark.networks import Network, spread
 from aa1xr.export.torch import to_torch
 from aa1xr.export.torch_dataset import Item, StimulusDataset
@@ -111,6 +112,7 @@ def fit(
         parts = [known["neuron"].values.tolist(), *(part.tolist() for part in split)]
         label = f"{kind.__name__}, seed {seed}, {dt_ms:g} ms, {recipe}, {parts}"
         label += "" if n_epochs is None else f", {n_epochs} epochs"
+        label += f", data {data_digest(known)[:16]}"
         if checkpoint is not None and os.path.lexists(checkpoint):
             training.restore(checkpoint, label)
         last = recipe.n_epochs if n_epochs is None else n_epochs
@@ -126,6 +128,12 @@ def fit(
                 training.save(checkpoint, label)
             bar.set_postfix(validation=f"{training.best_score:.3f}", refresh=False)
             bar.update(training.epoch - bar.n)
+    if training.best_epoch == 0:
+        raise ValueError(
+            f"the network {kind.__name__} was not trained: in no epoch did its rates have a finite "
+            f"{recipe.criterion} with the validation responses. Its rates are not finite, or no "
+            "neuron has such responses"
+        )
     network.load_state_dict(training.best)
     network.n_epochs = training.best_epoch
     return network
@@ -296,8 +304,12 @@ def loss(rates: Tensor, responses: Tensor, mask: Tensor, scale: Tensor) -> Tenso
 
 
 def correlation(rates: Tensor, responses: Tensor, mask: Tensor) -> Tensor:
-    """Of each neuron, where the mask is True, from (stimulus, neuron, time); NaN for none."""
+    """Of each neuron, where the mask is True, from (stimulus, neuron, time); NaN for none.
+
+    0 for constant rates, as in the scores: a network must not gain by neurons that it gives up.
+    """
     count = mask.sum((0, 2), keepdim=True)
     x, y = (values.double() for values in (rates, responses))
     x, y = ((v - (v * mask).sum((0, 2), keepdim=True) / count) * mask for v in (x, y))
-    return (x * y).sum((0, 2)) / ((x * x).sum((0, 2)) * (y * y).sum((0, 2))).sqrt()
+    spreads = [(v * v).sum((0, 2)).sqrt() for v in (x, y)]
+    return (x * y).sum((0, 2)) / (spreads[0].clamp_min(torch.finfo(x.dtype).tiny) * spreads[1])

@@ -137,9 +137,26 @@ def test_double_exponential__has_the_gradient_of_its_formula_and_any_sign():
     assert torch.autograd.gradcheck(output, (drive,))
 
 
-def test_with_log_power__leaves_other_spectrograms_as_they_are(ds):
-    other = ds.assign(spectrogram=ds.spectrogram.drop_attrs())
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ds: ds.assign(spectrogram=ds.spectrogram.drop_attrs()),
+        lambda ds: ds.assign(
+            spectrogram=aa1xr.standardize(ds.spectrogram, over=("stimulus", "time"))[0]
+        ),
+        lambda ds: ds.assign(spectrogram=aa1xr.smooth(ds.spectrogram, 20)),
+        lambda ds: aa1xr.with_spectrogram(ds, aa1xr.spectrogram(ds, "gammatone")),
+        published.with_log_power,
+    ],
+    ids=["unknown", "scaled", "smoothed", "gammatone", "log10 of the power"],
+)
+def test_with_log_power__leaves_other_spectrograms_as_they_are(change, ds):
+    other = change(ds)
     assert published.with_log_power(other) is other
+
+
+def test_with_log_power__is_not_the_spectrogram_of_the_protocol(ds, protocol):
+    assert protocol.attrs_of(published.with_log_power(ds))["spectrogram"] == "custom"
 
 
 def test_fit__squares_the_error_of_counts_and_keeps_the_least(ds, protocol, monkeypatch):

@@ -93,6 +93,22 @@ def test_run__a_model_never_sees_test_responses(ds, protocol, guess):
         assert len(set(known.area.values)) == 1
 
 
+def test_run__a_model_gains_nothing_by_a_neuron_that_it_gives_up(ds, protocol):
+    def some(known, split, stimuli, constant=("sim0000_1_B", "sim0000_2_A")):
+        sound = stimuli.spectrogram.mean("freq") * known.neuron.notnull()
+        return sound.where(~known.neuron.isin(constant), 0.1)
+
+    result = run(ds, protocol, some)
+    every = run(ds, protocol, lambda *parts: some(*parts, constant=[]))
+    given_up = result.neuron == "sim0000_1_B"
+    for name in SCORES:
+        # What has no score has none from any model: the songs that a neuron did not hear.
+        xr.testing.assert_identical(result[name], every[name].where(~given_up, 0.0))
+    of_prediction = score_prediction(ds, 0 * ds.psth.fillna(0).expand_dims(split=2), protocol)
+    assert (of_prediction[[*SCORES]].fillna(0) == 0).all()
+    assert of_prediction.cc_raw.notnull().sum() == every.cc_raw.notnull().sum()
+
+
 def test_run__tests_each_type_by_itself(ds, protocol, guess):
     both = dataclasses.replace(protocol, types=("conspecific", "flatrip"))
     result = run(ds, both, "guess")

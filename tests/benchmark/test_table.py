@@ -106,6 +106,22 @@ def test_table__differences_are_paired_over_splits():
     assert "standard error over splits" in text
 
 
+def test_table__each_split_counts_alike():
+    lines = score_lines(result(np.full((2, 1, 2, 3), 0.5))).query("area == 'MLd'")
+    others = [lines.query("split == 1").assign(cc_norm=0.8, seed=seed) for seed in (1, 2)]
+    for name in ("m", "b"):
+        rows = rows_of(
+            table(
+                [pd.concat([lines, *others]), lines.assign(model="b", cc_norm=0.3)],
+                published=False,
+                baseline=name,
+            )
+        )
+        # 50, and the mean of 50, 80 and 80; with the spread of all four.
+        assert next(row for row in rows if row["model"] == "m")["CCnorm %"] == "60.0 ± 17.3"
+    assert rows[1]["CCnorm less b"].startswith("+30.0")
+
+
 def test_table__a_spectrogram_of_its_own_is_another_model():
     scores = [result(np.full((2, 1, 2, 3), x)) for x in (0.3, 0.5, 0.7)]
     theirs = {"spectrogram": "custom", "spectrogram_kind": "gaussian"}

@@ -86,6 +86,21 @@ def test_fit__refuses_a_checkpoint_of_something_else(fitted, tmp_path):
         ValueError, match=r"state is of GRU, seed 0, .* and this is GRU, seed 1, .*; remove"
     ):
         fit(GRU, known, split, seed=1, recipe=Recipe(n_epochs=1), checkpoint=tmp_path / "state")
+    other = known.assign(psth=2 * known.psth)
+    with pytest.raises(
+        ValueError, match=r"state is of GRU, .* and this is GRU, .* data \w+; remove"
+    ):
+        fit(GRU, other, split, seed=0, recipe=Recipe(n_epochs=1), checkpoint=tmp_path / "state")
+
+
+def test_fit__refuses_a_network_that_no_epoch_trained(fitted):
+    class Diverges(GRU):
+        def forward(self, spectrogram):
+            return super().forward(spectrogram) * (math.nan if self.training else 1)
+
+    known, split, _ = fitted
+    with pytest.raises(ValueError, match=r"the network Diverges was not trained: .*finite corr"):
+        fit(Diverges, known, split, seed=0, recipe=SHORT)
 
 
 def test_fit__refuses_a_checkpoint_that_runs_code(fitted, tmp_path):
@@ -149,6 +164,14 @@ def test_correlation__is_numpys_over_what_is_there():
         expected = np.corrcoef(rates[:, n][there], responses[:, n][there])[0, 1]
         assert got[n] == pytest.approx(expected)
     assert got[2].isnan()
+
+
+def test_correlation__of_constant_rates_is_zero():
+    responses, mask = torch.rand(2, 3, 40), torch.ones(2, 3, 40, dtype=torch.bool)
+    mask[:, 2] = False
+    got = correlation(torch.full((2, 3, 40), 0.1), responses, mask)
+    np.testing.assert_allclose(got, [0, 0, math.nan], atol=1e-6)
+    assert correlation(responses, torch.ones(2, 3, 40), mask).isnan().all()
 
 
 def test_fit__stops_early_and_keeps_the_best(fitted, monkeypatch):
