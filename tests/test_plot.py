@@ -567,6 +567,11 @@ def test_response__refuses_a_prediction_of_others(ds):
         plot.response(ds, CELL, "flatrip-00", prediction=ds.psth.sel(type="conspecific"))
     with pytest.raises(TypeError, match="prediction is Dataset"):
         plot.response(ds, CELL, "flatrip-00", prediction=ds)
+    for other in ({"stimulus": "flatrip-01"}, {"neuron": ds.neuron.values[-1]}):
+        with pytest.raises(ValueError, match=r"prediction must be for \w+ '\S+'; it is for '\S+'"):
+            plot.response(ds, CELL, "flatrip-00", prediction=ds.psth.sel(other))
+    with pytest.raises(ValueError, match="must be in spikes/s; its units are 'count'"):
+        plot.response(ds, CELL, "flatrip-00", prediction=ds.psth.assign_attrs(units="count"))
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,15 @@ _RATE_UNITS = {
 }
 
 
-def is_rate(units: object) -> bool:
-    """Whether the attribute `units` says spikes/s."""
-    return str(units).replace(" ", "").lower() in _RATE_UNITS
+def check_rate(prediction: xr.DataArray) -> None:
+    """Check that the attribute `units` says spikes/s, or nothing."""
+    units = prediction.attrs.get("units")
+    if units is not None and str(units).replace(" ", "").lower() not in _RATE_UNITS:
+        raise ValueError(
+            f"the prediction must be in spikes/s; its units are {units!r}: divide counts by the "
+            "bin width in s, and undo a scaling: scaling.undo(prediction). xarray keeps attributes "
+            "through arithmetic: if it is a rate, say so: prediction.attrs['units'] = 'count/s'"
+        )
 
 
 def align_prediction(

@@ -10,7 +10,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import deepstrf
-from aa1xr.analysis.alignment import align_prediction, is_rate
+from aa1xr.analysis.alignment import align_prediction, check_rate
 from aa1xr.analysis.concatenated import Moments, half_split, positive, signal_power
 from aa1xr.analysis.measures import (
     During,
@@ -202,13 +202,8 @@ def score_by(
     if arguments.number("min_rate", min_rate, "spikes/s") < 0:
         raise ValueError(f"min_rate must be at least 0 spikes/s; got {min_rate}")
     ds, rate, counts = align_prediction(ds, prediction)
-    units = prediction.attrs.get("units")
-    if not any_units and units is not None and not is_rate(units):
-        raise ValueError(
-            f"the prediction must be in spikes/s; its units are {units!r}: divide counts by the "
-            "bin width in s, and undo a scaling: scaling.undo(prediction). xarray keeps attributes "
-            "through arithmetic: if it is a rate, say so: prediction.attrs['units'] = 'count/s'"
-        )
+    if not any_units:
+        check_rate(prediction)
     arrays = map_blocks(
         _score,
         counts,

@@ -12,6 +12,8 @@ from aa1xr.errors import IncompleteArchiveWarning, StoreError
 from aa1xr.messages import warn
 from aa1xr.printable import one_line
 
+#: Of the whole archive of CRCNS.
+AA1_TITLE = "CRCNS AA1: single units in two auditory areas of the zebra finch"
 #: Whose data there are: see `origin`.
 ORIGINS = ("aa1", "simulated", "other")
 
@@ -100,7 +102,7 @@ class Contents:
             return f"CRCNS AA1 with altered responses ({number})"
         if simulated:
             return "Simulated cells in the layout of CRCNS AA1"
-        return "CRCNS AA1: single units in two auditory areas of the zebra finch"
+        return AA1_TITLE
 
     @property
     def statements(self) -> dict[str, str]:

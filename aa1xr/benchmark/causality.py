@@ -1,65 +1,99 @@
-"""Whether a model predicts from later sound: one more stimulus to predict tells.
+"""Whether a model predicts from later sound: a few more stimuli to predict tell.
 
-One probe cannot show everything: a model that ignores this change is taken as causal.
+They cannot show everything: a model that ignores these changes is taken as causal.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
-#: The label of the stimulus that is like the first one until it changes.
-PROBE = "causality-probe"
+#: The labels of the stimuli that are like the first one until they change.
+PROBES = ("causality-probe-0", "causality-probe-1", "causality-probe-2")
+#: How early the first of them changes, in s.
+_EARLY = 0.1
 #: Rates are equal if they differ by less than this part of their range, or of the largest rate,
 #: since sums may be in another order.
 _OF_RANGE, _OF_LARGEST = 1e-4, 1e-6
 
 
-def with_probe(stimuli: xr.Dataset) -> tuple[xr.Dataset, float]:
-    """The stimuli, and the first one again with another sound from a time on; that time, in s."""
+def with_probes(stimuli: xr.Dataset) -> tuple[xr.Dataset, list[float]]:
+    """The stimuli, and the first one again with another sound from three times on; these, in s."""
     first = stimuli.isel(stimulus=[0]).compute()
-    sound = first["spectrogram"]
-    change, other = _change(first)
-    playing = (first["time"] >= change) & (first["time"] < first["duration_s"].item())
-    changed = other.where(playing, sound).transpose(*sound.dims).assign_attrs(sound.attrs)
-    probe = first.assign(spectrogram=changed.astype(sound.dtype)).assign_coords(
-        stimulus=("stimulus", [PROBE], first["stimulus"].attrs)
-    )
-    both = xr.concat([stimuli, probe], "stimulus", data_vars="minimal", coords="minimal")
-    return both, change
+    changes = _changes(first)
+    probes = [
+        changed(first, change).assign_coords(stimulus=("stimulus", [name], first["stimulus"].attrs))
+        for name, change in zip(PROBES, changes, strict=True)
+    ]
+    every = xr.concat([stimuli, *probes], "stimulus", data_vars="minimal", coords="minimal")
+    return every, changes
 
 
-def _change(first: xr.Dataset) -> tuple[float, xr.DataArray]:
-    """When the sound changes, in s, and the other sound.
+def changed(stimuli: xr.Dataset, change: float) -> xr.Dataset:
+    """The stimuli with another sound from a time on until each ends."""
+    sound = stimuli["spectrogram"]
+    playing = (sound["time"] >= change) & (sound["time"] < stimuli["duration_s"])
+    other = _other(sound).where(playing, sound).transpose(*sound.dims).astype(sound.dtype)
+    return stimuli.assign(spectrogram=other.assign_attrs(sound.attrs))
 
-    That is upside down and fainter, so that no sum over bands stays as it is. It begins in the bin
-    in which it differs most, of the middle half of the stimulus: one more bin of look-ahead shows.
+
+def _other(sound: xr.DataArray) -> xr.DataArray:
+    """Upside down and fainter, so that no sum over bands stays as it is."""
+    return sound.copy(data=sound.isel(freq=slice(None, None, -1)).values / 2)
+
+
+def _changes(first: xr.Dataset) -> list[float]:
+    """When the sound changes, in s.
+
+    Early; in the bin of the middle half of the stimulus in which it differs most, so that one more
+    bin of look-ahead shows; and a bin later, so that steps of several bins cannot begin at both.
     """
-    sound = first["spectrogram"]
-    other = sound.copy(data=sound.isel(freq=slice(None, None, -1)).values / 2)
-    quarter = first["duration_s"].item() / 4
-    middle = (sound["time"] >= quarter) & (sound["time"] < 3 * quarter)
-    differs = abs(other - sound).sum(["stimulus", "freq"]).where(middle, -1)
-    return float(sound["time"][int(differs.argmax("time"))]), other
+    sound, duration = first["spectrogram"], first["duration_s"].item()
+    differs = abs(_other(sound) - sound).sum(["stimulus", "freq"])
+    time = sound["time"].values
+    after_onset = (time > 0) & (time < min(_EARLY, duration / 4))
+    middle = (time >= duration / 4) & (time < 3 * duration / 4)
+    early, most = (
+        time[int(np.where(part, differs, -1).argmax())] for part in (after_onset, middle)
+    )
+    next_bin = time[min(int(np.searchsorted(time, most)) + 1, time.size - 1)]
+    return [float(early), float(most), float(next_bin)]
 
 
-def is_causal(rate: xr.DataArray, change: float) -> xr.DataArray:
-    """Whether the rate before the change is that of the first stimulus. [shape: (neuron,)].
+def is_causal(rate: xr.DataArray, changes: Sequence[float]) -> xr.DataArray:
+    """Whether no rate before a change differs from that of the first stimulus. [shape: (neuron,)].
 
     Parameters
     ----------
     rate
-        A prediction for the stimuli of `with_probe`, in their order [shape: (neuron, stimulus,
+        A prediction for the stimuli of `with_probes`, in their order [shape: (neuron, stimulus,
         time)].
-    change
-        When the sound changes, in s.
+    changes
+        When the sound of each probe changes, in s.
     """
-    before = rate.transpose("neuron", "stimulus", "time").values[..., rate["time"].values < change]
-    one, other = before[:, 0], before[:, -1]
-    known = np.where(np.isfinite(one), one, 0)
+    first = rate.isel(stimulus=[0])
+    probes = [rate.isel(stimulus=[k - len(changes)]) for k in range(len(changes))]
+    same = [
+        same_before(first, probe, change) for probe, change in zip(probes, changes, strict=True)
+    ]
+    return xr.DataArray(np.all(same, 0), {"neuron": rate["neuron"].variable}, "neuron")
+
+
+def same_before(one: xr.DataArray, other: xr.DataArray, change: float) -> npt.NDArray[np.bool_]:
+    """Whether two predictions for the same stimuli are equal before a time. [shape: (neuron,)]."""
+    a, b = (
+        rate.transpose("neuron", "stimulus", "time")
+        .values[..., rate["time"].values < change]
+        .reshape(rate.sizes["neuron"], -1)
+        for rate in (one, other)
+    )
+    known = np.where(np.isfinite(a), a, 0)
     largest = np.abs(known).max(1, initial=0)
     extent = known.max(1, initial=-np.inf) - known.min(1, initial=np.inf)
     limit = np.maximum(_OF_RANGE * extent, _OF_LARGEST * largest)
-    differ = np.abs(one - other) > limit[:, np.newaxis]
-    differ |= np.isnan(one) != np.isnan(other)
-    return xr.DataArray(~differ.any(1), {"neuron": rate["neuron"].variable}, "neuron")
+    differ = np.abs(a - b) > limit[:, np.newaxis]
+    differ |= np.isnan(a) != np.isnan(b)
+    return np.asarray(~differ.any(1))

@@ -6,9 +6,11 @@ import copy
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,17 +20,21 @@ from aa1xr import schema
 from aa1xr.analysis.spectrogram_checks import silence
 from aa1xr.analysis.split import Split
 from aa1xr.arguments import shown
-from aa1xr.benchmark.identity import local_modules, model_digest
+from aa1xr.benchmark.identity import installed, local_modules, model_digest
 from aa1xr.benchmark.models import MODELS, NEEDS_TORCH, from_network
 from aa1xr.benchmark.parameters import count_parameters
+from aa1xr.errors import AA1Warning
 from aa1xr.export.optional import import_optional
-from aa1xr.printable import file_name, one_line
+from aa1xr.messages import warn
+from aa1xr.printable import file_name, one_line, printable
 from aa1xr.typing import Floats
 
 #: Packages register models under this name.
 ENTRY_POINTS = "aa1xr.models"
 #: How far back the features of an estimator reach, in ms.
 _LAGS_MS = 100
+#: What an estimator has.
+_METHODS = ("fit", "predict")
 #: What a function may take beside the data.
 _OPTIONAL = ("seed", "checkpoint")
 
@@ -78,8 +84,12 @@ class Entrant:
         values = {"seed": seed, "checkpoint": checkpoint}
         options = {name: values[name] for name in _optional(function)}
         # Copies, which it may change.
-        found = function(known.copy(deep=True), split, stimuli.copy(deep=True), **options)
-        return self._checked(found, known, stimuli)
+        copies = known.copy(deep=True), split, stimuli.copy(deep=True)
+        try:
+            return self._checked(function(*copies, **options), known, stimuli)
+        except Exception as error:
+            error.add_note(f"in the model {self.name!r}{_place_of(error)}")
+            raise
 
     def count_parameters(
         self, n_freq: int, n_neurons: int, *, dt_ms: float
@@ -128,6 +138,17 @@ class Entrant:
         return ordered.transpose(*labels)
 
 
+def _place_of(error: Exception) -> str:
+    """The last line of a user's own file that an error came through."""
+    package = str(Path(__file__).parents[1])
+    lines = [
+        f", {printable(Path(frame.filename).name)} line {frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_file() and not frame.filename.startswith((package, *installed()))
+    ]
+    return lines[-1] if lines else ""
+
+
 def _unpickled(name: str, model: bytes) -> Entrant:
     import cloudpickle
 
@@ -154,14 +175,21 @@ def find_model(model: Any) -> Entrant:
     if model in MODELS:
         if model in NEEDS_TORCH:
             import_optional("torch", extra="torch")
+        for entry in entry_points(group=ENTRY_POINTS, name=model):
+            warn(
+                f"model={shown(model)} is the model of aa1xr, and not {entry.value!r}, which is "
+                f"registered under the same name; give {entry.value!r}",
+                AA1Warning,
+            )
         return Entrant(model, MODELS[model], is_builtin=True)
     if ":" in model:
         return _entrant(model, _import(model))
     if found := entry_points(group=ENTRY_POINTS, name=model):
-        return _entrant(model, next(iter(found)).load())
-    installed = [entry.name for entry in entry_points(group=ENTRY_POINTS)]
+        return _entrant(model, _import(next(iter(found)).value))
+    registered = {entry.name for entry in entry_points(group=ENTRY_POINTS)} - set(MODELS)
+    names = [*MODELS, *sorted(registered)]
     raise ValueError(
-        f"model={shown(model)}; expected one of {', '.join(map(repr, [*MODELS, *installed]))}, "
+        f"model={shown(model)}; expected one of {', '.join(map(repr, names))}, "
         "'package.module:attribute', or a model itself: a function, an estimator, or a class of "
         "torch.nn.Module"
     )
@@ -183,7 +211,7 @@ def _import(place: str) -> Any:
 
 
 def _entrant(name: str, model: Any) -> Entrant:
-    if not (_is_network(model) or _is_estimator(model) or callable(model)):
+    if not callable(model) and not any(callable(getattr(model, name, None)) for name in _METHODS):
         raise TypeError(
             f"model {name!r} is {type(model).__name__}; expected a function (known, split, "
             "stimuli) -> rates, an object with fit and predict, or a class of torch.nn.Module"
@@ -202,7 +230,7 @@ def _is_network(model: Any) -> bool:
 
 
 def _is_estimator(model: Any) -> bool:
-    return all(callable(getattr(model, name, None)) for name in ("fit", "predict"))
+    return all(callable(getattr(model, name, None)) for name in _METHODS)
 
 
 def _as_function(model: Any) -> Callable[..., Any]:
@@ -217,6 +245,9 @@ def _as_function(model: Any) -> Callable[..., Any]:
         )
     if _is_estimator(model):
         return from_estimator(model)
+    for has, lacks in (_METHODS, _METHODS[::-1]):
+        if callable(getattr(model, has, None)):
+            raise TypeError(f"the model {_name_of(model)!r} has {has}, but no {lacks}")
     try:
         inspect.signature(model).bind(
             "known", "split", "stimuli", **dict.fromkeys(_optional(model))
@@ -224,7 +255,8 @@ def _as_function(model: Any) -> Callable[..., Any]:
     except (TypeError, ValueError) as error:  # the latter where there is no signature
         raise TypeError(
             f"the model {_name_of(model)!r} must be a function (known, split, stimuli) that may "
-            f"also take seed and checkpoint; {error}"
+            f"also take seed and checkpoint; {error}. A network is given as its class, made by "
+            "(n_freq, n_neurons): for other sizes, subclass it"
         ) from None
     return model  # type: ignore[no-any-return]
 

@@ -73,11 +73,11 @@ def local_modules() -> list[ModuleType]:
 
 def _is_local(module: Any) -> bool:
     file = getattr(module, "__file__", None)
-    return file is not None and not str(file).startswith(_installed())
+    return file is not None and not str(file).startswith(installed())
 
 
 @cache
-def _installed() -> tuple[str, ...]:
+def installed() -> tuple[str, ...]:
     """The folders of what is installed."""
     paths = sysconfig.get_paths()
     return tuple(str(Path(paths[name]) / "_")[:-1] for name in ("purelib", "platlib", "stdlib"))

@@ -118,18 +118,31 @@ class Protocol:
         Raises
         ------
         ValueError
-            If `ds` was opened with other options, or lacks one of the types or a coordinate.
+            If `ds` was opened with other options, is prepared already, or lacks one of the types, a
+            dimension or a coordinate.
         """
         schema.validate(ds, "spikes", "psth", "spectrogram")
         schema.require_coords(ds, "type", "name", "duration_s")
+        for dim in ("neuron", "stimulus"):
+            if dim not in ds["psth"].dims:
+                raise ValueError(
+                    f"the Dataset must have the dimension {dim!r}; select one {dim} as a list: "
+                    f"ds.sel({dim}=[...])"
+                )
+        for name in ("spikes", "psth"):
+            if "smoothed" in ds[name].attrs:
+                raise ValueError(
+                    f"{name!r} of the Dataset is smoothed already ({ds[name].attrs['smoothed']}), "
+                    f"and protocol {self.name!r} smooths it; give the Dataset as aa1xr.open "
+                    "returns it"
+                )
         for name, value in (self.options | _WINDOW).items():
             # aa1xr.with_spectrogram leaves out the options of the mel spectrogram it replaces.
             replaced = name in SpectrogramOptions._fields and "kind" in ds["spectrogram"].attrs
             if ds.attrs.get(name) != value and not replaced:
                 raise ValueError(
                     f"protocol {self.name!r} needs {name}={value!r}, and the Dataset has "
-                    f"{ds.attrs.get(name)!r}; open it with aa1xr.open(source, "
-                    f"**aa1xr.benchmark.PROTOCOLS[{self.name!r}].options)"
+                    f"{ds.attrs.get(name)!r}; open it with aa1xr.open(source, **protocol.options)"
                 )
         _whole_window(ds, self.name)
         check_trials(ds, "psth")

@@ -22,7 +22,7 @@ from aa1xr.analysis.scores import score_by
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.split import Split
 from aa1xr.atomic import discard, is_regular
-from aa1xr.benchmark.causality import PROBE, is_causal, with_probe
+from aa1xr.benchmark.causality import PROBES, is_causal, with_probes
 from aa1xr.benchmark.external import Entrant, find_model
 from aa1xr.benchmark.identity import data_digest, splits_digest
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
@@ -172,7 +172,7 @@ def run(
             f"areas={areas[:9]}, splits={chosen[:9]}, seeds={seeds[:9]}; expected at least one of "
             "each"
         )
-    attrs = protocol.attrs_of(ds) | {"source_sha256": ds.attrs.get("source_sha256", "")}
+    attrs = protocol.attrs_of(ds) | _source(ds)
     if path is not None:
         for area in areas:
             arguments.check_file_name("area", area)
@@ -205,6 +205,12 @@ def run(
     return _combine(results, areas).assign_attrs(attrs)
 
 
+def _source(ds: xr.Dataset) -> dict[str, str]:
+    """What the responses are of, as attributes of a result."""
+    names = {"source_title": "title", "source_sha256": "source_sha256"}
+    return {name: str(ds.attrs.get(of, "")) for name, of in names.items()}
+
+
 def _numbers(splits: Iterable[int], protocol: Protocol) -> list[int]:
     """The numbers of some splits, each once; or ValueError."""
     last, why = protocol.n_splits - 1, f"the splits of protocol {protocol.name!r} count from 0"
@@ -220,10 +226,11 @@ def _check_labels(prepared: xr.Dataset) -> None:
     """Refuse neurons or stimuli that occur twice, and the label of the probe."""
     for dim in ("neuron", "stimulus"):
         repeated = prepared.indexes[dim][prepared.indexes[dim].duplicated()].tolist()
-        if repeated or PROBE in prepared.indexes[dim]:
+        ours = [label for label in PROBES if label in prepared.indexes[dim]]
+        if repeated or ours:
             raise ValueError(
-                f"each {dim} must have a label of its own, other than {PROBE!r}; got "
-                f"{arguments.shown((repeated or [PROBE])[0])}"
+                f"each {dim} must have a label of its own, other than {PROBES[0]!r} and so on; got "
+                f"{arguments.shown((repeated or ours)[0])}"
                 + (" twice. Select each once" if repeated else "")
             )
 
@@ -296,7 +303,7 @@ def score_prediction(
             )
         results.append(_all_neurons(_scores(rate, prepared, split, protocol).compute(), ds))
     result = xr.concat(results, "split").assign_coords(split=np.arange(len(results)))
-    attrs = protocol.attrs_of(None) | {"splits_sha256": splits_digest(splits)}
+    attrs = protocol.attrs_of(None) | _source(ds) | {"splits_sha256": splits_digest(splits)}
     return result.expand_dims(seed=[0]).transpose(*_DIMS).assign_attrs(attrs)
 
 
@@ -322,7 +329,7 @@ def evaluate(
         ds = sel(prepared, area=unit.area)
         split = protocol.splits(ds)[unit.split]
         known = ds.sel(stimulus=[*split.train, *split.validation])
-        stimuli, change = with_probe(ds.sel(stimulus=split.test)[["spectrogram"]])
+        stimuli, changes = with_probes(ds.sel(stimulus=split.test)[["spectrogram"]])
         checkpoint = None if folder is None else _checkpoint(folder, unit)
         # Of the process: the threads of BLAS, torch and dask count, and so do other units that run
         # in this process meanwhile (a worker with several threads). Reading and smoothing the
@@ -337,7 +344,7 @@ def evaluate(
             ds.sizes["freq"], ds.sizes["neuron"], dt_ms=schema.bin_width_ms(ds)
         )
         return scores.assign(
-            {"causal": is_causal(found, change)} | _of_fit(seconds, *(counts or ()))
+            {"causal": is_causal(found, changes)} | _of_fit(seconds, *(counts or ()))
         ).assign_attrs(_versions(counts is not None), model=entrant.name)
 
 

@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 
 from aa1xr import schema
+from aa1xr.archive.contents import AA1_TITLE
 from aa1xr.benchmark.run import SCORES, TYPE
 from aa1xr.dataset.persist import load
 from aa1xr.printable import file_name, one_line
@@ -30,6 +31,10 @@ _TEXTS = (
     *("protocol", "model", "area", "sounds"),
     *("spectrogram", "aa1xr_version", "torch_version", "note"),
 )
+#: What they are scores of: AA1, or the digest of other data; and which splits, as a digest. Empty:
+#: not known. The file of stored scores does without.
+ORIGIN = ("data", "splits_sha256")
+AA1 = "AA1"
 _UNIT = re.compile(r"(?P<name>.+)-(?P<split>\d{2,})-(?P<seed>\d+)")
 
 
@@ -42,7 +47,7 @@ def stored_scores() -> pd.DataFrame:
         A row for each protocol, model, area, class of sounds, split and seed. `cc_norm`,
         `cc_norm_deepstrf` and `cc_raw` are means over the `scored` of `neurons`, as fractions;
         `seconds` is the processor time of the fit and prediction. The versions and `note` say how
-        a row came about. Empty where not known.
+        a row came about. `data` is "AA1", or the digest of other data. Empty where not known.
 
     Examples
     --------
@@ -52,7 +57,8 @@ def stored_scores() -> pd.DataFrame:
     (10, 67.1)
     """
     with (files("aa1xr.benchmark") / "scores.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file, dtype=dict.fromkeys(_TEXTS, str)).fillna(dict.fromkeys(_TEXTS, ""))
+        lines = pd.read_csv(file, dtype=dict.fromkeys(_TEXTS, str))
+    return lines.fillna(dict.fromkeys(_TEXTS, "")).assign(data=AA1, splits_sha256="")
 
 
 def score_lines(result: xr.Dataset) -> pd.DataFrame:
@@ -87,7 +93,11 @@ def score_lines(result: xr.Dataset) -> pd.DataFrame:
             for name in ("seconds", "parameters_one_output", "parameters"):
                 row[name] = float(one[name].max()) if name in one else np.nan
             rows.append(row)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    is_aa1 = result.attrs.get("source_title") == AA1_TITLE
+    return pd.DataFrame(rows, columns=list(COLUMNS)).assign(
+        data=AA1 if is_aa1 else str(result.attrs.get("source_sha256", "")),
+        splits_sha256=str(result.attrs.get("splits_sha256", "")),
+    )
 
 
 def _texts_of(attrs: dict[Any, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import xarray as xr
 from aa1xr import arguments
 from aa1xr.benchmark.protocols import PROTOCOLS
 from aa1xr.benchmark.run import SCORES
-from aa1xr.benchmark.stored_scores import COLUMNS, score_lines
+from aa1xr.benchmark.stored_scores import AA1, COLUMNS, ORIGIN, score_lines
 from aa1xr.printable import cell_text, printable
 
 
@@ -69,8 +69,11 @@ _OTHER_NEURONS = (
     "Some rows have fewer neurons scored than others, so their means are over other neurons: "
     "aa1xr.benchmark.compare compares two models on the same ones."
 )
+_OTHER_DATA = (
+    'Rows with "(other data)" are not of the recordings of AA1, and do not compare with others.'
+)
 _PAIRED = "± of a difference is its standard error over splits."
-_ROW = ["protocol", "name", "area", "sounds"]
+_ROW = ["protocol", "name", "area", "sounds", "data"]
 
 
 def table(
@@ -121,15 +124,14 @@ def table(
     if protocol is not None:
         each = [lines[lines["protocol"].map(lambda name: _is_of(name, protocol))] for lines in each]
     there = {pair for lines in each for pair in zip(lines["protocol"], lines["area"], strict=True)}
+    figures = [one for one in PUBLISHED if published and (one.protocol, one.area) in there]
+    beside_aa1 = bool(figures) or any(AA1 in set(lines["data"]) for lines in each)
     rows = [
-        _row(lines, number) | _paired(lines, each, baseline)
+        _row(lines, number, beside_aa1=beside_aa1) | _paired(lines, each, baseline)
         for number, of_input in enumerate(each)
         for _, lines in of_input.groupby(_ROW, sort=False)
     ]
-    if published:
-        rows += [
-            _published(figure) for figure in PUBLISHED if (figure.protocol, figure.area) in there
-        ]
+    rows += map(_published, figures)
     if baseline and not any(baseline in set(lines["name"]) for lines in each):
         models = sorted({name for lines in each for name in lines["name"].unique()})
         raise ValueError(
@@ -152,6 +154,7 @@ def table(
         *[_PAIRED] * bool(baseline),
         *[_FEWER] * _differs("splits", rows),
         *[_OTHER_NEURONS] * _differs("neurons scored", rows),
+        *[_OTHER_DATA] * any("(other data)" in row["model"] for row in rows),
     ]
     return "\n".join([*text, "", " ".join(legend), *notes])
 
@@ -177,7 +180,8 @@ def _lines(result: Any) -> pd.DataFrame:
             f"scores must have the columns of aa1xr.benchmark.stored_scores; {missing[0]!r} is "
             "missing"
         )
-    return lines.assign(name=row_names(lines))
+    origin = {name: lines.get(name, "") for name in ORIGIN}
+    return lines.assign(name=row_names(lines), **origin)
 
 
 def row_names(lines: pd.DataFrame) -> pd.Series:
@@ -186,9 +190,10 @@ def row_names(lines: pd.DataFrame) -> pd.Series:
     return lines["model"] + (" (" + own + " spectrogram)").where(own != "", "")
 
 
-def _row(lines: pd.DataFrame, number: int) -> dict[str, Any]:
+def _row(lines: pd.DataFrame, number: int, *, beside_aa1: bool) -> dict[str, Any]:
     first = lines.iloc[0]
     model = first["name"] + " (not causal)" * (not lines["causal"].all())
+    model += " (other data)" * (beside_aa1 and first["data"] not in (AA1, ""))
     labels = (first["protocol"], model, first["area"], first["sounds"])
     row: dict[str, Any] = dict(zip(_HEADER, map(cell_text, labels), strict=False))
     row["parameters, one output"] = _count(first["parameters_one_output"])
@@ -224,18 +229,28 @@ def _count(value: float) -> str:
 def _paired(
     lines: pd.DataFrame, inputs: list[pd.DataFrame], baseline: str | None
 ) -> dict[str, str]:
-    """The difference to another model, in the same splits."""
-    if baseline is None or lines["name"].iloc[0] == baseline:
+    """The difference to another model, in the same splits of the same data."""
+    first = lines.iloc[0]
+    if baseline is None or first["name"] == baseline:
         return {}
-    where = ["protocol", "area", "sounds"]
-    for other in inputs:
-        same = (other[where] == lines[where].iloc[0]).all(axis=1) & (other["name"] == baseline)
-        if same.any():
-            a, b = (x.groupby("split")["cc_norm"].mean() for x in (lines, other[same]))
-            difference = 100 * (a - b).dropna()
-            error = f" ± {difference.sem():.1f}" if difference.size > 1 else ""
-            return {f"CCnorm less {cell_text(baseline)}": f"{difference.mean():+.1f}{error}"}
-    return {}
+    of_baseline = [other[other["name"] == baseline] for other in inputs]
+    for name in ("protocol", "area", "sounds", "neurons", *ORIGIN):
+        of_baseline = [
+            other[other[name].isin([first[name], ""]) | (first[name] == "")]
+            for other in of_baseline
+        ]
+    found = [other for other in of_baseline if len(other)]
+    if len(found) > 1:
+        raise ValueError(
+            f"baseline={arguments.shown(baseline)} is the name of {len(found)} results; name each: "
+            'result.assign_attrs(model="...")'
+        )
+    if not found:
+        return {}
+    a, b = (x.groupby("split")["cc_norm"].mean() for x in (lines, found[0]))
+    difference = 100 * (a - b).dropna()
+    error = f" ± {difference.sem():.1f}" if difference.size > 1 else ""
+    return {f"CCnorm less {cell_text(baseline)}": f"{difference.mean():+.1f}{error}"}
 
 
 def _published(figure: Published) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def _describe(error: Exception) -> str:
         text = str(error.args[0])  # the text of a KeyError is in quotes
         if " " not in text:
             return f"KeyError: {text}; `aa1xr --traceback ...` shows where"
+    text = "; ".join([text, *getattr(error, "__notes__", ())])
     if isinstance(error, _EXPECTED):
         return text or type(error).__name__
     return f"{type(error).__name__}: {text}; `aa1xr --traceback ...` shows where"

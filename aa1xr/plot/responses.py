@@ -10,6 +10,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import psth as rates
+from aa1xr.analysis.alignment import check_rate
 from aa1xr.analysis.resample import resample
 from aa1xr.analysis.sel import sel_one
 from aa1xr.analysis.smooth import smooth
@@ -80,7 +81,7 @@ def response(
         If there is no such neuron or stimulus.
     ValueError
         If the neuron was not presented the stimulus, if there are several and None is given, or if
-        the prediction is NaN for this neuron and stimulus.
+        the prediction is in another unit, of another neuron or stimulus, or NaN.
 
     Examples
     --------
@@ -104,8 +105,7 @@ def response(
         schema.check_dims(
             "the prediction", prediction, "time", allowed=("neuron", "stimulus", "time")
         )
-        of = {dim: heard[dim].item() for dim in ("neuron", "stimulus") if dim in prediction.dims}
-        prediction = panels.window(sel_one(prediction, "drawn", **of).compute())
+        prediction = panels.window(_prediction_of(heard, prediction).compute())
     sound = sel_one(panels.variable(ds, "spectrogram"), "drawn", stimulus=stimulus)
     sound = sound.sel(time=heard.time)
 
@@ -130,6 +130,20 @@ def response(
         ax.label_outer()
     figure.align_ylabels(axes)
     return axes
+
+
+def _prediction_of(heard: xr.DataArray, prediction: xr.DataArray) -> xr.DataArray:
+    """The prediction for one neuron and stimulus, in spikes/s."""
+    check_rate(prediction)
+    of = {dim: heard[dim].item() for dim in ("neuron", "stimulus") if dim in prediction.coords}
+    for dim, wanted in of.items():
+        if dim not in prediction.dims and (got := prediction[dim].item()) != wanted:
+            raise ValueError(
+                f"the prediction must be for {dim} {arguments.shown(wanted)}; it is for "
+                f"{arguments.shown(got)}"
+            )
+    one = {dim: label for dim, label in of.items() if dim in prediction.dims}
+    return sel_one(prediction, "drawn", **one)
 
 
 def _add_prediction(ax: Axes, rate: xr.DataArray) -> None:

@@ -10,8 +10,10 @@ import pytest
 import xarray as xr
 
 import aa1xr
+import aa1xr.cli
 from aa1xr.benchmark import check_model, run, table
 from aa1xr.benchmark.external import find_model
+from aa1xr.errors import AA1Warning
 
 #: A module of a user. {scale} is changed by a test; {helper} is in another file of it.
 MODULE = """
@@ -119,6 +121,52 @@ def test_run__an_installed_model(ds, protocol, module, monkeypatch):
         find_model("others")
 
 
+def test_find_model__an_installed_model_with_a_name_of_ours(module, monkeypatch):
+    entry = EntryPoint("ridge", "my_model:Mean", "aa1xr.models")
+    monkeypatch.setattr(
+        "aa1xr.benchmark.external.entry_points",
+        lambda group, **name: EntryPoints([entry]).select(group=group, **name),
+    )
+    with pytest.warns(AA1Warning, match=r"model='ridge' is the model of aa1xr, .*give 'my_model:M"):
+        assert find_model("ridge").is_builtin
+    with pytest.raises(ValueError, match="'ridge'") as error:
+        find_model("others")
+    assert str(error.value).count("'ridge'") == 1
+
+
+def test_find_model__an_installed_model_that_cannot_be_imported(monkeypatch):
+    entry = EntryPoint("theirs", "no_such_module:Mean", "aa1xr.models")
+    monkeypatch.setattr(
+        "aa1xr.benchmark.external.entry_points",
+        lambda group, **name: EntryPoints([entry]).select(group=group, **name),
+    )
+    with pytest.raises(ValueError, match=r"model='no_such_module:Mean' must be .*cannot be import"):
+        find_model("theirs")
+
+
+@pytest.mark.parametrize("lacks", ["fit", "predict"])
+def test_find_model__an_estimator_that_lacks_a_method(lacks):
+    class Half: ...
+
+    has = {"fit": "predict", "predict": "fit"}[lacks]
+    setattr(Half, has, lambda self, *parts: None)
+    for model in (Half, Half()):
+        with pytest.raises(TypeError, match=rf"Half' has {has}, but no {lacks}"):
+            find_model(model)
+
+
+def test_run__an_error_says_of_which_model_and_where(ds, protocol, tmp_path, monkeypatch, capsys):
+    (tmp_path / "faulty.py").write_text(
+        "def rates(known, split, stimuli):\n    return [][known.sizes['neuron']]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert aa1xr.cli.main(["benchmark", "--sample", "--model", "faulty:rates"]) == 1
+    sys.modules.pop("faulty")
+    assert "list index out of range; in the model 'faulty:rates', faulty.py line 2" in (
+        capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize("change", ["scale", "helper"])
 def test_run__a_changed_model_reuses_nothing(ds, protocol, module, tmp_path, change):
     def score():
@@ -215,7 +263,7 @@ def test_run__says_what_is_wrong_with_a_model(ds, protocol, model, error, words)
 
 def test_check_model__of_models_that_are_right():
     check = check_model("ridge")
-    assert check[:5] == ("ridge", (5, 3, 434), True, False, True)
+    assert check[:5] == ("ridge", (5, 5, 434), True, False, True)
     assert check.correlation > 0.5
 
     def noise(known, split, stimuli, seed):
@@ -268,6 +316,51 @@ def test_run__finds_out_who_looks_ahead(ds, protocol, model):
     assert set(result.neuron.values) == set(ds.sel(area="MLd").neuron.values)
     check = check_model(model)
     assert (check.repeatable, check.seeded, check.causal) == (True, False, False)
+
+
+def in_blocks(n_bins, offset):
+    """Each bin hears the whole block of bins that it is in."""
+
+    def blocks(known, split, stimuli):
+        sound = stimuli.spectrogram.sum("freq").transpose("stimulus", "time").values
+        block = (np.arange(sound.shape[1]) + offset) // n_bins
+        sums = np.stack([np.bincount(block, row)[block] for row in sound])
+        return np.stack([sums] * known.sizes["neuron"])
+
+    return blocks
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2])
+@pytest.mark.parametrize("n_bins", [2, 3, 4, 5, 25, 125])
+def test_run__finds_out_who_hears_in_blocks(ds, protocol, n_bins, offset):
+    model = in_blocks(n_bins, offset)
+    assert not run(ds, protocol, model, areas=["MLd"]).causal.any()
+
+
+def test_check_model__finds_out_who_looks_ahead_at_first_only():
+    def at_first(known, split, stimuli):
+        rates = later(known, split, stimuli)
+        return rates.where(rates.time < 0.1, 1.0)
+
+    assert check_model(at_first).causal is False
+
+
+def test_check_model__finds_out_who_hears_other_stimuli():
+    def scaled(known, split, stimuli):
+        sound = stimuli.spectrogram.mean("freq")
+        return known.psth.mean(["stimulus", "time"]) * sound / sound.mean()
+
+    assert check_model(scaled).causal is False
+
+
+def test_check_model__says_nothing_more_of_what_is_not_repeatable():
+    def noisy(known, split, stimuli):
+        return np.random.default_rng().random(
+            (known.sizes["neuron"], stimuli.sizes["stimulus"], stimuli.sizes["time"])
+        )
+
+    check = check_model(noisy)
+    assert (check.repeatable, check.seeded, check.causal) == (False, None, None)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,14 @@ def test_prepare__smooths_with_the_raw_window(ds, protocol):
     np.testing.assert_allclose(got.psth, got.spikes.mean("trial") / 0.005, rtol=1e-4, atol=1e-3)
 
 
+def test_prepare__refuses_what_is_prepared_and_what_lacks_a_dimension(ds, protocol):
+    with pytest.raises(ValueError, match="'spikes' of the Dataset is smoothed already"):
+        protocol.prepare(protocol.prepare(ds))
+    for dim in ("neuron", "stimulus"):
+        with pytest.raises(ValueError, match=f"must have the dimension '{dim}'; select one"):
+            protocol.prepare(ds.isel({dim: 0}))
+
+
 def test_rancon2025_mixture__is_what_was_published():
     attrs = PROTOCOLS["rancon2025-mixture"].attrs
     assert attrs == PROTOCOLS["rancon2025"].attrs | {

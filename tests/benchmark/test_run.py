@@ -9,7 +9,7 @@ import zarr
 
 import aa1xr
 from aa1xr.benchmark import MODELS, PROTOCOLS, run, score_prediction
-from aa1xr.benchmark.causality import PROBE, with_probe
+from aa1xr.benchmark.causality import PROBES, with_probes
 from aa1xr.benchmark.run import SCORES
 from tests.analysis.small_datasets import refuse
 
@@ -89,7 +89,7 @@ def test_run__a_model_never_sees_test_responses(ds, protocol, guess):
         assert seed == 3
         assert set(known.stimulus.values) == {*split.train, *split.validation}
         assert list(sounds.data_vars) == ["spectrogram"]
-        assert set(sounds.stimulus.values) == {*split.test, PROBE}
+        assert set(sounds.stimulus.values) == {*split.test, *PROBES}
         assert len(set(known.area.values)) == 1
 
 
@@ -131,7 +131,7 @@ def test_run__of_a_mixture_has_one_score_over_all_test_stimuli(ds, protocol, gue
         assert [part.size for part in split] == [10, 2, 3]
         known = area.sel(stimulus=[*split.train, *split.validation])
         sounds = area.sel(stimulus=split.test)
-        rate = MODELS["guess"](known, split, with_probe(sounds[["spectrogram"]])[0], k)
+        rate = MODELS["guess"](known, split, with_probes(sounds[["spectrogram"]])[0], k)
         # Correlations do not change, and a rate must not be negative.
         rate = (rate - rate.min()).drop_attrs().sel(stimulus=split.test)
         expected = aa1xr.score(sounds, rate).compute()

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from aa1xr.benchmark import PUBLISHED, read_scores, run, stored_scores, table
-from aa1xr.benchmark.stored_scores import COLUMNS, score_lines
+from aa1xr.benchmark.stored_scores import COLUMNS, ORIGIN, score_lines
 
 
 def result(cc_norm, **attrs):
@@ -106,6 +106,45 @@ def test_table__differences_are_paired_over_splits():
     assert "standard error over splits" in text
 
 
+def test_table__pairs_the_same_splits_of_the_same_data_only():
+    one = {"source_title": "Simulated", "source_sha256": "1", "splits_sha256": "a"}
+    values = np.full((2, 1, 2, 3), 0.5)
+    first = result(values, **one)
+    for change, pairs in (
+        ({}, True),
+        ({"source_sha256": "2"}, False),
+        ({"splits_sha256": "b"}, False),
+        ({"source_sha256": "", "splits_sha256": ""}, True),  # not known
+    ):
+        other = result(values, **one | change, model="b")
+        rows = rows_of(table([first, other], published=False, baseline="b"))
+        assert all((row["CCnorm less b"] != "") == pairs for row in rows if row["model"] == "m")
+        assert not any("other data" in row["model"] for row in rows)
+    fewer = result(values[..., :2].repeat(2, -1)[..., :3], **one).isel(neuron=[0, 2])
+    rows = rows_of(table([fewer, result(values, **one, model="b")], baseline="b"))
+    assert {(row["area"], row["CCnorm less b"] != "") for row in rows if row["model"] == "m"} == {
+        ("MLd", False),
+        ("Field_L", True),
+    }
+
+
+def test_table__marks_what_is_not_of_aa1():
+    own = result(np.full((10, 1, 2, 3), 0.9), protocol="cv10", source_title="Simulated",
+                 source_sha256="1")  # fmt: skip
+    text = table([stored_scores(), own], baseline="ridge", protocol="cv10")
+    rows = [row for row in rows_of(text) if row["model"].startswith("m ")]
+    assert [row["model"] for row in rows] == ["m (other data)"] * 4
+    assert not any(row["CCnorm less ridge"] for row in rows)
+    assert "not of the recordings of AA1" in text
+    assert "other data" not in table([stored_scores()])
+
+
+def test_table__refuses_a_baseline_that_is_two():
+    two = [result(np.full((2, 1, 2, 3), x), model=m) for x, m in ((0, "m"), (1, "m"), (2, "b"))]
+    with pytest.raises(ValueError, match="'m' is the name of 2 results; name each"):
+        table(two, baseline="m")
+
+
 def test_table__each_split_counts_alike():
     lines = score_lines(result(np.full((2, 1, 2, 3), 0.5))).query("area == 'MLd'")
     others = [lines.query("split == 1").assign(cc_norm=0.8, seed=seed) for seed in (1, 2)]
@@ -171,7 +210,7 @@ def test_read_scores__refuses_what_has_none(make, tmp_path):
 
 def test_stored_scores__are_complete():
     scores = stored_scores()
-    assert tuple(scores) == COLUMNS
+    assert tuple(scores) == COLUMNS + ORIGIN
     row = ["protocol", "model", "spectrogram", "area", "sounds"]
     assert not scores.duplicated([*row, "split", "seed"]).any()
     assert {"ridge", "endless trials (noise ceiling)"} <= set(scores.model)

@@ -2,6 +2,7 @@ import contextlib
 import dataclasses
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,8 +59,22 @@ def test_benchmark__of_some_splits(sample_archive, tmp_path, capsys, monkeypatch
     ]
 
 
-def test_benchmark__of_a_prediction(quick, sample_archive, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source, options: _Recorded())
+@pytest.fixture
+def recorded(monkeypatch):
+    """The sample passes for AA1, with as many neurons."""
+    contents = Contents("aa1")
+    attrs = {"simulation": None, **contents.as_attrs()}
+    monkeypatch.setattr(
+        "aa1xr.cli.benchmark.Store", lambda source, options: SimpleNamespace(attrs=attrs)
+    )
+    of = {"source_title": contents.title, "source_sha256": "1"}
+    monkeypatch.setattr(sys.modules["aa1xr.benchmark.run"], "_source", lambda ds: of)
+    monkeypatch.setattr(
+        "aa1xr.cli.benchmark.stored_scores", lambda: stored_scores().assign(neurons=6)
+    )
+
+
+def test_benchmark__of_a_prediction(quick, recorded, sample_archive, tmp_path, capsys):
     ds = aa1xr.open_sample()
     aa1xr.save(ds[["psth"]].rename(psth="prediction"), tmp_path / "mine.zarr")
     assert cli.main([*quick, "--sample", "--prediction", str(tmp_path / "mine.zarr")]) == 0
@@ -69,9 +84,8 @@ def test_benchmark__of_a_prediction(quick, sample_archive, tmp_path, capsys, mon
     assert "published" not in printed
 
 
-def test_benchmark__beside_means_of_trials(quick, sample_archive, capsys, monkeypatch):
+def test_benchmark__beside_means_of_trials(quick, recorded, sample_archive, capsys, monkeypatch):
     """Those of the recordings are stored."""
-    monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source, options: _Recorded())
     monkeypatch.setitem(
         PROTOCOLS, "quick", dataclasses.replace(PROTOCOLS["quick"], name="rancon2025")
     )
@@ -138,7 +152,7 @@ def test_benchmark__table_has_a_protocol_with_splits_of_a_file(sample_archive, t
     assert cli.main(["benchmark", "--table", "--protocol", "cv10", *out]) == 0
     rows = _rows(capsys.readouterr().out)
     (own,) = [row for row in rows if row["protocol"] != "cv10"]
-    assert (own["protocol"], own["model"]) == ("cv10, my.json", "ridge (out)")
+    assert (own["protocol"], own["model"]) == ("cv10, my.json", "ridge (out) (other data)")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +194,7 @@ def test_benchmark__of_an_outsiders_module(
     assert row["neurons scored"].endswith(" of 6")
     assert cli.main(["benchmark", "--table", "--out", "mine"]) == 0
     rows = _rows(capsys.readouterr().out)
-    (again,) = [r for r in rows if r["model"] == "outside_model:loudness (mine)"]
+    (again,) = [r for r in rows if r["model"] == "outside_model:loudness (mine) (other data)"]
     assert again | {"model": row["model"]} == row
     assert len(rows) > 20
 
@@ -195,9 +209,8 @@ def _rows(printed):
     return [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
 
 
-def test_benchmark__on_a_cluster(quick, sample_archive, capsys, monkeypatch):
+def test_benchmark__on_a_cluster(quick, recorded, sample_archive, capsys):
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr("aa1xr.cli.benchmark.Store", lambda source, options: _Recorded())
     with distributed.LocalCluster(processes=False, n_workers=1, dashboard_address=":0") as cluster:
         arguments = ["--sample", "--area", "MLd", "--scheduler", cluster.scheduler_address]
         assert cli.main([*quick, *arguments]) == 0
@@ -228,12 +241,6 @@ def test_benchmark__without_distributed_says_so(quick, sample_archive, capsys, m
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert cli.main([*quick, "--sample", "--scheduler", "tcp://127.0.0.1:1"]) == 1
     assert "the extra cluster of aa1xr" in capsys.readouterr().err
-
-
-class _Recorded:
-    """A store that says it was not simulated."""
-
-    attrs = {"simulation": None, **Contents("aa1").as_attrs()}  # noqa: RUF012
 
 
 @pytest.mark.parametrize(
