@@ -429,6 +429,10 @@ def _checkpoint(folder: Path, unit: Unit) -> Path:
     return folder / f"{unit}.unfinished"
 
 
+#: Attributes that say nothing to a reader, and what differs if they do.
+_DIGESTS = {"protocol_splits_sha256": "other splits", "source_sha256": "other data"}
+
+
 def _folder(path: Path, attrs: dict[str, Any]) -> Path:
     """A Zarr group for units of one protocol and source."""
     metadata = path / METADATA
@@ -446,11 +450,9 @@ def _folder(path: Path, attrs: dict[str, Any]) -> Path:
             f"({error}). Choose another folder"
         ) from error
     for name, value in attrs.items():
-        if group.attrs.get(name) != value:
-            raise ValueError(
-                f"{one_line(path)} has results of {name}={group.attrs.get(name)!r}, and this is "
-                f"{value!r}; choose another folder"
-            )
+        if (found := group.attrs.get(name)) != value:
+            of = _DIGESTS.get(name) or f"{name}={found!r}, and this is {value!r}"
+            raise ValueError(f"{one_line(path)} has results of {of}; choose another folder")
     return path
 
 

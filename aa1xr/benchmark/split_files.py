@@ -85,7 +85,8 @@ def read_splits(path: str | os.PathLike[str], protocol: Protocol | str) -> Proto
     Raises
     ------
     ValueError
-        If the file is something else, a split lacks a part, or a sound occurs twice in a split.
+        If the file is something else or of another protocol, a split lacks a part, or a sound
+        occurs twice in a split.
         `run` raises it if the Dataset has no such sound.
     """
     protocol = find_protocol(protocol)
@@ -99,6 +100,12 @@ def read_splits(path: str | os.PathLike[str], protocol: Protocol | str) -> Proto
     splits = found.get("splits") if isinstance(found, dict) else None
     if not isinstance(splits, list) or not splits:
         raise ValueError(f'{where} must be an object with a list "splits"; got {shown(found)}')
+    written = found.get("protocol", protocol.name)
+    if written != protocol.name:
+        raise ValueError(
+            f"{where} has splits of protocol {shown(written)}, and protocol is {protocol.name!r}; "
+            'give the former, or remove "protocol" from the file'
+        )
     options = {each.name: getattr(protocol, each.name) for each in fields(Protocol)}
     options |= {"name": f"{protocol.name}, {file.name}", "n_splits": len(splits)}
     fixed = tuple(_checked(f"split {k} of {where}", split) for k, split in enumerate(splits))

@@ -40,6 +40,12 @@ def test_read_splits__of_one_score_may_lack_a_type(ds, protocol, tmp_path):
         assert [part.tolist() for part in one] == [part.tolist() for part in other]
 
 
+def test_read_splits__refuses_those_of_another_protocol(ds, protocol, tmp_path):
+    path = write_splits(ds, protocol, tmp_path / "splits.json")
+    with pytest.raises(ValueError, match=r"splits of protocol 'cv2', and protocol is 'cv10'"):
+        read_splits(path, "cv10")
+
+
 def test_read_splits__of_your_own(ds, protocol, tmp_path):
     prepared = protocol.prepare(ds)
     train, validation, test = names_of(prepared, protocol.splits(prepared)[0])
@@ -56,7 +62,7 @@ def test_read_splits__of_your_own(ds, protocol, tmp_path):
     # Results of other splits are never reused.
     run(ds, mine, "ridge", areas=["MLd"], path=tmp_path / "out")
     path.write_text(path.read_text().replace(validation[0], validation[1]))
-    with pytest.raises(ValueError, match="results of protocol_splits_sha256="):
+    with pytest.raises(ValueError, match="out has results of other splits; choose another"):
         run(ds, read_splits(path, protocol), "ridge", areas=["MLd"], path=tmp_path / "out")
 
 
