@@ -27,7 +27,8 @@ COLUMNS = (
     *("scored", "neurons", "seconds", "parameters_one_output", "parameters"),
     *("causal", "spectrogram", "aa1xr_version", "torch_version", "note"),
 )
-_TEXTS = (
+#: Those of them that are text; empty where not known.
+TEXTS = (
     *("protocol", "model", "area", "sounds"),
     *("spectrogram", "aa1xr_version", "torch_version", "note"),
 )
@@ -57,8 +58,8 @@ def stored_scores() -> pd.DataFrame:
     (10, 67.1)
     """
     with (files("aa1xr.benchmark") / "scores.csv").open(encoding="utf-8") as file:
-        lines = pd.read_csv(file, dtype=dict.fromkeys(_TEXTS, str))
-    return lines.fillna(dict.fromkeys(_TEXTS, "")).assign(data=AA1, splits_sha256="")
+        lines = pd.read_csv(file, dtype=dict.fromkeys(TEXTS, str))
+    return lines.fillna(dict.fromkeys(TEXTS, "")).assign(data=AA1, splits_sha256="")
 
 
 def score_lines(result: xr.Dataset) -> pd.DataFrame:
@@ -102,7 +103,7 @@ def score_lines(result: xr.Dataset) -> pd.DataFrame:
 
 def _texts_of(attrs: dict[Any, Any]) -> dict[str, Any]:
     custom = attrs.get("spectrogram") == "custom"
-    return {name: str(attrs.get(name, "")) for name in _TEXTS} | {
+    return {name: str(attrs.get(name, "")) for name in TEXTS} | {
         "spectrogram": str(attrs.get("spectrogram_kind", "custom")) if custom else ""
     }
 

@@ -14,7 +14,7 @@ import xarray as xr
 from aa1xr import arguments
 from aa1xr.benchmark.protocols import PROTOCOLS
 from aa1xr.benchmark.run import SCORES
-from aa1xr.benchmark.stored_scores import AA1, COLUMNS, ORIGIN, score_lines
+from aa1xr.benchmark.stored_scores import AA1, COLUMNS, ORIGIN, TEXTS, score_lines
 from aa1xr.printable import cell_text, printable
 
 
@@ -94,7 +94,8 @@ def table(
         Add the published scores of the protocols and areas of the results. Rows of different
         protocols do not compare.
     baseline
-        A model as the table names it: adds the difference to its CCnorm, paired over splits.
+        A model as the table names it: adds the difference to its CCnorm, paired over splits, to
+        rows of the same splits of the same data.
     protocol
         The name of a protocol: only rows of this one, with its own splits or those of a file.
 
@@ -104,9 +105,10 @@ def table(
         For each protocol, area and type of stimulus, the models from the lowest CCnorm to the
         highest. Scores are means over neurons, then over splits and seeds, with the standard
         deviation if there are several. The number of neurons with a score is that of the worst
-        split. A model that predicts from later sound is marked "(not causal)". A model whose
-        stimulus is not the spectrogram of the protocol is marked with the kind of its spectrogram.
-        Lines below the table say what ± is, and give the notes on stored scores.
+        split. A model that predicts from later bins is marked "(not causal)". A model whose
+        stimulus is not the spectrogram of the protocol is marked with the kind of its spectrogram,
+        and scores of other data beside those of AA1 with "(other data)". Lines below the table say
+        what ± is, and give the notes on stored scores.
 
     Examples
     --------
@@ -180,13 +182,15 @@ def _lines(result: Any) -> pd.DataFrame:
             f"scores must have the columns of aa1xr.benchmark.stored_scores; {missing[0]!r} is "
             "missing"
         )
-    origin = {name: lines.get(name, "") for name in ORIGIN}
-    return lines.assign(name=row_names(lines), **origin)
+    lines = lines.reindex(columns=[*COLUMNS, *ORIGIN])
+    for name in (*TEXTS, *ORIGIN):  # from a file, an empty text is NaN
+        lines[name] = lines[name].astype(object).fillna("")
+    return lines.assign(name=row_names(lines))
 
 
 def row_names(lines: pd.DataFrame) -> pd.Series:
     """The model of each line, with its spectrogram if that is not the one of the protocol."""
-    own = lines["spectrogram"].fillna("")
+    own = lines["spectrogram"]
     return lines["model"] + (" (" + own + " spectrogram)").where(own != "", "")
 
 

@@ -139,6 +139,13 @@ def test_table__marks_what_is_not_of_aa1():
     assert "other data" not in table([stored_scores()])
 
 
+def test_table__of_scores_from_a_file(tmp_path):
+    scores = stored_scores().query("protocol == 'rancon2025'")
+    scores.to_csv(tmp_path / "scores.csv", index=False)
+    options = {"baseline": "strfPy, direct fit"}
+    assert table([pd.read_csv(tmp_path / "scores.csv")], **options) == table([scores], **options)
+
+
 def test_table__refuses_a_baseline_that_is_two():
     two = [result(np.full((2, 1, 2, 3), x), model=m) for x, m in ((0, "m"), (1, "m"), (2, "b"))]
     with pytest.raises(ValueError, match="'m' is the name of 2 results; name each"):
