@@ -25,7 +25,7 @@ from aa1xr.benchmark import PROTOCOLS, mean_of_trials, measured_mean_of_trials, 
 from aa1xr.benchmark.external import find_model
 from aa1xr.benchmark.models import MODELS
 from aa1xr.benchmark.run import SCORES
-from aa1xr.benchmark.stored_scores import COLUMNS, score_lines, stored_scores
+from aa1xr.benchmark.stored_scores import AA1, COLUMNS, score_lines, stored_scores
 from aa1xr.version import VERSION
 
 FILE = Path(aa1xr.__file__).parent / "benchmark" / "scores.csv"
@@ -114,6 +114,8 @@ def chosen(lines: pd.DataFrame, *, partial: bool, spectrogram: bool) -> pd.DataF
         have = set(zip(part["split"], part["seed"], strict=True))
         if protocol is None:
             why = "not a protocol of this package"
+        elif not set(part["data"]) <= {AA1, ""}:
+            why = "not of AA1"
         elif (part["neurons"] != _NEURONS).any():
             why = f"not of {_NEURONS} neurons"
         elif part["spectrogram"].any() and not spectrogram:

@@ -19,7 +19,7 @@ from aa1xr.analysis.reliability import half_split_ceiling
 from aa1xr.typing import Bools, Floats, Ints
 
 #: What varies less than this part of its mean square is constant; so is signal in a PSTH.
-_NOTHING = 1e-12
+NOTHING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class Moments:
 def _unless_rounding(variance: Floats, values: Floats, used: Bools) -> Floats:
     """The variance, zero where it is no more than rounding leaves of constant values."""
     square = (np.where(used, values, 0) ** 2).sum(2) / np.maximum(used.sum(2), 1)
-    return np.where(variance > _NOTHING * square, variance, 0)
+    return np.where(variance > NOTHING * square, variance, 0)
 
 
 def signal_power(pairs: CompleteCounts, within: Floats, n_bins: Ints) -> Floats:
@@ -87,7 +87,7 @@ def signal_power(pairs: CompleteCounts, within: Floats, n_bins: Ints) -> Floats:
 def positive(signal: Floats, of_mean: Floats) -> Floats:
     """The signal power where it is more than rounding of the power of the mean, else NaN."""
     with np.errstate(invalid="ignore"):
-        return np.where(signal > _NOTHING * of_mean, signal, np.nan)
+        return np.where(signal > NOTHING * of_mean, signal, np.nan)
 
 
 def half_split(pairs: CompleteCounts, n_bins: Ints, *, max_splits: int) -> Floats:

@@ -12,7 +12,7 @@ from aa1xr.errors import IncompleteArchiveWarning, StoreError
 from aa1xr.messages import warn
 from aa1xr.printable import one_line
 
-#: Of the whole archive of CRCNS.
+#: The title of a complete AA1.
 AA1_TITLE = "CRCNS AA1: single units in two auditory areas of the zebra finch"
 #: Whose data there are: see `origin`.
 ORIGINS = ("aa1", "simulated", "other")

@@ -1,6 +1,6 @@
-"""Whether a model predicts from later sound: a few more stimuli to predict tell.
+"""Three probe stimuli test whether a model predicts from later bins of the spectrogram.
 
-They cannot show everything: a model that ignores these changes is taken as causal.
+They cannot show everything: a model that ignores their changes is taken as causal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OF_RANGE, _OF_LARGEST = 1e-4, 1e-6
 
 
 def with_probes(stimuli: xr.Dataset) -> tuple[xr.Dataset, list[float]]:
-    """The stimuli, and the first one again with another sound from three times on; these, in s."""
+    """The stimuli with three probes, and the times from which their sound is another, in s."""
     first = stimuli.isel(stimulus=[0]).compute()
     changes = _changes(first)
     probes = [
@@ -41,7 +41,7 @@ def changed(stimuli: xr.Dataset, change: float) -> xr.Dataset:
 
 
 def _other(sound: xr.DataArray) -> xr.DataArray:
-    """Upside down and fainter, so that no sum over bands stays as it is."""
+    """Upside down and with half the values, so that no sum over bands stays as it is."""
     return sound.copy(data=sound.isel(freq=slice(None, None, -1)).values / 2)
 
 
@@ -84,16 +84,11 @@ def is_causal(rate: xr.DataArray, changes: Sequence[float]) -> xr.DataArray:
 
 def same_before(one: xr.DataArray, other: xr.DataArray, change: float) -> npt.NDArray[np.bool_]:
     """Whether two predictions for the same stimuli are equal before a time. [shape: (neuron,)]."""
-    a, b = (
-        rate.transpose("neuron", "stimulus", "time")
-        .values[..., rate["time"].values < change]
-        .reshape(rate.sizes["neuron"], -1)
-        for rate in (one, other)
-    )
+    a, b = (rate.transpose("neuron", "stimulus", "time").values for rate in (one, other))
+    # Of all times: before an early change, there may be nothing but rounding.
     known = np.where(np.isfinite(a), a, 0)
-    largest = np.abs(known).max(1, initial=0)
-    extent = known.max(1, initial=-np.inf) - known.min(1, initial=np.inf)
-    limit = np.maximum(_OF_RANGE * extent, _OF_LARGEST * largest)
-    differ = np.abs(a - b) > limit[:, np.newaxis]
-    differ |= np.isnan(a) != np.isnan(b)
-    return np.asarray(~differ.any(1))
+    largest, extent = np.abs(known).max((1, 2)), np.ptp(known, (1, 2))
+    limit = np.maximum(_OF_RANGE * extent, _OF_LARGEST * largest)[:, np.newaxis, np.newaxis]
+    with np.errstate(invalid="ignore"):  # infinite rates are equal to each other
+        differ = (np.abs(a - b) > limit) | (np.isnan(a) != np.isnan(b))
+    return np.asarray(~differ[..., one["time"].values < change].any((1, 2)))

@@ -86,8 +86,8 @@ def check_model(model: Any) -> ModelCheck:
     stimuli, changes = with_probes(ds.sel(stimulus=split.test)[["spectrogram"]])
     later = changed(stimuli, changes[1])
     first, same, seeded, of_later = (
-        entrant.predict(known, split, heard, seed, None).compute()
-        for heard, seed in ((stimuli, 0), (stimuli, 0), (stimuli, 1), (later, 0))
+        entrant.predict(known, split, sounds, seed, None).compute()
+        for sounds, seed in ((stimuli, 0), (stimuli, 0), (stimuli, 1), (later, 0))
     )
     values = first.values
     if not np.isfinite(values).all():

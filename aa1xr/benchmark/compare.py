@@ -109,12 +109,12 @@ def _check_alike(a: xr.Dataset, b: xr.Dataset) -> None:
     for name in ("split", TYPE):
         require_equal(name, *(np.atleast_1d(each[name]).tolist() for each in (a, b)))
     names = {n for n in {**a.attrs, **b.attrs} if n == "protocol" or str(n).startswith("protocol_")}
-    # Without the source, as score_prediction has none; without options of a spectrogram, which a
-    # model may choose.
-    for name in sorted(
-        n for n in names | {"source_sha256", "splits_sha256"} if n in a.attrs and n in b.attrs
-    ):
-        require_equal(name, _plain(a.attrs[name]), _plain(b.attrs[name]))
+    # Without options of a spectrogram, which a model may choose. Empty: not known.
+    names |= {"source_sha256", "splits_sha256"}
+    for name in sorted(names):
+        values = [_plain(each.attrs.get(name, "")) for each in (a, b)]
+        if "" not in values:
+            require_equal(name, *values)
 
 
 def _plain(value: Any) -> Any:

@@ -57,7 +57,7 @@ class Entrant:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled with its code: a worker need not have the files of the model."""
         if self.is_builtin:
-            return find_model, (self.name,)
+            return _builtin, (self.name,)
         import cloudpickle
 
         registered = cloudpickle.list_registry_pickle_by_value()
@@ -86,10 +86,11 @@ class Entrant:
         # Copies, which it may change.
         copies = known.copy(deep=True), split, stimuli.copy(deep=True)
         try:
-            return self._checked(function(*copies, **options), known, stimuli)
+            found = function(*copies, **options)
         except Exception as error:
             error.add_note(f"in the model {self.name!r}{_place_of(error)}")
             raise
+        return self._checked(found, known, stimuli)
 
     def count_parameters(
         self, n_freq: int, n_neurons: int, *, dt_ms: float
@@ -140,13 +141,19 @@ class Entrant:
 
 def _place_of(error: Exception) -> str:
     """The last line of a user's own file that an error came through."""
-    package = str(Path(__file__).parents[1])
+    package = str(Path(__file__).parents[1] / "_")[:-1]
     lines = [
         f", {printable(Path(frame.filename).name)} line {frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(frame.filename).is_file() and not frame.filename.startswith((package, *installed()))
     ]
     return lines[-1] if lines else ""
+
+
+def _builtin(name: str) -> Entrant:
+    if name in NEEDS_TORCH:
+        import_optional("torch", extra="torch")
+    return Entrant(name, MODELS[name], is_builtin=True)
 
 
 def _unpickled(name: str, model: bytes) -> Entrant:
@@ -173,19 +180,17 @@ def find_model(model: Any) -> Entrant:
     if not isinstance(model, str):
         return _entrant(_name_of(model), model)
     if model in MODELS:
-        if model in NEEDS_TORCH:
-            import_optional("torch", extra="torch")
         for entry in entry_points(group=ENTRY_POINTS, name=model):
             warn(
                 f"model={shown(model)} is the model of aa1xr, and not {entry.value!r}, which is "
                 f"registered under the same name; give {entry.value!r}",
                 AA1Warning,
             )
-        return Entrant(model, MODELS[model], is_builtin=True)
+        return _builtin(model)
     if ":" in model:
         return _entrant(model, _import(model))
-    if found := entry_points(group=ENTRY_POINTS, name=model):
-        return _entrant(model, _import(next(iter(found)).value))
+    for entry in entry_points(group=ENTRY_POINTS, name=model):
+        return _entrant(model, _import(f"{entry.module}:{entry.attr}"))
     registered = {entry.name for entry in entry_points(group=ENTRY_POINTS)} - set(MODELS)
     names = [*MODELS, *sorted(registered)]
     raise ValueError(
@@ -211,7 +216,8 @@ def _import(place: str) -> Any:
 
 
 def _entrant(name: str, model: Any) -> Entrant:
-    if not callable(model) and not any(callable(getattr(model, name, None)) for name in _METHODS):
+    if not callable(model) and not _is_estimator(model):
+        _refuse_half(name, model)
         raise TypeError(
             f"model {name!r} is {type(model).__name__}; expected a function (known, split, "
             "stimuli) -> rates, an object with fit and predict, or a class of torch.nn.Module"
@@ -245,20 +251,25 @@ def _as_function(model: Any) -> Callable[..., Any]:
         )
     if _is_estimator(model):
         return from_estimator(model)
-    for has, lacks in (_METHODS, _METHODS[::-1]):
-        if callable(getattr(model, has, None)):
-            raise TypeError(f"the model {_name_of(model)!r} has {has}, but no {lacks}")
     try:
         inspect.signature(model).bind(
             "known", "split", "stimuli", **dict.fromkeys(_optional(model))
         )
     except (TypeError, ValueError) as error:  # the latter where there is no signature
+        _refuse_half(_name_of(model), model)
         raise TypeError(
             f"the model {_name_of(model)!r} must be a function (known, split, stimuli) that may "
             f"also take seed and checkpoint; {error}. A network is given as its class, made by "
             "(n_freq, n_neurons): for other sizes, subclass it"
         ) from None
     return model  # type: ignore[no-any-return]
+
+
+def _refuse_half(name: str, model: Any) -> None:
+    """Say what an estimator lacks, if it is half of one."""
+    for has, lacks in (_METHODS, _METHODS[::-1]):
+        if callable(getattr(model, has, None)):
+            raise TypeError(f"the model {name!r} has {has}, but no {lacks}")
 
 
 def _optional(function: Callable[..., Any]) -> list[str]:

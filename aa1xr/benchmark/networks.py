@@ -33,7 +33,7 @@ class Network(nn.Module):  # type: ignore[misc]
 
     A subclass gives features of the sound at every `step` bins, which know nothing later than
     the first of those. A linear read-out makes of them a neuron's drive in each of these bins, so
-    that no rate depends on later sound; softplus makes it positive.
+    that no rate depends on later bins; softplus makes it positive.
 
     The units of bands and rates, and the silence before the first bin, are part of the state: see
     `calibrate`. A spectrogram begins at onset or before it.
@@ -202,7 +202,7 @@ class CNN(Network):
 class _Filters(nn.Module):  # type: ignore[misc]
     """A convolution over neighbouring bands and the past, normalised over channels.
 
-    Not over the batch or time: a prediction depends neither on other sounds nor on later sound.
+    Not over the batch or time: a prediction depends neither on other sounds nor on later bins.
     """
 
     def __init__(

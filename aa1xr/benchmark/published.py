@@ -60,7 +60,8 @@ def with_log_power(ds: xr.Dataset) -> xr.Dataset:
     if compression not in COMPRESSIONS or other or {"scaled", "smoothed"} & set(sound.attrs):
         return ds
     # The peak power of a sine of amplitude 1 under a Hann window of n samples: (n / 4) ** 2.
-    rate = float(sound.attrs.get("sample_rate", ds["sample_rate"][0]))
+    resampled = sound.attrs.get("sample_rate")
+    rate = float(ds["sample_rate"][0] if resampled is None else resampled)
     peak = (sound.attrs["window_ms"] * rate / 1000 / 4) ** 2
 
     def log_power(values: Floats) -> Floats:
@@ -69,7 +70,7 @@ def with_log_power(ds: xr.Dataset) -> xr.Dataset:
 
     attrs = sound.attrs | {"units": "1", "long_name": "log10 of the power"}
     attrs["silence"] = float(log_power(np.array(attrs["silence"])))
-    del attrs["compression"]  # it is none of them any more
+    del attrs["compression"]  # log10 is not one of COMPRESSIONS
     return ds.assign(spectrogram=(sound.dims, log_power(sound.values), attrs))
 
 

@@ -28,6 +28,8 @@ from aa1xr.benchmark.identity import data_digest, splits_digest
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
 from aa1xr.cluster import open_client, own_threads
 from aa1xr.dataset.persist import load, save
+from aa1xr.errors import UndefinedWarning
+from aa1xr.messages import count_names, warn
 from aa1xr.printable import file_name, one_line, printable
 from aa1xr.store.layout import METADATA
 from aa1xr.store.location import resolve_path
@@ -116,9 +118,9 @@ def run(
     -------
     xarray.Dataset
         `cc_norm`, `cc_norm_deepstrf` and `cc_raw` [shape: (split, seed, stimulus_type, neuron)] of
-        `aa1xr.score` for the test stimuli of each type, or of "all" together. NaN if a prediction
-        is NaN where there is a response, because a model must not choose the bins that are scored.
-        0 for a constant prediction, because it must not choose the neurons either.
+        `aa1xr.score` for the test stimuli of each type, or of "all" together. A model must not
+        choose the neurons and bins that are scored: scores are 0 for a constant prediction, and for
+        one that is NaN or infinite where there is a response.
         `causal` [shape: (split, seed, neuron)] is False if the predicted rate depends on later bins
         of the spectrogram. The attributes record the protocol and the model. The attribute
         `spectrogram` is "protocol" for the spectrogram of the protocol, and "custom" for another
@@ -181,6 +183,7 @@ def run(
         key = entrant.key
         of_area = {area: data_digest(sel(prepared, area=area)) for area in areas}
         folder = _folder(resolve_path("path", path), attrs | {"aa1xr_version": VERSION})
+    of_splits = splits_digest(protocol.splits(prepared))
     units = [
         Unit(key, area, split, seed)
         for area, split, seed in itertools.product(areas, chosen, seeds)
@@ -195,12 +198,12 @@ def run(
         results[unit] = result
         if folder is not None:
             with contextlib.suppress(FileExistsError):  # another process has finished it meanwhile
-                save(result.assign_attrs({_DATA: of_area[unit.area]}), folder / str(unit))
+                of = {_DATA: of_area[unit.area], "splits_sha256": of_splits}
+                save(result.assign_attrs(of), folder / str(unit))
             name = re.escape(_checkpoint(folder, unit).name)
             for left in folder.iterdir():  # of an ensemble, one for each member
                 if re.fullmatch(rf"{name}(-\d+)?", left.name):
                     discard(left)
-    of_splits = splits_digest(protocol.splits(prepared))
     attrs |= {"splits_sha256": of_splits, "model": entrant.name}
     return _combine(results, areas).assign_attrs(attrs)
 
@@ -223,13 +226,13 @@ def _numbers(splits: Iterable[int], protocol: Protocol) -> list[int]:
 
 
 def _check_labels(prepared: xr.Dataset) -> None:
-    """Refuse neurons or stimuli that occur twice, and the label of the probe."""
+    """Refuse neurons or stimuli that occur twice, and the labels of the probes."""
     for dim in ("neuron", "stimulus"):
         repeated = prepared.indexes[dim][prepared.indexes[dim].duplicated()].tolist()
         ours = [label for label in PROBES if label in prepared.indexes[dim]]
         if repeated or ours:
             raise ValueError(
-                f"each {dim} must have a label of its own, other than {PROBES[0]!r} and so on; got "
+                f"each {dim} must have a label of its own, other than {', '.join(PROBES)}; got "
                 f"{arguments.shown((repeated or ours)[0])}"
                 + (" twice. Select each once" if repeated else "")
             )
@@ -339,7 +342,8 @@ def evaluate(
         seed = unit.seed + (unit.split if protocol.together else 0)
         found = entrant.predict(known, split, stimuli, seed, checkpoint).compute()
         seconds = time.process_time() - started
-        scores = _scores(found.sel(stimulus=split.test), ds, split, protocol).compute()
+        tested = _with_constant_for_undefined(found.sel(stimulus=split.test), ds["psth"], entrant)
+        scores = _scores(tested, ds, split, protocol).compute()
         counts = entrant.count_parameters(
             ds.sizes["freq"], ds.sizes["neuron"], dt_ms=schema.bin_width_ms(ds)
         )
@@ -391,6 +395,22 @@ def _scores(
     return xr.concat(each, TYPE).assign_coords({TYPE: types})
 
 
+def _with_constant_for_undefined(
+    found: xr.DataArray, psth: xr.DataArray, entrant: Entrant
+) -> xr.DataArray:
+    """Zero for all of a neuron with a NaN or an infinite rate where it has a response."""
+    response = psth.sel(stimulus=found["stimulus"]).notnull()
+    undefined = (response & ~np.isfinite(found)).any(["stimulus", "time"]).compute()
+    if undefined.any():
+        names = found["neuron"].values[undefined.values].tolist()
+        warn(
+            f"the model {entrant.name!r} predicts NaN or infinite rates for "
+            f"{count_names(names)}, which score 0",
+            UndefinedWarning,
+        )
+    return found.where(~undefined, 0.0)
+
+
 def _all_neurons(scores: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
     """NaN for the neurons of `ds` that were not scored."""
     names = scores["neuron"].to_index().get_indexer(ds["neuron"].values)
@@ -429,7 +449,7 @@ def _checkpoint(folder: Path, unit: Unit) -> Path:
     return folder / f"{unit}.unfinished"
 
 
-#: Attributes that say nothing to a reader, and what differs if they do.
+#: Digests, with the words that an error shows instead.
 _DIGESTS = {"protocol_splits_sha256": "other splits", "source_sha256": "other data"}
 
 
@@ -450,7 +470,9 @@ def _folder(path: Path, attrs: dict[str, Any]) -> Path:
             f"({error}). Choose another folder"
         ) from error
     for name, value in attrs.items():
-        if (found := group.attrs.get(name)) != value:
+        found = group.attrs.get(name)
+        # Older results do not have it.
+        if found != value and not (name == "source_title" and found is None):
             of = _DIGESTS.get(name) or f"{name}={found!r}, and this is {value!r}"
             raise ValueError(f"{one_line(path)} has results of {of}; choose another folder")
     return path

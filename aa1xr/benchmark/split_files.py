@@ -100,11 +100,11 @@ def read_splits(path: str | os.PathLike[str], protocol: Protocol | str) -> Proto
     splits = found.get("splits") if isinstance(found, dict) else None
     if not isinstance(splits, list) or not splits:
         raise ValueError(f'{where} must be an object with a list "splits"; got {shown(found)}')
-    written = found.get("protocol", protocol.name)
-    if written != protocol.name:
+    written = str(found.get("protocol", protocol.name))
+    if written.partition(", ")[0] != protocol.name.partition(", ")[0]:  # without the name of a file
         raise ValueError(
             f"{where} has splits of protocol {shown(written)}, and protocol is {protocol.name!r}; "
-            'give the former, or remove "protocol" from the file'
+            f'give protocol={shown(written)}, or remove "protocol" from the file'
         )
     options = {each.name: getattr(protocol, each.name) for each in fields(Protocol)}
     options |= {"name": f"{protocol.name}, {file.name}", "n_splits": len(splits)}

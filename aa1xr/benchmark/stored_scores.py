@@ -32,8 +32,8 @@ TEXTS = (
     *("protocol", "model", "area", "sounds"),
     *("spectrogram", "aa1xr_version", "torch_version", "note"),
 )
-#: What they are scores of: AA1, or the digest of other data; and which splits, as a digest. Empty:
-#: not known. The file of stored scores does without.
+#: What they are scores of: AA1, or the digest of other data; and a digest of the splits. Empty: not
+#: known. scores.csv does not have these columns.
 ORIGIN = ("data", "splits_sha256")
 AA1 = "AA1"
 _UNIT = re.compile(r"(?P<name>.+)-(?P<split>\d{2,})-(?P<seed>\d+)")
@@ -48,7 +48,8 @@ def stored_scores() -> pd.DataFrame:
         A row for each protocol, model, area, class of sounds, split and seed. `cc_norm`,
         `cc_norm_deepstrf` and `cc_raw` are means over the `scored` of `neurons`, as fractions;
         `seconds` is the processor time of the fit and prediction. The versions and `note` say how
-        a row came about. `data` is "AA1", or the digest of other data. Empty where not known.
+        a row came about. `data` is "AA1", or the digest of other data, and `splits_sha256` a digest
+        of all splits. Empty where not known.
 
     Examples
     --------
@@ -94,9 +95,10 @@ def score_lines(result: xr.Dataset) -> pd.DataFrame:
             for name in ("seconds", "parameters_one_output", "parameters"):
                 row[name] = float(one[name].max()) if name in one else np.nan
             rows.append(row)
-    is_aa1 = result.attrs.get("source_title") == AA1_TITLE
+    # Older results have no title: whether they are of AA1 is not known.
+    title, digest = (str(result.attrs.get(f"source_{name}", "")) for name in ("title", "sha256"))
     return pd.DataFrame(rows, columns=list(COLUMNS)).assign(
-        data=AA1 if is_aa1 else str(result.attrs.get("source_sha256", "")),
+        data=AA1 if title == AA1_TITLE else digest if title else "",
         splits_sha256=str(result.attrs.get("splits_sha256", "")),
     )
 

@@ -66,14 +66,14 @@ _FEWER = (
     "baseline (--against) pairs the splits that both have."
 )
 _OTHER_NEURONS = (
-    "Some rows have fewer neurons scored than others, so their means are over other neurons: "
-    "aa1xr.benchmark.compare compares two models on the same ones."
+    "Some rows have fewer neurons scored than others, so their means are over other neurons; "
+    "aa1xr.benchmark.compare compares two results of aa1xr.benchmark.run neuron by neuron."
 )
 _OTHER_DATA = (
-    'Rows with "(other data)" are not of the recordings of AA1, and do not compare with others.'
+    'Rows with "(other data)" are not of the complete AA1, and do not compare with other rows.'
 )
 _PAIRED = "± of a difference is its standard error over splits."
-_ROW = ["protocol", "name", "area", "sounds", "data"]
+_ROW = ["protocol", "name", "area", "sounds", "neurons", *ORIGIN]
 
 
 def table(
@@ -94,8 +94,8 @@ def table(
         Add the published scores of the protocols and areas of the results. Rows of different
         protocols do not compare.
     baseline
-        A model as the table names it: adds the difference to its CCnorm, paired over splits, to
-        rows of the same splits of the same data.
+        The name of a model of these results, with its spectrogram where the table has one: adds the
+        difference to its CCnorm, paired over splits, to rows of the same splits of the same data.
     protocol
         The name of a protocol: only rows of this one, with its own splits or those of a file.
 
@@ -103,12 +103,12 @@ def table(
     -------
     str
         For each protocol, area and type of stimulus, the models from the lowest CCnorm to the
-        highest. Scores are means over neurons, then over splits and seeds, with the standard
-        deviation if there are several. The number of neurons with a score is that of the worst
-        split. A model that predicts from later bins is marked "(not causal)". A model whose
-        stimulus is not the spectrogram of the protocol is marked with the kind of its spectrogram,
-        and scores of other data beside those of AA1 with "(other data)". Lines below the table say
-        what ± is, and give the notes on stored scores.
+        highest. Scores are means over neurons, then over the seeds of a split, then over splits,
+        with the standard deviation over splits and seeds if there are several. The number of
+        neurons with a score is that of the worst split. A model that predicts from later bins is
+        marked "(not causal)". A model whose stimulus is not the spectrogram of the protocol is
+        marked with the kind of its spectrogram, and scores of other data beside those of AA1 with
+        "(other data)". Lines below the table say what ± is, and give the notes on stored scores.
 
     Examples
     --------
@@ -203,12 +203,12 @@ def _row(lines: pd.DataFrame, number: int, *, beside_aa1: bool) -> dict[str, Any
     row["parameters, one output"] = _count(first["parameters_one_output"])
     row["parameters"] = _count(first["parameters"])
     for name, column in zip(("CCnorm %", "by stimulus %", "CCraw %"), SCORES, strict=True):
-        row[name] = _mean(100 * lines.set_index("split")[column])
+        row[name] = _mean(lines, column)
     row["splits"], row["seeds"] = str(lines["split"].nunique()), str(lines["seed"].nunique())
     row["s a fit"] = f"{lines['seconds'].mean():.3g}" if lines["seconds"].notna().any() else ""
     row["neurons scored"] = f"{lines['scored'].min()} of {lines['neurons'].min()}"
-    score = lines.groupby("split")["cc_norm"].mean().mean()
-    row["sort"] = (-1.0 if np.isnan(score) else score, number)
+    percent = _of_splits(lines).mean(skipna=False)
+    row["sort"] = (-1.0 if np.isnan(percent) else percent, number)
     row["notes"] = [
         f"{cell_text(model)}, {row['protocol']}: {printable(note, longest=1000)}"
         for note in lines["note"].unique()
@@ -217,13 +217,19 @@ def _row(lines: pd.DataFrame, number: int, *, beside_aa1: bool) -> dict[str, Any
     return row
 
 
-def _mean(values: pd.Series) -> str:
+def _mean(lines: pd.DataFrame, column: str) -> str:
     """Each split counts alike, however many seeds it has."""
+    values = 100 * lines[column]
     if values.isna().all():
         return ""
-    mean = np.mean([np.mean(each.to_numpy()) for _, each in values.groupby("split")])
-    spread = f" ± {values.to_numpy().std(ddof=1):.1f}" if values.size > 1 else ""
+    mean = _of_splits(lines, column).mean(skipna=False)
+    spread = f" ± {values.std(skipna=False):.1f}" if len(values) > 1 else ""
     return f"{mean:.1f}{spread}"
+
+
+def _of_splits(lines: pd.DataFrame, column: str = "cc_norm") -> pd.Series:
+    """In %, the mean over the seeds of each split."""
+    return 100 * lines.groupby("split")[column].agg(lambda seeds: seeds.mean(skipna=False))
 
 
 def _count(value: float) -> str:
@@ -251,8 +257,9 @@ def _paired(
         )
     if not found:
         return {}
-    a, b = (x.groupby("split")["cc_norm"].mean() for x in (lines, found[0]))
-    difference = 100 * (a - b).dropna()
+    difference = (_of_splits(lines) - _of_splits(found[0])).dropna()
+    if difference.empty:
+        return {}
     error = f" ± {difference.sem():.1f}" if difference.size > 1 else ""
     return {f"CCnorm less {cell_text(baseline)}": f"{difference.mean():+.1f}{error}"}
 
@@ -262,6 +269,6 @@ def _published(figure: Published) -> dict[str, Any]:
     return dict(zip(_HEADER, labels, strict=False)) | {
         "parameters, one output": _count(figure.parameters or np.nan),
         "CCnorm %": f"{figure.cc_norm}",
-        "sort": (figure.cc_norm / 100, -1),
+        "sort": (figure.cc_norm, -1),
         "notes": [_SOURCE],
     }

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from aa1xr import schema
+from aa1xr.analysis.concatenated import NOTHING
 from aa1xr.analysis.split import Split
 from aa1xr.atomic import atomic_write, is_regular
 from aa1xr.benchmark.identity import data_digest
@@ -128,7 +129,7 @@ def fit(
                 training.save(checkpoint, label)
             bar.set_postfix(validation=f"{training.best_score:.3f}", refresh=False)
             bar.update(training.epoch - bar.n)
-    if training.best_epoch == 0:
+    if training.best_epoch == 0 < training.epoch:
         raise ValueError(
             f"the network {kind.__name__} was not trained: in no epoch did its rates have a finite "
             f"{recipe.criterion} with the validation responses. Its rates are not finite, or no "
@@ -310,6 +311,8 @@ def correlation(rates: Tensor, responses: Tensor, mask: Tensor) -> Tensor:
     """
     count = mask.sum((0, 2), keepdim=True)
     x, y = (values.double() for values in (rates, responses))
+    square = (x * x * mask).sum((0, 2))
     x, y = ((v - (v * mask).sum((0, 2), keepdim=True) / count) * mask for v in (x, y))
-    spreads = [(v * v).sum((0, 2)).sqrt() for v in (x, y)]
-    return (x * y).sum((0, 2)) / (spreads[0].clamp_min(torch.finfo(x.dtype).tiny) * spreads[1])
+    xx, xy, yy = (x * x).sum((0, 2)), (x * y).sum((0, 2)), (y * y).sum((0, 2))
+    constant = xx <= NOTHING * square
+    return xy.where(~constant, 0) / (xx.where(~constant, 1) * yy).sqrt()

@@ -65,15 +65,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _describe(error: Exception) -> str:
     """One line or more for a user: no traceback, and no name of a class where we made the error."""
-    text = str(error)
+    text, kind = str(error), type(error).__name__
+    notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+    is_key = False
     if isinstance(error, KeyError) and error.args:
         text = str(error.args[0])  # the text of a KeyError is in quotes
-        if " " not in text:
-            return f"KeyError: {text}; `aa1xr --traceback ...` shows where"
-    text = "; ".join([text, *getattr(error, "__notes__", ())])
-    if isinstance(error, _EXPECTED):
-        return text or type(error).__name__
-    return f"{type(error).__name__}: {text}; `aa1xr --traceback ...` shows where"
+        is_key = " " not in text
+    if isinstance(error, _EXPECTED) and not is_key:
+        return (text or kind) + notes
+    return f"{kind}: {text}{notes}; `aa1xr --traceback ...` shows where"
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 import aa1xr
+from aa1xr import arguments
 from aa1xr.archive.contents import Contents
 from aa1xr.arguments import shown
 from aa1xr.benchmark import (
@@ -179,23 +180,28 @@ def _score(args: argparse.Namespace, protocol: Protocol, prediction: xr.DataArra
         return
     store = Store(source, args.storage_options)
     truth = None if store.attrs["simulation"] is None else _truth(store, protocol)
-    if prediction is not None:
-        result = score_prediction(ds, prediction, protocol)
-        results = [result.assign_attrs(model=Path(args.prediction).name)]
+    own = args.model.name if prediction is None else Path(args.prediction).name
+    # Of the recordings, the scores of other models and what other trials predict are stored.
+    recorded = Contents.of_attrs(store.attrs).origin == "aa1"
+    stored = stored_scores().assign(name=row_names)
+    of_trials = stored["model"].str.contains("trial")
+    beside = stored[of_trials | recorded]
+    if recorded:
+        here = beside["protocol"].eq(protocol.name) & beside["area"].isin(np.unique(ds["area"]))
+        beside = beside[here]
+    if args.against is not None:  # before the fit, which takes long
+        names = [own, *["true rate"] * (truth is not None), *beside["name"].unique()]
+        arguments.choice("--against", args.against, names)
+    if prediction is None:
+        rows: list[Any] = [fit()]
     else:
-        results = [fit()]
+        rows = [score_prediction(ds, prediction, protocol).assign_attrs(model=own)]
     if truth is not None:
         of_truth = score_prediction(ds, truth, protocol)
-        results.append(of_truth.assign_attrs(model="true rate"))
-    recorded = Contents.of_attrs(store.attrs).origin == "aa1"
-    rows: list[Any] = [*results]
-    if recorded:  # what other trials predict is stored, and the scores of other models
-        stored = stored_scores()
-        beside = stored["model"].str.contains("trial")
-        if args.against not in {result.attrs["model"] for result in results}:
-            beside |= row_names(stored) == args.against
-        beside &= stored["protocol"] == protocol.name
-        rows.append(stored[beside & stored["area"].isin(np.unique(ds["area"]))])
+        rows.append(of_truth.assign_attrs(model="true rate"))
+    if recorded:
+        asked = (beside["name"] == args.against) & (args.against != own)
+        rows.append(beside[of_trials.reindex(beside.index) | asked])
     else:
         rows += mean_of_trials(ds, protocol)
     print(f"{protocol}\n")

@@ -135,7 +135,8 @@ def response(
 def _prediction_of(heard: xr.DataArray, prediction: xr.DataArray) -> xr.DataArray:
     """The prediction for one neuron and stimulus, in spikes/s."""
     check_rate(prediction)
-    of = {dim: heard[dim].item() for dim in ("neuron", "stimulus") if dim in prediction.coords}
+    dims = {*prediction.dims, *prediction.coords} & {"neuron", "stimulus"}
+    of = {dim: heard[dim].item() for dim in sorted(map(str, dims))}
     for dim, wanted in of.items():
         if dim not in prediction.dims and (got := prediction[dim].item()) != wanted:
             raise ValueError(

@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import numpy as np
 import pytest
+import scipy.signal
 import xarray as xr
 
 import aa1xr
@@ -153,6 +154,56 @@ def test_find_model__an_estimator_that_lacks_a_method(lacks):
     for model in (Half, Half()):
         with pytest.raises(TypeError, match=rf"Half' has {has}, but no {lacks}"):
             find_model(model)
+
+
+def test_find_model__a_function_with_a_method_fit():
+    class Mine:
+        def fit(self, known): ...
+        def __call__(self, known, split, stimuli): ...
+
+    assert find_model(Mine()).name.endswith("Mine")
+
+
+@pytest.mark.parametrize("place", ["my_model:rates [extra]", "my_model : rates"])
+def test_find_model__any_way_to_write_an_entry_point(place, module, monkeypatch):
+    module()
+    entry = EntryPoint("theirs", place, "aa1xr.models")
+    monkeypatch.setattr(
+        "aa1xr.benchmark.external.entry_points",
+        lambda group, **name: EntryPoints([entry]).select(group=group, **name),
+    )
+    assert find_model("theirs").model is sys.modules["my_model"].rates
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{}['gain']", "KeyError: gain; in the model 'faulty:rates', faulty.py line 2; `aa1xr"),
+        ("assert False", "AssertionError: ; in the model"),
+        ("raise ValueError", "error: ValueError; in the model"),
+        ("return [1]", "error: the model 'faulty:rates' must return rates"),
+    ],
+)
+def test_benchmark__describes_an_error_of_a_model(line, words, tmp_path, monkeypatch, capsys):
+    (tmp_path / "faulty.py").write_text(f"def rates(known, split, stimuli):\n    {line}\n")
+    monkeypatch.chdir(tmp_path)
+    assert aa1xr.cli.main(["benchmark", "--sample", "--model", "faulty:rates"]) == 1
+    sys.modules.pop("faulty")
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("in the model") <= 1
+
+
+def test_run__a_causal_model_that_rounds(ds, protocol):
+    """In single precision, a convolution by FFT leaves rounding before the sound."""
+
+    def convolved(known, split, stimuli):
+        sound = stimuli.spectrogram.sum("freq").transpose("stimulus", "time").values
+        kernel = np.exp(-np.arange(20) / 5).astype(np.float32)
+        rates = scipy.signal.fftconvolve(sound, kernel[np.newaxis], axes=1)[:, : sound.shape[1]]
+        return np.stack([np.maximum(rates, 0)] * known.sizes["neuron"])
+
+    assert run(ds, protocol, convolved, areas=["MLd"]).causal.all()
 
 
 def test_run__an_error_says_of_which_model_and_where(ds, protocol, tmp_path, monkeypatch, capsys):

@@ -155,6 +155,16 @@ def test_with_log_power__leaves_other_spectrograms_as_they_are(change, ds):
     assert published.with_log_power(other) is other
 
 
+def test_with_log_power__of_resampled_waveforms(ds):
+    # No coordinate says the rate of these waveforms.
+    half = ds.assign(spectrogram=ds.spectrogram.assign_attrs(sample_rate=16_000))
+    least = [
+        published.with_log_power(each).spectrogram.attrs["silence"]
+        for each in (ds, half.drop_vars("sample_rate"))
+    ]
+    assert least[0] - least[1] == pytest.approx(np.log10(4))
+
+
 def test_with_log_power__is_not_the_spectrogram_of_the_protocol(ds, protocol):
     assert protocol.attrs_of(published.with_log_power(ds))["spectrogram"] == "custom"
 

@@ -8,7 +8,7 @@ import xarray as xr
 import zarr
 
 import aa1xr
-from aa1xr.benchmark import MODELS, PROTOCOLS, run, score_prediction
+from aa1xr.benchmark import MODELS, PROTOCOLS, read_scores, run, score_prediction
 from aa1xr.benchmark.causality import PROBES, with_probes
 from aa1xr.benchmark.run import SCORES
 from tests.analysis.small_datasets import refuse
@@ -105,8 +105,36 @@ def test_run__a_model_gains_nothing_by_a_neuron_that_it_gives_up(ds, protocol):
         # What has no score has none from any model: the songs that a neuron did not hear.
         xr.testing.assert_identical(result[name], every[name].where(~given_up, 0.0))
     of_prediction = score_prediction(ds, 0 * ds.psth.fillna(0).expand_dims(split=2), protocol)
-    assert (of_prediction[[*SCORES]].fillna(0) == 0).all()
-    assert of_prediction.cc_raw.notnull().sum() == every.cc_raw.notnull().sum()
+    for name in SCORES:
+        np.testing.assert_array_equal(of_prediction[name], 0 * every[name])
+
+
+@pytest.mark.parametrize("undefined", [np.nan, np.inf])
+def test_run__scores_0_where_a_model_predicts_no_rate(ds, protocol, undefined):
+    def some(known, split, stimuli, neuron="sim0000_1_B"):
+        sound = stimuli.spectrogram.mean("freq") * known.neuron.notnull()
+        return sound.where((known.neuron != neuron) | (sound.time > 0.1), undefined)
+
+    one = dataclasses.replace(protocol, n_splits=1)
+    with pytest.warns(
+        aa1xr.UndefinedWarning, match=r"some' predicts NaN .* 1 neuron \('sim0000_1_B"
+    ):
+        result = run(ds, one, some)
+    every = run(ds, one, lambda *parts: some(*parts, neuron=""))
+    for name in SCORES:
+        given_up = result.neuron == "sim0000_1_B"
+        xr.testing.assert_identical(result[name], every[name].where(~given_up, 0.0))
+
+
+def test_run__goes_on_in_a_folder_of_before_titles(ds, protocol, guess, tmp_path):
+    expected = run(ds, protocol, "guess", areas=["MLd"], path=tmp_path / "out")
+    group = zarr.open_group(tmp_path / "out", mode="a")
+    del group.attrs["source_title"]
+    n_fits = len(guess)
+    again = run(ds, protocol, "guess", areas=["MLd"], path=tmp_path / "out")
+    assert len(guess) == n_fits
+    xr.testing.assert_equal(again, expected)
+    assert set(read_scores(tmp_path / "out")["data"]) == {""}
 
 
 def test_run__tests_each_type_by_itself(ds, protocol, guess):

@@ -44,6 +44,8 @@ def test_read_splits__refuses_those_of_another_protocol(ds, protocol, tmp_path):
     path = write_splits(ds, protocol, tmp_path / "splits.json")
     with pytest.raises(ValueError, match=r"splits of protocol 'cv2', and protocol is 'cv10'"):
         read_splits(path, "cv10")
+    again = write_splits(ds, read_splits(path, protocol), tmp_path / "again.json")
+    assert read_splits(again, protocol).fixed == read_splits(path, protocol).fixed
 
 
 def test_read_splits__of_your_own(ds, protocol, tmp_path):

@@ -135,7 +135,7 @@ def test_table__marks_what_is_not_of_aa1():
     rows = [row for row in rows_of(text) if row["model"].startswith("m ")]
     assert [row["model"] for row in rows] == ["m (other data)"] * 4
     assert not any(row["CCnorm less ridge"] for row in rows)
-    assert "not of the recordings of AA1" in text
+    assert "not of the complete AA1" in text
     assert "other data" not in table([stored_scores()])
 
 
@@ -144,6 +144,21 @@ def test_table__of_scores_from_a_file(tmp_path):
     scores.to_csv(tmp_path / "scores.csv", index=False)
     options = {"baseline": "strfPy, direct fit"}
     assert table([pd.read_csv(tmp_path / "scores.csv")], **options) == table([scores], **options)
+
+
+def test_table__a_split_without_a_score():
+    values = np.full((3, 1, 2, 3), 0.5)
+    values[0] = np.nan
+    rows = rows_of(
+        table([result(values), result(values * 0 + 1, model="b")], published=False, baseline="b")
+    )
+    one = next(row for row in rows if row["model"] == "m")
+    assert (one["CCnorm %"], one["CCnorm less b"]) == ("nan ± nan", "-50.0 ± 0.0")
+    assert one == rows[0]  # the least
+    alone = [
+        result(values[k : k + 1], model=m).assign_coords(split=[k]) for k, m in ((1, "m"), (2, "b"))
+    ]
+    assert not any(row["CCnorm less b"] for row in rows_of(table(alone, baseline="b")))
 
 
 def test_table__refuses_a_baseline_that_is_two():
@@ -193,6 +208,25 @@ def test_table__a_spectrogram_of_its_own_is_another_model():
 def test_table__of_a_folder_is_that_of_the_result(ds, protocol, tmp_path):
     expected = run(ds, protocol, "ridge", path=tmp_path / "out")
     assert table([read_scores(tmp_path / "out")]) == table([expected])
+    assert score_lines(expected)["splits_sha256"].unique().tolist() == (
+        read_scores(tmp_path / "out")["splits_sha256"].unique().tolist()
+    )
+
+
+def test_table__does_not_mix_folders_of_other_splits(ds, protocol, tmp_path):
+    fewer = ds.isel(stimulus=(ds.stimulus != "conspecific-00").values)
+
+    def sums(known, split, stimuli):
+        return stimuli.spectrogram.sum("freq") * known.neuron.notnull()
+
+    for name, given in (("all", ds), ("fewer", fewer)):
+        run(given, protocol, sums, areas=["MLd"], path=tmp_path / name)
+    folders = [read_scores(tmp_path / name) for name in ("all", "fewer")]
+    folders[1] = folders[1].assign(model="other")
+    rows = rows_of(table(folders, published=False, baseline="other"))
+    assert [row["CCnorm less other"] for row in rows] == ["", ""]
+    both = pd.concat([folders[0], folders[1].assign(model=folders[0].model.iloc[0])])
+    assert len(rows_of(table([both], published=False))) == 2
 
 
 def test_read_scores__tells_a_model_from_what_it_was(ds, protocol, tmp_path):

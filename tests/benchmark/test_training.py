@@ -172,6 +172,8 @@ def test_correlation__of_constant_rates_is_zero():
     got = correlation(torch.full((2, 3, 40), 0.1), responses, mask)
     np.testing.assert_allclose(got, [0, 0, math.nan], atol=1e-6)
     assert correlation(responses, torch.ones(2, 3, 40), mask).isnan().all()
+    saturated = 1 + 1.2e-7 * torch.randint(0, 3, (2, 3, 40))
+    np.testing.assert_array_equal(correlation(saturated, responses, mask)[:2], 0)
 
 
 def test_fit__stops_early_and_keeps_the_best(fitted, monkeypatch):

@@ -11,6 +11,7 @@ from aa1xr import cli
 from aa1xr.archive.contents import Contents
 from aa1xr.benchmark import PROTOCOLS, PUBLISHED, stored_scores
 from aa1xr.cluster import require_workers
+from tests.analysis.small_datasets import refuse
 
 
 @pytest.fixture
@@ -105,6 +106,14 @@ def test_benchmark__beside_means_of_trials(quick, recorded, sample_archive, caps
     assert not any("strfPy" in name for name in rows if name != theirs)
     less = float(rows["ridge"]["CCnorm %"].split()[0]) - float(rows[theirs]["CCnorm %"])
     assert float(rows["ridge"][f"CCnorm less {theirs}"].split()[0]) == pytest.approx(less, abs=0.11)
+
+
+def test_benchmark__refuses_an_unknown_baseline_before_it_fits(quick, capsys, monkeypatch):
+    monkeypatch.setattr("aa1xr.cli.benchmark.run", refuse)
+    assert cli.main([*quick, "--sample", "--against", "rigde"]) == 1
+    assert "--against='rigde'; expected one of 'ridge', 'true rate', 'mean" in (
+        capsys.readouterr().err
+    )
 
 
 def test_benchmark__table_needs_no_data(capsys, monkeypatch):
