@@ -111,7 +111,7 @@ def test_benchmark__beside_means_of_trials(quick, recorded, sample_archive, caps
 def test_benchmark__refuses_an_unknown_baseline_before_it_fits(quick, capsys, monkeypatch):
     monkeypatch.setattr("aa1xr.cli.benchmark.run", refuse)
     assert cli.main([*quick, "--sample", "--against", "rigde"]) == 1
-    assert "--against='rigde'; expected one of 'ridge', 'true rate', 'mean" in (
+    assert "--against='rigde'; expected one of 'ridge', 'true rate', 'endless" in (
         capsys.readouterr().err
     )
 
