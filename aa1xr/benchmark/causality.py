@@ -74,11 +74,8 @@ def is_causal(rate: xr.DataArray, changes: Sequence[float]) -> xr.DataArray:
     changes
         When the sound of each probe changes, in s.
     """
-    first = rate.isel(stimulus=[0])
-    probes = [rate.isel(stimulus=[k - len(changes)]) for k in range(len(changes))]
-    same = [
-        same_before(first, probe, change) for probe, change in zip(probes, changes, strict=True)
-    ]
+    first, *probes = (rate.isel(stimulus=[k]) for k in (0, *range(-len(changes), 0)))
+    same = [same_before(first, *one) for one in zip(probes, changes, strict=True)]
     return xr.DataArray(np.all(same, 0), {"neuron": rate["neuron"].variable}, "neuron")
 
 
