@@ -205,7 +205,7 @@ def _row(lines: pd.DataFrame, number: int, *, beside_aa1: bool) -> dict[str, Any
     for name, column in zip(("CCnorm %", "by stimulus %", "CCraw %"), SCORES, strict=True):
         row[name] = _mean(lines, column)
     row["splits"], row["seeds"] = str(lines["split"].nunique()), str(lines["seed"].nunique())
-    row["s a fit"] = f"{lines['seconds'].mean():.3g}" if lines["seconds"].notna().any() else ""
+    row["s a fit"] = _seconds(lines["seconds"].mean())
     row["neurons scored"] = f"{lines['scored'].min()} of {lines['neurons'].min()}"
     percent = _of_splits(lines).mean(skipna=False)
     row["sort"] = (-1.0 if np.isnan(percent) else percent, number)
@@ -262,6 +262,12 @@ def _paired(
         return {}
     error = f" ± {difference.sem():.1f}" if difference.size > 1 else ""
     return {f"CCnorm less {cell_text(baseline)}": f"{difference.mean():+.1f}{error}"}
+
+
+def _seconds(value: float) -> str:
+    if np.isnan(value):
+        return ""
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _published(figure: Published) -> dict[str, Any]:

@@ -65,6 +65,15 @@ def test_table__means_spread_and_counts():
     assert "± is the standard deviation of this mean over splits (and seeds)" in text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.7971, "0.797"), (23.66, "23.7"), (3156.4, "3,156")]
+)
+def test_table__seconds_have_no_exponent(seconds, shown):
+    given = result(np.full((1, 1, 2, 3), 0.5))
+    rows = rows_of(table([given.assign(seconds=0 * given.cc_norm + seconds)], published=False))
+    assert {row["s a fit"] for row in rows} == {shown}
+
+
 def test_table__of_one_run_has_no_spread():
     rows = rows_of(table([result(np.full((1, 1, 2, 3), 0.5))], published=False))
     assert (rows[0]["CCnorm %"], rows[0]["s a fit"]) == ("50.0", "")
