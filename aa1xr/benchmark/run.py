@@ -258,8 +258,8 @@ def score_prediction(
     Parameters
     ----------
     ds
-        A Dataset from `aa1xr.open(source, **protocol.options)`. Neurons without a prediction have
-        no score.
+        A Dataset from `aa1xr.open(source, **protocol.options)`. Neurons without a prediction, and
+        those whose prediction is not finite where there is a response, have no score.
     prediction
         Rates [shape: (neuron, stimulus, time), or with `split` if the protocol has several], in any
         unit, for at least the test stimuli. They are not smoothed, but the responses are. The model
