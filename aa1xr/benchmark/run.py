@@ -399,6 +399,8 @@ def _with_constant_for_undefined(
     found: xr.DataArray, psth: xr.DataArray, entrant: Entrant
 ) -> xr.DataArray:
     """Zero for all of a neuron with a NaN or an infinite rate where it has a response."""
+    if np.isfinite(found).all():  # as a rule: the responses need not be read and smoothed for it
+        return found
     response = psth.sel(stimulus=found["stimulus"]).notnull()
     undefined = (response & ~np.isfinite(found)).any(["stimulus", "time"]).compute()
     if undefined.any():

@@ -62,6 +62,20 @@ def module(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
+@pytest.fixture
+def registered(monkeypatch):
+    """A function that makes an entry point the only one, by its name and place."""
+
+    def register(name, place):
+        entry = EntryPoint(name, place, "aa1xr.models")
+        monkeypatch.setattr(
+            "aa1xr.benchmark.external.entry_points",
+            lambda group, **name: EntryPoints([entry]).select(group=group, **name),
+        )
+
+    return register
+
+
 def later(known, split, stimuli):
     """Of the sound one bin later."""
     power = stimuli.spectrogram.sum("freq").shift(time=-1, fill_value=0)
@@ -110,24 +124,16 @@ def test_run__an_estimator_is_linear_regression(ds, protocol):
     np.testing.assert_allclose(found.sel(neuron=neuron), rows(stimuli) @ weights, atol=0.05)
 
 
-def test_run__an_installed_model(ds, protocol, module, monkeypatch):
+def test_run__an_installed_model(ds, protocol, module, registered):
     module()
-    entry = EntryPoint("theirs", "my_model:Mean", "aa1xr.models")
-    monkeypatch.setattr(
-        "aa1xr.benchmark.external.entry_points",
-        lambda group, **name: EntryPoints([entry]).select(group=group, **name),
-    )
+    registered("theirs", "my_model:Mean")
     assert run(ds, protocol, "theirs", areas=["MLd"]).attrs["model"] == "theirs"
     with pytest.raises(ValueError, match=r"'gru'.*'theirs'"):
         find_model("others")
 
 
-def test_find_model__an_installed_model_with_a_name_of_ours(module, monkeypatch):
-    entry = EntryPoint("ridge", "my_model:Mean", "aa1xr.models")
-    monkeypatch.setattr(
-        "aa1xr.benchmark.external.entry_points",
-        lambda group, **name: EntryPoints([entry]).select(group=group, **name),
-    )
+def test_find_model__an_installed_model_with_a_name_of_ours(module, registered):
+    registered("ridge", "my_model:Mean")
     with pytest.warns(AA1Warning, match=r"model='ridge' is the model of aa1xr, .*give 'my_model:M"):
         assert find_model("ridge").is_builtin
     with pytest.raises(ValueError, match="'ridge'") as error:
@@ -135,12 +141,8 @@ def test_find_model__an_installed_model_with_a_name_of_ours(module, monkeypatch)
     assert str(error.value).count("'ridge'") == 1
 
 
-def test_find_model__an_installed_model_that_cannot_be_imported(monkeypatch):
-    entry = EntryPoint("theirs", "no_such_module:Mean", "aa1xr.models")
-    monkeypatch.setattr(
-        "aa1xr.benchmark.external.entry_points",
-        lambda group, **name: EntryPoints([entry]).select(group=group, **name),
-    )
+def test_find_model__an_installed_model_that_cannot_be_imported(registered):
+    registered("theirs", "no_such_module:Mean")
     with pytest.raises(ValueError, match=r"model='no_such_module:Mean' must be .*cannot be import"):
         find_model("theirs")
 
@@ -165,13 +167,9 @@ def test_find_model__a_function_with_a_method_fit():
 
 
 @pytest.mark.parametrize("place", ["my_model:rates [extra]", "my_model : rates"])
-def test_find_model__any_way_to_write_an_entry_point(place, module, monkeypatch):
+def test_find_model__any_way_to_write_an_entry_point(place, module, registered):
     module()
-    entry = EntryPoint("theirs", place, "aa1xr.models")
-    monkeypatch.setattr(
-        "aa1xr.benchmark.external.entry_points",
-        lambda group, **name: EntryPoints([entry]).select(group=group, **name),
-    )
+    registered("theirs", place)
     assert find_model("theirs").model is sys.modules["my_model"].rates
 
 
