@@ -9,7 +9,7 @@ import xarray as xr
 
 import aa1xr
 from aa1xr import cli
-from aa1xr.benchmark.run import _folder
+from aa1xr.benchmark.results_folder import open_folder
 from aa1xr.store.location import resolve_path
 from tests.odd_names import NAMES
 
@@ -59,7 +59,7 @@ def test_names__open_save_load_copy(cells, data, right, tmp_path, name):
     xr.testing.assert_identical(aa1xr.load(str(saved)).compute(), right[["psth"]])
     assert sorted(path.name for path in folder.iterdir()) == sorted([name, "back.zarr", "saved"])
     assert [path.name for path in saved.parent.iterdir()] == [name]
-    assert _folder(resolve_path("out", (folder / "out" / name).as_uri()), {}).is_dir()
+    assert open_folder(resolve_path("out", (folder / "out" / name).as_uri()), {}).is_dir()
 
 
 @pytest.mark.parametrize("name", quarter(1))

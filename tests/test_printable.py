@@ -11,7 +11,7 @@ import xarray as xr
 
 import aa1xr
 from aa1xr import arguments, cli, printable, summary
-from aa1xr.benchmark.run import Unit
+from aa1xr.benchmark.results_folder import Unit
 from aa1xr.cli.options import json_object
 from aa1xr.cli.output import _as_text
 from aa1xr.errors import ArchiveError, DataNotFoundError, DownloadError, StoreError

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-import zarr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis.scores import score_by
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.split import Split
-from aa1xr.atomic import discard, is_regular
 from aa1xr.benchmark.causality import PROBES, is_causal, with_probes
 from aa1xr.benchmark.external import Entrant, find_model
 from aa1xr.benchmark.identity import data_digest, splits_digest
 from aa1xr.benchmark.protocols import PROTOCOLS, Protocol
+from aa1xr.benchmark.results_folder import (
+    Unit,
+    checkpoint_of,
+    load_unit,
+    open_folder,
+    save_unit,
+)
 from aa1xr.cluster import open_client, own_threads
-from aa1xr.dataset.persist import load, save
 from aa1xr.errors import UndefinedWarning
 from aa1xr.messages import count_names, warn
-from aa1xr.printable import file_name, one_line, printable
-from aa1xr.store.layout import METADATA
+from aa1xr.printable import printable
 from aa1xr.store.location import resolve_path
 from aa1xr.version import VERSION
 
@@ -42,21 +42,6 @@ _DIMS = ("split", "seed", TYPE, "neuron")
 SCORES = ("cc_norm", "cc_norm_deepstrf", "cc_raw")
 
 
-@dataclass(frozen=True)
-class Unit:
-    """One fit: a model, an area, a split and a seed. Its scores are saved when it is complete."""
-
-    model: str  #: `Entrant.key`
-    area: str
-    split: int
-    seed: int
-
-    def __str__(self) -> str:
-        return f"{self.model}-{file_name(self.area)}-{self.split:02d}-{self.seed}"
-
-
-#: An attribute of a saved result: see `data_digest`.
-_DATA = "data_sha256"
 #: Of NumPy's and torch's generators; ensembles have several for each of ours.
 _LARGEST_SEED = 2**32 - 1
 
@@ -182,14 +167,14 @@ def run(
     if path is not None:
         key = entrant.key
         of_area = {area: data_digest(sel(prepared, area=area)) for area in areas}
-        folder = _folder(resolve_path("path", path), attrs | {"aa1xr_version": VERSION})
+        folder = open_folder(resolve_path("path", path), attrs | {"aa1xr_version": VERSION})
     of_splits = splits_digest(protocol.splits(prepared))
     units = [
         Unit(key, area, split, seed)
         for area, split, seed in itertools.product(areas, chosen, seeds)
     ]
     results = {
-        unit: _saved(folder / str(unit), of_area[unit.area])
+        unit: _with_all(load_unit(folder, unit, data=of_area[unit.area]))
         for unit in units
         if folder is not None and os.path.lexists(folder / str(unit))
     }
@@ -197,13 +182,8 @@ def run(
     for unit, result in _evaluate_all(prepared, protocol, entrant, todo, folder):
         results[unit] = result
         if folder is not None:
-            with contextlib.suppress(FileExistsError):  # another process has finished it meanwhile
-                of = {_DATA: of_area[unit.area], "splits_sha256": of_splits}
-                save(result.assign_attrs(of), folder / str(unit))
-            name = re.escape(_checkpoint(folder, unit).name)
-            for left in folder.iterdir():  # of an ensemble, one for each member
-                if re.fullmatch(rf"{name}(-\d+)?", left.name):
-                    discard(left)
+            of = result.assign_attrs(splits_sha256=of_splits)
+            save_unit(folder, unit, of, data=of_area[unit.area])
     attrs |= {"splits_sha256": of_splits, "model": entrant.name}
     return _combine(results, areas).assign_attrs(attrs)
 
@@ -236,18 +216,6 @@ def _check_labels(prepared: xr.Dataset) -> None:
                 f"{arguments.shown((repeated or ours)[0])}"
                 + (" twice. Select each once" if repeated else "")
             )
-
-
-def _saved(path: Path, data: str) -> xr.Dataset:
-    """The scores of a unit, if they are of these data; or ValueError."""
-    found = load(path).compute()
-    if found.attrs.pop(_DATA, None) != data:
-        raise ValueError(
-            f"{one_line(path)} has results of other data (neurons, trials, stimuli or spectrogram)"
-            "; choose another folder"
-        )
-    # Units that were saved before times and parameters were recorded.
-    return found.assign({n: v for n, v in _of_fit().items() if n not in found})
 
 
 def score_prediction(
@@ -333,7 +301,7 @@ def evaluate(
         split = protocol.splits(ds)[unit.split]
         known = ds.sel(stimulus=[*split.train, *split.validation])
         stimuli, changes = with_probes(ds.sel(stimulus=split.test)[["spectrogram"]])
-        checkpoint = None if folder is None else _checkpoint(folder, unit)
+        checkpoint = None if folder is None else checkpoint_of(folder, unit)
         # Of the process: the threads of BLAS, torch and dask count, and so do other units that run
         # in this process meanwhile (a worker with several threads). Reading and smoothing the
         # responses count, since a model may do so; scores do not, nor what was done before an
@@ -366,6 +334,11 @@ def _of_fit(*values: float) -> dict[str, xr.Variable]:
         name: xr.Variable((), float(value), attrs)
         for (name, attrs), value in zip(_OF_FIT.items(), values, strict=True)
     }
+
+
+def _with_all(found: xr.Dataset) -> xr.Dataset:
+    """With what units lack that were saved before times and parameters were recorded."""
+    return found.assign({n: v for n, v in _of_fit().items() if n not in found})
 
 
 def _versions(has_network: bool) -> dict[str, str]:
@@ -445,39 +418,6 @@ def _evaluate_all(
         for future in import_module("distributed").as_completed(futures):
             yield futures[future], future.result()
             progress.update()
-
-
-def _checkpoint(folder: Path, unit: Unit) -> Path:
-    return folder / f"{unit}.unfinished"
-
-
-#: Digests, with the words that an error shows instead.
-_DIGESTS = {"protocol_splits_sha256": "other splits", "source_sha256": "other data"}
-
-
-def _folder(path: Path, attrs: dict[str, Any]) -> Path:
-    """A Zarr group for units of one protocol and source."""
-    metadata = path / METADATA
-    if os.path.lexists(path) and not path.is_dir():
-        raise ValueError(f"path must be a folder; got {str(path)!r}, which is something else")
-    if os.path.lexists(metadata) and not is_regular(metadata):
-        raise ValueError(
-            f"{one_line(metadata)} must be a regular file; remove it, or choose another folder"
-        )
-    try:
-        group = zarr.open_group(path, mode="a", zarr_format=3, attributes=attrs)
-    except (ValueError, TypeError, KeyError) as error:  # what is in the file is anything
-        raise ValueError(
-            f"{one_line(metadata)} must be that of a folder of results; got something else "
-            f"({error}). Choose another folder"
-        ) from error
-    for name, value in attrs.items():
-        found = group.attrs.get(name)
-        # Older results do not have it.
-        if found != value and not (name == "source_title" and found is None):
-            of = _DIGESTS.get(name) or f"{name}={found!r}, and this is {value!r}"
-            raise ValueError(f"{one_line(path)} has results of {of}; choose another folder")
-    return path
 
 
 def _combine(results: dict[Unit, xr.Dataset], areas: list[str]) -> xr.Dataset:
