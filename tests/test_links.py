@@ -244,7 +244,7 @@ def training():
     from aa1xr.benchmark.training import _Training
 
     class Small(_Training):
-        _KEPT, _PARTS = ("epoch",), ()
+        _KEPT, _parts = ("epoch",), {}
         device, epoch = "cpu", 3
 
         def __init__(self) -> None:
