@@ -168,6 +168,13 @@ def test_raster__marks_each_spike_in_its_bin(ds, ax):
     assert ax.get_ylim() == (14.5, -0.5)
 
 
+def test_raster__refuses_smoothed_counts(ds, ax):
+    smoothed = ds.assign(spikes=aa1xr.smooth(ds.spikes))
+    for draw in (plot.raster, plot.response):
+        with pytest.raises(ValueError, match=r"whole numbers.*it was smoothed \(hann, 21 ms\)"):
+            draw(smoothed, CELL, "conspecific-00")
+
+
 def test_raster__numbers_the_trials_that_were(ds, ax):
     plot.raster(ds.isel(trial=[1, 4, 9, 12]), "sim0000_1_A", "flatrip-00", ax=ax)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "4", "9"]

@@ -9,7 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.analysis.measures import spikes
+from aa1xr.analysis import measures
+from aa1xr.analysis.smooth import KERNEL_SUM, kernel_attrs
 
 _DIMS = schema.VARIABLES["psth"].dims
 
@@ -30,8 +31,20 @@ _RATE_UNITS = {
 }
 
 
-def check_rate(prediction: xr.DataArray) -> None:
-    """Check that the attribute `units` says spikes/s, or nothing."""
+def check_rate(prediction: xr.DataArray, spikes: xr.DataArray | None = None) -> None:
+    """Check that the attribute `units` says spikes/s, or nothing; or what smoothing made of it.
+
+    The latter if the kernel was not normalised, and that of the `spikes` was not either.
+    """
+    if attrs := kernel_attrs(prediction):
+        if spikes is not None and kernel_attrs(spikes):
+            return
+        total = attrs[KERNEL_SUM]
+        raise ValueError(
+            f"the prediction must be in spikes/s; it is {total:g} times that, as smoothed by a "
+            f"kernel that is not normalised: give (prediction / {total:g}).assign_attrs("
+            f"units={schema.RATE!r})"
+        )
     units = prediction.attrs.get("units")
     if units is not None and str(units).replace(" ", "").lower() not in _RATE_UNITS:
         raise ValueError(
@@ -79,7 +92,7 @@ def align_prediction(
         chosen[dim] = where[where >= 0]
         if (where < 0).any():
             ds = ds.isel({dim: np.flatnonzero(where >= 0)})
-    counts = spikes(ds)
+    counts = measures.spikes(ds)
     # Without coordinates: labelled or plain indexes would not align with each other.
     rate = xr.DataArray(prediction.variable).transpose(*_DIMS)
     all_of = {dim: np.arange(rate.sizes[dim]) for dim in chosen}

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
+from aa1xr.analysis.smooth import KERNEL_SUM
 from aa1xr.analysis.spectrogram_checks import (
     after_sounds,
     check_bins,
@@ -105,6 +106,8 @@ def predict(ds: xr.Dataset, fit: xr.Dataset, *, rectify: bool = True) -> xr.Data
         rate = rate.clip(min=0)
     dims = [dim for dim in _RESPONSE if dim in rate.dims]
     attrs = {"units": schema.RATE, "long_name": "predicted firing rate"}
+    if (total := fit["lag"].attrs.get(KERNEL_SUM)) is not None:  # so was the response
+        attrs |= {"units": "1", KERNEL_SUM: total}
     attrs |= definition(fit["lag"].attrs)
     return rate.transpose(*dims).rename("prediction").drop_attrs(deep=False).assign_attrs(attrs)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from aa1xr import schema
+from aa1xr.analysis.smooth import kernel_attrs
 from aa1xr.analysis.trial_checks import checked_spikes, mark
 
 
@@ -25,7 +26,7 @@ def psth(ds: xr.Dataset) -> xr.DataArray:
     xarray.DataArray
         Mean over trials divided by the bin width, in spikes/s [shape: (..., time)]; NaN where
         none of the trials was presented. The attribute "trials" lists the trial numbers. Lazy if
-        `spikes` is.
+        `spikes` is. Of smoothed `spikes`, it is smoothed alike, and says so.
 
     Raises
     ------
@@ -47,6 +48,8 @@ def psth(ds: xr.Dataset) -> xr.DataArray:
     rate = mean.astype(spikes.dtype) / (schema.bin_width_ms(ds) / 1000)
     spec = schema.VARIABLES["psth"]
     attrs = spec.attrs | {"comment": "mean over the trials that were selected"}
+    attrs |= {name: spikes.attrs[name] for name in ("smoothed",) if name in spikes.attrs}
+    attrs |= kernel_attrs(spikes)
     if "trial" in ds.coords:
         attrs |= mark(ds["trial"].values)
     return rate.rename("psth").assign_attrs(attrs)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from aa1xr import arguments, schema
+from aa1xr import arguments, messages, schema
 from aa1xr.analysis import concatenated
 from aa1xr.analysis.latency import WIDEST_S, latency
 from aa1xr.analysis.measures import (
@@ -24,6 +24,8 @@ from aa1xr.analysis.measures import (
     with_reasons,
 )
 from aa1xr.analysis.reliability import agreement, check_max_splits, covariance, powers, repeated
+from aa1xr.analysis.smooth import KERNEL_SUM, kernel_attrs
+from aa1xr.errors import UnitsWarning
 from aa1xr.typing import Bools, Floats, Ints
 
 _RATE, _POWER = schema.RATE, "count^2/s^2"
@@ -129,6 +131,8 @@ def quality(
     UndefinedWarning
         If a computed measure is undefined for a neuron with data; the warning names the neurons
         and the reason.
+    UnitsWarning
+        If `spikes` was smoothed with `match="deepSTRF"`, whose kernel is not normalised.
 
     Notes
     -----
@@ -169,6 +173,12 @@ def quality(
     arguments.choice("by", by, ("neuron", "stimulus"))
     check_max_splits(max_splits)
     counts = spikes(ds)
+    if total := kernel_attrs(ds["spikes"]).get(KERNEL_SUM):
+        messages.warn(
+            f"aa1xr.quality: a kernel of sum {total:g} smoothed 'spikes', so rates and the Fano "
+            f"factor are {total:g} times, and powers {total**2:g} times, those of a normalised one",
+            UnitsWarning,
+        )
     dt = schema.bin_width_ms(ds) / 1000
     numbers = np.round(np.atleast_1d(ds["time"].values) / dt).astype(np.int64)
     plays = bins_during(ds, "stimulus")

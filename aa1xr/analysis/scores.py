@@ -203,7 +203,7 @@ def score_by(
         raise ValueError(f"min_rate must be at least 0 spikes/s; got {min_rate}")
     ds, rate, counts = align_prediction(ds, prediction)
     if not any_units:
-        check_rate(prediction)
+        check_rate(prediction, ds["spikes"])
     arrays = map_blocks(
         _score,
         counts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -15,6 +15,9 @@ from aa1xr.dataset.grid import RECORDED_MS
 from aa1xr.typing import Floats
 
 Window = Literal["hann", "gaussian"]
+
+#: An attribute of what a kernel that is not normalised has smoothed.
+KERNEL_SUM = "kernel_sum"
 
 
 def smooth(
@@ -49,8 +52,9 @@ def smooth(
         "hann" or "gaussian".
     match
         "deepSTRF" reproduces deepSTRF 0.1.0, for comparison: `numpy.hanning` over an odd number of
-        bins, at least int(window_ms // dt), not normalised, with zeros for missing bins. The
-        result is not a rate, and at 6, 7, 10, 20 and 25 ms it equals the input.
+        bins, at least int(window_ms // dt), not normalised, with zeros for missing bins. At 5 ms
+        the result is twice a rate, and at 1 ms ten times, so its `units` are "1" and its attribute
+        `kernel_sum` is 2 or 10. At 6, 7, 10, 20 and 25 ms it equals the input.
 
     Returns
     -------
@@ -110,8 +114,20 @@ def smooth(
         dask_gufunc_kwargs={"allow_rechunk": True},
         output_dtypes=[dtype],
     )
-    how = "deepSTRF" if match else window
-    return smoothed.transpose(*da.dims).assign_attrs(smoothed=f"{how}, {window_ms:g} ms")
+    attrs: dict[str, Any] = {"smoothed": f"{match or window}, {window_ms:g} ms"}
+    if match and (total := float(kernel.sum())) != 1:
+        attrs |= {"units": "1", KERNEL_SUM: total}
+    return smoothed.transpose(*da.dims).assign_attrs(attrs)
+
+
+def kernel_attrs(da: xr.DataArray) -> dict[str, Any]:
+    """What says that a kernel which is not normalised smoothed an array; empty if none did.
+
+    xarray keeps attributes through a division by the sum, after which units are given again.
+    """
+    if da.attrs.get("units") != "1" or KERNEL_SUM not in da.attrs:
+        return {}
+    return {"units": "1", KERNEL_SUM: da.attrs[KERNEL_SUM]}
 
 
 def _convolve(values: Floats, *, kernel: Floats, renormalise: bool) -> Floats:

@@ -15,6 +15,7 @@ from aa1xr import arguments, messages, schema
 from aa1xr.analysis import ridge
 from aa1xr.analysis.alignment import check_same_sounds
 from aa1xr.analysis.measures import During, bins_during, labelled
+from aa1xr.analysis.smooth import kernel_attrs
 from aa1xr.analysis.spectrogram_checks import (
     KEPT,
     after_sounds,
@@ -186,7 +187,8 @@ def strf(
     rate = checked_psth(ds) if response is None else response
     arguments.expect("response", rate, xr.DataArray)
     schema.check_dims("'spectrogram'", sound, *_SOUND)
-    if (units := rate.attrs.get("units")) in (schema.COUNT, "spikes", "1"):
+    kernel = {name: total for name, total in kernel_attrs(rate).items() if name != "units"}
+    if (units := rate.attrs.get("units")) in (schema.COUNT, "spikes", "1") and not kernel:
         raise ValueError(
             f"the response must be in spikes/s; got units of {units!r}: divide counts by the bin "
             "width in s, and undo a scaling: scaling.undo(response)"
@@ -245,7 +247,7 @@ def strf(
         fit[name].attrs["units"] = units
     # A coordinate, since its attributes outlive selections, arithmetic and files.
     parameters = {n: sound.attrs[n] for n in KEPT if n in sound.attrs}
-    attrs = {"units": "s", "long_name": "lag"} | parameters | {"dt_ms": dt_ms}
+    attrs = {"units": "s", "long_name": "lag"} | parameters | kernel | {"dt_ms": dt_ms}
     return fit.assign_coords(lag=("lag", np.arange(n_lags) * dt_ms / 1000, attrs))
 
 
@@ -256,6 +258,8 @@ def _check_parts(parts: dict[str, list[str]], *arrays: xr.DataArray) -> None:
     for name, stimuli in parts.items():
         if not stimuli:
             raise ValueError(f"{name} names no stimulus")
+        if twice := [stimulus for stimulus in stimuli if stimuli.count(stimulus) > 1]:
+            raise ValueError(f"{name} has {shown(twice[0])} twice; give each stimulus once")
         for array in arrays:
             there = schema.values_along(array, "stimulus").tolist()
             if unknown := [stimulus for stimulus in stimuli if stimulus not in there]:

@@ -264,8 +264,8 @@ def raster(
     Raises
     ------
     KeyError, ValueError
-        If there is no such neuron or stimulus, if there are several of both, or if there are no
-        trials.
+        If there is no such neuron or stimulus, if there are several of both, if there are no
+        trials, or if counts are not whole numbers, as after `aa1xr.smooth`.
 
     Examples
     --------
@@ -283,6 +283,15 @@ def raster(
     if len(several) == 2:
         sel_one(spikes, "drawn", neuron=None)  # raises
     spikes = panels.window(spikes.compute())
+    if (spikes % 1 > 0).any():
+        how = (
+            f": it was smoothed ({spikes.attrs['smoothed']})" if "smoothed" in spikes.attrs else ""
+        )
+        raise ValueError(
+            f"{spikes.name!r} must be whole numbers of spikes to be drawn as a raster; got "
+            f"{arguments.shown(float(spikes.where(spikes % 1 > 0).max()))}{how}. Draw it from the "
+            "Dataset as it was opened"
+        )
     if "trial" not in spikes.coords:
         raise ValueError(f"{spikes.name!r} has no 'trial': a raster needs single trials")
     if "trial" not in spikes.dims:

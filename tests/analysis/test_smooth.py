@@ -140,6 +140,25 @@ def test_smooth__matches_the_peer(dt_ms):
         np.testing.assert_array_equal(got[:50], values[:50])
 
 
+def test_smooth__says_that_a_raw_kernel_gives_no_rate(sample_archive):
+    ds = aa1xr.open_sample(dt_ms=5).isel(neuron=[0, 2], stimulus=[0, 1]).load()
+    raw = ds.assign({v: aa1xr.smooth(ds[v], match="deepSTRF") for v in ("spikes", "psth")})
+    fit = aa1xr.strf(raw, train=["conspecific-00"], validation=["conspecific-01"])
+    for rate in (raw.psth, aa1xr.psth(raw), aa1xr.predict(raw, fit)):
+        assert (rate.units, rate.kernel_sum) == ("1", 2)
+        with pytest.raises(ValueError, match=r"2 times that.*\(prediction / 2\)"):
+            aa1xr.score(ds, rate)
+        aa1xr.score(raw, rate).load()
+        aa1xr.score(ds, (rate / 2).assign_attrs(units="count/s")).load()
+    with pytest.warns(aa1xr.UnitsWarning, match="Fano factor are 2 times, and powers 4 times"):
+        measures = aa1xr.quality(raw)
+    plain = aa1xr.quality(ds.assign(spikes=(raw.spikes / 2).assign_attrs(units="count")))
+    for name, times in {"rate_driven": 2, "fano": 2, "signal_power": 4, "snr": 1}.items():
+        np.testing.assert_allclose(measures[name], times * plain[name], rtol=1e-5)
+    # A window of one bin is no smoothing.
+    assert aa1xr.smooth(ds.psth, 6, match="deepSTRF").units == "count/s"
+
+
 def test_smooth__matches_the_peer_itself():
     torch = pytest.importorskip("torch", reason="needs torch and deepSTRF")
     data = pytest.importorskip("deepSTRF.utils.data", reason="needs torch and deepSTRF")

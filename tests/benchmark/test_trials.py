@@ -80,7 +80,8 @@ def test_mean_of_trials__counts_trials_of_each_type(ds):
     for type_, (n, found) in itertools.product(both.types, zip((10, 15), results, strict=True)):
         of_type = aa1xr.sel(test, type=type_)
         there = (of_type.n_trials == n).all("stimulus").values
-        ceiling = aa1xr.quality(of_type)["ccmax_closed"].values[there]
+        with pytest.warns(aa1xr.UnitsWarning, match="a kernel of sum 2"):
+            ceiling = aa1xr.quality(of_type)["ccmax_closed"].values[there]
         got = found.cc_norm.sel(stimulus_type=type_)[0, 0].values[there]
         np.testing.assert_allclose(got, ceiling, rtol=1e-5)
         compared += there.sum()
@@ -92,6 +93,11 @@ def test_mean_of_trials__counts_trials_of_each_type(ds):
     [
         (lambda ds, p: mean_of_trials(ds, p, [0]), "n must be above 0 trials; got 0"),
         (lambda ds, p: measured_mean_of_trials(ds, p, 9), "n .*two trials of each must be left"),
+        (
+            lambda ds, p: measured_mean_of_trials(aa1xr.take_trials(ds, slice(2)), p, 1),
+            "must have at least three trials; one has 2",
+        ),
+        (lambda ds, p: measured_mean_of_trials(ds, p, 1, seeds=[-1]), "seeds=-1"),
     ],
 )
 def test_mean_of_trials__refuses(call, message, ds, protocol):
