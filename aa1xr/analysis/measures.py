@@ -83,7 +83,7 @@ def divide(numerator: Floats, denominator: Floats) -> Floats:
     return np.asarray(numerator / positive_or_nan(denominator))
 
 
-def bins_during(ds: xr.Dataset, during: During) -> Bools:
+def bins_during(ds: xr.Dataset | xr.DataArray, during: During) -> Bools:
     """The bins that a measure counts, by `during` of `aa1xr.score`. [shape: (stimulus, time)]."""
     arguments.choice("during", during, ("stimulus", "all"))
     time = np.atleast_1d(ds["time"].values)
@@ -92,8 +92,9 @@ def bins_during(ds: xr.Dataset, during: During) -> Bools:
         return np.ones((n_stimuli, time.size), bool)
     if "duration_s" not in ds.coords:
         raise ValueError(
-            "the Dataset must have the coordinate 'duration_s', which says when each stimulus "
-            "ends; to count every bin of the Dataset, pass during='all'"
+            "the data must have the coordinate 'duration_s', which says when each stimulus ends; "
+            "select without dropping it, or, where a function has the argument during, count every "
+            "bin with during='all'"
         )
     duration = np.atleast_1d(ds["duration_s"].values)[:, np.newaxis]
     # Edges are whole numbers of audio samples: rounding is far less than half a sample.

@@ -10,6 +10,7 @@ import xarray as xr
 
 from aa1xr import arguments, messages, schema
 from aa1xr.analysis.alignment import check_time
+from aa1xr.analysis.measures import During, bins_during
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.spectrogram_checks import check_definition, definition, finite
 from aa1xr.errors import UndefinedWarning
@@ -60,7 +61,11 @@ class Nonlinearity:
 
 
 def fit_nonlinearity(
-    prediction: xr.DataArray, response: xr.DataArray, *, n_levels: int = 20
+    prediction: xr.DataArray,
+    response: xr.DataArray,
+    *,
+    n_levels: int = 20,
+    during: During = "stimulus",
 ) -> Nonlinearity:
     """Estimate the output nonlinearity of each neuron, as in an LN model.
 
@@ -73,10 +78,13 @@ def fit_nonlinearity(
         The linear prediction for training stimuli, `aa1xr.predict(ds, fit, rectify=False)`
         [shape: (neuron, stimulus, time)].
     response
-        In spikes/s. The neurons, stimuli and times that both arguments have are used. Bins that
-        are NaN in either do not count.
+        In spikes/s, in the bins of the prediction [shape: (neuron, stimulus, time)]. The neurons
+        and stimuli that both arguments have are used. Bins that are NaN in either do not count.
     n_levels
         Number of groups, at least 2. More groups follow a curve more closely, but also its noise.
+    during
+        "stimulus": the bins from onset to the end of each stimulus. "all": every bin, also where
+        `response` has no coordinate `duration_s`.
 
     Returns
     -------
@@ -88,7 +96,8 @@ def fit_nonlinearity(
     Raises
     ------
     ValueError
-        If `n_levels` is out of range, or (when computed) a value is infinite.
+        If `n_levels` is out of range, if the two have other bins or no neuron or stimulus in
+        common, if `duration_s` is missing, or (when computed) if a value is infinite.
 
     References
     ----------
@@ -110,11 +119,15 @@ def fit_nonlinearity(
         arguments.expect(name, array, xr.DataArray)
         schema.check_dims(name, array, *_BINS, allowed=schema.VARIABLES["psth"].dims)
     check_time(prediction, response, "response")
+    # Times that differ by rounding are the same bins.
+    prediction = prediction.assign_coords(time=response["time"].variable)
     prediction, response = xr.align(prediction, response, join="inner")
     if 0 in prediction.shape:
         raise ValueError("prediction and response have no neuron, or no stimulus, in common")
     bins = list(_BINS)
-    response = response.reset_coords(drop=True)  # those of the prediction do
+    inside = xr.DataArray(bins_during(response, during), dims=bins)
+    # Without coordinates: those of the prediction do.
+    response = response.reset_coords(drop=True).where(inside)
     cells: Any = "0"
     if "neuron" in prediction.coords:
         cells = prediction["neuron"].copy(data=schema.fixed_width(prediction["neuron"].values))

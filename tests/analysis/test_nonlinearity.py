@@ -18,7 +18,7 @@ def linear(values):
 def test_fit_nonlinearity__means_of_equal_levels():
     drive = linear([[[3, 1, 2, 0, 5, 4, 7, 6, 8]]])
     response = linear([[[30, 10, 20, np.nan, 50, 40, 70, 60, 80]]])
-    curve = aa1xr.fit_nonlinearity(drive, response, n_levels=4)
+    curve = aa1xr.fit_nonlinearity(drive, response, n_levels=4, during="all")
     assert curve.drive.values.tolist() == [[1.5, 3.5, 5.5, 7.5]]
     assert curve.rate.values.tolist() == [[15, 35, 55, 75]]
     assert aa1xr.sel(curve.drive, area="MLd").sizes["neuron"] == 1
@@ -26,10 +26,12 @@ def test_fit_nonlinearity__means_of_equal_levels():
 
 def test_apply__is_flat_below_straight_between_and_goes_on_above():
     drive = linear([[[0, 0, 1, 1, 2, 2]]])
-    curve = aa1xr.fit_nonlinearity(drive, linear([[[4, 4, 5, 5, 9, 9]]]), n_levels=3)
+    curve = aa1xr.fit_nonlinearity(drive, linear([[[4, 4, 5, 5, 9, 9]]]), n_levels=3, during="all")
     asked = linear([[[-3, 0, 0.5, 1.5, 2, 4]]])
     assert curve.apply(asked).values.tolist() == [[[4, 4, 4.5, 7, 9, 17]]]
-    falling = aa1xr.fit_nonlinearity(drive, linear([[[4, 4, 9, 9, 5, 5]]]), n_levels=3)
+    falling = aa1xr.fit_nonlinearity(
+        drive, linear([[[4, 4, 9, 9, 5, 5]]]), n_levels=3, during="all"
+    )
     assert falling.apply(asked).values[0, 0, -1] == 5
 
 
@@ -39,7 +41,9 @@ def test_fit_nonlinearity__finds_a_known_one():
     response = np.exp(drive) + 0.3 * rng.standard_normal(drive.shape)
     drive, response = (array.reset_coords(drop=True) for array in (drive, response))
     with dask.config.set(scheduler=refuse):
-        curve = aa1xr.fit_nonlinearity(drive.chunk(neuron=1, time=100), response.chunk(neuron=2))
+        curve = aa1xr.fit_nonlinearity(
+            drive.chunk(neuron=1, time=100), response.chunk(neuron=2), during="all"
+        )
         rate = curve.apply(drive.chunk(neuron=2))
     inside = abs(drive) < 1
     assert float(abs(rate - np.exp(drive)).where(inside).max()) < 0.25
@@ -48,16 +52,32 @@ def test_fit_nonlinearity__finds_a_known_one():
 def test_fit_nonlinearity__of_too_little_is_nan():
     drive = linear(np.arange(24.0).reshape(2, 1, 12))
     response = drive.where(drive.neuron.variable == "b0_1_A")
-    curve = aa1xr.fit_nonlinearity(drive, response, n_levels=5)
+    curve = aa1xr.fit_nonlinearity(drive, response, n_levels=5, during="all")
     assert curve.apply(drive).isnull().all(["stimulus", "time"]).values.tolist() == [False, True]
     few = drive.where((drive.neuron.variable == "b0_1_A") | (drive.time < 0.0099))
     with pytest.warns(aa1xr.UndefinedWarning, match="neuron 'b1_1_A': its response has 2 bins"):
-        aa1xr.fit_nonlinearity(drive, few, n_levels=5)
+        aa1xr.fit_nonlinearity(drive, few, n_levels=5, during="all")
 
 
 def test_apply__takes_fewer_neurons_in_any_order():
     drive = linear([[[0, 0, 1, 1, 2, 2]]] * 3)
     rate = linear([[[4, 4, 5, 5, 9, 9]], [[1, 1, 2, 2, 3, 3]], [[7, 7, 8, 8, 9, 9]]])
-    curve = aa1xr.fit_nonlinearity(drive, rate, n_levels=3)
+    curve = aa1xr.fit_nonlinearity(drive, rate, n_levels=3, during="all")
     expected = curve.apply(drive).isel(neuron=[2, 0])
     xr.testing.assert_identical(curve.apply(drive.isel(neuron=[2, 0])), expected)
+
+
+def test_fit_nonlinearity__uses_the_bins_of_the_stimuli(sample_archive):
+    """A longer window, and times that differ by rounding, change nothing."""
+    curves = []
+    for window in ({}, {"before_ms": 500, "after_ms": 300}):
+        ds = aa1xr.open_sample(dt_ms=10, **window).isel(neuron=slice(2), stimulus=slice(4))
+        train, validation = ds.stimulus.values[:3], ds.stimulus.values[3:]
+        fit = aa1xr.strf(ds, train=train, validation=validation)
+        linear = aa1xr.predict(ds, fit, rectify=False)
+        rounded = linear.assign_coords(time=("time", linear.time.values + 1e-9, linear.time.attrs))
+        for drive in (linear, rounded):
+            curve = aa1xr.fit_nonlinearity(drive, ds.psth)
+            curves.append(np.stack([curve.drive, curve.rate]))
+    for curve in curves[1:]:
+        np.testing.assert_allclose(curve, curves[0], rtol=1e-4, atol=1e-4)
