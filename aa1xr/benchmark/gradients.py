@@ -47,8 +47,8 @@ def gradient_strf(
     lags_ms
         Longest lag, in ms; the first lag is 0. Rounded to whole bins.
     n_times
-        Times for each stimulus, evenly spaced from the longest lag to the end of the stimulus, or
-        all if there are fewer. The duration is proportional to their number.
+        Times for each stimulus, evenly spaced from the longest lag after onset to the end of the
+        stimulus, or all if there are fewer. The duration is proportional to their number.
     scale
         "deviation": the change of the rate after the band rises by its standard deviation over the
         stimuli of `ds`. "unit": per unit of the spectrogram. Bands without sound vary by 0.1 % of
@@ -90,11 +90,12 @@ def gradient_strf(
     n_lags = round(arguments.number("lags_ms", lags_ms) / dt_ms)
     n_times = arguments.check_integer("n_times", n_times)
     arguments.choice("scale", scale, ("deviation", "unit"))
-    stops = _ends(sounds)
-    if not 1 <= n_lags <= min(stops):
+    onset, stops = _extents(sounds)
+    shortest = min(stops) - onset
+    if not 1 <= n_lags <= shortest:
         raise ValueError(
             f"lags_ms={arguments.shown(lags_ms)} is {n_lags} bins of {dt_ms:g} ms; expected 1 to "
-            f"{min(stops)}, the shortest stimulus"
+            f"{shortest}, the shortest stimulus"
         )
     sounds = sounds.compute()
     values = np.asarray(sounds.values, np.float32)
@@ -103,12 +104,12 @@ def gradient_strf(
     fields = [
         _field(network, sound, times, n_lags, ds.sizes["neuron"] if "neuron" in ds.dims else 1)
         for sound, stop in zip(values, stops, strict=True)
-        for times in [_spaced(n_lags - 1, stop, n_times)]
+        for times in [_spaced(onset + n_lags - 1, stop, n_times)]
     ]
     field = np.mean(fields, 0)
     units = str(sounds.attrs.get("units", "1"))
     if scale == "deviation":
-        playing = [sound[:, :stop] for sound, stop in zip(values, stops, strict=True)]
+        playing = [sound[:, onset:stop] for sound, stop in zip(values, stops, strict=True)]
         field = field * np.concatenate(playing, 1).std(1, dtype=np.float64)[:, np.newaxis]
         units = "1"
     known = {name: sounds.attrs[name] for name in KEPT if name in sounds.attrs}
@@ -134,14 +135,15 @@ def gradient_strf(
     )
 
 
-def _ends(sounds: xr.DataArray) -> list[int]:
-    """The number of bins up to the end of each sound."""
+def _extents(sounds: xr.DataArray) -> tuple[int, list[int]]:
+    """The first bin from onset, and the number of bins up to the end of each sound."""
     n_bins, width = sounds.sizes["time"], schema.bin_width_ms(sounds) / 1000
-    if "duration_s" not in sounds.coords:
-        return [n_bins] * sounds.sizes["stimulus"]
     first = schema.bin_numbers(sounds)[0]
+    onset = int(max(0, -first))
+    if "duration_s" not in sounds.coords:
+        return onset, [n_bins] * sounds.sizes["stimulus"]
     stops = np.ceil(np.atleast_1d(sounds["duration_s"].values) / width - _ROUNDING) - first
-    return [int(stop) for stop in np.minimum(stops, n_bins)]
+    return onset, [int(stop) for stop in np.minimum(stops, n_bins)]
 
 
 def _spaced(first: int, stop: int, n_times: int) -> list[int]:

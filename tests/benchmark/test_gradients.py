@@ -62,6 +62,14 @@ def test_gradient_strf__of_a_rate_that_is_squared(ds):
     np.testing.assert_allclose(field, 2 * drive[:, None, None] * weights, rtol=1e-3, atol=1e-6)
 
 
+def test_gradient_strf__does_not_depend_on_the_window(ds):
+    network = make(Linear, ds)
+    longer = aa1xr.open_sample(dt_ms=20, before_ms=2000, after_ms=100)
+    longer = longer.sel(neuron=ds.neuron, stimulus=ds.stimulus)
+    fields = [gradient_strf(each, network, lags_ms=120) for each in (ds, longer)]
+    xr.testing.assert_allclose(*fields)
+
+
 def test_gradient_strf__is_in_deviations_of_the_bands(ds):
     network = make(Linear, ds)
     bins = [
