@@ -46,7 +46,7 @@ def model_digest(model: Any) -> str:
 def data_digest(prepared: xr.Dataset) -> str:
     """Of all that a fit and its scores depend on, for one area of a Dataset from `prepare`."""
     digest = _Digest()
-    names = [name for name in ("psth", "spectrogram", "n_trials") if name in prepared]
+    names = [name for name in ("spikes", "psth", "spectrogram", "n_trials") if name in prepared]
     computed = prepared[names].compute()
     for name, variable in sorted(computed.variables.items()):
         digest.add([name, variable.dims, variable.values])
@@ -125,7 +125,7 @@ class _Digest:
         for kinds, add in (
             (np.ndarray | np.generic, self._add_array),
             (dict, self._add_dict),
-            (set | frozenset, lambda parts: self.add(sorted(map(repr, parts)))),
+            (set | frozenset, self._add_set),
             (list | tuple, self._add_parts),
             (MethodType, lambda method: self.add([method.__func__, method.__self__])),
             (FunctionType, self._add_function),
@@ -155,6 +155,14 @@ class _Digest:
         self._text(type(parts).__name__, len(parts))
         for part in parts:
             self.add(part)
+
+    def _add_set(self, parts: Any) -> None:
+        digests = []
+        for part in parts:
+            one = _Digest()
+            one.add(part)
+            digests.append(one.hexdigest())
+        self._text("set", sorted(digests))
 
     def _add_code(self, code: CodeType) -> None:
         self._text("code", code.co_code, code.co_names, code.co_varnames, code.co_flags)

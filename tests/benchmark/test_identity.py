@@ -131,6 +131,10 @@ def test_model_digest__of_state():
         def fit(self, x, y): ...
         def predict(self, x): ...
 
+    class Gain(Model):
+        def __repr__(self):
+            return "a gain"
+
     def scaled(scale):
         return lambda known, split, stimuli: scale
 
@@ -140,6 +144,7 @@ def test_model_digest__of_state():
         (Model(1), Model(2)),
         (Model(np.arange(3)), Model(np.arange(3) + 1e-12)),
         (Model({"a": [1, (2, None)]}), Model({"a": [1, (2, 0)]})),
+        (Model({Gain(1), "a"}), Model({Gain(2), "a"})),
         (Model(1).predict, Model(2).predict),
         (scaled(1), scaled(2)),
         (functools.partial(scaled, 1), functools.partial(scaled, 2)),
@@ -149,6 +154,8 @@ def test_model_digest__of_state():
         assert model_digest(one) == model_digest(one)
         assert model_digest(one) != model_digest(other)
     assert model_digest(Model(scaled(1))) == model_digest(Model(scaled(1)))
+    one, other = ({"a", "b", Gain(k)} for k in (1, 1))
+    assert model_digest(Model(one)) == model_digest(Model(other))
     with pytest.raises(TypeError, match="holds a lock, which has no contents to compare"):
         model_digest(with_lock)
 
@@ -176,6 +183,11 @@ def results(ds, protocol, tmp_path_factory):
     return path
 
 
+def other_trials(ds):
+    """With the same mean over trials: `psth` is not computed from `spikes`."""
+    return ds.assign(spikes=2 * ds.spikes)
+
+
 def other_values(ds):
     changed = ds.spectrogram.compute() * 1.5
     return aa1xr.with_spectrogram(ds, changed.assign_attrs(ds.spectrogram.attrs))
@@ -189,6 +201,7 @@ def other_values(ds):
         lambda ds: aa1xr.take_trials(ds, "even"),
         lambda ds: ds.isel(freq=slice(4, None)),
         other_values,
+        other_trials,
     ],
 )
 def test_run__results_of_other_data_are_refused(ds, protocol, change, results):
