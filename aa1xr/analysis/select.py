@@ -75,7 +75,8 @@ def simultaneous(ds: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     ValueError
-        If `ds` has no dimension `neuron`, or lacks one of these labels.
+        If `ds` has no dimension `neuron`, or lacks one of these labels, or two neurons share all
+        three, as in two Datasets of the same neurons that were combined.
 
     Examples
     --------
@@ -98,7 +99,13 @@ def simultaneous(ds: xr.Dataset) -> xr.Dataset:
             )
     cells: dict[tuple[str, int], dict[str, str]] = {}
     for neuron, animal, seq, rig in zip(*(ds[name].values for name in names), strict=True):
-        cells.setdefault((animal, int(seq)), {})[rig] = neuron
+        rigs = cells.setdefault((animal, int(seq)), {})
+        if rig in rigs:
+            raise ValueError(
+                f"{rigs[rig]} and {neuron} have the same animal, cell_seq and rig; call "
+                "aa1xr.simultaneous for each of the Datasets that were combined"
+            )
+        rigs[rig] = neuron
     pairs = {key: rigs for key, rigs in sorted(cells.items()) if {"A", "B"} <= rigs.keys()}
 
     def along_pair(values: list[str] | list[int], like: str) -> xr.Variable:

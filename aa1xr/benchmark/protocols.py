@@ -62,6 +62,8 @@ class Protocol:
     def __post_init__(self) -> None:
         arguments.expect("name", self.name, str, "the name of the protocol, a string")
         arguments.names("types", self.types)
+        if len(set(self.types)) < len(self.types):
+            raise ValueError(f"types must differ; got {arguments.shown(self.types)}")
         for name in ("dt_ms", "smooth_ms", "window_ms"):
             if arguments.number(name, getattr(self, name)) <= 0:
                 raise ValueError(f"{name} must be above 0; got {getattr(self, name)}")

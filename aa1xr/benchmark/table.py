@@ -110,6 +110,11 @@ def table(
         marked with the kind of its spectrogram, and scores of other data beside those of AA1 with
         "(other data)". Lines below the table say what ± is, and give the notes on stored scores.
 
+    Raises
+    ------
+    ValueError
+        If no result is of this protocol or baseline, or the baseline is two results.
+
     Examples
     --------
     >>> scores = ("cc_norm", "cc_norm_deepstrf", "cc_raw")
@@ -124,7 +129,13 @@ def table(
     """
     each = [_lines(result) for result in arguments.listed("results", results)]
     if protocol is not None:
+        names = sorted({name for lines in each for name in lines["protocol"]})
         each = [lines[lines["protocol"].map(lambda name: _is_of(name, protocol))] for lines in each]
+        if names and not any(map(len, each)):
+            raise ValueError(
+                f"protocol={arguments.shown(protocol)}; expected one of these results: "
+                f"{', '.join(map(cell_text, names))}"
+            )
     there = {pair for lines in each for pair in zip(lines["protocol"], lines["area"], strict=True)}
     figures = [one for one in PUBLISHED if published and (one.protocol, one.area) in there]
     beside_aa1 = bool(figures) or any(AA1 in set(lines["data"]) for lines in each)

@@ -112,7 +112,7 @@ def measured_mean_of_trials(
     Raises
     ------
     ValueError
-        If fewer than two trials are left.
+        If fewer than two trials are left, or a seed is not a whole number.
 
     Examples
     --------
@@ -125,9 +125,12 @@ def measured_mean_of_trials(
     protocol = find_protocol(protocol)
     presented = ds["n_trials"].where(ds["n_trials"] > 0)
     fewest = int(presented.min())
-    n = arguments.check_integer("n", n, 1, max(1, fewest - 2), "two trials of each must be left")
+    if fewest < 3:
+        raise ValueError(f"each stimulus must have at least three trials; one has {fewest}")
+    n = arguments.check_integer("n", n, 1, fewest - 2, "two trials of each must be left")
     results = []
-    for seed in arguments.listed("seeds", seeds, 1000):
+    for each in arguments.listed("seeds", seeds, 1000):
+        seed = arguments.check_integer("seeds", each, 0)
         drawn = np.random.default_rng(seed).permutation(fewest)[:n]
         rest = np.setdiff1d(np.arange(ds.sizes["trial"]), drawn)
         smooth = protocol.smooth(psth(take_trials(ds, drawn)))

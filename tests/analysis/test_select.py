@@ -113,6 +113,12 @@ def test_simultaneous__sides_are_held_against_each_other(ds):
         np.testing.assert_allclose(product[k], np.nansum(one * other, axis=(1, 2)))
 
 
+def test_simultaneous__refuses_neurons_that_are_there_twice(ds):
+    other = ds.assign_coords(neuron=[f"{name}x" for name in ds.neuron.values])
+    with pytest.raises(ValueError, match="have the same animal, cell_seq and rig"):
+        aa1xr.simultaneous(xr.concat([ds, other], "neuron", data_vars="minimal"))
+
+
 def test_simultaneous__of_a_selection(ds):
     assert aa1xr.simultaneous(ds.sel(animal_id="sim0001")).A.values.tolist() == ["sim0001_1_A"]
     none = aa1xr.simultaneous(ds.sel(area="MLd"))

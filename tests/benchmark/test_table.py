@@ -176,6 +176,11 @@ def test_table__refuses_a_baseline_that_is_two():
         table(two, baseline="m")
 
 
+def test_table__refuses_an_unknown_protocol():
+    with pytest.raises(ValueError, match="protocol='cv11'; expected one of these results: p"):
+        table([result(np.zeros((2, 1, 2, 3)))], protocol="cv11")
+
+
 def test_table__each_split_counts_alike():
     lines = score_lines(result(np.full((2, 1, 2, 3), 0.5))).query("area == 'MLd'")
     others = [lines.query("split == 1").assign(cc_norm=0.8, seed=seed) for seed in (1, 2)]
