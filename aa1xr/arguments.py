@@ -75,15 +75,16 @@ def check_integer(
     return int(value)
 
 
-def number(name: str, value: Any, of: str = "milliseconds") -> Any:
-    """A finite number, or ValueError."""
+def number(name: str, value: Any, unit: str = "ms") -> Any:
+    """A finite number, or ValueError; `unit` is empty where there is none."""
     odd = isinstance(value, bool | np.timedelta64) or not isinstance(value, Real)
     try:
         odd = odd or not math.isfinite(value)
     except OverflowError:  # a whole number, or a fraction, beyond all floats
         odd = True
     if odd:
-        raise ValueError(f"{name}={shown(value)} is no number of {of}")
+        of = f" of {unit}" if unit else ""
+        raise ValueError(f"{name} must be a finite number{of}; got {shown(value)}")
     # A fraction of Python cannot be formatted, nor saved as an attribute.
     return value if isinstance(value, int | float | np.number) else float(value)
 

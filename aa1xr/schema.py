@@ -23,6 +23,10 @@ TYPES = ("conspecific", "flatrip")
 #: Units of spike counts and of rates, as pint and UDUNITS know them; "spikes" is no unit of theirs.
 COUNT, RATE = "count", "count/s"
 
+#: The attribute that says which trials a variable is of: their numbers, separated by spaces.
+TRIALS = "trials"
+_TRIAL_NUMBERS = re.compile(r"(-?[0-9]{1,9}( |$))*")
+
 #: Longer than any recording.
 _LONGEST_MS = 10**9
 
@@ -235,6 +239,16 @@ def is_count(name: str, array: xr.DataArray) -> bool:
             f"drop it: ds.drop_vars({name!r})"
         )
     return array.attrs["units"] in (COUNT, "spikes")
+
+
+def trial_numbers(text: Any) -> npt.NDArray[np.int64]:
+    """The numbers in an attribute `TRIALS`, or ValueError."""
+    if not _TRIAL_NUMBERS.fullmatch(str(text)):
+        raise ValueError(
+            f"the attribute {TRIALS!r} must be the numbers of trials, such as '0 1 2'; got "
+            f"{arguments.shown(text)}"
+        )
+    return np.array(str(text).split(), np.int64)
 
 
 def values_along(array: xr.DataArray | xr.Dataset, dim: str) -> Any:

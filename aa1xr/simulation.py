@@ -132,13 +132,35 @@ def open_sample(
     dt_ms: float = 5,
     before_ms: float = 0,
     after_ms: float = 0,
+    n_mels: int = 32,
+    window_ms: float = 10.0,
+    fmin: float = 0,
+    fmax: float | None = None,
+    compression: str = "cubic",
     frames: str = "centred",
     chunks: Chunks = {},  # noqa: B006 - read only; xarray's own way
     data_dir: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
     """Open a small simulated archive, which is created on first use.
 
-    Takes arguments of `aa1xr.open`. Code that works on it also works on AA1.
+    Code that works on it also works on AA1.
+
+    Parameters
+    ----------
+    dt_ms, before_ms, after_ms, n_mels, window_ms, fmin, fmax, compression, frames, chunks, data_dir
+        As in `aa1xr.open`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Of 12 neurons, 10 songs and 5 ripples, as `aa1xr.open` returns it.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+    OSError
+        If the sample cannot be written to the data directory.
 
     Examples
     --------
@@ -156,6 +178,11 @@ def open_sample(
         dt_ms=dt_ms,
         before_ms=before_ms,
         after_ms=after_ms,
+        n_mels=n_mels,
+        window_ms=window_ms,
+        fmin=fmin,
+        fmax=fmax,
+        compression=compression,
         frames=frames,
         chunks=chunks,
         data_dir=folder,

@@ -78,7 +78,7 @@ def test_numbers__of_numpy_and_fractions_are_their_values(ds):
     for value in (np.int64(80), np.float32(80), 80.0):
         assert aa1xr.resample(ds, dt_ms=value).time.attrs["dt_ms"] == 80
     for value in (np.timedelta64(5, "ms"), 10**400):
-        with pytest.raises(ValueError, match=r"ms=.*is no number"):
+        with pytest.raises(ValueError, match="ms must be a finite number of ms"):
             arguments.number("ms", value)
     with pytest.raises(ValueError, match=r"n=.*; expected a whole number"):
         arguments.check_integer("n", np.timedelta64(5, "ms"))

@@ -18,6 +18,7 @@ FLOORS = [
         "arguments",
         "errors",
         "messages",
+        "optional",
         "printable",
         "schema",
         "typing",

@@ -104,7 +104,7 @@ def _make_window(ds: xr.Dataset, start: float, stop: float | None) -> _Window:
     first, last = (ms / 1000 for ms in RECORDED_MS)
     limits = {"start": start} | ({} if stop is None else {"stop": stop})
     for name, value in limits.items():
-        if not first <= arguments.number(name, value, "seconds") <= last:
+        if not first <= arguments.number(name, value, "s") <= last:
             raise ValueError(
                 f"{name}={value} must be between {first:g} and {last:g} s from onset: AA1 was "
                 "recorded from 2 s before each onset to 4 s after it"

@@ -66,7 +66,7 @@ def predict(ds: xr.Dataset, fit: xr.Dataset, *, rectify: bool = True) -> xr.Data
     arguments.flag("rectify", rectify)
     schema.require(fit, "strf", "scale", "offset", "intercept", name="fit", of="aa1xr.strf")
     if "dt_ms" not in fit["lag"].attrs:
-        raise ValueError("the lags of fit have lost their attribute 'dt_ms'; aa1xr.strf gives it")
+        raise ValueError("the lags of fit must have the attribute 'dt_ms', as from aa1xr.strf")
     schema.check_dims("'strf'", fit["strf"], "freq", "lag")
     sound = schema.validate(ds, "spectrogram")["spectrogram"]
     several = [dim for dim in ("stimulus",) if dim in sound.dims]

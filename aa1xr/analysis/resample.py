@@ -138,7 +138,9 @@ def _rebin_sound(
         return sound
     compression = sound.attrs.get("compression", "none")
     arguments.choice("the attribute compression", compression, COMPRESSIONS)
-    floor_db = arguments.number("the attribute floor_db", sound.attrs.get("floor_db", FLOOR_DB))
+    floor_db = arguments.number(
+        "the attribute floor_db", sound.attrs.get("floor_db", FLOOR_DB), "dB"
+    )
     join: Join = partial(_mean_power, compression=compression, floor_db=float(floor_db))
     if sound.attrs.get("kind") == "function":
         join = np.mean
@@ -152,7 +154,7 @@ def _rebin_sound(
         outside=arguments.number(
             "the attribute silence",
             sound.attrs.get("silence", silence(compression, floor_db)),
-            "a level of the spectrogram",
+            "",
         ),
     )
     # The incomplete bins were filled with silence, which is wrong where the sound was cut.

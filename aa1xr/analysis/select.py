@@ -19,8 +19,8 @@ def drop_missing(ds: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     ds
-        A Dataset with `n_trials` [shape: (neuron, stimulus)], which is read. No other variable is
-        read.
+        A Dataset with `n_trials` [shape: (neuron, stimulus)], which is read. `spikes` is read only
+        if it was changed.
 
     Returns
     -------
@@ -31,7 +31,8 @@ def drop_missing(ds: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     ValueError
-        If nothing is left, or the Dataset has no `n_trials`.
+        If nothing is left, the Dataset has no `n_trials`, or `spikes` has other trials than
+        `n_trials` counts.
 
     Examples
     --------

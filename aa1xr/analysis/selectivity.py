@@ -219,7 +219,7 @@ def responsiveness(ds: xr.Dataset, *, window_s: float | None = None) -> xr.Datas
 
 def _window(ds: xr.Dataset, window_s: float | None) -> float:
     if window_s is not None:
-        if not 0 < arguments.number("window_s", window_s, "seconds") <= _RECORDED_S:
+        if not 0 < arguments.number("window_s", window_s, "s") <= _RECORDED_S:
             raise ValueError(
                 f"window_s={window_s} must be greater than 0 and at most {_RECORDED_S:g} s, the "
                 "time that AA1 was recorded before each onset"

@@ -125,7 +125,7 @@ def silence(sound: xr.DataArray) -> float | None:
     return (
         None
         if value is None or "scaled" in sound.attrs
-        else float(arguments.number("the attribute silence", value, "a level of the spectrogram"))
+        else float(arguments.number("the attribute silence", value, ""))
     )
 
 
@@ -180,11 +180,15 @@ def check_finite(
         wrong &= ~np.isnan(values)
     if wrong.any():
         where, value = _first(wrong, labels), values[wrong][0]
+        advice = (
+            "Silence has no logarithm: aa1xr.open(compression='db') gives levels with a floor. NaN "
+            "are bins that are not in the Dataset: select times and stimuli without them"
+            if "spectrogram" in name
+            else "Infinite rates come from a division by zero, or from an exponential: limit them"
+        )
         raise ValueError(
             f"{name} must be finite{' or NaN' if missing else ''}; got {value} {where} (and "
-            f"{int(wrong.sum()) - 1} more such values). Silence has no logarithm: "
-            "aa1xr.open(compression='db') gives levels with a floor. NaN are bins that are not in "
-            "the Dataset: select times and stimuli without them"
+            f"{int(wrong.sum()) - 1} more such values). {advice}"
         )
     if lowest is None:
         return

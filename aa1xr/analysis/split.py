@@ -181,7 +181,7 @@ def _hash(seed: int, value: Any) -> str:
 
 def _number(name: str, part: float, order: list[Any]) -> int:
     """How many labels a fraction or number is; at least one, unless it is zero."""
-    arguments.number(name, part, "labels, nor a fraction of them")
+    arguments.number(name, part, "labels, or a fraction of them")
     if part < 0 or (part >= 1 and part != int(part)):
         raise ValueError(f"{name}={shown(part)}; expected a fraction below 1, or a whole number")
     if part >= 1 or part == 0:

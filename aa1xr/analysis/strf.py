@@ -202,7 +202,7 @@ def strf(
     check_same_sounds(sound, rate, "the spectrogram and in the response")
     penalties = _penalties(alphas)
     arguments.flag("refit", refit)
-    if not 0 < arguments.number("scale_floor", scale_floor, "times the largest deviation") <= 1:
+    if not 0 < arguments.number("scale_floor", scale_floor, "") <= 1:
         raise ValueError(f"scale_floor must be above 0 and at most 1; got {scale_floor}")
     schema.bin_numbers(ds)  # a lag is a number of bins
     check_bins(sound)
@@ -270,7 +270,7 @@ def _penalties(alphas: Sequence[float]) -> Floats:
     one = isinstance(alphas, str | bytes | type) or not isinstance(alphas, Iterable)
     values = [] if one else arguments.listed("alphas", alphas, 1000)
     try:
-        values = [arguments.number("alphas", alpha) for alpha in values]
+        values = [arguments.number("alphas", alpha, "") for alpha in values]
     except ValueError:
         values = []
     penalties = np.asarray(values, np.float64)

@@ -8,7 +8,6 @@ are of all trials.
 
 from __future__ import annotations
 
-import re
 from typing import Any, NoReturn
 
 import dask.array as da
@@ -18,16 +17,11 @@ import xarray as xr
 from dask.delayed import delayed
 
 from aa1xr import schema
-from aa1xr.arguments import shown
 from aa1xr.dataset.binning import presentations
 from aa1xr.dataset.events import positions_in_store, store_of
 from aa1xr.dataset.lazy import Spikes, Trials
 from aa1xr.dataset.unchanged import is_selection_of
 from aa1xr.typing import Bools, Ints
-
-#: The attribute that says which trials a variable is of: their numbers, separated by spaces.
-MARK = "trials"
-_TRIALS = re.compile(r"(-?[0-9]{1,9}( |$))*")
 
 _WAY_ON = (
     "select trials with aa1xr.take_trials(ds, ...), which selects in all variables, or put the "
@@ -138,30 +132,21 @@ def checked_spikes(ds: xr.Dataset) -> xr.DataArray:
 
 def mark(labels: npt.ArrayLike) -> dict[str, str]:
     """The attribute of a variable that is of these trials."""
-    return {MARK: " ".join(str(int(label)) for label in np.sort(np.atleast_1d(labels)))}
+    return {schema.TRIALS: " ".join(str(int(label)) for label in np.sort(np.atleast_1d(labels)))}
 
 
 def counted(ds: xr.Dataset) -> Ints | None:
     """The trials that `n_trials` counts, ascending; None for all of them."""
     marks = {
-        str(ds[name].attrs[MARK])
+        str(ds[name].attrs[schema.TRIALS])
         for name in ("trial", "n_trials")
-        if name in ds.variables and MARK in ds[name].attrs
+        if name in ds.variables and schema.TRIALS in ds[name].attrs
     }
     if len(marks) > 1:
         raise ValueError(
             f"'trial' and 'n_trials' are of other trials: {' and '.join(sorted(marks))}; " + _WAY_ON
         )
-    return _parse(marks.pop()) if marks else None
-
-
-def _parse(text: Any) -> Ints:
-    if not _TRIALS.fullmatch(str(text)):
-        raise ValueError(
-            f"the attribute {MARK!r} must be the numbers of trials, such as '0 1 2'; got "
-            f"{shown(text)}"
-        )
-    return np.array(str(text).split(), int)
+    return schema.trial_numbers(marks.pop()) if marks else None
 
 
 def _labels(ds: xr.Dataset | xr.DataArray) -> Ints:
@@ -197,13 +182,13 @@ def _check_marks(ds: xr.Dataset, *names: str) -> None:
             continue
         of = numbers
         if name == "psth":
-            text = ds[name].attrs.get(MARK)
+            text = ds[name].attrs.get(schema.TRIALS)
             if text is None and numbers is not None:
                 _refuse(
                     "`psth` does not say of which trials it is (its attribute 'trials' is gone, "
                     "or it is of all trials)"
                 )
-            of = None if text is None else _parse(text)
+            of = None if text is None else schema.trial_numbers(text)
         if of is not None and not np.array_equal(of, labels):
             _refuse(
                 f"`{name}` is of the trials {' '.join(map(str, of))}, and the Dataset has "
@@ -216,7 +201,7 @@ def _comparable(ds: xr.Dataset, *names: str) -> bool:
     if "trial" not in ds.coords:
         return False
     # Where the rates say of which trials they are, `n_trials` of all trials is not asked for.
-    says = "psth" in ds.data_vars and MARK in ds["psth"].attrs
+    says = "psth" in ds.data_vars and schema.TRIALS in ds["psth"].attrs
     if "n_trials" not in ds.data_vars:
         return not says
     return "n_trials" in names or not says or counted(ds) is not None

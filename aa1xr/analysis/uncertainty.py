@@ -143,7 +143,8 @@ def bootstrap(
         each neuron once and resample it: `aa1xr.bootstrap(np.mean, snr, over="neuron")`.
     over
         "stimulus" or "neuron". If a stimulus or neuron is drawn twice, its second label ends in
-        " (2)".
+        " (2)". The store does not have such a label, so `function` must not need spike times, as
+        `aa1xr.events`, `dprime` and `responsiveness` do.
     n
         Number of samples.
     seed
@@ -240,7 +241,7 @@ def _check(function: Any, data: Sequence[Data], over: str, level: float) -> int:
         raise TypeError(
             f"function must be a function, such as aa1xr.quality; got {type(function).__name__}"
         )
-    if not 0 < arguments.number("level", level, "coverage") < 1:
+    if not 0 < arguments.number("level", level, "") < 1:
         raise ValueError(f"level={level} must be between 0 and 1")
     labels = None
     for each in data:

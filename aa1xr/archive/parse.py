@@ -148,8 +148,8 @@ def _microseconds(token: bytes, where: str) -> int:
     if not _TIME.fullmatch(token):
         text = token[:40].decode("utf-8", "replace")
         raise ArchiveError(
-            f"{where}: {text!r} is no spike time; expected milliseconds with at most three "
-            "decimals, such as 159.375, between spaces, and lines that end with LF or CRLF"
+            f"{where}: a spike time must be milliseconds with at most three decimals, such as "
+            f"159.375, between spaces, and lines must end with LF or CRLF; got {text!r}"
         )
     whole, _, decimals = token.partition(b".")
     return int(whole + decimals.ljust(3, b"0"))

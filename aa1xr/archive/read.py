@@ -249,7 +249,7 @@ class Archive:
                 if spikes > MOST_SPIKES:
                     raise ArchiveError(
                         f"{self._where(f'{area}_cells/{cell}')}: more than {MOST_SPIKES} spikes; "
-                        "this is no cell of AA1"
+                        "a cell of AA1 has fewer"
                     )
             yield Cell(cell, area, recordings)
 

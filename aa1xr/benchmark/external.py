@@ -23,9 +23,10 @@ from aa1xr.arguments import shown
 from aa1xr.benchmark.identity import installed, local_modules, model_digest
 from aa1xr.benchmark.models import MODELS, NEEDS_TORCH, from_network
 from aa1xr.benchmark.parameters import count_parameters
+from aa1xr.dataset.spectrogram_kinds import function_name
 from aa1xr.errors import AA1Warning
-from aa1xr.export.optional import import_optional
 from aa1xr.messages import warn
+from aa1xr.optional import import_optional
 from aa1xr.printable import file_name, one_line, printable
 from aa1xr.typing import Floats
 
@@ -227,7 +228,7 @@ def _entrant(name: str, model: Any) -> Entrant:
 
 
 def _name_of(model: Any) -> str:
-    return str(_owner(model).__qualname__).replace("<locals>.", "")
+    return function_name(model).replace("<locals>.", "")
 
 
 def _is_network(model: Any) -> bool:
@@ -335,7 +336,3 @@ def _quiet(sound: xr.DataArray) -> Floats:
         return np.array(known)
     shortest = int(sound["duration_s"].values.argmin()) if "duration_s" in sound.coords else 0
     return np.asarray(sound.values[shortest, -1])
-
-
-def _owner(model: Any) -> Any:
-    return model if hasattr(model, "__qualname__") else type(model)

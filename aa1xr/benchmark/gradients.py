@@ -9,7 +9,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis.spectrogram_checks import KEPT
-from aa1xr.export.optional import import_optional
+from aa1xr.optional import import_optional
 from aa1xr.typing import Floats
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from aa1xr.analysis.nonlinearity import fit_nonlinearity
 from aa1xr.analysis.predict import predict
 from aa1xr.analysis.split import Split
 from aa1xr.analysis.strf import strf
-from aa1xr.export.optional import import_optional
+from aa1xr.optional import import_optional
 from aa1xr.typing import Floats
 
 #: From a Dataset of the training and validation stimuli, which of them are which, and a Dataset

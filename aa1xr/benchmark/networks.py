@@ -249,12 +249,12 @@ class _SelectiveStates(nn.Module):  # type: ignore[misc]
         pace, take, show = self.select(x).split(self.sizes, -1)
         pace = softplus(self.pace(pace))
         keep = (pace.unsqueeze(-1) * -self.log_decay.exp()).exp()
-        states = _Recurrence.apply(keep, (pace * x).unsqueeze(-1) * take.unsqueeze(-2))
+        states = Recurrence.apply(keep, (pace * x).unsqueeze(-1) * take.unsqueeze(-2))
         shown = (states @ show.unsqueeze(-1)).squeeze(-1) + self.direct * x
         return before + self.leave(shown * silu(gate)).transpose(0, 1)
 
 
-class _Recurrence(torch.autograd.Function):  # type: ignore[misc]
+class Recurrence(torch.autograd.Function):  # type: ignore[misc]
     """h[t] = keep[t] * h[t - 1] + new[t], along the first dimension.
 
     One operation for each step, and one for each step back: recorded by autograd, a step costs

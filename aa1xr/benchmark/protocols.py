@@ -73,7 +73,7 @@ class Protocol:
             part = getattr(self, name)
             if part is None and name == "validation":
                 continue
-            if not 0 < arguments.number(name, part, "stimuli, as a fraction") < 1:
+            if not 0 < arguments.number(name, part, "") < 1:
                 raise ValueError(f"{name} must be between 0 and 1; got {part}")
         arguments.flag("together", self.together)
         arguments.check_integer("n_mels", self.n_mels)

@@ -21,6 +21,7 @@ import xarray as xr
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, linear, pad, silu, softplus
 
+from aa1xr.benchmark.networks import Recurrence
 from aa1xr.benchmark.training import Recipe
 from aa1xr.dataset.spectrogram import COMPRESSIONS, expand
 from aa1xr.typing import Floats
@@ -235,35 +236,9 @@ class _Mamba(nn.Module):  # type: ignore[misc]
         step = softplus(self.step(step))
         decay = torch.exp(-step.unsqueeze(-1) * self.log_rates.exp())
         drive = (step * inner).unsqueeze(-1) * write.unsqueeze(-2)
-        states = _Scan.apply(decay.transpose(0, 1), drive.transpose(0, 1)).transpose(0, 1)
+        states = Recurrence.apply(decay.transpose(0, 1), drive.transpose(0, 1)).transpose(0, 1)
         output = (states @ read.unsqueeze(-1)).squeeze(-1) + self.direct * inner
         return self.leave(output * silu(gate))
-
-
-class _Scan(torch.autograd.Function):  # type: ignore[misc]
-    """x[t] = decay[t] * x[t - 1] + drive[t] along the first axis, from zero.
-
-    With its own gradient, since autograd's takes several times as long for so many small steps.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, decay: Tensor, drive: Tensor) -> Tensor:
-        """The states."""
-        states = drive.clone(memory_format=torch.contiguous_format)
-        for before, now, kept in zip(states[:-1], states[1:], decay[1:], strict=True):
-            now.addcmul_(kept, before)
-        ctx.save_for_backward(decay, states)
-        return states
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradients of decay and drive."""
-        decay, states = ctx.saved_tensors
-        drive = gradient.clone(memory_format=torch.contiguous_format)
-        for t in range(len(drive) - 1, 0, -1):
-            drive[t - 1].addcmul_(decay[t], drive[t])
-        return torch.cat([torch.zeros_like(drive[:1]), drive[1:] * states[:-1]]), drive
 
 
 class Transformer2025(nn.Module):  # type: ignore[misc]

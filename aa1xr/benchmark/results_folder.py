@@ -54,8 +54,7 @@ def open_folder(path: Path, attrs: dict[str, Any]) -> Path:
         ) from error
     for name, value in attrs.items():
         found = group.attrs.get(name)
-        # Older results do not have it.
-        if found != value and not (name == "source_title" and found is None):
+        if found != value:
             of = _DIGESTS.get(name) or f"{name}={found!r}, and this is {value!r}"
             raise ValueError(f"{one_line(path)} has results of {of}; choose another folder")
     return path

@@ -174,7 +174,7 @@ def run(
         for area, split, seed in itertools.product(areas, chosen, seeds)
     ]
     results = {
-        unit: _with_all(load_unit(folder, unit, data=of_area[unit.area]))
+        unit: load_unit(folder, unit, data=of_area[unit.area])
         for unit in units
         if folder is not None and os.path.lexists(folder / str(unit))
     }
@@ -334,11 +334,6 @@ def _of_fit(*values: float) -> dict[str, xr.Variable]:
         name: xr.Variable((), float(value), attrs)
         for (name, attrs), value in zip(_OF_FIT.items(), values, strict=True)
     }
-
-
-def _with_all(found: xr.Dataset) -> xr.Dataset:
-    """With what units lack that were saved before times and parameters were recorded."""
-    return found.assign({n: v for n, v in _of_fit().items() if n not in found})
 
 
 def _versions(has_network: bool) -> dict[str, str]:

@@ -288,8 +288,8 @@ class _Training:
             raise
         except Exception as error:  # torch raises what it likes about what it will not load
             raise ValueError(
-                f"{one_line(path)} is no checkpoint of a network ({type(error).__name__}); remove "
-                "it"
+                f"{one_line(path)} must be a checkpoint of a network; it cannot be loaded "
+                f"({type(error).__name__}). Remove it"
             ) from error
         if found != label:
             raise ValueError(f"{one_line(path)} is of {found}, and this is {label}; remove it")

@@ -62,7 +62,7 @@ def mean_of_trials(
     protocol = find_protocol(protocol)
     numbers = arguments.listed("n", n, 1000)
     for number in numbers:
-        if number != math.inf and arguments.number("n", number, "trials") <= 0:
+        if number != math.inf and arguments.number("n", number, "") <= 0:
             raise ValueError(f"n must be above 0 trials; got {number}")
     prepared = protocol.prepare(ds)
     # As a prediction, the PSTH itself has cc_norm = sqrt(var(y) / SP) = 1 / CCmax.

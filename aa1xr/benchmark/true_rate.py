@@ -44,7 +44,7 @@ def true_rate(ds: xr.Dataset, truth: xr.Dataset, protocol: Protocol | str) -> xr
     of = "aa1xr.simulate_archive"
     schema.require(truth, "strf", "spontaneous", "gain", "threshold", name="truth", of=of)
     if "dt_ms" not in truth.attrs:
-        raise ValueError(f"truth has lost its attribute 'dt_ms'; {of} gives it")
+        raise ValueError(f"truth must have the attribute 'dt_ms', as from {of}")
     dt_ms = schema.positive("the attribute dt_ms of truth", truth.attrs["dt_ms"])
     factor = round(dt_ms / protocol.dt_ms)
     if factor < 1 or factor * protocol.dt_ms != dt_ms:

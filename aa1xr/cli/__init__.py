@@ -23,7 +23,7 @@ _COMMANDS = {
     "build": "turn the AA1 archive into a store, once",
     "verify": "check every byte of a store",
     "copy": "copy a store, for instance to object storage",
-    "info": "say what an archive or store holds",
+    "info": "show the contents of an archive or store",
     "list": "list neurons, stimuli or trials, also as CSV",
     "explore": "look at responses and listen, in the browser",
     "plot": "plot responses, spectrograms, receptive fields and overviews",

@@ -35,7 +35,7 @@ from aa1xr.benchmark.external import find_model
 from aa1xr.benchmark.table import row_names
 from aa1xr.cli.options import add_source, place_options
 from aa1xr.cluster import require_workers
-from aa1xr.export.optional import import_optional
+from aa1xr.optional import import_optional
 from aa1xr.printable import one_line
 from aa1xr.schema import AREAS
 from aa1xr.store import locate
@@ -76,17 +76,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(neuron, stimulus, time), and `split` where the protocol has several",
     )
     parser.add_argument("--area", choices=AREAS, help="default: both")
-    parser.add_argument("--seeds", type=_seed, nargs="+", metavar="N", help="default: 0")
+    parser.add_argument(
+        "--seeds", type=partial(_number, "seed"), nargs="+", metavar="N", help="default: 0"
+    )
     parser.add_argument(
         "--split",
-        type=_split,
+        type=partial(_number, "split"),
         nargs="+",
         metavar="N",
         help="only these splits, counted from 0, as a job of an array: all jobs share --out, and "
         "the same command without --split then prints the table of all",
     )
     parser.add_argument(
-        "--out", metavar="DIR", help="keep what is finished here, and go on from it"
+        "--out", metavar="DIR", help="folder for finished fits; a later run resumes from it"
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster to run on")
     parser.add_argument(
@@ -97,14 +99,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for the first worker of the cluster; default: 10",
     )
     parser.set_defaults(run=_run)
-
-
-def _seed(text: str) -> int:
-    return _number("seed", text)
-
-
-def _split(text: str) -> int:
-    return _number("split", text)
 
 
 def _number(noun: str, text: str) -> int:

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rebuild",
         action="store_true",
-        help="build it also if it is there, in its place: what is damaged is mended",
+        help="build the store again, even if it exists; this repairs a damaged store",
     )
     add_source(parser)
     parser.set_defaults(run=_run)

@@ -12,7 +12,7 @@ import xarray as xr
 import aa1xr
 from aa1xr.atomic import atomic_write
 from aa1xr.cli.options import add_data_dir, local_path, picture
-from aa1xr.export.optional import missing
+from aa1xr.optional import missing
 from aa1xr.printable import one_line
 
 #: Eight heights of a bar.
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `demo` takes."""
     parser.description = (
         "Simulate a small archive, build its store, open it, print the Dataset and "
-        "the mean response of each area, and draw one cell's response."
+        "the mean response of each area, and draw the response of one neuron."
     )
     parser.add_argument(
         "-o",

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-terms",
         action="store_true",
-        help="accept the terms of CRCNS, which are else shown before the first download",
+        help="accept the terms of CRCNS, which are otherwise shown before the first download",
     )
     add_data_dir(parser)
     parser.set_defaults(run=_run)

@@ -17,7 +17,7 @@ from aa1xr.cli.options import (
     select,
 )
 from aa1xr.cli.output import check_ending, write_netcdf, write_table
-from aa1xr.export.optional import import_optional
+from aa1xr.optional import import_optional
 from aa1xr.printable import one_line
 
 #: Formats, and what each needs that is optional.

@@ -11,7 +11,7 @@ import xarray as xr
 
 from aa1xr.atomic import atomic_write, refuse_existing
 from aa1xr.cli.options import local_path
-from aa1xr.export.optional import import_optional
+from aa1xr.optional import import_optional
 from aa1xr.printable import one_line
 
 #: What formulas begin with in spreadsheets, and what marks a cell as text there.

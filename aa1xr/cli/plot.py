@@ -20,7 +20,7 @@ from aa1xr.cli.options import (
     select,
 )
 from aa1xr.cli.output import add_out
-from aa1xr.export.optional import import_optional
+from aa1xr.optional import import_optional
 from aa1xr.printable import file_name, one_line
 
 #: Functions of `aa1xr.plot` that draw a Dataset, or a fit to it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -235,15 +236,24 @@ def positions_along(ds: xr.Dataset, everything: xr.Dataset, dim: str) -> Positio
     """Where the labels of `ds` along `dim` are in the store."""
     if dim not in ds.coords:
         if dim == "trial":  # as of ds[["psth"]], which says of which trials it is
-            marks = [ds[n].attrs["trials"] for n in ("n_trials", "psth")
-                     if n in ds and "trials" in ds[n].attrs]  # fmt: skip
-            return np.array(marks[0].split(), int) if marks else np.arange(everything.sizes[dim])
+            marks = [ds[n].attrs[schema.TRIALS] for n in ("n_trials", "psth")
+                     if n in ds and schema.TRIALS in ds[n].attrs]  # fmt: skip
+            return schema.trial_numbers(marks[0]) if marks else np.arange(everything.sizes[dim])
         raise ValueError(f"the Dataset has no coordinate {dim!r}, so its events are not defined")
     wanted = np.atleast_1d(ds[dim].values)
     positions: Positions = everything.get_index(dim).get_indexer(wanted)
     if (positions < 0).any():
-        unknown = ", ".join(map(str, wanted[positions < 0][:3]))
-        raise ValueError(f"{dim} {unknown}: not in the store that the Dataset was opened from")
+        labels = list(map(str, wanted[positions < 0][:3]))
+        drawn_twice = re.fullmatch(r".+ \([0-9]+\)", labels[0])
+        raise ValueError(
+            f"{dim} {', '.join(labels)}: not in the store that the Dataset was opened from"
+            + (
+                f". If aa1xr.bootstrap drew it twice, compute a value of each {dim} first, and "
+                "resample these values"
+                if drawn_twice
+                else ""
+            )
+        )
     if dim == "stimulus" and "name" in ds.coords:
         # Two archives may both have a conspecific-00.
         here, there = np.atleast_1d(ds["name"].values), everything["name"].values[positions]

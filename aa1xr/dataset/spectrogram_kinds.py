@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -287,7 +288,7 @@ class Function:
 
 def function_name(function: Any) -> str:
     """What a function is called."""
-    inner = getattr(function, "func", function)  # of functools.partial
+    inner = function.func if isinstance(function, functools.partial) else function
     return str(getattr(inner, "__qualname__", type(inner).__qualname__))
 
 
@@ -375,7 +376,7 @@ def make_function(
                 f"{function_name(function)} varies from {of_zeros.min():g} to {of_zeros.max():g}; "
                 "got None"
             )
-    quiet = float(arguments.number("silence", quiet, "a value of the spectrogram"))
+    quiet = float(arguments.number("silence", quiet, ""))
     if frame_ms is not None:
         ends = arguments.listed("frame_ms", frame_ms, 2)
         if len(ends) != 2:

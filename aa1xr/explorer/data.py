@@ -102,7 +102,6 @@ class Data:
         self._lock = threading.RLock()
         self._background = ThreadPoolExecutor(1, thread_name_prefix="aa1xr-explore")
         self._fits: dict[str, Future[xr.Dataset]] = {}
-        self.title = str(self._store.attrs.get("title", ""))
         self.source = self._store.source
         self._quality = self._background.submit(self._measure)
         self.choices = Choices(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.export.optional import import_optional
+from aa1xr.optional import import_optional
 
 if TYPE_CHECKING:
     from aa1xr.explorer.server import Explorer

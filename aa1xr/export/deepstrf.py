@@ -9,8 +9,8 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.dataset.options import SpectrogramOptions
-from aa1xr.export.optional import import_optional
 from aa1xr.export.stimuli import Stimuli
+from aa1xr.optional import import_optional
 
 if TYPE_CHECKING:
     import torch
@@ -95,6 +95,7 @@ def to_deepstrf(
     arguments.flag("waveform", waveform)
     stimuli = Stimuli(ds, "spikes", waveform=waveform, sample_rate=sample_rate)
     schema.check_dims("'spikes'", ds["spikes"], "neuron", "trial")
+    schema.require_coords(ds, "neuron", "rig")
     torch = import_optional("torch", extra="torch")
     stims, responses = [], []
     for number in range(len(stimuli)):

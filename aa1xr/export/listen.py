@@ -14,7 +14,7 @@ from aa1xr.analysis.trial_checks import presented
 from aa1xr.archive.write import wav_bytes
 from aa1xr.dataset.events import as_events, store_of
 from aa1xr.dataset.sounds import refuse_waveforms, samples_in_bin, sounds_of
-from aa1xr.export.optional import import_optional
+from aa1xr.optional import import_optional
 from aa1xr.store.read import Store
 from aa1xr.typing import Ints
 

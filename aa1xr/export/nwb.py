@@ -17,8 +17,8 @@ from aa1xr.archive.contents import Contents
 from aa1xr.atomic import atomic_write, refuse_existing
 from aa1xr.dataset.events import as_events, store_of
 from aa1xr.dataset.sounds import sounds_of
-from aa1xr.export.optional import import_optional
 from aa1xr.export.timeline import Timeline, make_timelines
+from aa1xr.optional import import_optional
 from aa1xr.printable import file_name
 from aa1xr.store.location import resolve_path
 from aa1xr.version import VERSION

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import xarray as xr
 
-from aa1xr.export.optional import import_optional
 from aa1xr.export.timeline import make_timelines
+from aa1xr.optional import import_optional
 
 if TYPE_CHECKING:
     import pynapple as nap

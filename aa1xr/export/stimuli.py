@@ -97,7 +97,7 @@ class Stimuli:
         axes = {dim: label[window] if dim == "time" else label for dim, label in self._axes.items()}
         labels = {"stimulus": np.array(self.labels[stimulus : stimulus + 1])} | axes
         check_finite(spectrogram[np.newaxis, :, window], labels)
-        known = arguments.number("the attribute silence", self._sound.attrs.get("silence", 0))
+        known = arguments.number("the attribute silence", self._sound.attrs.get("silence", 0), "")
         if "scaled" in self._sound.attrs:
             known = np.nan
         silence = np.full(len(spectrogram), known, np.float32)

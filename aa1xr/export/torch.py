@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal, overload
 import xarray as xr
 
 from aa1xr import arguments
-from aa1xr.export.optional import import_optional
 from aa1xr.export.stimuli import Stimuli
+from aa1xr.optional import import_optional
 
 if TYPE_CHECKING:
     from aa1xr.export.torch_dataset import StimulusDataset, WaveformDataset

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from aa1xr import arguments, schema
-from aa1xr.analysis import quality as measures
+from aa1xr import schema
 from aa1xr.analysis.trial_checks import presented
 from aa1xr.plot import panels
 from aa1xr.printable import plot_text
@@ -133,10 +132,10 @@ def quality(
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['Field L\nn = 5', 'MLd\nn = 6']
     """
-    values = measured(data, measure).compute()
+    values = panels.measured(data, measure).compute()
     if values.dims != ("neuron",):
         raise ValueError(f"one value for each neuron is drawn; {values.name!r} is {values.dims}")
-    check_numbers("measure", values)
+    panels.check_numbers("measure", values)
     values = values.astype(float).where(np.isfinite(values))
     if bool(values.isnull().all()):
         raise ValueError(f"{values.name} is finite for no neuron: there is nothing to draw")
@@ -188,30 +187,6 @@ def _between(samples: list[Floats]) -> str:
 
     p = float(stats.mannwhitneyu(*samples).pvalue)
     return f"p {'< 0.001' if p < 0.001 else f'= {p:.2g}'} (Mann-Whitney U)"
-
-
-def measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
-    """A measure of each neuron that the data have, or that `aa1xr.quality` computes."""
-    if isinstance(data, xr.DataArray):
-        return data
-    schema.require(data)
-    if measure in list(data.variables):
-        return data[measure]
-    if measure not in list(measures.MEASURES):
-        raise ValueError(
-            f"measure={arguments.shown(measure)}; expected a variable or label of the "
-            f"Dataset, or one of {', '.join(measures.MEASURES)}"
-        )
-    return measures.quality(data)[measure]
-
-
-def check_numbers(name: str, values: xr.DataArray) -> None:
-    """Refuse labels that are text, which is neither drawn nor sorted by."""
-    if values.dtype.kind not in "buif":
-        raise ValueError(
-            f"{name} must be numbers; {str(values.name)!r} has "
-            f"{arguments.shown(values.values.flat[0]) if values.size else values.dtype}"
-        )
 
 
 def _beside(values: Floats, row: float) -> Floats:

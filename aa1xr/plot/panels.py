@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, schema
-from aa1xr.export.optional import import_optional
+from aa1xr.analysis.quality import MEASURES, quality
+from aa1xr.optional import import_optional
 from aa1xr.printable import plot_text
 from aa1xr.typing import Bools, Floats
 
@@ -67,6 +68,30 @@ def variable(data: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
     schema.require(data, name)
     # Of that alone, since masking with .where widens others.
     return schema.validate(data[[name]], name)[name]
+
+
+def measured(data: xr.Dataset | xr.DataArray, measure: str) -> xr.DataArray:
+    """A measure of each neuron that the data have, or that `aa1xr.quality` computes."""
+    if isinstance(data, xr.DataArray):
+        return data
+    schema.require(data)
+    if measure in list(data.variables):
+        return data[measure]
+    if measure not in list(MEASURES):
+        raise ValueError(
+            f"measure={arguments.shown(measure)}; expected a variable or label of the "
+            f"Dataset, or one of {', '.join(MEASURES)}"
+        )
+    return quality(data)[measure]
+
+
+def check_numbers(name: str, values: xr.DataArray) -> None:
+    """Refuse labels that are text, which is neither drawn nor sorted by."""
+    if values.dtype.kind not in "buif":
+        raise ValueError(
+            f"{name} must be numbers; {str(values.name)!r} has "
+            f"{arguments.shown(values.values.flat[0]) if values.size else values.dtype}"
+        )
 
 
 def window(array: xr.DataArray) -> xr.DataArray:
@@ -133,10 +158,12 @@ def point_area(points: float = 4) -> float:
     return (points * float(mpl.rcParams["font.size"]) / 10) ** 2
 
 
-def colour_bar(ax: Axes, mesh: Any, label: str, **options: Any) -> None:
+def colour_bar(
+    ax: Axes, mesh: Any, label: str, *, left: float = 1.02, extend: str = "neither"
+) -> None:
     """A colour bar outside the axes, which keep their width: axes below each other stay aligned."""
-    place = ax.inset_axes((1.02, 0, 0.025, 1))
-    ax.figure.colorbar(mesh, cax=place, label=label, **options)
+    place = ax.inset_axes((left, 0, 0.025, 1))
+    ax.figure.colorbar(mesh, cax=place, label=label, extend=extend)
 
 
 def mark_areas(
@@ -164,11 +191,15 @@ def by_area(array: xr.DataArray) -> dict[str, xr.DataArray]:
     return {str(area): array.isel(neuron=areas == area) for area in np.unique(areas)}
 
 
+def bin_edges(array: xr.DataArray) -> Floats:
+    """The edges of the bins, in s."""
+    bins = schema.bin_numbers(array)
+    return np.append(bins, bins[-1] + 1) * schema.bin_width_ms(array) / 1000
+
+
 def time_axis(ax: Axes, array: xr.DataArray, *, marks: bool = True) -> Floats:
     """Label the time, mark where the stimulus begins and ends, and give the edges of the bins."""
-    width = schema.bin_width_ms(array) / 1000
-    bins = schema.bin_numbers(array)
-    edges = np.append(bins, bins[-1] + 1) * width
+    width, edges = schema.bin_width_ms(array) / 1000, bin_edges(array)
     ax.set_xlabel("time from stimulus onset (s)")
     ax.set_xlim(edges[0], edges[-1])
     times = [0.0]

@@ -16,7 +16,7 @@ from aa1xr.analysis.sel import sel_one
 from aa1xr.analysis.smooth import smooth
 from aa1xr.analysis.trial_checks import check_trials
 from aa1xr.dataset.spectrogram import COMPRESSIONS, expand
-from aa1xr.plot import overviews, panels
+from aa1xr.plot import panels
 from aa1xr.printable import plot_text
 from aa1xr.typing import Floats
 
@@ -148,13 +148,10 @@ def _prediction_of(heard: xr.DataArray, prediction: xr.DataArray) -> xr.DataArra
 
 
 def _add_prediction(ax: Axes, rate: xr.DataArray) -> None:
-    width = schema.bin_width_ms(rate) / 1000
-    bins = schema.bin_numbers(rate)
-    edges = np.append(bins, bins[-1] + 1) * width
     ax.patches[0].set(label="PSTH", alpha=0.5)
     ax.stairs(
         rate.values,
-        edges,
+        panels.bin_edges(rate),
         baseline=None,
         color=panels.VERMILLION,
         linewidth=1.2,
@@ -283,6 +280,8 @@ def raster(
     if len(several) == 2:
         sel_one(spikes, "drawn", neuron=None)  # raises
     spikes = panels.window(spikes.compute())
+    if "trial" not in spikes.coords:
+        raise ValueError(f"{spikes.name!r} has no 'trial': a raster needs single trials")
     if (spikes % 1 > 0).any():
         how = (
             f": it was smoothed ({spikes.attrs['smoothed']})" if "smoothed" in spikes.attrs else ""
@@ -292,8 +291,6 @@ def raster(
             f"{arguments.shown(float(spikes.where(spikes % 1 > 0).max()))}{how}. Draw it from the "
             "Dataset as it was opened"
         )
-    if "trial" not in spikes.coords:
-        raise ValueError(f"{spikes.name!r} has no 'trial': a raster needs single trials")
     if "trial" not in spikes.dims:
         spikes = spikes.expand_dims("trial")
     spikes = spikes.transpose(*several, "trial", "time")
@@ -483,12 +480,12 @@ def population(
     schema.check_dims("the rate", rate, "neuron", "time")
     name = ""
     if by is not None:
-        values = overviews.measured(data, by) if isinstance(by, str) else by
+        values = panels.measured(data, by) if isinstance(by, str) else by
         arguments.expect("by", values, xr.DataArray)
         name = str(by if isinstance(by, str) else by.name or "measure")
         if values.dims != ("neuron",):
             raise ValueError(f"by must be one value for each neuron; {name!r} has {values.dims}")
-        overviews.check_numbers("by", values)
+        panels.check_numbers("by", values)
         if "neuron" in values.coords and "neuron" in rate.coords:
             values = values.reindex(neuron=rate["neuron"].values)
         order = np.argsort(-np.asarray(values.values, np.float64), kind="stable")
@@ -503,9 +500,7 @@ def population(
         edges, np.arange(n_neurons + 1), rate.values, cmap="magma", vmin=min(low, 0), vmax=high,
         rasterized=True,
     )  # fmt: skip
-    label = panels.quantity("rate", rate)
-    bar = ax.inset_axes((1.06, 0, 0.025, 1))
-    ax.figure.colorbar(mesh, cax=bar, label=label, extend="max")
+    panels.colour_bar(ax, mesh, panels.quantity("rate", rate), left=1.06, extend="max")
     panels.mark_areas(ax, rate, colour="white")
     names = rate["neuron"].values if "neuron" in rate.coords else np.arange(n_neurons)
     named = n_neurons <= _MOST_NAMES

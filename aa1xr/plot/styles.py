@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from aa1xr import arguments
-from aa1xr.export.optional import import_optional
+from aa1xr.optional import import_optional
 
 #: Text, where matplotlib's own sizes are relative to `font.size`: "x-small" is 0.69 of it.
 _SHARED: dict[Any, Any] = {

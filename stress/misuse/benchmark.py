@@ -196,7 +196,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     ("benchmark.true_rate", "a protocol of wider bins",
      lambda t: _truth(t, protocol=_protocol(dt_ms=20.0)), "bins of 20 ms do not divide those of 5"),
     ("benchmark.true_rate", "a truth that lost its attributes",
-     lambda t: _truth(t, truth=t.truth.drop_attrs(deep=False)), "lost its attribute 'dt_ms'"),
+     lambda t: _truth(t, truth=t.truth.drop_attrs(deep=False)), "must have the attribute 'dt_ms'"),
     ("benchmark.true_rate", "the path of the truth", lambda t: _truth(t, truth=str(t.archive)),
      "truth is str; expected what aa1xr.simulate_archive gives", TypeError),
 )  # fmt: skip

@@ -81,7 +81,7 @@ def test_parse_spikes__a_token_that_is_no_time_is_refused(token):
     # In a line by itself, and among times that are right.
     for before, number in ((b"", 1), (b"1.000 \n\n2.000 ", 3)):
         with pytest.raises(
-            ArchiveError, match=rf"^a/spike1, line {number}: .*no spike time"
+            ArchiveError, match=rf"^a/spike1, line {number}: .*a spike time must be"
         ) as info:
             parse_spikes(before + token.encode() + b" 3.000 \n", "a/spike1")
         assert "such as 159.375" in str(info.value)
@@ -128,7 +128,7 @@ def test_parse_spikes__many_spikes_in_one_trial():
 
 
 def test_parse_spikes__a_byte_that_is_no_text_is_refused():
-    with pytest.raises(ArchiveError, match=r"^a/spike1, line 2: '.1\.000' is no spike time"):
+    with pytest.raises(ArchiveError, match=r"line 2: a spike time must be .*; got '.1\.000'"):
         parse_spikes(b"1.000 \n\xff1.000 \n", "a/spike1")
 
 
@@ -136,7 +136,7 @@ def test_parse_spikes__a_byte_that_is_no_text_is_refused():
     "token", ["2147483.648", "-2147483.648", "9999999.999", "2147484", "2.2e9"]
 )
 def test_parse_spikes__beyond_int32_is_refused(token):
-    with pytest.raises(ArchiveError, match=r"^a/spike1, line 2: .*(beyond 2147483 ms|no spike)"):
+    with pytest.raises(ArchiveError, match=r"line 2: .*(beyond 2147483 ms|spike time must be)"):
         parse_spikes(f"1.000 \n{token} \n".encode(), "a/spike1")
 
 
@@ -146,7 +146,7 @@ def test_parse_spikes__an_empty_file_is_refused():
 
 
 def test_parse_spikes__a_long_token_is_not_all_shown():
-    with pytest.raises(ArchiveError, match="no spike time") as info:
+    with pytest.raises(ArchiveError, match="a spike time must be") as info:
         parse_spikes(b"9" * 10**6 + b"\n", "a/spike1")
     assert len(str(info.value)) < 250
 
@@ -212,7 +212,7 @@ def test_parse_spike_files__are_not_mixed(files):
 def test_parse_spike_files__the_file_and_line_of_an_error():
     good = b"1.000 2.000 \n\n3.000 \n"
     for bad, says in (
-        (b"1.000 \nx \n", "b, line 2: 'x' is no spike time"),
+        (b"1.000 \nx \n", "b, line 2: a spike time must be .*; got 'x'"),
         (b"1.000 \n2147484.000 \n", "b, line 2: a spike time beyond"),
         (b"", "b: empty"),
         (b"1.000 \n2.0", "b: its last line has no end"),

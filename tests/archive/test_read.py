@@ -159,7 +159,7 @@ DAMAGES = {
     "stereo": (stereo, r"flatrip/.*\.wav: 2 channel\(s\).*expected one channel"),
     "other rate": (other_rate, r"\.wav: sampled at \d+ Hz, but .*\.wav at \d+ Hz; expected one"),
     "bad token": (put(f"{PAIR}/flatrip/spike7", b"1.000 \n2.000 oops \n"),
-     r"Field_L_cells/a1_10_B/flatrip/spike7, line 2: 'oops' is no spike time"),
+     r"Field_L_cells/a1_10_B/flatrip/spike7, line 2: a spike time must be .*; got 'oops'"),
     "spike empty": (put(f"{PAIR}/flatrip/spike7", b""), r"flatrip/spike7: empty; expected a line"),
     "stim empty": (put(f"{PAIR}/flatrip/stim7", b""), r"flatrip/stim7: ''; expected the name"),
     "area": (move("MLd_cells", "mld_cells"), r"mld_cells/.*: unknown area 'mld'.*Field_L or MLd"),

@@ -11,9 +11,9 @@ from aa1xr.benchmark.networks import (  # noqa: E402
     GRUSmall,
     Mamba,
     MambaSmall,
+    Recurrence,
     Transformer,
     TransformerSmall,
-    _Recurrence,
 )
 
 KINDS = [GRU, Mamba, Transformer, CNN, GRUSmall, MambaSmall, TransformerSmall]
@@ -123,8 +123,8 @@ def test_recurrence__is_a_plain_loop_and_so_are_its_gradients():
     for kept, added in zip(keep, new, strict=True):
         state = kept * state + added
         expected.append(state)
-    torch.testing.assert_close(_Recurrence.apply(keep, new), torch.stack(expected))
-    assert torch.autograd.gradcheck(_Recurrence.apply, (keep, new))
+    torch.testing.assert_close(Recurrence.apply(keep, new), torch.stack(expected))
+    assert torch.autograd.gradcheck(Recurrence.apply, (keep, new))
 
 
 def test_transformer__attends_to_240_ms_and_no_more():

@@ -93,17 +93,6 @@ def test_gates__are_those_of_torchs_gru_and_its_gradient():
     torch.testing.assert_close(states_and_gradients(network.states), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_scan__is_the_recurrence_and_its_gradient():
-    decay = torch.rand(5, 2, 3, dtype=torch.double, requires_grad=True)
-    drive = torch.randn(5, 2, 3, dtype=torch.double, requires_grad=True)
-    state, states = torch.zeros(2, 3, dtype=torch.double), []
-    for kept, new in zip(decay, drive, strict=True):
-        state = kept * state + new
-        states.append(state)
-    torch.testing.assert_close(published._Scan.apply(decay, drive), torch.stack(states))
-    assert torch.autograd.gradcheck(published._Scan.apply, (decay, drive))
-
-
 @pytest.mark.parametrize(
     ("compression", "least"), [("cubic", 1e-16), ("log1p", 1e-16), ("none", 1e-16), ("db", 1e-8)]
 )

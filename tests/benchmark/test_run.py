@@ -8,7 +8,7 @@ import xarray as xr
 import zarr
 
 import aa1xr
-from aa1xr.benchmark import MODELS, PROTOCOLS, read_scores, run, score_prediction
+from aa1xr.benchmark import MODELS, PROTOCOLS, run, score_prediction
 from aa1xr.benchmark.causality import PROBES, with_probes
 from aa1xr.benchmark.run import SCORES
 from tests.analysis.small_datasets import refuse
@@ -124,17 +124,6 @@ def test_run__scores_0_where_a_model_predicts_no_rate(ds, protocol, undefined):
     for name in SCORES:
         given_up = result.neuron == "sim0000_1_B"
         xr.testing.assert_identical(result[name], every[name].where(~given_up, 0.0))
-
-
-def test_run__goes_on_in_a_folder_of_before_titles(ds, protocol, guess, tmp_path):
-    expected = run(ds, protocol, "guess", areas=["MLd"], path=tmp_path / "out")
-    group = zarr.open_group(tmp_path / "out", mode="a")
-    del group.attrs["source_title"]
-    n_fits = len(guess)
-    again = run(ds, protocol, "guess", areas=["MLd"], path=tmp_path / "out")
-    assert len(guess) == n_fits
-    xr.testing.assert_equal(again, expected)
-    assert set(read_scores(tmp_path / "out")["data"]) == {""}
 
 
 def test_run__tests_each_type_by_itself(ds, protocol, guess):

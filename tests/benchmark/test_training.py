@@ -112,7 +112,7 @@ def test_fit__refuses_a_checkpoint_that_runs_code(fitted, tmp_path):
             return Path.touch, (ran,)
 
     torch.save({"label": Runs()}, checkpoint)
-    with pytest.raises(ValueError, match=r"state is no checkpoint .*; remove it"):
+    with pytest.raises(ValueError, match=r"state must be a checkpoint .*Remove it"):
         fit(GRU, known, split, seed=0, recipe=Recipe(n_epochs=1), checkpoint=checkpoint)
     assert not ran.exists()
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from aa1xr.export.optional import import_optional
+from aa1xr.optional import import_optional
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_import_optional__gives_the_module():
