@@ -54,8 +54,8 @@ def tables(args: argparse.Namespace, work: Path) -> Iterator[Table]:
         measured = peer.rows(aa1.archive, aa1.store, args.peer_python, args.runs)
         yield Table("Beside deepSTRF", ("aa1xr", "deepSTRF", "deepSTRF / aa1xr"), measured, notes)
     if "limits" in args.only:
-        columns = ("aa1xr", "limit", "aa1xr / limit")
-        yield Table("Against the limit", columns, limits.rows(aa1, args.runs))
+        columns = ("aa1xr", "lower bound", "aa1xr / lower bound")
+        yield Table("Against the lower bound", columns, limits.rows(aa1, args.runs))
     if "growth" in args.only:
         columns = tuple(f"{n:,} neurons" for n in args.scale)
         sources = archives.grow(archives.simulate(work), args.scale)

@@ -18,7 +18,7 @@ def rows(aa1: Source, runs: int) -> Iterator[Row]:
         ):
             ideal, real, ratio = alternated(method(bare), method("time_psth"), runs)
             yield Row(
-                f"PSTH of all cells at 5 ms / {what}",
+                f"PSTH of all neurons at 5 ms / {what}",
                 (seconds(real), seconds(ideal), times(ratio)),
                 method("track_tasks")(),
                 *((f"≤ {most} times", ratio <= most) if most else ()),

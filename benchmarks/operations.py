@@ -35,7 +35,7 @@ def rows(aa1: Source, runs: int) -> Iterator[Row]:
     with ready(suite.Process, *of) as method:
         for what, name, n_tasks in (
             ("import aa1xr", "time_import", None),
-            ("process: import, warm open, PSTH of all cells", "time_psth_of_all", psth),
+            ("process: import, warm open, PSTH of all neurons", "time_psth_of_all", psth),
         ):
             bare, full, ratio = alternated(method("time_required_imports"), method(name), runs)
             yield Row(

@@ -13,7 +13,7 @@ from benchmarks.measure import HERE, compared, process, side, tasks
 from benchmarks.report import Row, mib, seconds, times
 
 NOTES = """\
-- The peer is unsmoothed (`smooth=False`), and starts from the extracted folder: extracting is not
+- deepSTRF does not smooth (`smooth=False`), and starts from the extracted folder: extracting is not
   in its times. Its constructor makes all counts and spectrograms, and holds them.
 - Its environment is that of `benchmarks/peer-env.sh`: torch 2.13.0 (CPU), and of what
   deepSTRF requires only what its import needs; `pip install deepSTRF` brings more. torchaudio
@@ -25,8 +25,8 @@ NOTES = """\
   "whole process".
 - Peak memory is VmHWM of the process, imports included; at 1 ms of at most three runs, and of
   counts from the store of one.
-- Quality, of at most two runs: ours is eleven measures, over all half splits of the trials; the
-  peer's two, over at most 126 random ones."""
+- Quality, of at most two runs: aa1xr computes 13 measures, over all split halves of the
+  trials; deepSTRF two, over at most 126 random ones."""
 
 
 def rows(archive: Path, store: str, peer_python: str, runs: int) -> Iterator[Row]:
@@ -90,7 +90,7 @@ def _times(store, rounds, quality) -> Iterator[Row]:
 
     yield _row("import", pairs("cold", ["import"], "peer", ["import"]), "")
     yield _row(
-        "cold: zip to the PSTH of all cells, 5 ms",
+        "cold: zip to the PSTH of all neurons, 5 ms",
         pairs("cold", ["open", "psth"], "peer", ["open", "psth"]),
         psth,
         least=5,
@@ -111,17 +111,17 @@ def _times(store, rounds, quality) -> Iterator[Row]:
     for dt_ms in (2, 1):
         stage = f"{dt_ms} ms"
         yield _row(
-            f"new bin width, 5 to {stage}, with the PSTH of all cells",
+            f"new bin width, 5 to {stage}, with the PSTH of all neurons",
             pairs("warm", [stage], "peer widths", [stage]),
             tasks(ds[dt_ms].psth),
             least=20,
         )
     yield _row(
-        "PSTH of all cells, 5 ms (ours from the store, the peer's from memory)",
+        "PSTH of all neurons, 5 ms (aa1xr from the store, deepSTRF from memory)",
         pairs("warm", ["psth"], "peer", ["psth"]),
         psth,
     )
-    yield _row("quality of all cells, 5 ms", quality, tasks(aa1xr.quality(ds[5])))
+    yield _row("quality of all neurons, 5 ms", quality, tasks(aa1xr.quality(ds[5])))
 
 
 def _memory(store, peaks, ours) -> Iterator[Row]:
@@ -134,8 +134,8 @@ def _memory(store, peaks, ours) -> Iterator[Row]:
         peer = statistics.median(peak for _, peak in peaks[dt_ms])
         for what, task, lazy in (
             ("a pass over all counts in blocks", "counts-in-blocks", ds.spikes.sum()),
-            ("all counts held at once, `chunks=None`", "counts-held", None),
-            ("all counts held at once, dask", "counts-held-by-dask", ds.spikes),
+            ("all counts in memory, `chunks=None`", "counts-held", None),
+            ("all counts in memory, dask", "counts-held-by-dask", ds.spikes),
         ):
             pair = (ours(task, store, dt_ms)["peak"], peer)
             n_tasks = "no dask" if lazy is None else tasks(lazy)

@@ -5,7 +5,7 @@ import tempfile
 
 
 def cold(stages, archive, dt_ms, *, spectrogram):
-    """From the zip, without a store, to the PSTH of all cells."""
+    """From the zip, without a store, to the PSTH of all neurons."""
     with tempfile.TemporaryDirectory() as data_dir:
         ds = aa1xr.open(archive, dt_ms=dt_ms, data_dir=data_dir)
         stages.done("open")

@@ -39,11 +39,11 @@ def _persist(lazy):
 
 
 COMPUTED = {
-    "PSTH of all cells, 5 ms": lambda ds: ds.psth,
-    "spikes of all cells, 5 ms": lambda ds: ds.spikes,
-    "quality of all cells, 5 ms, all half splits": aa1xr.quality,
-    "scores of a prediction for all cells, 5 ms": lambda ds: aa1xr.score(ds, ds.psth),
-    "STRFs of all cells, ten folds, 5 ms": lambda ds: _strfs(ds.sel(type="conspecific")),
+    "PSTH of all neurons, 5 ms": lambda ds: ds.psth,
+    "spikes of all neurons, 5 ms": lambda ds: ds.spikes,
+    "quality of all neurons, 5 ms, all split halves": aa1xr.quality,
+    "scores of a prediction for all neurons, 5 ms": lambda ds: aa1xr.score(ds, ds.psth),
+    "STRFs of all neurons, ten folds, 5 ms": lambda ds: _strfs(ds.sel(type="conspecific")),
 }
 
 SELECTED = {
@@ -215,7 +215,7 @@ class Process(Benchmark):
 
 
 class LowerBound(Benchmark):
-    """The PSTH of all cells, and what no code could beat: a bare count, and a bare read."""
+    """The PSTH of all neurons, and what no code could beat: a bare count, and a bare read."""
 
     def setup(self, sources, source):
         self.files = sources[source].files()

@@ -196,7 +196,7 @@ def test_main__writes_the_tables(sample_archive, tmp_path, monkeypatch, capsys):
     command.main()
     written = out.read_text()
     assert written == capsys.readouterr().out
-    assert "## Against the limit" in written
+    assert "## Against the lower bound" in written
     assert str(tmp_path) not in written
     assert str(sample_archive) not in written
 
