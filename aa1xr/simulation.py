@@ -87,6 +87,13 @@ def simulate_archive(
         (drive - threshold))), where drive[t] = sum over freq and lag of strf * spectrogram[freq, t
         - lag].
 
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    FileExistsError
+        If there is something at `path`.
+
     Examples
     --------
     >>> truth = aa1xr.simulate_archive(tmp / "cells.zip", n_neurons=2, n_songs=1, n_ripples=1)

@@ -101,6 +101,12 @@ def coherence(
         shorter than one segment, do not count. Values are NaN if fewer than three segments remain,
         or if at most one segment varies.
 
+    Raises
+    ------
+    ValueError
+        If the prediction has other bins, or no neuron or stimulus of `ds`, if bins are missing
+        within the time axis, or if `window_ms` is less than two bins or longer than all stimuli.
+
     Notes
     -----
     For K segments, the plain estimate of -ln(1 - coherence) is too large by 1 / (K - 1) at each
@@ -125,8 +131,8 @@ def coherence(
     Examples
     --------
     >>> ds = aa1xr.open_sample()
-    >>> even, odd = ds.isel(trial=slice(0, None, 2)), ds.isel(trial=slice(1, None, 2))
-    >>> result = aa1xr.coherence(odd, aa1xr.psth(even))
+    >>> even, odd = aa1xr.take_trials(ds, "even"), aa1xr.take_trials(ds, "odd")
+    >>> result = aa1xr.coherence(odd, even.psth)
     >>> result.coherence.sel(area="MLd").dims
     ('neuron', 'frequency')
     >>> below = result.information < result.information_max + 2 * result.information_max_se

@@ -39,6 +39,11 @@ def mean_score(scores: xr.Dataset, *, dim: str = "neuron") -> xr.Dataset:
         other data or by a test. Or average `signal_power` and `noise_power`, which are unbiased,
         and take the ratio of the means.
 
+    Raises
+    ------
+    ValueError
+        If `scores` lacks the dimension `dim`.
+
     Examples
     --------
     >>> ds = aa1xr.open_sample().sel(area="MLd", type="flatrip")

@@ -134,6 +134,12 @@ def quality(
     UnitsWarning
         If `spikes` was smoothed with `match="deepSTRF"`, whose kernel is not normalised.
 
+    Raises
+    ------
+    ValueError
+        If `ds` lacks `spikes`, its trials or `duration_s`, if a trial occurs twice, or if `spikes`
+        has trials that `n_trials` does not count.
+
     Notes
     -----
     Each dask worker holds at most one block of neurons in memory.
@@ -204,8 +210,8 @@ def quality(
 def with_quality(ds: xr.Dataset, *, max_splits: int = 10_000) -> xr.Dataset:
     """Add the quality of the responses as coordinates of the neurons.
 
-    The coordinates are the measures of `aa1xr.quality` over the data in `ds`. Conditions never
-    select a neuron whose measure is NaN.
+    The coordinates are the measures of `aa1xr.quality` over the data in `ds`. Comparisons with <,
+    > or == never select a neuron whose measure is NaN.
 
     Parameters
     ----------
@@ -216,6 +222,11 @@ def with_quality(ds: xr.Dataset, *, max_splits: int = 10_000) -> xr.Dataset:
     -------
     xarray.Dataset
         `ds` with a coordinate along `neuron` for each measure.
+
+    Raises
+    ------
+    ValueError
+        As `aa1xr.quality`.
 
     Examples
     --------

@@ -113,6 +113,11 @@ def trial_halves(ds: xr.Dataset, *, n: int = 1, seed: int = 0) -> list[tuple[lis
     list of (list of int, list of int)
         Positions along `trial` for `aa1xr.take_trials`.
 
+    Raises
+    ------
+    ValueError
+        If there are fewer than two trials, or one occurs twice.
+
     Examples
     --------
     >>> ds = aa1xr.open_sample()

@@ -83,6 +83,11 @@ def tuning(strfs: xr.Dataset) -> xr.Dataset:
 
         NaN if the receptive field is NaN or has no excitatory part.
 
+    Raises
+    ------
+    ValueError
+        If `strf` has fewer than two bands or lags, or lacks their labels or attributes.
+
     Notes
     -----
     A frame is longer than a narrow bin, so a click is part of several frames, and a fit may use any

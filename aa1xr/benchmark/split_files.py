@@ -44,6 +44,11 @@ def write_splits(ds: xr.Dataset, protocol: Protocol | str, path: str | os.PathLi
         The file. It has `protocol`, a name, and `splits`, a list of objects with `train`,
         `validation` and `test`, which are lists of names.
 
+    Raises
+    ------
+    ValueError
+        If the protocol is unknown, or `ds` was not opened for it.
+
     Examples
     --------
     >>> ds = aa1xr.open_sample(dt_ms=5)
@@ -88,6 +93,16 @@ def read_splits(path: str | os.PathLike[str], protocol: Protocol | str) -> Proto
         If the file is something else or of another protocol, a split lacks a part, or a sound
         occurs twice in a split.
         `run` raises it if the Dataset has no such sound.
+
+    Examples
+    --------
+    >>> import json
+    >>> file = tmp / "one.json"
+    >>> songs = aa1xr.open_sample().sel(type="conspecific").name.values.tolist()
+    >>> splits = [{"train": songs[:6], "validation": songs[6:8], "test": songs[8:]}]
+    >>> written = file.write_text(json.dumps({"splits": splits}))
+    >>> aa1xr.benchmark.read_splits(file, "cv10").n_splits
+    1
     """
     protocol = find_protocol(protocol)
     file = resolve_path("path", path)

@@ -36,6 +36,12 @@ def mean_of_trials(
         For each number, scores as in `run`, for the test stimuli of each split. Not a score of a
         model: it uses other trials of the test stimuli.
 
+    Raises
+    ------
+    ValueError
+        If the protocol is unknown, `ds` was not opened for it, or a number of trials is not above
+        0.
+
     Notes
     -----
     A trial is a signal with power SP, the same in each trial, plus noise with power NP, independent

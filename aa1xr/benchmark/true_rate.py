@@ -28,6 +28,12 @@ def true_rate(ds: xr.Dataset, truth: xr.Dataset, protocol: Protocol | str) -> xr
     xarray.DataArray
         In spikes/s [shape: (split, neuron, stimulus, time)], the same for each split; lazy.
 
+    Raises
+    ------
+    ValueError
+        If the protocol is unknown, `truth` is not from `aa1xr.simulate_archive`, or the bins of the
+        protocol do not divide its bins.
+
     Examples
     --------
     >>> truth = aa1xr.simulate_archive(tmp / "cells.zip", n_neurons=2, n_songs=3, n_ripples=1)

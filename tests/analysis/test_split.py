@@ -144,7 +144,7 @@ def test_split__nothing_leaks(ds):
     [
         ({"test": 15}, "none for"),
         ({"test": 10, "validation": 0.5}, "none for"),
-        ({"test": float("nan")}, "test="),
+        ({"test": float("nan")}, "test must be a finite number"),
         ({"n_folds": 1}, "2 to 15"),
         ({"by": "animal_id", "stratify": "area"}, "more than one 'area'"),
     ],
