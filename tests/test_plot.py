@@ -579,6 +579,9 @@ def test_response__refuses_a_prediction_of_others(ds):
             plot.response(ds, CELL, "flatrip-00", prediction=ds.psth.sel(other))
     with pytest.raises(ValueError, match="must be in spikes/s; its units are 'count'"):
         plot.response(ds, CELL, "flatrip-00", prediction=ds.psth.assign_attrs(units="count"))
+    other = ds.psth.assign_coords(name=ds.name.copy(data=ds.name.values[::-1]))
+    with pytest.raises(ValueError, match="another sound in the prediction and in the Dataset"):
+        plot.response(ds, CELL, "flatrip-00", prediction=other)
 
 
 @pytest.mark.parametrize(

@@ -31,27 +31,47 @@ _RATE_UNITS = {
 }
 
 
+def check_response(rate: xr.DataArray) -> None:
+    """Check that the units of a response are not those of counts or of scaled values."""
+    units = rate.attrs.get("units")
+    if units in (schema.COUNT, "spikes", "1") and not kernel_attrs(rate):
+        raise ValueError(
+            f"the response must be in spikes/s; got units of {units!r}: divide counts by the bin "
+            "width in s, and undo a scaling: scaling.undo(response)"
+        )
+
+
 def check_rate(prediction: xr.DataArray, spikes: xr.DataArray | None = None) -> None:
     """Check that the attribute `units` says spikes/s, or nothing; or what smoothing made of it.
 
-    The latter if the kernel was not normalised, and that of the `spikes` was not either.
+    The latter if a kernel of the same sum smoothed the `spikes`.
     """
-    if attrs := kernel_attrs(prediction):
-        if spikes is not None and kernel_attrs(spikes):
-            return
-        total = attrs[KERNEL_SUM]
+    total, of_spikes = (
+        kernel_attrs(each).get(KERNEL_SUM, 1.0) if each is not None else 1.0
+        for each in (prediction, spikes)
+    )
+    if total != of_spikes and (total != 1 or _says_rate(prediction)):
+        as_it_is = (
+            {"units": schema.RATE} if of_spikes == 1 else {"units": "1", KERNEL_SUM: of_spikes}
+        )
+        attrs = ", ".join(f"{name}={value!r}" for name, value in as_it_is.items())
         raise ValueError(
-            f"the prediction must be in spikes/s; it is {total:g} times that, as smoothed by a "
-            f"kernel that is not normalised: give (prediction / {total:g}).assign_attrs("
-            f"units={schema.RATE!r})"
+            f"the prediction must be {of_spikes:g} times spikes/s, as the responses are; by its "
+            f"attributes it is {total:g} times (a kernel that is not normalised smooths so): give "
+            f"(prediction * {of_spikes / total:g}).assign_attrs({attrs}), or give only the "
+            "attributes if you have multiplied it"
         )
     units = prediction.attrs.get("units")
-    if units is not None and str(units).replace(" ", "").lower() not in _RATE_UNITS:
+    if total == 1 and units is not None and not _says_rate(prediction):
         raise ValueError(
             f"the prediction must be in spikes/s; its units are {units!r}: divide counts by the "
             "bin width in s, and undo a scaling: scaling.undo(prediction). xarray keeps attributes "
             "through arithmetic: if it is a rate, say so: prediction.attrs['units'] = 'count/s'"
         )
+
+
+def _says_rate(prediction: xr.DataArray) -> bool:
+    return str(prediction.attrs.get("units")).replace(" ", "").lower() in _RATE_UNITS
 
 
 def align_prediction(

@@ -13,6 +13,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import measures
+from aa1xr.analysis.smooth import KERNEL_SUM, kernel_attrs
 from aa1xr.dataset.binning import count, count_between
 from aa1xr.dataset.events import AXES, positions_in_store, store_of
 from aa1xr.dataset.grid import RECORDED_MS, Grid, exact_ms
@@ -54,7 +55,8 @@ def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = Non
     ValueError
         If the window is empty or was not recorded, or if the counts need the store and the Dataset
         does not refer to one. When the counts are computed: if they need the store, and `spikes`
-        was changed or is NaN in some bins of the window.
+        was changed or is NaN in some bins of the window. If `spikes` was smoothed with
+        `match="deepSTRF"`.
 
     Notes
     -----
@@ -73,6 +75,11 @@ def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = Non
     schema.require(ds)
     window = _make_window(ds, start, stop)
     has_spikes = "spikes" in ds
+    if has_spikes and (total := kernel_attrs(ds["spikes"]).get(KERNEL_SUM)):
+        raise ValueError(
+            f"'spikes' must be counts; a kernel of sum {total:g} smoothed them. Count first, in "
+            "the Dataset as it was opened"
+        )
     if has_spikes and window.covered:
         return _label(ds, _sum_bins(ds, window), start, stop)
     try:

@@ -112,8 +112,8 @@ def modulation_spectrum(
 
     The resolution is that of the spectrogram. A window of the spectrogram of 10 ms removes
     temporal modulations above about 100 Hz, and a band removes modulations finer than its width:
-    the 32 mel bands of `aa1xr.open` are 100 Hz wide at the lowest frequencies and 1 kHz at the
-    highest.
+    the centres of the 32 mel bands of `aa1xr.open` are 80 Hz apart at the lowest frequencies and
+    1.4 kHz at the highest.
 
     A receptive field is padded to four times its length. Relative to the sound, the peak is the
     best modulation of `aa1xr.tuning`.

@@ -9,9 +9,10 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, messages, schema
-from aa1xr.analysis.alignment import check_time
+from aa1xr.analysis.alignment import check_response, check_same_sounds, check_time
 from aa1xr.analysis.measures import During, bins_during
 from aa1xr.analysis.sel import sel
+from aa1xr.analysis.smooth import KERNEL_SUM, kernel_attrs
 from aa1xr.analysis.spectrogram_checks import check_definition, definition, finite
 from aa1xr.errors import UndefinedWarning
 from aa1xr.typing import Floats
@@ -57,6 +58,8 @@ class Nonlinearity:
             output_dtypes=[np.float64],
             keep_attrs=True,
         )
+        attrs = {name: text for name, text in prediction.attrs.items() if name != KERNEL_SUM}
+        out.attrs = attrs | _units(self.rate)
         return out.transpose(*prediction.dims)
 
 
@@ -70,7 +73,8 @@ def fit_nonlinearity(
     """Estimate the output nonlinearity of each neuron, as in an LN model.
 
     The time bins are sorted by their predictions and divided into `n_levels` groups of equal size.
-    The nonlinearity maps the mean prediction of a group to its mean response.
+    The nonlinearity maps the mean prediction of a group to its mean response. Bins with equal
+    predictions are in the order of the stimuli, and may be in two groups.
 
     Parameters
     ----------
@@ -119,6 +123,9 @@ def fit_nonlinearity(
         arguments.expect(name, array, xr.DataArray)
         schema.check_dims(name, array, *_BINS, allowed=schema.VARIABLES["psth"].dims)
     check_time(prediction, response, "response")
+    check_response(response)
+    check_same_sounds(prediction, response, "the prediction and in the response")
+    schema.check_same_neuron(prediction, response, "the prediction and the response")
     # Times that differ by rounding are the same bins.
     prediction = prediction.assign_coords(time=response["time"].variable)
     prediction, response = xr.align(prediction, response, join="inner")
@@ -149,14 +156,17 @@ def fit_nonlinearity(
         },
         output_dtypes=[np.float64],
     )
-    attrs = {"units": schema.RATE}
-    known = definition(prediction.attrs)
+    drive, rate = (both.isel(which=k).drop_attrs(deep=False) for k in (0, 1))
     return Nonlinearity(
-        both.isel(which=0)
-        .rename("drive")
-        .assign_attrs(attrs | known, long_name="linear prediction"),
-        both.isel(which=1).rename("rate").assign_attrs(attrs, long_name="mean response"),
+        drive.rename("drive").assign_attrs(
+            _units(prediction) | definition(prediction.attrs), long_name="linear prediction"
+        ),
+        rate.rename("rate").assign_attrs(_units(response), long_name="mean response"),
     )
+
+
+def _units(rate: xr.DataArray) -> dict[str, Any]:
+    return {"units": schema.RATE} | kernel_attrs(rate)
 
 
 def _levels(

@@ -182,7 +182,8 @@ def quality(
     if total := kernel_attrs(ds["spikes"]).get(KERNEL_SUM):
         messages.warn(
             f"aa1xr.quality: a kernel of sum {total:g} smoothed 'spikes', so rates and the Fano "
-            f"factor are {total:g} times, and powers {total**2:g} times, those of a normalised one",
+            f"factor are {total:g} times, and powers {total**2:g} times, those of a normalised "
+            "one; latencies differ, too",
             UnitsWarning,
         )
     dt = schema.bin_width_ms(ds) / 1000

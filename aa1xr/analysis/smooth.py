@@ -115,7 +115,9 @@ def smooth(
         output_dtypes=[dtype],
     )
     attrs: dict[str, Any] = {"smoothed": f"{match or window}, {window_ms:g} ms"}
-    if match and (total := float(kernel.sum())) != 1:
+    # Rounded, since hanning sums to 10.000000000000002; times that of a smoothing before.
+    total = round(float(kernel.sum()), 9) * kernel_attrs(da).get(KERNEL_SUM, 1)
+    if match and total != 1:
         attrs |= {"units": "1", KERNEL_SUM: total}
     return smoothed.transpose(*da.dims).assign_attrs(attrs)
 
@@ -124,8 +126,9 @@ def kernel_attrs(da: xr.DataArray) -> dict[str, Any]:
     """What says that a kernel which is not normalised smoothed an array; empty if none did.
 
     xarray keeps attributes through a division by the sum, after which units are given again.
+    Scaled values are neither.
     """
-    if da.attrs.get("units") != "1" or KERNEL_SUM not in da.attrs:
+    if da.attrs.get("units") != "1" or KERNEL_SUM not in da.attrs or "scaled" in da.attrs:
         return {}
     return {"units": "1", KERNEL_SUM: da.attrs[KERNEL_SUM]}
 

@@ -13,7 +13,7 @@ from dask.delayed import delayed
 
 from aa1xr import arguments, messages, schema
 from aa1xr.analysis import ridge
-from aa1xr.analysis.alignment import check_same_sounds
+from aa1xr.analysis.alignment import check_response, check_same_sounds
 from aa1xr.analysis.measures import During, bins_during, labelled
 from aa1xr.analysis.smooth import kernel_attrs
 from aa1xr.analysis.spectrogram_checks import (
@@ -187,12 +187,7 @@ def strf(
     rate = checked_psth(ds) if response is None else response
     arguments.expect("response", rate, xr.DataArray)
     schema.check_dims("'spectrogram'", sound, *_SOUND)
-    kernel = {name: total for name, total in kernel_attrs(rate).items() if name != "units"}
-    if (units := rate.attrs.get("units")) in (schema.COUNT, "spikes", "1") and not kernel:
-        raise ValueError(
-            f"the response must be in spikes/s; got units of {units!r}: divide counts by the bin "
-            "width in s, and undo a scaling: scaling.undo(response)"
-        )
+    check_response(rate)
     schema.check_dims("the response", rate, *_RESPONSE[1:], allowed=_RESPONSE)
     parts = {
         "train": arguments.names("train", train),
@@ -247,7 +242,10 @@ def strf(
         fit[name].attrs["units"] = units
     # A coordinate, since its attributes outlive selections, arithmetic and files.
     parameters = {n: sound.attrs[n] for n in KEPT if n in sound.attrs}
-    attrs = {"units": "s", "long_name": "lag"} | parameters | kernel | {"dt_ms": dt_ms}
+    kernel = kernel_attrs(rate)
+    for name in ("strf", "intercept"):
+        fit[name].attrs |= kernel
+    attrs = kernel | {"units": "s", "long_name": "lag"} | parameters | {"dt_ms": dt_ms}
     return fit.assign_coords(lag=("lag", np.arange(n_lags) * dt_ms / 1000, attrs))
 
 

@@ -1,4 +1,4 @@
-"""Write an archive in the raw AA1 layout: the way back from the store, and for simulations."""
+"""Write an archive in the raw AA1 layout: simulated neurons, or (in tests) those of a store."""
 
 from __future__ import annotations
 

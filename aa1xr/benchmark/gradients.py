@@ -92,6 +92,8 @@ def gradient_strf(
     arguments.choice("scale", scale, ("deviation", "unit"))
     onset, stops = _extents(sounds)
     shortest = min(stops) - onset
+    if shortest < 1:
+        raise ValueError("the Dataset must have bins while each stimulus plays; select more times")
     if not 1 <= n_lags <= shortest:
         raise ValueError(
             f"lags_ms={arguments.shown(lags_ms)} is {n_lags} bins of {dt_ms:g} ms; expected 1 to "
@@ -104,7 +106,7 @@ def gradient_strf(
     fields = [
         _field(network, sound, times, n_lags, ds.sizes["neuron"] if "neuron" in ds.dims else 1)
         for sound, stop in zip(values, stops, strict=True)
-        for times in [_spaced(onset + n_lags - 1, stop, n_times)]
+        for times in [[onset + time for time in _spaced(n_lags - 1, stop - onset, n_times)]]
     ]
     field = np.mean(fields, 0)
     units = str(sounds.attrs.get("units", "1"))

@@ -24,6 +24,8 @@ from aa1xr.analysis.split import Split
 
 #: Their text says all about them.
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), range, slice)
+#: Of a subclass of these, methods and attributes count too.
+_CONTAINERS = (dict, set, frozenset, list, tuple)
 #: Of a class: not its contents.
 _BOOKKEEPING = {"__dict__", "__weakref__", "__module__", "__doc__", "_abc_impl", "__firstlineno__"}
 
@@ -135,11 +137,16 @@ class _Digest:
         ):
             if isinstance(value, kinds):
                 add(value)
+                if type(value) not in _CONTAINERS and isinstance(value, _CONTAINERS):
+                    self.add([type(value), getattr(value, "__dict__", None)])
                 return
         self._add_object(value)
 
     def _add_array(self, array: Any) -> None:
         self._text("array", array.dtype.str, array.shape)
+        if isinstance(array, np.ma.MaskedArray):
+            self._add_array(np.ma.getmaskarray(array))
+            array = array.data
         if array.dtype.kind == "O":
             self.add(array.tolist())
         else:
@@ -160,6 +167,7 @@ class _Digest:
         digests = []
         for part in parts:
             one = _Digest()
+            one._seen = dict(self._seen)  # a part may refer to what holds the set
             one.add(part)
             digests.append(one.hexdigest())
         self._text("set", sorted(digests))

@@ -26,7 +26,8 @@ def true_rate(ds: xr.Dataset, truth: xr.Dataset, protocol: Protocol | str) -> xr
     Returns
     -------
     xarray.DataArray
-        In spikes/s [shape: (split, neuron, stimulus, time)], the same for each split; lazy.
+        Smoothed like the responses, so 2 times spikes/s in bins of 5 ms, and 10 times in bins of
+        1 ms [shape: (split, neuron, stimulus, time)]; the same for each split; lazy.
 
     Raises
     ------

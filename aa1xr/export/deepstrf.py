@@ -61,7 +61,7 @@ def to_deepstrf(
         - `stims`: the spectrogram (1, F, T) of each stimulus, or its waveform (1, T * hop), where
           `hop` is the number of samples in a bin;
         - `responses`: the counts (R, T) of the selected trials of each stimulus and neuron, or
-          (1, 1) NaN if there are none;
+          (1, 1) NaN if there are none; smoothed if `spikes` is, so do not smooth them again;
         - `stim_meta`, `nrn_meta`: the labels, including those that you added. `neuron` becomes
           "cell_id", and an unknown rig becomes None;
         - `N_neurons`, and `F`, the number of frequency bands (32 if `ds` has none);

@@ -10,7 +10,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import psth as rates
-from aa1xr.analysis.alignment import check_rate
+from aa1xr.analysis.alignment import check_rate, check_same_sounds
 from aa1xr.analysis.resample import resample
 from aa1xr.analysis.sel import sel_one
 from aa1xr.analysis.smooth import smooth
@@ -95,6 +95,8 @@ def response(
     heard = panels.window(spikes.compute())
     fine = heard.to_dataset()
     width = schema.bin_width_ms(heard)
+    if bin_ms is not None:
+        arguments.number("bin_ms", bin_ms)
     if bin_ms is None and smooth_ms is None and width < _LEAST_MS:
         bin_ms = math.ceil(_LEAST_MS / width) * width
     rate = rates.psth(fine if bin_ms is None else resample(fine, bin_ms))
@@ -135,6 +137,7 @@ def response(
 def _prediction_of(heard: xr.DataArray, prediction: xr.DataArray) -> xr.DataArray:
     """The prediction for one neuron and stimulus, in spikes/s."""
     check_rate(prediction)
+    check_same_sounds(prediction, heard, "the prediction and in the Dataset")
     dims = {*prediction.dims, *prediction.coords} & {"neuron", "stimulus"}
     of = {dim: heard[dim].item() for dim in sorted(map(str, dims))}
     for dim, wanted in of.items():

@@ -1,3 +1,5 @@
+import itertools
+
 import dask
 import numpy as np
 import pytest
@@ -79,5 +81,37 @@ def test_fit_nonlinearity__uses_the_bins_of_the_stimuli(sample_archive):
         for drive in (linear, rounded):
             curve = aa1xr.fit_nonlinearity(drive, ds.psth)
             curves.append(np.stack([curve.drive, curve.rate]))
+    raw = aa1xr.smooth(ds.psth, match="deepSTRF")  # 1 at 10 ms: no smoothing
+    assert aa1xr.fit_nonlinearity(linear, raw).rate.units == "count/s"
     for curve in curves[1:]:
         np.testing.assert_allclose(curve, curves[0], rtol=1e-4, atol=1e-4)
+
+
+def test_fit_nonlinearity__is_in_units_of_the_response(sample_archive):
+    ds = aa1xr.open_sample(dt_ms=5).isel(neuron=[0, 2], stimulus=slice(3)).compute()
+    train, validation = ds.stimulus.values[:2], ds.stimulus.values[2:]
+    raw = aa1xr.smooth(ds.psth, match="deepSTRF")
+    units = {}
+    for drive_is, response in itertools.product((ds.psth, raw), repeat=2):
+        fit = aa1xr.strf(ds, train=train, validation=validation, response=drive_is)
+        linear = aa1xr.predict(ds, fit, rectify=False)
+        rate = aa1xr.fit_nonlinearity(linear, response).apply(linear)
+        units[drive_is is raw, response is raw] = (rate.units, rate.attrs.get("kernel_sum"))
+    rate, twice = ("count/s", None), ("1", 2)
+    assert units == {
+        (False, False): rate, (True, False): rate, (False, True): twice, (True, True): twice
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda a, b: (a.sel(neuron="b0_1_A"), b.sel(neuron="b1_1_A")), "got b0_1_A and b1_1_A"),
+        (lambda a, b: (a, b.sel(neuron="b1_1_A")), "got several and b1_1_A"),
+        (lambda a, b: (a, b.assign_attrs(units="1")), "undo a scaling"),
+    ],
+)
+def test_fit_nonlinearity__refuses_other_responses(change, says):
+    drive = linear(np.arange(24.0).reshape(2, 1, 12))
+    with pytest.raises(ValueError, match=says):
+        aa1xr.fit_nonlinearity(*change(drive, drive), n_levels=2)

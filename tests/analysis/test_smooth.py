@@ -146,10 +146,19 @@ def test_smooth__says_that_a_raw_kernel_gives_no_rate(sample_archive):
     fit = aa1xr.strf(raw, train=["conspecific-00"], validation=["conspecific-01"])
     for rate in (raw.psth, aa1xr.psth(raw), aa1xr.predict(raw, fit)):
         assert (rate.units, rate.kernel_sum) == ("1", 2)
-        with pytest.raises(ValueError, match=r"2 times that.*\(prediction / 2\)"):
+        with pytest.raises(ValueError, match=r"it is 2 times .*\(prediction \* 0.5\)"):
             aa1xr.score(ds, rate)
         aa1xr.score(raw, rate).load()
         aa1xr.score(ds, (rate / 2).assign_attrs(units="count/s")).load()
+    with pytest.raises(ValueError, match=r"must be 2 times.*units='1', kernel_sum=2"):
+        aa1xr.score(raw, ds.psth)
+    with pytest.raises(ValueError, match="must be counts; a kernel of sum 2"):
+        aa1xr.spike_counts(raw)
+    scaled, _ = aa1xr.normalize(raw.psth, method="zscore")
+    with pytest.raises(ValueError, match="undo a scaling"):
+        aa1xr.strf(raw, train=["conspecific-00"], validation=["conspecific-01"], response=scaled)
+    assert aa1xr.smooth(raw.psth, match="deepSTRF").kernel_sum == 4
+    assert (fit.strf.units, fit.intercept.units) == ("1", "1")
     with pytest.warns(aa1xr.UnitsWarning, match="Fano factor are 2 times, and powers 4 times"):
         measures = aa1xr.quality(raw)
     plain = aa1xr.quality(ds.assign(spikes=(raw.spikes / 2).assign_attrs(units="count")))

@@ -62,12 +62,21 @@ def test_gradient_strf__of_a_rate_that_is_squared(ds):
     np.testing.assert_allclose(field, 2 * drive[:, None, None] * weights, rtol=1e-3, atol=1e-6)
 
 
-def test_gradient_strf__does_not_depend_on_the_window(ds):
-    network = make(Linear, ds)
-    longer = aa1xr.open_sample(dt_ms=20, before_ms=2000, after_ms=100)
+class Squares(Linear):
+    """Another gradient at each time."""
+
+    def forward(self, spectrogram):
+        return super().forward(spectrogram) ** 2
+
+
+@pytest.mark.parametrize("n_times", [3, 8])
+@pytest.mark.parametrize("before_ms", [20, 2000])
+def test_gradient_strf__does_not_depend_on_the_window(ds, before_ms, n_times):
+    network = make(Squares, ds)
+    longer = aa1xr.open_sample(dt_ms=20, before_ms=before_ms, after_ms=100)
     longer = longer.sel(neuron=ds.neuron, stimulus=ds.stimulus)
-    fields = [gradient_strf(each, network, lags_ms=120) for each in (ds, longer)]
-    xr.testing.assert_allclose(*fields)
+    fields = [gradient_strf(each, network, lags_ms=120, n_times=n_times) for each in (ds, longer)]
+    xr.testing.assert_allclose(*fields, rtol=1e-4)
 
 
 def test_gradient_strf__is_in_deviations_of_the_bands(ds):
@@ -122,6 +131,7 @@ def test_gradient_strf__is_plotted(ds):
         (lambda ds: ds, {"n_times": 0}, "n_times=0; expected a whole number"),
         (lambda ds: ds.assign(spectrogram=ds.spectrogram.where(ds.freq < 0)), {}, "must be finite"),
         (lambda ds: ds[["psth"]], {}, "spectrogram"),
+        (lambda ds: ds.isel(time=slice(-2, None)), {}, "bins while each stimulus plays"),
     ],
 )
 def test_gradient_strf__refuses(change, options, says, ds):

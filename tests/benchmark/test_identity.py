@@ -145,6 +145,8 @@ def test_model_digest__of_state():
         (Model(np.arange(3)), Model(np.arange(3) + 1e-12)),
         (Model({"a": [1, (2, None)]}), Model({"a": [1, (2, 0)]})),
         (Model({Gain(1), "a"}), Model({Gain(2), "a"})),
+        (Model(np.ma.array([1, 2], mask=[0, 1])), Model(np.ma.array([1, 2], mask=[0, 0]))),
+        (type("A", (dict,), {"a": 1})(), type("A", (dict,), {"a": 2})()),
         (Model(1).predict, Model(2).predict),
         (scaled(1), scaled(2)),
         (functools.partial(scaled, 1), functools.partial(scaled, 2)),
@@ -156,6 +158,9 @@ def test_model_digest__of_state():
     assert model_digest(Model(scaled(1))) == model_digest(Model(scaled(1)))
     one, other = ({"a", "b", Gain(k)} for k in (1, 1))
     assert model_digest(Model(one)) == model_digest(Model(other))
+    parent, child = Model(None), Model(None)
+    parent.values, child.values = {child}, parent
+    assert model_digest(parent)  # ends
     with pytest.raises(TypeError, match="holds a lock, which has no contents to compare"):
         model_digest(with_lock)
 
