@@ -76,10 +76,14 @@ def save_unit(folder: Path, unit: Unit, result: xr.Dataset, *, data: str) -> Non
     """Save the scores of a unit, and remove its unfinished state."""
     with contextlib.suppress(FileExistsError):  # another process has finished it meanwhile
         save(result.assign_attrs({_DATA: data}), folder / str(unit))
+    for left in unfinished(folder, unit):
+        discard(left)
+
+
+def unfinished(folder: Path, unit: Unit) -> list[Path]:
+    """The unfinished states of a unit: of an ensemble, one for each member."""
     name = re.escape(checkpoint_of(folder, unit).name)
-    for left in folder.iterdir():  # of an ensemble, one for each member
-        if re.fullmatch(rf"{name}(-\d+)?", left.name):
-            discard(left)
+    return [path for path in folder.iterdir() if re.fullmatch(rf"{name}(-\d+)?", path.name)]
 
 
 def checkpoint_of(folder: Path, unit: Unit) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ from aa1xr.benchmark.results_folder import (
     load_unit,
     open_folder,
     save_unit,
+    unfinished,
 )
 from aa1xr.cluster import open_client, own_threads
 from aa1xr.errors import UndefinedWarning
@@ -304,12 +306,13 @@ def evaluate(
         checkpoint = None if folder is None else checkpoint_of(folder, unit)
         # Of the process: the threads of BLAS, torch and dask count, and so do other units that run
         # in this process meanwhile (a worker with several threads). Reading and smoothing the
-        # responses count, since a model may do so; scores do not, nor what was done before an
-        # interruption.
+        # responses count, since a model may do so; scores do not. What an interrupted process took
+        # is not known.
+        resumed = folder is not None and bool(unfinished(folder, unit))
         started = time.process_time()
         seed = unit.seed + (unit.split if protocol.together else 0)
         found = entrant.predict(known, split, stimuli, seed, checkpoint).compute()
-        seconds = time.process_time() - started
+        seconds = math.nan if resumed else time.process_time() - started
         tested = _with_constant_for_undefined(found.sel(stimulus=split.test), ds["psth"], entrant)
         scores = _scores(tested, ds, split, protocol).compute()
         counts = entrant.count_parameters(

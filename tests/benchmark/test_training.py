@@ -259,6 +259,8 @@ def test_run__goes_on_within_a_unit(ds, protocol, two_epochs, tmp_path, monkeypa
     again = run(ds, one, "gru", areas=["MLd"], path=tmp_path / "out")
     assert seen == [1, 2, 2]
     np.testing.assert_array_equal(again.cc_norm, whole.cc_norm)
+    assert whole.seconds.notnull().all()
+    assert again.seconds.isnull().all()
     assert not (tmp_path / "out" / "gru-MLd-00-0.unfinished").exists()
 
 
