@@ -241,15 +241,6 @@ def is_count(name: str, array: xr.DataArray) -> bool:
     return array.attrs["units"] in (COUNT, "spikes")
 
 
-def check_same_neuron(one: xr.DataArray, other: xr.DataArray, names: str) -> None:
-    """Refuse a single neuron beside another or several; labels of several are aligned."""
-    labels = [each["neuron"].values.tolist() for each in (one, other) if "neuron" in each.coords]
-    single = [not isinstance(each, list) for each in labels]
-    if len(labels) == 2 and any(single) and labels[0] != labels[1]:
-        of = [each if alone else "several" for each, alone in zip(labels, single, strict=True)]
-        raise ValueError(f"{names} must be of the same neurons; got {of[0]} and {of[1]}")
-
-
 def trial_numbers(text: Any) -> npt.NDArray[np.int64]:
     """The numbers in an attribute `TRIALS`, or ValueError."""
     if not _TRIAL_NUMBERS.fullmatch(str(text)):

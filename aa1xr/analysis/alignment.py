@@ -10,7 +10,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import measures
-from aa1xr.analysis.smooth import KERNEL_SUM, kernel_attrs
+from aa1xr.analysis.smooth import kernel_attrs, kernel_sum
 
 _DIMS = schema.VARIABLES["psth"].dims
 
@@ -46,15 +46,10 @@ def check_rate(prediction: xr.DataArray, spikes: xr.DataArray | None = None) -> 
 
     The latter if a kernel of the same sum smoothed the `spikes`.
     """
-    total, of_spikes = (
-        kernel_attrs(each).get(KERNEL_SUM, 1.0) if each is not None else 1.0
-        for each in (prediction, spikes)
-    )
+    total, of_spikes = kernel_sum(prediction), 1.0 if spikes is None else kernel_sum(spikes)
     if total != of_spikes and (total != 1 or _says_rate(prediction)):
-        as_it_is = (
-            {"units": schema.RATE} if of_spikes == 1 else {"units": "1", KERNEL_SUM: of_spikes}
-        )
-        attrs = ", ".join(f"{name}={value!r}" for name, value in as_it_is.items())
+        wanted = {"units": schema.RATE} | ({} if spikes is None else kernel_attrs(spikes))
+        attrs = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
         raise ValueError(
             f"the prediction must be {of_spikes:g} times spikes/s, as the responses are; by its "
             f"attributes it is {total:g} times (a kernel that is not normalised smooths so): give "
@@ -140,6 +135,15 @@ def check_same_sounds(
                 f"{sounds[1][label]}. Relabel the stimuli of both by wav file: "
                 "ds.assign_coords(stimulus=ds.name.values)"
             )
+
+
+def check_same_neuron(one: xr.DataArray, other: xr.DataArray, names: str) -> None:
+    """Refuse a single neuron beside another or several; labels of several are aligned."""
+    labels = [each["neuron"].values.tolist() for each in (one, other) if "neuron" in each.coords]
+    single = [not isinstance(each, list) for each in labels]
+    if len(labels) == 2 and any(single) and labels[0] != labels[1]:
+        of = [each if alone else "several" for each, alone in zip(labels, single, strict=True)]
+        raise ValueError(f"{names} must be of the same neurons; got {of[0]} and {of[1]}")
 
 
 def check_time(

@@ -13,7 +13,7 @@ import xarray as xr
 
 from aa1xr import arguments, schema
 from aa1xr.analysis import measures
-from aa1xr.analysis.smooth import KERNEL_SUM, kernel_attrs
+from aa1xr.analysis.smooth import kernel_sum
 from aa1xr.dataset.binning import count, count_between
 from aa1xr.dataset.events import AXES, positions_in_store, store_of
 from aa1xr.dataset.grid import RECORDED_MS, Grid, exact_ms
@@ -75,7 +75,7 @@ def spike_counts(ds: xr.Dataset, *, start: float = 0.0, stop: float | None = Non
     schema.require(ds)
     window = _make_window(ds, start, stop)
     has_spikes = "spikes" in ds
-    if has_spikes and (total := kernel_attrs(ds["spikes"]).get(KERNEL_SUM)):
+    if has_spikes and (total := kernel_sum(ds["spikes"])) != 1:
         raise ValueError(
             f"'spikes' must be counts; a kernel of sum {total:g} smoothed them. Count first, in "
             "the Dataset as it was opened"

@@ -9,7 +9,12 @@ import numpy as np
 import xarray as xr
 
 from aa1xr import arguments, messages, schema
-from aa1xr.analysis.alignment import check_response, check_same_sounds, check_time
+from aa1xr.analysis.alignment import (
+    check_response,
+    check_same_neuron,
+    check_same_sounds,
+    check_time,
+)
 from aa1xr.analysis.measures import During, bins_during
 from aa1xr.analysis.sel import sel
 from aa1xr.analysis.smooth import KERNEL_SUM, kernel_attrs
@@ -125,7 +130,7 @@ def fit_nonlinearity(
     check_time(prediction, response, "response")
     check_response(response)
     check_same_sounds(prediction, response, "the prediction and in the response")
-    schema.check_same_neuron(prediction, response, "the prediction and the response")
+    check_same_neuron(prediction, response, "the prediction and the response")
     # Times that differ by rounding are the same bins.
     prediction = prediction.assign_coords(time=response["time"].variable)
     prediction, response = xr.align(prediction, response, join="inner")

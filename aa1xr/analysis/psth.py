@@ -48,8 +48,8 @@ def psth(ds: xr.Dataset) -> xr.DataArray:
     rate = mean.astype(spikes.dtype) / (schema.bin_width_ms(ds) / 1000)
     spec = schema.VARIABLES["psth"]
     attrs = spec.attrs | {"comment": "mean over the trials that were selected"}
-    attrs |= {name: spikes.attrs[name] for name in ("smoothed",) if name in spikes.attrs}
-    attrs |= kernel_attrs(spikes)
+    if "smoothed" in spikes.attrs:
+        attrs |= {"smoothed": spikes.attrs["smoothed"]} | kernel_attrs(spikes)
     if "trial" in ds.coords:
         attrs |= mark(ds["trial"].values)
     return rate.rename("psth").assign_attrs(attrs)

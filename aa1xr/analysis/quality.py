@@ -24,7 +24,7 @@ from aa1xr.analysis.measures import (
     with_reasons,
 )
 from aa1xr.analysis.reliability import agreement, check_max_splits, covariance, powers, repeated
-from aa1xr.analysis.smooth import KERNEL_SUM, kernel_attrs
+from aa1xr.analysis.smooth import kernel_sum
 from aa1xr.errors import UnitsWarning
 from aa1xr.typing import Bools, Floats, Ints
 
@@ -179,7 +179,7 @@ def quality(
     arguments.choice("by", by, ("neuron", "stimulus"))
     check_max_splits(max_splits)
     counts = spikes(ds)
-    if total := kernel_attrs(ds["spikes"]).get(KERNEL_SUM):
+    if (total := kernel_sum(ds["spikes"])) != 1:
         messages.warn(
             f"aa1xr.quality: a kernel of sum {total:g} smoothed 'spikes', so rates and the Fano "
             f"factor are {total:g} times, and powers {total**2:g} times, those of a normalised "

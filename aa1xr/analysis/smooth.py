@@ -116,21 +116,26 @@ def smooth(
     )
     attrs: dict[str, Any] = {"smoothed": f"{match or window}, {window_ms:g} ms"}
     # Rounded, since hanning sums to 10.000000000000002; times that of a smoothing before.
-    total = round(float(kernel.sum()), 9) * kernel_attrs(da).get(KERNEL_SUM, 1)
+    total = round(float(kernel.sum()), 9) * kernel_sum(da)
     if match and total != 1:
         attrs |= {"units": "1", KERNEL_SUM: total}
     return smoothed.transpose(*da.dims).assign_attrs(attrs)
 
 
-def kernel_attrs(da: xr.DataArray) -> dict[str, Any]:
-    """What says that a kernel which is not normalised smoothed an array; empty if none did.
+def kernel_sum(da: xr.DataArray) -> float:
+    """How many times a rate or a count an array is: the sum of the kernel that smoothed it, or 1.
 
     xarray keeps attributes through a division by the sum, after which units are given again.
     Scaled values are neither.
     """
-    if da.attrs.get("units") != "1" or KERNEL_SUM not in da.attrs or "scaled" in da.attrs:
-        return {}
-    return {"units": "1", KERNEL_SUM: da.attrs[KERNEL_SUM]}
+    smoothed = da.attrs.get("units") == "1" and "scaled" not in da.attrs
+    return float(da.attrs.get(KERNEL_SUM, 1)) if smoothed else 1.0
+
+
+def kernel_attrs(da: xr.DataArray) -> dict[str, Any]:
+    """The attributes that say so; empty if the kernel was normalised, or there was none."""
+    total = kernel_sum(da)
+    return {} if total == 1 else {"units": "1", KERNEL_SUM: total}
 
 
 def _convolve(values: Floats, *, kernel: Floats, renormalise: bool) -> Floats:

@@ -285,13 +285,13 @@ def raster(
     spikes = panels.window(spikes.compute())
     if "trial" not in spikes.coords:
         raise ValueError(f"{spikes.name!r} has no 'trial': a raster needs single trials")
-    if (spikes % 1 > 0).any():
+    if (parts := spikes.where(spikes % 1 > 0)).notnull().any():
         how = (
             f": it was smoothed ({spikes.attrs['smoothed']})" if "smoothed" in spikes.attrs else ""
         )
         raise ValueError(
             f"{spikes.name!r} must be whole numbers of spikes to be drawn as a raster; got "
-            f"{arguments.shown(float(spikes.where(spikes % 1 > 0).max()))}{how}. Draw it from the "
+            f"{arguments.shown(float(parts.max()))}{how}. Draw it from the "
             "Dataset as it was opened"
         )
     if "trial" not in spikes.dims:

@@ -256,7 +256,8 @@ def hole(array):
         (lambda: aa1xr.modulation_spectrum(SOUND, window_ms=600), ValueError,
          r"shortest stimulus \(100 bins, 500 ms\); got 600"),
         (lambda: aa1xr.modulation_spectrum(SOUND, window_ms=8), ValueError, "window_ms must be 4"),
-        (lambda: aa1xr.modulation_spectrum(SOUND, window_ms="9"), ValueError, "window_ms must"),
+        (lambda: aa1xr.modulation_spectrum(SOUND, window_ms="9"), ValueError,
+         "window_ms must be a finite number of ms; got '9'"),
         (lambda: aa1xr.modulation_spectrum(SOUND, scale="mel"), ValueError, "scale='mel'"),
         (lambda: aa1xr.modulation_spectrum(SOUND, during="song"), ValueError, "during='song'"),
         (lambda: aa1xr.modulation_spectrum(

@@ -128,7 +128,8 @@ def test_parse_spikes__many_spikes_in_one_trial():
 
 
 def test_parse_spikes__a_byte_that_is_no_text_is_refused():
-    with pytest.raises(ArchiveError, match=r"line 2: a spike time must be .*; got '.1\.000'"):
+    says = r"^a/spike1, line 2: a spike time must be .*; got '.1\.000'"
+    with pytest.raises(ArchiveError, match=says):
         parse_spikes(b"1.000 \n\xff1.000 \n", "a/spike1")
 
 
@@ -136,7 +137,8 @@ def test_parse_spikes__a_byte_that_is_no_text_is_refused():
     "token", ["2147483.648", "-2147483.648", "9999999.999", "2147484", "2.2e9"]
 )
 def test_parse_spikes__beyond_int32_is_refused(token):
-    with pytest.raises(ArchiveError, match=r"line 2: .*(beyond 2147483 ms|spike time must be)"):
+    says = r"^a/spike1, line 2: .*(beyond 2147483 ms|spike time must be)"
+    with pytest.raises(ArchiveError, match=says):
         parse_spikes(f"1.000 \n{token} \n".encode(), "a/spike1")
 
 

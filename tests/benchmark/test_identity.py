@@ -189,7 +189,7 @@ def results(ds, protocol, tmp_path_factory):
 
 
 def other_trials(ds):
-    """With the same mean over trials: `psth` is not computed from `spikes`."""
+    """Of the single trials alone: `psth` stays as it is."""
     return ds.assign(spikes=2 * ds.spikes)
 
 
